@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading and writing files: memory-mapped input, atomic output.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "edgesmith/base/result.h"
+
+namespace edgesmith {
+
+/// A file mapped read-only into memory; shared by every tensor that lies in it.
+class MappedFile {
+ public:
+  /// Errors: io (cannot open, is a directory). An empty file maps to an empty span.
+  static Result<std::shared_ptr<const MappedFile>> open(const std::string& path);
+  ~MappedFile();
+  MappedFile(const MappedFile&) = delete;
+  MappedFile& operator=(const MappedFile&) = delete;
+
+  std::span<const std::byte> bytes() const { return {data_, size_}; }
+  const std::string& path() const { return path_; }
+
+ private:
+  MappedFile() = default;
+  std::string path_;
+  const std::byte* data_ = nullptr;
+  size_t size_ = 0;
+};
+
+/// Writes `path` through a temporary file in the same folder and a rename: readers see the old file or the whole new
+/// one. A writer that is destroyed without commit() leaves nothing behind.
+class AtomicFile {
+ public:
+  static Result<std::unique_ptr<AtomicFile>> create(const std::string& path);
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  /// Appends; errors (full disk) are kept and returned by commit().
+  void write(std::span<const std::byte> bytes);
+  void write(std::string_view text);
+  uint64_t size() const { return size_; }
+  /// Flushes to disk and renames. Errors: io.
+  Status commit();
+
+ private:
+  AtomicFile() = default;
+  Status flush();
+  std::string path_, temporary_;
+  std::vector<std::byte> buffer_;
+  uint64_t size_ = 0;
+  int fd_ = -1;
+  int failed_errno_ = 0;
+};
+
+/// Writes the whole `text` atomically.
+Status write_file(const std::string& path, std::string_view text);
+/// Reads a whole (small) file.
+Result<std::string> read_file(const std::string& path);
+
+}  // namespace edgesmith

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+
+namespace edgesmith {
+
+/// SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
+std::string sha256_hex(std::span<const std::byte> bytes);
+
+}  // namespace edgesmith

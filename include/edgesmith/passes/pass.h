@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "edgesmith/base/progress.h"
+#include "edgesmith/base/random.h"
+#include "edgesmith/base/result.h"
+#include "edgesmith/base/thread_pool.h"
+#include "edgesmith/data/dataset.h"
+#include "edgesmith/ir/graph.h"
+#include "edgesmith/passes/options.h"
+#include "edgesmith/targets/target.h"
+
+namespace edgesmith::passes {
+
+/// What a pass did to the graph.
+enum class Change : bool { none, changed };
+
+/// Per-value or per-layer findings of a pass, for the report's tables and plots.
+struct LayerRecord {
+  std::string node;        ///< name of the node (or its label when it has none)
+  std::string op;
+  std::string value;       ///< name of the value described
+  std::string status;      ///< "int8", "float", ...
+  std::string reason;      ///< why it stayed float, which calibrator won, what limits it
+  std::string advice;      ///< the option that would help, or ""
+  std::map<std::string, double> numbers;  ///< "sqnr_db", "min", "max", "scale", "clipped_percent", ...
+};
+
+/// What a pass may borrow from the runner.
+struct PassContext {
+  const data::Dataset* calib = nullptr;     ///< null: none was given
+  const data::Dataset* train = nullptr;
+  const ir::Graph* original = nullptr;      ///< the model as it came in (the teacher); never null under the runner
+  const targets::Target* target = nullptr;  ///< never null under the runner
+  ThreadPool* pool = nullptr;               ///< never null under the runner
+  ProgressSink* progress = nullptr;         ///< never null under the runner
+  Random random{0};                         ///< seeded by the run's seed and the step's index
+  std::vector<std::string> notes;           ///< sentences for the report
+  std::vector<LayerRecord> layers;          ///< filled by the pass
+};
+
+/// One row of the pass table.
+struct PassInfo {
+  std::string_view name;     ///< kebab-case: command line, recipe, docs, goldens
+  std::string_view summary;  ///< one line, no full stop; shown by `edgesmith passes`
+  const OptionSchema& (*options)();
+  Result<Change> (*run)(ir::Graph& graph, const Options& options, PassContext& context);
+  /// True for a pass that is a step of a recipe (simplify, quantize); false for the small ones inside `simplify`,
+  /// which recipes may name all the same.
+  bool is_step;
+  bool needs_calib;          ///< without calibration data the run is a usage error
+};
+
+std::span<const PassInfo> all_passes();
+const PassInfo* find_pass(std::string_view name);
+
+/// Runs one pass: fresh types, structural verification after it, errors prefixed with its name.
+Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& options, PassContext& context);
+
+}  // namespace edgesmith::passes

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/base/file.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+
+namespace edgesmith {
+namespace {
+
+constexpr size_t kBufferBytes = size_t{1} << 20;
+
+Error io_error_from_errno(const std::string& path, const char* what, int code) {
+  const char* hint = code == ENOENT   ? "check the path"
+                     : code == EACCES ? "check the permissions"
+                     : code == ENOSPC ? "free some disk space"
+                                      : "";
+  return io_error(path + ": " + what + ": " + std::strerror(code), hint);
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return io_error_from_errno(path, "cannot open", errno);
+  struct stat info {};
+  if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
+    ::close(fd);
+    return io_error(path + ": is a directory, not a file", "name a file");
+  }
+  std::shared_ptr<MappedFile> file(new MappedFile);
+  file->path_ = path;
+  file->size_ = static_cast<size_t>(info.st_size);
+  if (file->size_ > 0) {
+    void* data = ::mmap(nullptr, file->size_, PROT_READ, MAP_PRIVATE, fd, 0);
+    if (data == MAP_FAILED) {
+      const int code = errno;
+      ::close(fd);
+      file->size_ = 0;
+      return io_error_from_errno(path, "cannot map into memory", code);
+    }
+    file->data_ = static_cast<const std::byte*>(data);
+  }
+  ::close(fd);
+  return std::shared_ptr<const MappedFile>(file);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+Result<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string& path) {
+  std::unique_ptr<AtomicFile> file(new AtomicFile);
+  file->path_ = path;
+  // A short name of its own: the target's name may already be as long as the file system allows.
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  file->temporary_ = (folder / ".edgesmith-XXXXXX").string();
+  file->fd_ = ::mkstemp(file->temporary_.data());
+  if (file->fd_ < 0) {
+    const int code = errno;
+    file->temporary_.clear();
+    return io_error_from_errno(path, "cannot create", code);
+  }
+  return file;
+}
+
+AtomicFile::~AtomicFile() {
+  if (fd_ >= 0) ::close(fd_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::span<const std::byte> bytes) {
+  size_ += bytes.size();
+  if (buffer_.size() + bytes.size() > kBufferBytes) (void)flush().ok();
+  if (bytes.size() <= kBufferBytes) {
+    buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+    return;
+  }
+  while (!bytes.empty() && failed_errno_ == 0) {
+    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) failed_errno_ = errno;
+    else bytes = bytes.subspan(static_cast<size_t>(n));
+  }
+}
+
+void AtomicFile::write(std::string_view text) { write(std::as_bytes(std::span<const char>(text))); }
+
+Status AtomicFile::flush() {
+  std::span<const std::byte> rest(buffer_);
+  while (!rest.empty() && failed_errno_ == 0) {
+    const ssize_t n = ::write(fd_, rest.data(), rest.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) failed_errno_ = errno;
+    else rest = rest.subspan(static_cast<size_t>(n));
+  }
+  buffer_.clear();
+  if (failed_errno_ != 0) return io_error_from_errno(path_, "cannot write", failed_errno_);
+  return {};
+}
+
+Status AtomicFile::commit() {
+  EDGESMITH_TRY(flush());
+  const mode_t mask = ::umask(0);
+  ::umask(mask);
+  if (::fchmod(fd_, 0666 & ~mask) != 0 || ::close(fd_) != 0) {
+    fd_ = -1;
+    return io_error_from_errno(path_, "cannot write", errno);
+  }
+  fd_ = -1;
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return io_error_from_errno(path_, "cannot write", errno);
+  temporary_.clear();
+  return {};
+}
+
+Status write_file(const std::string& path, std::string_view text) {
+  auto file = AtomicFile::create(path);
+  if (!file) return file.error();
+  (*file)->write(text);
+  return (*file)->commit();
+}
+
+Result<std::string> read_file(const std::string& path) {
+  auto file = MappedFile::open(path);
+  if (!file) return file.error();
+  const auto bytes = (*file)->bytes();
+  return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+}
+
+}  // namespace edgesmith
