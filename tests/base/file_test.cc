@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/base/file.h"
+
+#include <gtest/gtest.h>
+
+#include <unistd.h>
+
+#include <filesystem>
+
+namespace edgesmith {
+namespace {
+
+class Files : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = std::filesystem::path(testing::TempDir()) / ("files_" + std::to_string(::getpid()));
+    std::filesystem::create_directories(folder_);
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+  std::string path(const char* name) const { return (folder_ / name).string(); }
+  size_t count() const { return static_cast<size_t>(std::distance(std::filesystem::directory_iterator(folder_), {})); }
+  std::filesystem::path folder_;
+};
+
+TEST_F(Files, WhatIsWrittenIsReadBack) {
+  std::string text(3 << 20, 'x');
+  text[5] = '\0';
+  ASSERT_TRUE(write_file(path("a"), text).ok());
+  EXPECT_EQ(*read_file(path("a")), text);
+  EXPECT_EQ(count(), 1u);
+}
+
+TEST_F(Files, AnUncommittedFileLeavesTheOldOneAndNothingElse) {
+  ASSERT_TRUE(write_file(path("a"), "old").ok());
+  {
+    auto file = AtomicFile::create(path("a"));
+    ASSERT_TRUE(file.ok());
+    (*file)->write("new");
+  }
+  EXPECT_EQ(*read_file(path("a")), "old");
+  EXPECT_EQ(count(), 1u);
+}
+
+TEST_F(Files, ErrorsNameThePath) {
+  const auto missing = MappedFile::open(path("none"));
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().kind, ErrorKind::io);
+  EXPECT_EQ(missing.error().text(), path("none") + ": cannot open: No such file or directory; check the path");
+  EXPECT_FALSE(MappedFile::open(folder_.string()).ok());
+  EXPECT_FALSE(write_file(path("no/such/folder"), "x").ok());
+}
+
+TEST_F(Files, AnEmptyFileMapsToNothing) {
+  ASSERT_TRUE(write_file(path("empty"), "").ok());
+  EXPECT_TRUE((*MappedFile::open(path("empty")))->bytes().empty());
+}
+
+}  // namespace
+}  // namespace edgesmith

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/base/sha256.h"
+
+#include <gtest/gtest.h>
+
+namespace edgesmith {
+namespace {
+
+// FIPS 180-4 example: the message "abc".
+TEST(Sha256, MatchesThePublishedExample) {
+  const std::string_view text = "abc";
+  EXPECT_EQ(sha256_hex(std::as_bytes(std::span<const char>(text))),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+}  // namespace
+}  // namespace edgesmith
