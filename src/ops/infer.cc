@@ -1,2 +1,218 @@
 // SPDX-License-Identifier: Apache-2.0
+// Type inference over a whole graph: one walk in order, each node by its operator's `infer`.
+//
+// Three things are known about a value, from weak to strong: its type; the contents of a small integer vector as dims
+// (so Shape -> Gather -> Concat -> Reshape keeps the symbol N); the tensor itself, when every operand of a small node
+// is known and its reference evaluation can run right here (so chains that compute pads or scales become numbers).
+#include <map>
+
 #include "edgesmith/ops/op_info.h"
+
+namespace edgesmith::ops {
+namespace {
+
+// Tensors with more elements are not folded while inferring: shapes, pads and scales are far smaller.
+constexpr int64_t kMaxFoldedElements = 1024;
+
+bool holds_integers(ir::DType dtype) { return dtype == ir::DType::i64 || dtype == ir::DType::i32; }
+
+// The numbers of a small integer tensor as dims; negative numbers are no dims and become unknown ones.
+std::optional<ir::Shape> contents_of(const ir::Tensor& tensor) {
+  if (!holds_integers(tensor.dtype()) || tensor.rank() > 1 || tensor.size() > kMaxFoldedElements) return std::nullopt;
+  ir::Shape contents;
+  for (int64_t number : tensor.to_int64s()) contents.push_back(number >= 0 ? ir::Dim(number) : ir::Dim());
+  return contents;
+}
+
+// The tensor that `contents` spells out, when every number is known and the type says how to store it.
+std::optional<ir::Tensor> tensor_of(const ir::Shape& contents, const ir::Type& type) {
+  const auto dims = type.static_dims();
+  if (!dims || !holds_integers(type.dtype) || ir::num_elements(*dims) != static_cast<int64_t>(contents.size())) {
+    return std::nullopt;
+  }
+  std::vector<int64_t> numbers;
+  for (const ir::Dim& dim : contents) {
+    if (!dim.known()) return std::nullopt;
+    numbers.push_back(dim.value());
+  }
+  if (type.dtype == ir::DType::i64) return ir::Tensor::of<int64_t>(*dims, numbers);
+  return ir::Tensor::of<int32_t>(*dims, std::vector<int32_t>(numbers.begin(), numbers.end()));
+}
+
+// What inference says, completed by what was declared. Inference wins where they differ (value_info goes stale when a
+// model is edited), except for the element type: two different ones cannot both be meant.
+Result<ir::Type> combine(const ir::Type& declared, ir::Type inferred) {
+  if (inferred.dtype == ir::DType::undefined) inferred.dtype = declared.dtype;
+  if (declared.dtype != ir::DType::undefined && declared.dtype != inferred.dtype) {
+    return invalid_error("element type is " + std::string(ir::dtype_name(inferred.dtype)) + ", but was declared as " +
+                         std::string(ir::dtype_name(declared.dtype)));
+  }
+  if (!declared.shape) return inferred;
+  if (!inferred.shape) {
+    inferred.shape = declared.shape;
+    return inferred;
+  }
+  if (inferred.shape->size() != declared.shape->size()) return inferred;
+  for (size_t i = 0; i < inferred.shape->size(); ++i) {
+    ir::Dim& dim = (*inferred.shape)[i];
+    if (const auto merged = ir::merge(dim, (*declared.shape)[i])) dim = *merged;
+  }
+  return inferred;
+}
+
+class Inference final : public InferContext {
+ public:
+  explicit Inference(const ir::Graph& graph)
+      : contents_(static_cast<size_t>(graph.num_value_ids())), folded_(static_cast<size_t>(graph.num_value_ids())) {}
+
+  const ir::Tensor* constant(const ir::Node& node, int index) const override {
+    const ir::Value* value = node.input(index);
+    if (value == nullptr) return nullptr;
+    if (const ir::Tensor* tensor = value->constant()) return tensor;
+    const auto& folded = folded_[static_cast<size_t>(value->id())];
+    return folded ? &*folded : nullptr;
+  }
+
+  std::optional<ir::Shape> contents(const ir::Node& node, int index) const override {
+    const ir::Value* value = node.input(index);
+    if (value == nullptr) return std::nullopt;
+    if (const ir::Tensor* tensor = constant(node, index)) return contents_of(*tensor);
+    return contents_[static_cast<size_t>(value->id())];
+  }
+
+  void set_contents(const ir::Node& node, int index, ir::Shape contents) override {
+    contents_[static_cast<size_t>(node.output(index).id())] = std::move(contents);
+  }
+
+  /// Sets the types of the node's outputs.
+  Status infer(ir::Node& node) {
+    const OpInfo* op = find_op(node.op());
+    if (op == nullptr || op->infer == nullptr) return {};
+    Status status = infer_types_of(node, *op);
+    // What we cannot run may still be carried through: its declared types stand, as for an opaque node.
+    if (!status.ok() && status.error().kind == ErrorKind::unsupported) return {};
+    return status;
+  }
+
+ private:
+  Status infer_types_of(ir::Node& node, const OpInfo& op) {
+    EDGESMITH_TRY(verify_node(node));
+    auto types = op.infer(node, *this);
+    if (!types) return types.error().in(node.label());
+    for (int i = 0; i < node.num_outputs() && i < static_cast<int>(types->size()); ++i) {
+      auto type = combine(node.output(i).type(), (*types)[static_cast<size_t>(i)]);
+      if (!type) return type.error().in(node.label());
+      node.output(i).set_type(std::move(*type));
+    }
+    fold(node);
+    return {};
+  }
+
+  bool small(const ir::Type& type) const {
+    const auto dims = type.static_dims();
+    if (!dims || type.dtype == ir::DType::undefined) return false;
+    const int64_t size = ir::num_elements(*dims);
+    return size >= 0 && size <= kMaxFoldedElements;
+  }
+
+  // Computes a small node of known operands; an error stays for whoever really runs the node.
+  void fold(const ir::Node& node) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const auto id = static_cast<size_t>(node.output(i).id());
+      if (contents_[id]) folded_[id] = tensor_of(*contents_[id], node.output(i).type());
+      if (!small(node.output(i).type())) return;
+    }
+    std::vector<ir::Tensor> tensors(static_cast<size_t>(node.num_inputs()));
+    std::vector<const ir::Tensor*> operands(tensors.size(), nullptr);
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      if (node.input(i) == nullptr) continue;
+      const ir::Tensor* tensor = constant(node, i);
+      if (tensor == nullptr || tensor->size() > kMaxFoldedElements) return;
+      tensors[static_cast<size_t>(i)] = tensor->dense();
+      operands[static_cast<size_t>(i)] = &tensors[static_cast<size_t>(i)];
+    }
+    auto outputs = eval_node(node, operands);
+    if (!outputs) return;
+    for (int i = 0; i < node.num_outputs() && i < static_cast<int>(outputs->size()); ++i) {
+      folded_[static_cast<size_t>(node.output(i).id())] = std::move((*outputs)[static_cast<size_t>(i)]);
+    }
+  }
+
+  std::vector<std::optional<ir::Shape>> contents_;
+  std::vector<std::optional<ir::Tensor>> folded_;
+};
+
+// What the symbols of the inputs' declared dims stand for when the inputs have `dims`.
+std::map<std::string, int64_t> bind_symbols(const std::vector<ir::Value*>& inputs, std::span<const ir::Dims> dims) {
+  std::map<std::string, int64_t> bindings;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto& shape = inputs[i]->type().shape;
+    if (!shape || shape->size() != dims[i].size()) continue;
+    for (size_t d = 0; d < shape->size(); ++d) {
+      if ((*shape)[d].symbolic()) bindings.emplace((*shape)[d].symbol(), dims[i][d]);
+    }
+  }
+  return bindings;
+}
+
+// True when the dims that the inputs declare as numbers are the ones they are fed.
+bool as_declared(const std::vector<ir::Value*>& inputs, std::span<const ir::Dims> dims) {
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const auto fed = ir::type_of(inputs[i]->type().dtype, dims[i]);
+    if (!ir::merge(inputs[i]->type(), fed)) return false;
+  }
+  return true;
+}
+
+// Declared dims of computed values: symbols become their numbers; all are forgotten when the inputs are not as
+// declared.
+void specialize(ir::Graph& graph, const std::map<std::string, int64_t>& bindings, bool keep_declared) {
+  for (ir::Node& node : graph.nodes()) {
+    if (node.is(ir::OpKind::input) || node.is(ir::OpKind::constant)) continue;
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      ir::Type type = node.output(i).type();
+      if (!keep_declared) type.shape.reset();
+      if (!type.shape) {
+        node.output(i).set_type(std::move(type));
+        continue;
+      }
+      for (ir::Dim& dim : *type.shape) {
+        if (!dim.symbolic()) continue;
+        const auto bound = bindings.find(dim.symbol());
+        if (bound != bindings.end()) dim = ir::Dim(bound->second);
+      }
+      node.output(i).set_type(std::move(type));
+    }
+  }
+}
+
+}  // namespace
+
+Status infer_types(ir::Graph& graph) {
+  Inference inference(graph);
+  for (ir::Node& node : graph.nodes()) EDGESMITH_TRY(inference.infer(node));
+  return {};
+}
+
+Result<std::vector<std::optional<ir::Dims>>> infer_dims(const ir::Graph& graph, std::span<const ir::Dims> input_dims) {
+  ir::Graph fed = graph.clone();
+  const std::vector<ir::Value*> inputs = fed.inputs();
+  if (inputs.size() != input_dims.size()) {
+    return invalid_error("the model has " + std::to_string(inputs.size()) + " inputs, dims of " +
+                         std::to_string(input_dims.size()) + " were given");
+  }
+  specialize(fed, bind_symbols(inputs, input_dims), as_declared(inputs, input_dims));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    inputs[i]->set_type(ir::type_of(inputs[i]->type().dtype, input_dims[i]));
+  }
+  EDGESMITH_TRY(infer_types(fed));
+  std::vector<std::optional<ir::Dims>> dims(static_cast<size_t>(graph.num_value_ids()));
+  for (const ir::Node& node : fed.nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      dims[static_cast<size_t>(node.output(i).id())] = node.output(i).type().static_dims();
+    }
+  }
+  return dims;
+}
+
+}  // namespace edgesmith::ops
