@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/runtime/executor.h"
+
+#include "runtime/program.h"
+#include "runtime/session.h"
+
+namespace edgesmith::runtime {
+
+struct Executor::Impl {
+  Program program;
+};
+
+Executor::Executor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Executor::~Executor() = default;
+
+Result<std::unique_ptr<Executor>> Executor::create(const ir::Graph& graph, const ExecutorOptions& options) {
+  const Result<Isa>& isa = isa_in_use();
+  if (!isa) return isa.error();
+  auto program = compile(graph, options, *isa);
+  if (!program) return program.error();
+  auto impl = std::make_unique<Impl>();
+  impl->program = std::move(*program);
+  return std::unique_ptr<Executor>(new Executor(std::move(impl)));
+}
+
+const ir::Graph& Executor::graph() const { return *impl_->program.graph; }
+
+std::unique_ptr<Executor::Session> Executor::make_session() const {
+  return std::unique_ptr<Session>(new Session(std::make_unique<Session::Impl>(impl_->program)));
+}
+
+Executor::Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Executor::Session::~Session() = default;
+
+Result<std::vector<ir::Tensor>> Executor::Session::run(std::span<const ir::Tensor> inputs, const Observer* observer) {
+  return impl_->run(inputs, observer);
+}
+
+std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
+  std::vector<std::pair<const ir::Node*, std::string>> out;
+  for (const Step& step : impl_->program.steps) {
+    std::string text = step.view ? "view" : "reference";
+    if (step.kernel != nullptr) {
+      text = std::string(step.kernel->provider) + "." + std::string(step.kernel->name) + " (" +
+             std::string(isa_word(impl_->program.isa)) + ")";
+    }
+    out.emplace_back(step.node, text);
+    if (step.activation != nullptr) out.emplace_back(step.activation, text);
+  }
+  return out;
+}
+
+}  // namespace edgesmith::runtime

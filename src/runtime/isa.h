@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Instruction sets that kernels are written for, and the one in use.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "edgesmith/base/result.h"
+
+namespace edgesmith::runtime {
+
+/// In rising order within a family: x86 first, then Arm. `scalar` runs everywhere.
+enum class Isa { scalar, avx2, avxvnni, avx512, avx512vnni, neon, neondot };
+
+/// "avx2".
+std::string_view isa_word(Isa isa);
+/// True when this CPU has `isa`. avx512 means F, BW, DQ and VL; every x86 set but scalar means FMA too.
+bool cpu_has(Isa isa);
+/// True when code written for `needed` may run where `in_use` was chosen.
+bool allows(Isa in_use, Isa needed);
+/// The best set of this CPU, or the one that `wanted` (EDGESMITH_ISA; empty: no wish) names. Errors: usage.
+Result<Isa> choose_isa(std::string_view wanted);
+/// choose_isa(EDGESMITH_ISA), decided once.
+const Result<Isa>& isa_in_use();
+
+}  // namespace edgesmith::runtime

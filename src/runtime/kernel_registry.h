@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels that may run a node: one row a kernel, one file a kernel. What no kernel takes runs by ops::eval
+// (provider "reference").
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "edgesmith/base/result.h"
+#include "edgesmith/ir/graph.h"
+#include "runtime/isa.h"
+
+namespace edgesmith::runtime {
+
+/// What a kernel makes once from the constants of a node (packed weights); shared by all sessions.
+struct Prepared {
+  virtual ~Prepared() = default;
+};
+
+/// Element-wise work on a kernel's result before it is stored: a clamp, then the annotation of the value.
+struct Epilogue {
+  bool clamp = false;
+  float lo = -std::numeric_limits<float>::infinity();
+  float hi = std::numeric_limits<float>::infinity();
+  bool quantize = false;  ///< fake-quantize with one scale; code_lo and code_hi are codes less the zero point
+  float scale = 1, code_lo = 0, code_hi = 0;
+
+  bool empty() const { return !clamp && !quantize; }
+};
+
+/// Where a kernel writes one output: dense, aligned to 64 bytes, not initialised.
+struct OutputSlot {
+  std::byte* data = nullptr;
+  const ir::Dims* dims = nullptr;
+
+  template <typename T>
+  T* as() const {
+    return reinterpret_cast<T*>(data);
+  }
+};
+
+/// One call of a kernel.
+struct KernelCall {
+  const ir::Node& node;
+  std::span<const ir::Tensor* const> inputs;  ///< dense; null for an absent operand
+  std::span<const OutputSlot> outputs;
+  const Prepared* prepared = nullptr;
+  std::byte* scratch = nullptr;  ///< scratch_bytes(), aligned to 64 bytes
+  Epilogue epilogue;             ///< empty unless Kernel::epilogue
+  Isa isa = Isa::scalar;
+};
+
+/// The dims of the operands (null: absent), as far as a kernel needs them.
+using OperandDims = std::span<const ir::Dims* const>;
+
+/// One row: how one provider runs one operator. Preconditions beyond `supports`: operands have the dtypes that the
+/// graph's types say.
+struct Kernel {
+  std::string_view provider;  ///< "native"
+  std::string_view name;      ///< "conv_f32"
+  ir::OpKind op;
+  Isa isa = Isa::scalar;  ///< least instruction set
+  bool epilogue = false;  ///< applies KernelCall::epilogue itself
+  /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims).
+  bool (*supports)(const ir::Node& node) = nullptr;
+  /// May be null. `constants[i]`: operand i when it is constant, else null.
+  Result<std::shared_ptr<const Prepared>> (*prepare)(const ir::Node& node,
+                                                     std::span<const ir::Tensor* const> constants) = nullptr;
+  /// Dims of output 0, for nodes whose dims are known only while running. May be null (then ops::eval runs those).
+  std::optional<ir::Dims> (*output_dims)(const ir::Node& node, OperandDims inputs) = nullptr;
+  /// May be null: none.
+  int64_t (*scratch_bytes)(const ir::Node& node, const Prepared* prepared, OperandDims inputs,
+                           const ir::Dims& output) = nullptr;
+  Status (*run)(const KernelCall& call) = nullptr;
+};
+
+/// All rows, best first for each operator.
+std::span<const Kernel* const> all_kernels();
+/// The first row that takes `node` on `isa`, or null: the reference evaluation.
+const Kernel* find_kernel(const ir::Node& node, Isa isa);
+
+}  // namespace edgesmith::runtime

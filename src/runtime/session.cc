@@ -1,0 +1,268 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "edgesmith/ops/op_info.h"
+#include "runtime/quantize_value.h"
+
+namespace edgesmith::runtime {
+
+namespace {
+
+size_t index_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
+
+std::byte* writable(const ir::Tensor& view) { return const_cast<std::byte*>(view.bytes().data()); }
+
+// Whether a tensor of these dims may be fed to an input of that type.
+bool fits(const ir::Type& type, const ir::Tensor& tensor) {
+  if (type.dtype != ir::DType::undefined && type.dtype != tensor.dtype()) return false;
+  if (!type.shape) return true;
+  if (type.rank() != tensor.rank()) return false;
+  for (size_t i = 0; i < type.shape->size(); ++i) {
+    const ir::Dim& dim = (*type.shape)[i];
+    if (dim.known() && dim.value() != tensor.dims()[i]) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+AlignedBytes allocate_aligned(int64_t bytes) {
+  const auto size = static_cast<size_t>((bytes + kArenaAlignment) / kArenaAlignment * kArenaAlignment);
+  return AlignedBytes(static_cast<std::byte*>(std::aligned_alloc(kArenaAlignment, size)));
+}
+
+Result<std::vector<ir::Tensor>> Executor::Session::Impl::run(std::span<const ir::Tensor> inputs,
+                                                             const Observer* observer) {
+  EDGESMITH_TRY(check_inputs(inputs));
+  Binding& binding = observer != nullptr ? plain_ : fused_;
+  binding.steps = observer != nullptr ? &program.plain_steps : &program.steps;
+  const auto same_dims = [](const ir::Tensor& tensor, const ir::Dims& dims) { return tensor.dims() == dims; };
+  if (!binding.valid || !std::equal(inputs.begin(), inputs.end(), binding.input_dims.begin(), same_dims)) {
+    EDGESMITH_TRY(bind(binding, inputs));
+  }
+  EDGESMITH_TRY(set_inputs(binding, inputs));
+  if (observer != nullptr) show_known(binding, *observer);
+  for (size_t s = 0; s < binding.steps->size(); ++s) {
+    EDGESMITH_TRY(run_step(binding, s));
+    if (observer != nullptr) {
+      const ir::Node& node = (*binding.steps)[s].last();
+      for (int i = 0; i < node.num_outputs(); ++i)
+        (*observer)(node.output(i), binding.values[index_of(node.output(i))]);
+    }
+    for (const int id : binding.plan.last_reads[s]) {
+      if (!program.constants[static_cast<size_t>(id)].valid()) binding.values[static_cast<size_t>(id)] = {};
+    }
+  }
+  return results(binding);
+}
+
+Status Executor::Session::Impl::check_inputs(std::span<const ir::Tensor> inputs) const {
+  const std::vector<ir::Value*> values = program.graph->inputs();
+  if (inputs.size() != values.size()) {
+    return invalid_error("fed " + std::to_string(inputs.size()) + " inputs, the model has " +
+                         std::to_string(values.size()));
+  }
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (fits(values[i]->type(), inputs[i])) continue;
+    return invalid_error("input '" + values[i]->name() + "' is fed " + inputs[i].type().text() + ", the model takes " +
+                         values[i]->type().text());
+  }
+  return {};
+}
+
+Status Executor::Session::Impl::bind(Binding& binding, std::span<const ir::Tensor> inputs) {
+  binding.valid = false;
+  binding.input_dims.clear();
+  for (const ir::Tensor& input : inputs) binding.input_dims.push_back(input.dims());
+  auto dims = ops::infer_dims(*program.graph, binding.input_dims);
+  if (!dims) return dims.error();
+  for (size_t v = 0; v < dims->size(); ++v) {
+    if (program.constants[v].valid()) (*dims)[v] = program.constants[v].dims();
+  }
+  binding.plan = plan_shapes(program, *binding.steps, std::move(*dims));
+  EDGESMITH_TRY(grow_arena(binding.plan.bytes));
+
+  binding.values = program.constants;
+  for (const ir::Node& node : program.graph->nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const size_t id = index_of(node.output(i));
+      const int64_t offset = binding.plan.offsets[id];
+      if (offset < 0) continue;
+      const ir::DType dtype = node.output(i).type().dtype;
+      const int64_t bytes = ir::packed_bytes(ir::num_elements(*binding.plan.dims[id]), ir::dtype_bits(dtype));
+      const std::span<const std::byte> span(arena_.get() + offset, static_cast<size_t>(bytes));
+      binding.values[id] = ir::Tensor(dtype, *binding.plan.dims[id], span, nullptr);
+    }
+  }
+  binding.operands.clear();
+  for (const Step& step : *binding.steps) {
+    auto& operands = binding.operands.emplace_back();
+    for (int i = 0; i < step.node->num_inputs(); ++i) {
+      const ir::Value* value = step.node->input(i);
+      operands.push_back(value == nullptr ? nullptr : &binding.values[index_of(*value)]);
+    }
+  }
+  binding.valid = true;
+  return {};
+}
+
+Status Executor::Session::Impl::grow_arena(int64_t bytes) {
+  if (arena_ != nullptr && bytes <= arena_bytes_) return {};
+  fused_.valid = plain_.valid = false;  // their tensors point into the old one
+  arena_bytes_ = 0;
+  arena_ = allocate_aligned(bytes);
+  if (arena_ == nullptr) return io_error("not enough memory for " + std::to_string(bytes) + " bytes of activations");
+  arena_bytes_ = bytes;
+  return {};
+}
+
+Status Executor::Session::Impl::set_inputs(Binding& binding, std::span<const ir::Tensor> inputs) {
+  const std::vector<ir::Value*> values = program.graph->inputs();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    const size_t id = index_of(*values[i]);
+    ir::Tensor dense = inputs[i].dense();
+    if (binding.plan.offsets[id] >= 0 && !dense.bytes().empty()) {
+      std::memcpy(writable(binding.values[id]), dense.bytes().data(), dense.bytes().size());
+    } else {
+      binding.values[id] = std::move(dense);
+    }
+    EDGESMITH_TRY(annotate(binding, *values[i]));
+  }
+  return {};
+}
+
+Status Executor::Session::Impl::run_step(Binding& binding, size_t index) {
+  const Step& step = (*binding.steps)[index];
+  const ir::Value& output = step.last().output();
+  if (step.view && binding.plan.dims[index_of(output)]) {
+    if (binding.plan.offsets[index_of(output)] >= 0) return {};  // a tensor over the operand's bytes since bind()
+    const ir::Tensor& operand = *binding.operands[index][0];
+    binding.values[index_of(output)] = operand.reshaped(*binding.plan.dims[index_of(output)]);
+    return {};
+  }
+  const auto dims = output_dims(binding, index);
+  EDGESMITH_TRY(dims ? run_kernel(binding, index, *dims) : run_reference(binding, index));
+  if (step.epilogue.quantize && dims) return {};
+  for (int i = 0; i < step.last().num_outputs(); ++i) EDGESMITH_TRY(annotate(binding, step.last().output(i)));
+  return {};
+}
+
+// Dims of the outputs that the step's kernel will write; nothing when ops::eval has to run it.
+std::optional<std::vector<ir::Dims>> Executor::Session::Impl::output_dims(const Binding& binding, size_t index) const {
+  const Step& step = (*binding.steps)[index];
+  if (step.kernel == nullptr) return std::nullopt;
+  std::vector<ir::Dims> out;
+  for (int i = 0; i < step.last().num_outputs(); ++i) {
+    const auto& dims = binding.plan.dims[index_of(step.last().output(i))];
+    if (dims) out.push_back(*dims);
+  }
+  if (static_cast<int>(out.size()) == step.last().num_outputs()) return out;
+  if (step.last().num_outputs() != 1 || step.kernel->output_dims == nullptr) return std::nullopt;
+  std::vector<const ir::Dims*> inputs;
+  for (const ir::Tensor* operand : binding.operands[index]) {
+    inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
+  }
+  const auto dims = step.kernel->output_dims(*step.node, inputs);
+  if (!dims) return std::nullopt;
+  return std::vector<ir::Dims>{*dims};
+}
+
+Status Executor::Session::Impl::run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims) {
+  const Step& step = (*binding.steps)[index];
+  std::vector<OutputSlot> outputs;
+  for (size_t i = 0; i < output_dims.size(); ++i) {
+    const ir::Value& value = step.last().output(static_cast<int>(i));
+    ir::Tensor& tensor = binding.values[index_of(value)];
+    if (binding.plan.offsets[index_of(value)] < 0) tensor = ir::Tensor::zeros(value.type().dtype, output_dims[i]);
+    outputs.push_back({writable(tensor), &output_dims[i]});
+  }
+  const auto& operands = binding.operands[index];
+  AlignedBytes own_scratch;
+  std::byte* scratch = nullptr;
+  if (binding.plan.scratch_offsets[index] >= 0) {
+    scratch = arena_.get() + binding.plan.scratch_offsets[index];
+  } else if (step.kernel->scratch_bytes != nullptr) {
+    std::vector<const ir::Dims*> inputs;
+    for (const ir::Tensor* operand : operands) inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
+    const int64_t bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, output_dims[0]);
+    own_scratch = allocate_aligned(bytes);
+    scratch = own_scratch.get();
+    if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(bytes) + " bytes of scratch");
+  }
+  const Status status =
+      step.kernel->run({*step.node, operands, outputs, step.prepared.get(), scratch, step.epilogue, program.isa});
+  return status.ok() ? status : Status(status.error().in(step.node->label()));
+}
+
+Status Executor::Session::Impl::run_reference(Binding& binding, size_t index) {
+  const Step& step = (*binding.steps)[index];
+  auto outputs = evaluate(*step.node, binding.operands[index]);
+  if (!outputs) return outputs.error();
+  if (step.activation != nullptr) {
+    std::vector<const ir::Tensor*> operands = {&(*outputs)[0]};
+    for (int i = 1; i < step.activation->num_inputs(); ++i) {
+      const ir::Value* value = step.activation->input(i);
+      operands.push_back(value == nullptr ? nullptr : &binding.values[index_of(*value)]);
+    }
+    auto activated = evaluate(*step.activation, operands);
+    if (!activated) return activated.error();
+    outputs = std::move(activated);
+  }
+  for (int i = 0; i < step.last().num_outputs(); ++i) {
+    ir::Tensor& made = (*outputs)[static_cast<size_t>(i)];
+    const size_t id = index_of(step.last().output(i));
+    const auto& inferred = binding.plan.dims[id];
+    if (inferred && made.dims() != *inferred) {
+      return invalid_error(step.last().label() + ": output " + std::to_string(i) + " is " + made.type().text() +
+                           ", inferred was " + ir::type_of(made.dtype(), *inferred).text());
+    }
+    binding.values[id] = own(std::move(made));
+  }
+  return {};
+}
+
+// `tensor` itself, or a copy when it lies in the arena (an evaluation may return its operand's bytes).
+ir::Tensor Executor::Session::Impl::own(ir::Tensor tensor) const {
+  if (tensor.dtype() == ir::DType::string || tensor.encoding() != ir::Encoding::dense) return tensor;
+  const std::byte* data = tensor.bytes().data();
+  if (tensor.bytes().empty() || data < arena_.get() || data >= arena_.get() + arena_bytes_) return tensor;
+  ir::Tensor copy = ir::Tensor::zeros(tensor.dtype(), tensor.dims());
+  std::memcpy(copy.mutable_bytes().data(), data, tensor.bytes().size());
+  return copy;
+}
+
+Status Executor::Session::Impl::annotate(Binding& binding, const ir::Value& value) {
+  const ir::Quant* quant = program.annotation(value);
+  if (quant == nullptr) return {};
+  ir::Tensor& tensor = binding.values[index_of(value)];
+  if (binding.plan.offsets[index_of(value)] >= 0 && tensor.dtype() == ir::DType::f32) {
+    auto* data = reinterpret_cast<float*>(writable(tensor));
+    const Status status = fake_quantize(*quant, tensor.dims(), data, data, program.isa);
+    return status.ok() ? status : Status(status.error().in(value.node().label()));
+  }
+  auto quantized = fake_quantize(*quant, tensor, program.isa);
+  if (!quantized) return quantized.error().in(value.node().label());
+  tensor = std::move(*quantized);
+  return {};
+}
+
+void Executor::Session::Impl::show_known(const Binding& binding, const Observer& observer) const {
+  for (const ir::Node& node : program.graph->nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const ir::Value& value = node.output(i);
+      if (node.is(ir::OpKind::input) || program.known(value)) observer(value, binding.values[index_of(value)]);
+    }
+  }
+}
+
+std::vector<ir::Tensor> Executor::Session::Impl::results(Binding& binding) const {
+  std::vector<ir::Tensor> out;
+  const ir::Node& node = program.graph->output_node();
+  for (int i = 0; i < node.num_inputs(); ++i) out.push_back(own(binding.values[index_of(*node.input(i))]));
+  return out;
+}
+
+}  // namespace edgesmith::runtime

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "runtime/shape_plan.h"
+
+#include <algorithm>
+
+namespace edgesmith::runtime {
+
+using ir::OpKind;
+
+namespace {
+
+size_t index_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
+
+// Builds the list of buffers: one for each value that owns memory in the arena, one for each scratch.
+class Planner {
+ public:
+  Planner(const Program& program, const std::vector<Step>& steps, const PlanOptions& options, ShapePlan& plan)
+      : program_(program), steps_(steps), options_(options), plan_(plan) {
+    const auto values = static_cast<size_t>(program.graph->num_value_ids());
+    owner_.assign(values, -1);
+    buffer_.assign(values, -1);
+    last_read_.assign(values, -1);
+  }
+
+  void run() {
+    for (const ir::Value* input : program_.graph->inputs()) {
+      if (options_.every_value || program_.annotation(*input) != nullptr) add_buffer(*input, -1);
+    }
+    for (size_t s = 0; s < steps_.size(); ++s) add_step(static_cast<int>(s));
+    const int end = static_cast<int>(steps_.size());
+    const ir::Node& results = program_.graph->output_node();
+    for (int i = 0; i < results.num_inputs(); ++i) {
+      if (results.input(i) != nullptr) read(*results.input(i), end);
+    }
+    place(end);
+  }
+
+ private:
+  // Bytes of a value in the arena; nothing when it cannot lie there.
+  std::optional<int64_t> bytes_of(const ir::Value& value) const {
+    const auto& dims = plan_.dims[index_of(value)];
+    if (!dims) return std::nullopt;
+    int bits = ir::dtype_bits(value.type().dtype);
+    const ir::Quant* quant = program_.annotation(value);
+    if (options_.integer_codes && quant != nullptr) bits = ir::dtype_bits(quant->dtype);
+    if (bits == 0) return std::nullopt;
+    return ir::packed_bytes(ir::num_elements(*dims), bits);
+  }
+
+  void add_buffer(const ir::Value& value, int step) {
+    const auto bytes = bytes_of(value);
+    if (!bytes) return;
+    owner_[index_of(value)] = value.id();
+    buffer_[index_of(value)] = static_cast<int>(buffers_.size());
+    buffers_.push_back({*bytes, step, step});
+  }
+
+  // Extends the life of the buffer behind `value`.
+  void read(const ir::Value& value, int step) {
+    last_read_[index_of(value)] = step;
+    const int owner = owner_[index_of(value)];
+    if (owner < 0) return;
+    Buffer& buffer = buffers_[static_cast<size_t>(buffer_[static_cast<size_t>(owner)])];
+    buffer.last = std::max(buffer.last, step);
+  }
+
+  void add_step(int s) {
+    const Step& step = steps_[static_cast<size_t>(s)];
+    for (int i = 0; i < step.node->num_inputs(); ++i) {
+      if (step.node->input(i) != nullptr) read(*step.node->input(i), s);
+    }
+    const ir::Node& last = step.last();
+    for (int i = 0; i < last.num_outputs(); ++i) last_read_[index_of(last.output(i))] = s;
+    if (step.view && plan_.dims[index_of(last.output())]) {
+      owner_[index_of(last.output())] = owner_[index_of(*step.node->input(0))];
+      return;
+    }
+    bool known = true;  // a kernel writes all of its outputs in place or none
+    for (int i = 0; i < last.num_outputs(); ++i) known = known && plan_.dims[index_of(last.output(i))].has_value();
+    if (!options_.every_value && (step.kernel == nullptr || !known)) return;
+    for (int i = 0; i < last.num_outputs(); ++i) add_buffer(last.output(i), s);
+    add_scratch(step, s);
+  }
+
+  void add_scratch(const Step& step, int s) {
+    plan_.scratch_offsets.resize(steps_.size(), -1);
+    const auto& output = plan_.dims[index_of(step.last().output())];
+    if (!options_.scratch || step.kernel == nullptr || step.kernel->scratch_bytes == nullptr || !output) return;
+    std::vector<const ir::Dims*> inputs;
+    for (int i = 0; i < step.node->num_inputs(); ++i) {
+      const ir::Value* value = step.node->input(i);
+      if (value != nullptr && !plan_.dims[index_of(*value)]) return;
+      inputs.push_back(value == nullptr ? nullptr : &*plan_.dims[index_of(*value)]);
+    }
+    const int64_t bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, *output);
+    if (bytes == 0) return;
+    scratch_.emplace_back(s, buffers_.size());
+    buffers_.push_back({bytes, s, s});
+  }
+
+  void place(int end) {
+    const ArenaPlan arena = plan_arena(buffers_, options_.alignment);
+    plan_.bytes = arena.bytes;
+    plan_.lower_bound = live_bytes(buffers_);
+    plan_.offsets.assign(owner_.size(), -1);
+    plan_.last_reads.resize(static_cast<size_t>(end));
+    for (size_t v = 0; v < owner_.size(); ++v) {
+      if (owner_[v] >= 0) {
+        plan_.offsets[v] = arena.offsets[static_cast<size_t>(buffer_[static_cast<size_t>(owner_[v])])];
+      } else if (last_read_[v] >= 0 && last_read_[v] < end) {
+        plan_.last_reads[static_cast<size_t>(last_read_[v])].push_back(static_cast<int>(v));
+      }
+    }
+    plan_.scratch_offsets.resize(steps_.size(), -1);
+    for (const auto& [step, buffer] : scratch_)
+      plan_.scratch_offsets[static_cast<size_t>(step)] = arena.offsets[buffer];
+  }
+
+  const Program& program_;
+  const std::vector<Step>& steps_;
+  const PlanOptions& options_;
+  ShapePlan& plan_;
+  std::vector<int> owner_;      // value id -> id of the value whose buffer it lies in, or -1
+  std::vector<int> buffer_;     // value id -> index of the buffer it owns, or -1
+  std::vector<int> last_read_;  // value id -> last step that reads (or makes) it, or -1
+  std::vector<Buffer> buffers_;
+  std::vector<std::pair<int, size_t>> scratch_;  // step, buffer
+};
+
+}  // namespace
+
+ShapePlan plan_shapes(const Program& program, const std::vector<Step>& steps, ValueDims dims,
+                      const PlanOptions& options) {
+  ShapePlan plan;
+  plan.dims = std::move(dims);
+  Planner(program, steps, options, plan).run();
+  return plan;
+}
+
+}  // namespace edgesmith::runtime

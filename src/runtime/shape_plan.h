@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the values of a program lie for given input dims.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "runtime/arena.h"
+#include "runtime/program.h"
+
+namespace edgesmith::runtime {
+
+/// Dims by value id; empty where they are known only while running.
+using ValueDims = std::vector<std::optional<ir::Dims>>;
+
+/// What to plan for.
+struct PlanOptions {
+  bool scratch = true;         ///< room for the kernels' scratch
+  bool every_value = false;    ///< also what the executor allocates apart (graph inputs, results of ops::eval)
+  bool integer_codes = false;  ///< annotated values take the bits of their codes
+  int64_t alignment = kArenaAlignment;
+};
+
+struct ShapePlan {
+  ValueDims dims;
+  std::vector<int64_t> offsets;              ///< by value id; -1: not in the arena
+  std::vector<int64_t> scratch_offsets;      ///< by step; -1: none
+  std::vector<std::vector<int>> last_reads;  ///< by step: ids of values that are not read after it
+  int64_t bytes = 0;
+  int64_t lower_bound = 0;  ///< most bytes alive at one step
+};
+
+/// Plans `steps` (of `program`) for values with these dims.
+ShapePlan plan_shapes(const Program& program, const std::vector<Step>& steps, ValueDims dims,
+                      const PlanOptions& options = {});
+
+}  // namespace edgesmith::runtime
