@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pass table and the one way to run a pass.
+#include <array>
+
+#include "edgesmith/ir/verifier.h"
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/pass.h"
+
+namespace edgesmith::passes {
+
+#define PASS(name) extern const PassInfo name##_pass;
+#include "passes/pass_list.def"
+#undef PASS
+
+std::span<const PassInfo> all_passes() {
+  static const std::array kPasses = {
+#define PASS(name) name##_pass,
+#include "passes/pass_list.def"
+#undef PASS
+  };
+  return kPasses;
+}
+
+const PassInfo* find_pass(std::string_view name) {
+  for (const PassInfo& pass : all_passes()) {
+    if (pass.name == name) return &pass;
+  }
+  return nullptr;
+}
+
+Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& options, PassContext& context) {
+  const std::string name(pass.name);
+  Status types = ops::infer_types(graph);
+  if (!types) return types.error().in("before pass " + name);
+  auto change = pass.run(graph, options, context);
+  if (!change) return change.error();
+  Status status = ir::verify(graph);
+  if (status.ok() && *change == Change::changed) status = ops::infer_types(graph);
+  if (!status) {
+    // The graph was good before: what is wrong now is the pass's fault, not the user's.
+    Error error = status.error().in("after pass " + name);
+    error.kind = ErrorKind::internal;
+    return error;
+  }
+  return change;
+}
+
+}  // namespace edgesmith::passes

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// Evaluates nodes whose operands are all constant, and Shape of a value whose dims are known.
+//
+//   %s = add {1, 2}, {3, 4}     =>   %s = constant {4, 6}
+//
+// The file must not grow: a result may take at most as many bytes as the operands that only this node reads, or
+// `max_bytes`. Quantized constants are left alone: folding them would turn codes into floats.
+#include <algorithm>
+
+#include "edgesmith/ops/op_info.h"
+#include "passes/rewrite.h"
+
+namespace edgesmith::passes {
+namespace {
+
+using ir::OpKind;
+
+const OptionSchema& options() {
+  // 4 KiB holds shape code and masks of a few heads, and is little beside any model's weights.
+  static const OptionSchema schema = {
+      {"max_bytes", OptionKind::integer, "4096", "largest folded constant in bytes that may grow the file", 0, 1e12}};
+  return schema;
+}
+
+bool is_foldable(const ir::Node& node) {
+  if (node.op() <= OpKind::opaque || node.num_outputs() != 1 || !is_plain(node.output())) return false;
+  if (node.num_inputs() == 0) return false;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    if (node.input(i) != nullptr && plain_constant(node, i) == nullptr) return false;
+  }
+  return true;
+}
+
+// Bytes of the operands that die with the node.
+int64_t freed_bytes(const ir::Node& node) {
+  int64_t bytes = 0;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const ir::Value* value = node.input(i);
+    if (value != nullptr && value->uses().size() == 1) bytes += value->constant()->stored_bytes();
+  }
+  return bytes;
+}
+
+// Size of the result as far as the inferred type tells; -1 when it does not.
+int64_t result_bytes(const ir::Node& node) {
+  const auto dims = node.output().type().static_dims();
+  if (!dims) return -1;
+  const int64_t count = ir::num_elements(*dims);
+  return count < 0 ? -1 : ir::packed_bytes(count, ir::dtype_bits(node.output().type().dtype));
+}
+
+// Shape of a value with known dims needs no operand's contents.
+std::optional<ir::Tensor> fold_shape(const ir::Node& node) {
+  if (!node.is(OpKind::shape) || !is_plain(node.output())) return std::nullopt;
+  const auto dims = node.input(0)->type().static_dims();
+  if (!dims) return std::nullopt;
+  const auto rank = static_cast<int64_t>(dims->size());
+  const auto clamp = [rank](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
+  const int64_t start = clamp(node.attributes().get_int("start", 0));
+  const int64_t end = std::max(start, clamp(node.attributes().get_int("end", rank)));
+  return ir::Tensor::of<int64_t>({end - start}, std::span<const int64_t>(*dims).subspan(
+                                                    static_cast<size_t>(start), static_cast<size_t>(end - start)));
+}
+
+Result<std::optional<ir::Tensor>> fold(const ir::Node& node, int64_t max_bytes) {
+  if (auto shape = fold_shape(node)) return shape;
+  if (!is_foldable(node)) return std::optional<ir::Tensor>();
+  const int64_t limit = std::max(max_bytes, freed_bytes(node));
+  if (result_bytes(node) > limit) return std::optional<ir::Tensor>();  // do not even compute it
+  std::vector<ir::Tensor> storage;
+  std::vector<const ir::Tensor*> inputs;
+  storage.reserve(static_cast<size_t>(node.num_inputs()));
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const ir::Tensor* tensor = node.input(i) != nullptr ? node.input(i)->constant() : nullptr;
+    inputs.push_back(tensor != nullptr ? &storage.emplace_back(tensor->dense()) : nullptr);
+  }
+  auto outputs = ops::eval_node(node, inputs);
+  if (!outputs) {
+    if (outputs.error().kind == ErrorKind::unsupported) return std::optional<ir::Tensor>();
+    return outputs.error();
+  }
+  ir::Tensor& result = (*outputs)[0];
+  if (result.stored_bytes() > limit) return std::optional<ir::Tensor>();
+  return std::optional<ir::Tensor>(std::move(result));
+}
+
+Result<Change> run(ir::Graph& graph, const Options& options, PassContext&) {
+  Change change = Change::none;
+  for (ir::Node& node : graph.nodes()) {
+    auto result = fold(node, options.integer("max_bytes"));
+    if (!result) return result.error();
+    if (!*result) continue;
+    ir::Value& constant = graph.add_constant(std::move(**result), node.output().name(), &node);
+    bypass_node(graph, node, constant);
+    change = Change::changed;
+  }
+  return change;
+}
+
+}  // namespace
+
+extern const PassInfo fold_constants_pass = {
+    "fold-constants", "evaluate nodes whose operands are all constant", options, run, false, false};
+
+}  // namespace edgesmith::passes

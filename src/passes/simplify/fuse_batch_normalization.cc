@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+// Folds a BatchNormalization with constant statistics into the Conv, ConvTranspose or Gemm before it.
+//
+//   %a = conv %x, %w, %b
+//   %y = batch_normalization %a, %g, %beta, %m, %v      =>   %y = conv %x, w*s, (b-m)*s+beta     s = g / sqrt(v+eps)
+//
+// Computed in double. A weight that other layers read as well is left alone: a private copy would make the file bigger.
+#include <cmath>
+
+#include "passes/rewrite.h"
+
+namespace edgesmith::passes {
+namespace {
+
+using ir::OpKind;
+
+struct Match {
+  Layer layer;
+  std::vector<double> factor, shift;
+};
+
+std::optional<Match> match(ir::Node& node) {
+  if (!node.is(OpKind::batch_normalization) || node.num_outputs() != 1) return std::nullopt;
+  ir::Node* producer = nullptr;
+  for (const OpKind op : {OpKind::conv, OpKind::conv_transpose, OpKind::gemm}) {
+    if (producer == nullptr) producer = sole_producer(node, 0, op);
+  }
+  if (producer == nullptr) return std::nullopt;
+  auto layer = match_layer(*producer);
+  if (!layer || layer->weight_shared) return std::nullopt;
+  std::vector<double> statistics[4];  // scale, bias, mean, variance
+  for (int i = 0; i < 4; ++i) {
+    const ir::Tensor* tensor = plain_constant(node, i + 1);
+    if (tensor == nullptr || tensor->dtype() != ir::DType::f32 || tensor->size() != layer->channels)
+      return std::nullopt;
+    const std::vector<float> numbers = tensor->to_floats();
+    statistics[i].assign(numbers.begin(), numbers.end());
+  }
+  const double epsilon = node.attributes().get_float("epsilon", 1e-5f);
+  Match found{.layer = std::move(*layer)};
+  for (size_t c = 0; c < statistics[0].size(); ++c) {
+    const double factor = statistics[0][c] / std::sqrt(statistics[3][c] + epsilon);
+    if (!std::isfinite(factor)) return std::nullopt;
+    found.factor.push_back(factor);
+    found.shift.push_back(statistics[1][c] - statistics[2][c] * factor);
+  }
+  return found;
+}
+
+Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+  Change change = Change::none;
+  for (ir::Node& node : graph.nodes()) {
+    const auto found = match(node);
+    if (!found) continue;
+    scale_and_shift(graph, found->layer, found->factor, found->shift);
+    replace_node(graph, node, found->layer.node->output());
+    change = Change::changed;
+  }
+  return change;
+}
+
+}  // namespace
+
+extern const PassInfo fuse_batch_normalization_pass = {
+    "fuse-batch-normalization",
+    "fold BatchNormalization into the Conv, ConvTranspose or Gemm before it",
+    no_options,
+    run,
+    false,
+    false};
+
+}  // namespace edgesmith::passes

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// A Reshape does not care how its input was reshaped before.
+//
+//   %a = flatten %x
+//   %y = reshape %a, {-1, 8, 4}     =>   %y = reshape %x, {-1, 8, 4}
+//
+// Not when the shape holds a 0 that copies a dim of the input.
+#include <algorithm>
+
+#include "passes/rewrite.h"
+
+namespace edgesmith::passes {
+namespace {
+
+using ir::OpKind;
+
+bool only_reshapes(const ir::Node& node) {
+  return node.is(OpKind::reshape) || node.is(OpKind::flatten) || node.is(OpKind::squeeze) || node.is(OpKind::unsqueeze);
+}
+
+bool fuse(ir::Graph& graph, ir::Node& node) {
+  if (!node.is(OpKind::reshape)) return false;
+  ir::Node& first = node.input(0)->node();
+  if (!only_reshapes(first) || !is_plain(first.output())) return false;
+  const ir::Tensor* shape = plain_constant(node, 1);
+  if (shape == nullptr) return false;
+  const ir::Ints dims = shape->to_int64s();
+  if (std::find(dims.begin(), dims.end(), 0) != dims.end()) return false;
+  graph.set_input(node, 0, first.input(0));
+  return true;
+}
+
+Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+  Change change = Change::none;
+  for (ir::Node& node : graph.nodes()) {
+    if (fuse(graph, node)) change = Change::changed;
+  }
+  return change;
+}
+
+}  // namespace
+
+extern const PassInfo fuse_reshapes_pass = {
+    "fuse-reshapes", "skip a Reshape, Flatten or Squeeze before a Reshape", no_options, run, false, false};
+
+}  // namespace edgesmith::passes
