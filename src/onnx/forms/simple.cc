@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+// Attributes that were added to an operator later: a node needs the opset that has them only when they say something
+// else than their default, and otherwise they are left out.
+#include <algorithm>
+#include <array>
+
+#include "onnx/forms/forms.h"
+
+namespace edgesmith::onnx::forms {
+namespace {
+
+bool all_ones(const ir::Ints& values) {
+  return std::all_of(values.begin(), values.end(), [](int64_t v) { return v == 1; });
+}
+
+struct LateAttribute {
+  std::string_view op, attribute;
+  int since;
+};
+constexpr std::array kLate = {
+    LateAttribute{"ArgMax", "select_last_index", 12},
+    LateAttribute{"ArgMin", "select_last_index", 12},
+    LateAttribute{"AveragePool", "count_include_pad", 7},
+    LateAttribute{"AveragePool", "ceil_mode", 10},
+    LateAttribute{"AveragePool", "dilations", 19},
+    LateAttribute{"Cast", "saturate", 19},
+    LateAttribute{"DepthToSpace", "mode", 11},
+    LateAttribute{"DequantizeLinear", "axis", 13},
+    LateAttribute{"DequantizeLinear", "block_size", 21},
+    LateAttribute{"DequantizeLinear", "output_dtype", 23},
+    LateAttribute{"LpPool", "ceil_mode", 18},
+    LateAttribute{"LpPool", "dilations", 18},
+    LateAttribute{"MaxPool", "storage_order", 8},
+    LateAttribute{"MaxPool", "ceil_mode", 10},
+    LateAttribute{"MaxPool", "dilations", 10},
+    LateAttribute{"QuantizeLinear", "axis", 13},
+    LateAttribute{"QuantizeLinear", "saturate", 19},
+    LateAttribute{"QuantizeLinear", "block_size", 21},
+    LateAttribute{"QuantizeLinear", "output_dtype", 21},
+    LateAttribute{"QuantizeLinear", "precision", 23},
+    LateAttribute{"Reshape", "allowzero", 14},
+    LateAttribute{"Shape", "start", 15},
+    LateAttribute{"Shape", "end", 15},
+};
+
+int rank_of(const ir::Node& node, int index) {
+  return node.input(index) != nullptr ? node.input(index)->type().rank() : -1;
+}
+
+bool is_integer16(ir::DType dtype) { return dtype == ir::DType::i16 || dtype == ir::DType::u16; }
+
+}  // namespace
+
+int needs_pool(const ir::Node& node) {
+  const ir::Attributes& a = node.attributes();
+  const bool max = node.is(ir::OpKind::max_pool);
+  if (!all_ones(a.get_ints("dilations"))) return max ? 10 : 19;
+  if (a.get_int("ceil_mode", 0) != 0) return 10;
+  if (node.num_outputs() > 1 || a.get_int("storage_order", 0) != 0) return 8;
+  return a.get_int("count_include_pad", 0) != 0 ? 7 : 1;
+}
+
+int needs_lp_pool(const ir::Node& node) {
+  const ir::Attributes& a = node.attributes();
+  return !all_ones(a.get_ints("dilations")) || a.get_int("ceil_mode", 0) != 0 ? 18 : 2;
+}
+
+int needs_arg(const ir::Node& node) { return node.attributes().get_int("select_last_index", 0) != 0 ? 12 : 1; }
+int needs_cast(const ir::Node& node) { return node.attributes().get_int("saturate", 1) == 0 ? 19 : 6; }
+int needs_depth_to_space(const ir::Node& node) { return node.attributes().get_string("mode", "DCR") != "DCR" ? 11 : 1; }
+int needs_gemm(const ir::Node& node) { return node.input(2) == nullptr ? 11 : 6; }
+int needs_reshape(const ir::Node& node) { return node.attributes().get_int("allowzero", 0) != 0 ? 14 : 5; }
+int needs_shape(const ir::Node& node) {
+  return node.attributes().has("end") || node.attributes().get_int("start", 0) != 0 ? 15 : 1;
+}
+
+int needs_quantize(const ir::Node& node) {
+  const ir::Attributes& a = node.attributes();
+  if (a.get_int("precision", 0) != 0) return 23;
+  if (node.is(ir::OpKind::dequantize_linear) && a.get_int("output_dtype", 0) != 0) return 23;
+  const ir::DType codes =
+      node.is(ir::OpKind::quantize_linear) ? node.output().type().dtype : node.input(0)->type().dtype;
+  if (ir::dtype_bits(codes) == 2) return 25;
+  if (ir::dtype_bits(codes) == 4 || is_integer16(codes) || a.get_int("block_size", 0) != 0 ||
+      a.get_int("output_dtype", 0) != 0) {
+    return 21;
+  }
+  if (a.get_int("saturate", 1) == 0 || (ir::dtype_bits(codes) == 8 && !ir::is_integer(codes))) return 19;
+  const int scale_rank = rank_of(node, 1);
+  return scale_rank > 0 ? 13 : 10;
+}
+
+void lower_defaults(const ir::Node&, LoweredNode& out, LowerContext& context) {
+  for (const LateAttribute& late : kLate) {
+    if (late.op == out.op && context.opset() < late.since) out.attributes.erase(late.attribute);
+  }
+}
+
+}  // namespace edgesmith::onnx::forms

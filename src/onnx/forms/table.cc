@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of forms, in alphabetical order. `since` is the oldest opset whose form of the operator we read: 1 where
+// nothing but element types changed, once the attributes in the row are the only ones.
+#include <algorithm>
+#include <array>
+
+#include "onnx/forms/forms.h"
+
+namespace edgesmith::onnx {
+namespace {
+
+using namespace forms;
+
+constexpr std::string_view kConv = "auto_pad:s dilations:I group:i kernel_shape:I pads:I strides:I";
+constexpr std::string_view kReduce = "axes:I keepdims:i noop_with_empty_axes:i";
+constexpr std::string_view kArg = "axis:i keepdims:i select_last_index:i";
+
+constexpr std::array kRows = {
+    FormRow{"Abs", 6, ""},
+    FormRow{"Acos", 7, ""},
+    FormRow{"Acosh", 9, ""},
+    FormRow{"Add", 1, ""},
+    FormRow{"And", 1, ""},
+    FormRow{"ArgMax", 1, kArg, nullptr, needs_arg, lower_defaults},
+    FormRow{"ArgMin", 1, kArg, nullptr, needs_arg, lower_defaults},
+    FormRow{"Asin", 7, ""},
+    FormRow{"Asinh", 9, ""},
+    FormRow{"Atan", 7, ""},
+    FormRow{"Atanh", 9, ""},
+    FormRow{"AveragePool", 1, "auto_pad:s ceil_mode:i count_include_pad:i dilations:I kernel_shape:I pads:I strides:I",
+            nullptr, needs_pool, lower_defaults},
+    FormRow{"BatchNormalization", 7, "epsilon:f momentum:f spatial:i training_mode:i", raise_batch_normalization},
+    FormRow{"Cast", 6, "to:i saturate:i", nullptr, needs_cast, lower_defaults},
+    FormRow{"Ceil", 6, ""},
+    FormRow{"Celu", 12, "alpha:f"},
+    FormRow{"Clip", 6, "min:f max:f", raise_clip, needs_clip, lower_clip},
+    FormRow{"Concat", 4, "axis:i"},
+    FormRow{"ConstantOfShape", 9, "value:t"},
+    FormRow{"Conv", 1, kConv},
+    FormRow{"ConvTranspose", 1,
+            "auto_pad:s dilations:I group:i kernel_shape:I output_padding:I output_shape:I pads:I strides:I"},
+    FormRow{"Cos", 7, ""},
+    FormRow{"Cosh", 9, ""},
+    FormRow{"DepthToSpace", 1, "blocksize:i mode:s", nullptr, needs_depth_to_space, lower_defaults},
+    FormRow{"DequantizeLinear", 10, "axis:i block_size:i output_dtype:i", nullptr, needs_quantize, lower_defaults},
+    FormRow{"Div", 1, ""},
+    FormRow{"Dropout", 7, "ratio:f seed:i", raise_dropout},
+    FormRow{"Elu", 6, "alpha:f"},
+    FormRow{"Equal", 1, ""},
+    FormRow{"Erf", 9, ""},
+    FormRow{"Exp", 6, ""},
+    FormRow{"Expand", 8, ""},
+    FormRow{"Flatten", 1, "axis:i"},
+    FormRow{"Floor", 6, ""},
+    FormRow{"Gather", 1, "axis:i"},
+    FormRow{"Gelu", 20, "approximate:s"},
+    FormRow{"Gemm", 6, "alpha:f beta:f transA:i transB:i", nullptr, needs_gemm},
+    FormRow{"GlobalAveragePool", 1, ""},
+    FormRow{"GlobalLpPool", 2, "p:i"},
+    FormRow{"GlobalMaxPool", 1, ""},
+    FormRow{"Greater", 1, ""},
+    FormRow{"GreaterOrEqual", 12, ""},
+    FormRow{"HardSigmoid", 6, "alpha:f beta:f"},
+    FormRow{"HardSwish", 14, ""},
+    FormRow{"Hardmax", 1, "axis:i", raise_softmax, needs_softmax, lower_softmax},
+    FormRow{"Identity", 1, ""},
+    FormRow{"LeakyRelu", 6, "alpha:f"},
+    FormRow{"Less", 1, ""},
+    FormRow{"LessOrEqual", 12, ""},
+    FormRow{"Log", 6, ""},
+    FormRow{"LogSoftmax", 1, "axis:i", raise_softmax, needs_softmax, lower_softmax},
+    FormRow{"LpPool", 2, "auto_pad:s ceil_mode:i dilations:I kernel_shape:I p:i pads:I strides:I", nullptr,
+            needs_lp_pool, lower_defaults},
+    FormRow{"MatMul", 1, ""},
+    FormRow{"Max", 6, ""},
+    FormRow{"MaxPool", 1, "auto_pad:s ceil_mode:i dilations:I kernel_shape:I pads:I storage_order:i strides:I", nullptr,
+            needs_pool, lower_defaults},
+    FormRow{"Mean", 6, ""},
+    FormRow{"Min", 6, ""},
+    FormRow{"Mish", 18, ""},
+    FormRow{"Mod", 10, "fmod:i"},
+    FormRow{"Mul", 1, ""},
+    FormRow{"Neg", 6, ""},
+    FormRow{"Not", 1, ""},
+    FormRow{"Or", 1, ""},
+    FormRow{"PRelu", 7, ""},
+    FormRow{"Pad", 2, "mode:s pads:I value:f", raise_pad, needs_pad, lower_pad},
+    FormRow{"Pow", 1, ""},
+    FormRow{"QuantizeLinear", 10, "axis:i block_size:i output_dtype:i precision:i saturate:i", nullptr, needs_quantize,
+            lower_defaults},
+    FormRow{"Range", 11, ""},
+    FormRow{"Reciprocal", 6, ""},
+    FormRow{"ReduceL1", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"ReduceL2", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"ReduceLogSum", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"ReduceLogSumExp", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"ReduceMax", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"ReduceMean", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"ReduceMin", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"ReduceProd", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"ReduceSum", 1, kReduce, raise_axes13, needs_reduce_sum, lower_axes13},
+    FormRow{"ReduceSumSquare", 1, kReduce, raise_axes18, needs_reduce, lower_axes18},
+    FormRow{"Relu", 6, ""},
+    FormRow{"Reshape", 5, "allowzero:i", nullptr, needs_reshape, lower_defaults},
+    FormRow{"Resize", 10,
+            "antialias:i axes:I coordinate_transformation_mode:s cubic_coeff_a:f exclude_outside:i "
+            "extrapolation_value:f keep_aspect_ratio_policy:s mode:s nearest_mode:s",
+            raise_resize, needs_resize, lower_resize},
+    FormRow{"Round", 11, ""},
+    FormRow{"Selu", 6, "alpha:f gamma:f"},
+    FormRow{"Shape", 1, "end:i start:i", nullptr, needs_shape, lower_defaults},
+    FormRow{"Sigmoid", 6, ""},
+    FormRow{"Sign", 9, ""},
+    FormRow{"Sin", 7, ""},
+    FormRow{"Sinh", 9, ""},
+    FormRow{"Slice", 1, "axes:I ends:I starts:I", raise_slice, needs_slice, lower_slice},
+    FormRow{"Softmax", 1, "axis:i", raise_softmax, needs_softmax, lower_softmax},
+    FormRow{"Softplus", 1, ""},
+    FormRow{"Softsign", 1, ""},
+    FormRow{"SpaceToDepth", 1, "blocksize:i"},
+    FormRow{"Split", 2, "axis:i num_outputs:i split:I", raise_split, needs_split, lower_split},
+    FormRow{"Sqrt", 6, ""},
+    FormRow{"Squeeze", 1, "axes:I", raise_axes13, needs_squeeze, lower_axes13},
+    FormRow{"Sub", 1, ""},
+    FormRow{"Sum", 6, ""},
+    FormRow{"Tan", 7, ""},
+    FormRow{"Tanh", 6, ""},
+    FormRow{"ThresholdedRelu", 10, "alpha:f"},
+    FormRow{"Tile", 6, ""},
+    FormRow{"Transpose", 1, "perm:I"},
+    FormRow{"Unsqueeze", 1, "axes:I", raise_axes13, needs_squeeze, lower_axes13},
+    FormRow{"Upsample", 7, "mode:s scales:F", raise_upsample},
+    FormRow{"Where", 9, ""},
+    FormRow{"Xor", 1, ""},
+};
+
+static_assert(std::is_sorted(kRows.begin(), kRows.end(),
+                             [](const FormRow& a, const FormRow& b) { return a.op < b.op; }));
+
+/// Opsets in which an operator that we keep opaque changed in a way that an old node may not survive.
+struct BreakingChange {
+  std::string_view op;
+  std::array<int, 3> opsets;
+};
+constexpr std::array kBreaking = {
+    BreakingChange{"BatchNormalization", {9, 14, 0}},
+    BreakingChange{"Cast", {6, 0, 0}},
+    BreakingChange{"Clip", {11, 0, 0}},
+    BreakingChange{"Dropout", {12, 0, 0}},
+    BreakingChange{"GridSample", {20, 0, 0}},
+    BreakingChange{"GroupNormalization", {21, 0, 0}},
+    BreakingChange{"Hardmax", {13, 0, 0}},
+    BreakingChange{"LogSoftmax", {13, 0, 0}},
+    BreakingChange{"Pad", {11, 0, 0}},
+    BreakingChange{"ReduceL1", {18, 0, 0}},
+    BreakingChange{"ReduceL2", {18, 0, 0}},
+    BreakingChange{"ReduceLogSum", {18, 0, 0}},
+    BreakingChange{"ReduceLogSumExp", {18, 0, 0}},
+    BreakingChange{"ReduceMax", {18, 0, 0}},
+    BreakingChange{"ReduceMean", {18, 0, 0}},
+    BreakingChange{"ReduceMin", {18, 0, 0}},
+    BreakingChange{"ReduceProd", {18, 0, 0}},
+    BreakingChange{"ReduceSum", {13, 0, 0}},
+    BreakingChange{"ReduceSumSquare", {18, 0, 0}},
+    BreakingChange{"Resize", {11, 13, 18}},
+    BreakingChange{"Scan", {9, 0, 0}},
+    BreakingChange{"Scatter", {11, 0, 0}},
+    BreakingChange{"Slice", {10, 0, 0}},
+    BreakingChange{"Softmax", {13, 0, 0}},
+    BreakingChange{"Split", {13, 18, 0}},
+    BreakingChange{"Squeeze", {13, 0, 0}},
+    BreakingChange{"TopK", {10, 0, 0}},
+    BreakingChange{"Unsqueeze", {13, 0, 0}},
+    BreakingChange{"Upsample", {9, 10, 0}},
+};
+
+}  // namespace
+
+const FormRow* find_form(std::string_view onnx_op) {
+  const auto at = std::lower_bound(kRows.begin(), kRows.end(), onnx_op,
+                                   [](const FormRow& row, std::string_view op) { return row.op < op; });
+  return at != kRows.end() && at->op == onnx_op ? &*at : nullptr;
+}
+
+int needed_opset(const ir::Node& node) {
+  const FormRow* row = find_form(ir::onnx_name(node.op()));
+  if (row == nullptr) return 1;
+  return row->needs != nullptr ? std::max(row->since, row->needs(node)) : row->since;
+}
+
+bool same_meaning(std::string_view onnx_op, int64_t from, int64_t to) {
+  for (const BreakingChange& change : kBreaking) {
+    if (change.op != onnx_op) continue;
+    for (int opset : change.opsets) {
+      if (from < opset && opset <= to) return false;
+    }
+  }
+  return true;
+}
+
+int64_t ir_version_of(int64_t opset) {
+  constexpr std::array<std::pair<int, int>, 9> kVersions = {
+      {{8, 3}, {9, 4}, {10, 5}, {11, 6}, {14, 7}, {18, 8}, {19, 9}, {22, 10}, {24, 11}}};
+  for (const auto& [last_opset, version] : kVersions) {
+    if (opset <= last_opset) return version;
+  }
+  return 12;
+}
+
+}  // namespace edgesmith::onnx

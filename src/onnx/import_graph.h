@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "edgesmith/ir/graph.h"
+#include "onnx/external_data.h"
+#include "onnx/foreign.h"
+#include "onnx/proto.h"
+
+namespace edgesmith::onnx {
+
+/// What building a graph needs beside the GraphProto.
+struct ImportSource {
+  const ModelView& model;
+  std::shared_ptr<const void> owner;  ///< of the file's bytes
+  ExternalData& files;
+  int64_t opset = 0;  ///< of the default domain
+  /// Nodes (by position in the file) to keep opaque although their operator is known: a form that it refuses.
+  std::set<size_t> forced_opaque;
+};
+
+/// A graph without inferred types, and where its nodes came from.
+struct BuiltGraph {
+  ir::Graph graph;
+  std::vector<size_t> file_position;  ///< by node id; SIZE_MAX for nodes that are not nodes in the file
+  std::vector<std::pair<ir::Value*, ir::Type>> value_infos;
+};
+
+/// Turns the messages into nodes and values. Errors: invalid, unsupported (messages name the node, not the file).
+Result<BuiltGraph> build_graph(const GraphView& view, const ImportSource& source);
+
+/// Turns Q/DQ pairs into annotations (docs/onnx.md says which). Needs inferred types.
+void annotate_quantization(ir::Graph& graph);
+
+}  // namespace edgesmith::onnx

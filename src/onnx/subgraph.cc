@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "onnx/subgraph.h"
+
+#include <algorithm>
+
+namespace edgesmith::onnx {
+namespace {
+
+using wire::Field;
+using wire::Reader;
+using wire::WireType;
+using Names = std::set<std::string>;
+using Renames = std::map<std::string, std::string>;
+
+constexpr int kMaxDepth = 32;
+
+bool is_graph_field(const Field& field) {
+  return field.type == WireType::bytes &&
+         (field.number == attribute_field::g || field.number == attribute_field::graphs);
+}
+
+/// Everything that `graph` itself defines.
+Names defined_names(const GraphView& graph) {
+  Names names;
+  for (const ValueInfoView& input : graph.inputs) names.emplace(input.name);
+  for (const TensorView& tensor : graph.initializers) names.emplace(tensor.name);
+  for (const SparseTensorView& tensor : graph.sparse_initializers) names.emplace(tensor.values.name);
+  for (const NodeView& node : graph.nodes) {
+    for (std::string_view output : node.outputs) names.emplace(output);
+  }
+  return names;
+}
+
+Status collect_captured(const NodeView& node, const Names& hidden, int depth, std::vector<std::string>& out) {
+  if (depth > kMaxDepth) return invalid_error("subgraphs are nested more than " + std::to_string(kMaxDepth) + " deep");
+  const auto graphs = subgraphs(node);
+  if (!graphs) return graphs.error();
+  const auto read = [&](std::string_view name, const Names& inner) {
+    const std::string key(name);
+    if (name.empty() || inner.count(key) != 0 || std::find(out.begin(), out.end(), key) != out.end()) return;
+    out.push_back(key);
+  };
+  for (const GraphView& graph : *graphs) {
+    Names inner = defined_names(graph);
+    inner.insert(hidden.begin(), hidden.end());
+    for (const NodeView& child : graph.nodes) {
+      for (std::string_view input : child.inputs) read(input, inner);
+      EDGESMITH_TRY(collect_captured(child, inner, depth + 1, out));
+    }
+    for (const ValueInfoView& output : graph.outputs) read(output.name, inner);
+  }
+  return {};
+}
+
+std::string renamed_name(std::string_view name, const Renames& renames) {
+  const auto found = renames.find(std::string(name));
+  return found == renames.end() ? std::string(name) : found->second;
+}
+
+std::string rename_graph(const wire::Message& message, Renames renames);
+
+std::string rename_attribute(const wire::Message& message, const Renames& renames) {
+  wire::Writer out;
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (is_graph_field(field)) {
+      out.text(field.number, rename_graph(field.message(), renames));
+    } else {
+      out.encoded(field.whole);
+    }
+  }
+  return out.str();
+}
+
+std::string rename_inner_node(const wire::Message& message, const Renames& renames) {
+  wire::Writer out;
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.is(node_field::input, WireType::bytes)) {
+      out.text(field.number, renamed_name(field.text(), renames));
+    } else if (field.is(node_field::attribute, WireType::bytes)) {
+      out.text(field.number, rename_attribute(field.message(), renames));
+    } else {
+      out.encoded(field.whole);
+    }
+  }
+  return out.str();
+}
+
+std::string rename_output(const wire::Message& message, const Renames& renames) {
+  wire::Writer out;
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.is(1, WireType::bytes)) {
+      out.text(1, renamed_name(field.text(), renames));
+    } else {
+      out.encoded(field.whole);
+    }
+  }
+  return out.str();
+}
+
+std::string rename_graph(const wire::Message& message, Renames renames) {
+  if (const auto graph = parse_graph(message); graph.ok()) {
+    for (const std::string& name : defined_names(*graph)) renames.erase(name);
+  }
+  wire::Writer out;
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.is(graph_field::node, WireType::bytes)) {
+      out.text(field.number, rename_inner_node(field.message(), renames));
+    } else if (field.is(graph_field::output, WireType::bytes)) {
+      out.text(field.number, rename_output(field.message(), renames));
+    } else {
+      out.encoded(field.whole);
+    }
+  }
+  return out.str();
+}
+
+}  // namespace
+
+Result<std::vector<GraphView>> subgraphs(const NodeView& node) {
+  std::vector<GraphView> graphs;
+  for (const AttributeView& attribute : node.attributes) {
+    if (attribute.type != AttributeType::graph && attribute.type != AttributeType::graphs) continue;
+    Reader reader(attribute.message);
+    Field field;
+    while (reader.next(field)) {
+      if (!is_graph_field(field)) continue;
+      auto graph = parse_graph(field.message());
+      if (!graph) return graph.error();
+      graphs.push_back(*std::move(graph));
+    }
+  }
+  return graphs;
+}
+
+Result<std::vector<std::string>> captured_names(const NodeView& node) {
+  std::vector<std::string> names;
+  EDGESMITH_TRY(collect_captured(node, {}, 0, names));
+  return names;
+}
+
+void collect_inner_names(const NodeView& node, std::set<std::string>& names) {
+  const auto graphs = subgraphs(node);
+  if (!graphs) return;
+  for (const GraphView& graph : *graphs) {
+    names.merge(defined_names(graph));
+    for (const NodeView& inner : graph.nodes) collect_inner_names(inner, names);
+  }
+}
+
+std::string rename_node(const wire::Message& message, const std::vector<std::string>& inputs,
+                        const std::vector<std::string>& outputs, const Renames& renamed) {
+  wire::Writer out;
+  for (const std::string& input : inputs) out.text(node_field::input, input);
+  for (const std::string& output : outputs) out.text(node_field::output, output);
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number == node_field::input || field.number == node_field::output) continue;
+    if (field.is(node_field::attribute, WireType::bytes)) {
+      out.text(field.number, rename_attribute(field.message(), renamed));
+    } else {
+      out.encoded(field.whole);
+    }
+  }
+  return out.str();
+}
+
+}  // namespace edgesmith::onnx
