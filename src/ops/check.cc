@@ -51,6 +51,19 @@ Status check_all_same_dtype(const ir::Node& node) {
   return {};
 }
 
+Status check_size(const ir::Dims& dims) {
+  const int64_t size = ir::num_elements(dims);
+  if (size >= 0 && size < (int64_t{1} << 34)) return {};
+  return invalid_error("a result of shape " + ir::type_of(ir::DType::undefined, dims).text().substr(9) +
+                       " is too large to be made");
+}
+
+Result<std::vector<int64_t>> read_ints(const ir::Tensor& tensor) {
+  const bool is_int = tensor.dtype() == ir::DType::i64 || tensor.dtype() == ir::DType::i32;
+  if (is_int && tensor.rank() <= 1) return tensor.to_int64s();
+  return invalid_error("an operand of integers is " + tensor.type().text() + ", must be i64[n]");
+}
+
 Result<int> normalize_axis(int64_t axis, int rank) {
   if (axis >= -rank && axis < rank) return static_cast<int>(axis < 0 ? axis + rank : axis);
   return invalid_error("axis " + std::to_string(axis) + " is out of range for rank " + std::to_string(rank));

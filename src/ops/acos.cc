@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Acos: y = arc cosine of x, in [0, pi]. Shape and type as x; no attributes. NaN outside [-1, 1]. Types: f16, bf16,
+// f32, f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Acos {
+  template <typename T>
+  T operator()(T x) const {
+    return std::acos(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo acos_info = unary_op<Acos>(ir::OpKind::acos);
+
+}  // namespace edgesmith::ops

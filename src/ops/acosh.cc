@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Acosh: y = inverse hyperbolic cosine of x. Shape and type as x; no attributes. NaN below 1. Types: f16, bf16, f32,
+// f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Acosh {
+  template <typename T>
+  T operator()(T x) const {
+    return std::acosh(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo acosh_info = unary_op<Acosh>(ir::OpKind::acosh);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Asinh: y = inverse hyperbolic sine of x. Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Asinh {
+  template <typename T>
+  T operator()(T x) const {
+    return std::asinh(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo asinh_info = unary_op<Asinh>(ir::OpKind::asinh);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Atan: y = arc tangent of x, in (-pi/2, pi/2). Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Atan {
+  template <typename T>
+  T operator()(T x) const {
+    return std::atan(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo atan_info = unary_op<Atan>(ir::OpKind::atan);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Atanh: y = inverse hyperbolic tangent of x. Shape and type as x; no attributes. NaN outside [-1, 1], infinite at its
+// ends. Types: f16, bf16, f32, f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Atanh {
+  template <typename T>
+  T operator()(T x) const {
+    return std::atanh(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo atanh_info = unary_op<Atanh>(ir::OpKind::atanh);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Elu: y = x where x >= 0, alpha * (exp(x) - 1) below. Shape and type as x. Attribute: alpha = 1. Types: f16, bf16,
+// f32, f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Elu {
+  explicit Elu(const ir::Node& node) : alpha(node.attributes().get_float("alpha", 1.0f)) {}
+  template <typename T>
+  T operator()(T x) const {
+    return x < T{0} ? static_cast<T>(alpha) * std::expm1(x) : x;
+  }
+  float alpha;
+};
+
+Status verify(const ir::Node& node) { return check_attributes(node, {{"alpha", AttributeKind::real}}); }
+
+}  // namespace
+
+extern const OpInfo elu_info = unary_op<Elu>(ir::OpKind::elu, verify, compute_one);
+
+}  // namespace edgesmith::ops

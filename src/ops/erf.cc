@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Erf: y = error function of x, 2 / sqrt(pi) times the integral of exp(-t^2) from 0 to x. Shape and type as x; no
+// attributes. Types: f16, bf16, f32, f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Erf {
+  template <typename T>
+  T operator()(T x) const {
+    return std::erf(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo erf_info = unary_op<Erf>(ir::OpKind::erf);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Log: y = natural logarithm of x. Shape and type as x; no attributes. -inf at 0, NaN below. Types: f16, bf16, f32,
+// f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Log {
+  template <typename T>
+  T operator()(T x) const {
+    return std::log(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo log_info = unary_op<Log>(ir::OpKind::log);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// And: y = a and b. Booleans, numpy broadcasting; no attributes.
+#include "ops/broadcast.h"
+
+namespace edgesmith::ops {
+
+extern const OpInfo logical_and_info = comparison_op<std::logical_and<>, Types<bool>>(ir::OpKind::logical_and);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Neg: y = -x. Shape and type as x; no attributes. The smallest signed integer stays itself, as in numpy. Types: signed
+// integers of 8 to 64 bits, f16, bf16, f32, f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Neg {
+  template <typename T>
+  T operator()(T x) const {
+    if constexpr (std::is_floating_point_v<T>) {
+      return -x;
+    } else {
+      return wrapping_subtract(T{0}, x);
+    }
+  }
+};
+
+}  // namespace
+
+extern const OpInfo neg_info = unary_op<Neg, Join<FloatTypes, SignedTypes>>(ir::OpKind::neg);
+
+}  // namespace edgesmith::ops

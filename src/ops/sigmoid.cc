@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sigmoid: y = 1 / (1 + exp(-x)), computed so that exp never overflows. Shape and type as x; no attributes. Types: f16,
+// bf16, f32, f64.
+// Quantized: results lie in [0, 1].
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Sigmoid {
+  template <typename T>
+  T operator()(T x) const {
+    if (x >= T{0}) return T{1} / (T{1} + std::exp(-x));
+    const T e = std::exp(x);
+    return e / (T{1} + e);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo sigmoid_info = unary_op<Sigmoid>(ir::OpKind::sigmoid, no_attributes, fixed_range<0, 1>);
+
+}  // namespace edgesmith::ops

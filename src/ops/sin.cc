@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sin: y = sine of x (radians). Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Sin {
+  template <typename T>
+  T operator()(T x) const {
+    return std::sin(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo sin_info = unary_op<Sin>(ir::OpKind::sin);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Softsign: y = x / (1 + |x|). Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
+// Quantized: results lie in [-1, 1].
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Softsign {
+  template <typename T>
+  T operator()(T x) const {
+    return x / (T{1} + std::fabs(x));
+  }
+};
+
+}  // namespace
+
+extern const OpInfo softsign_info = unary_op<Softsign>(ir::OpKind::softsign, no_attributes, fixed_range<-1, 1>);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sub: y = a - b. Operands of one type, numpy broadcasting; no attributes. Integers wrap around. Types: every integer
+// of 8 to 64 bits, f16, bf16, f32, f64.
+// Shape arithmetic: numbers are subtracted, subtracting 0 keeps a symbol, a symbol less itself is 0.
+#include "ops/broadcast.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Sub {
+  template <typename T>
+  T operator()(T a, T b) const {
+    return wrapping_subtract(a, b);
+  }
+};
+
+Element sub_elements(const Element& a, const Element& b, bool) {
+  if (a.number && b.number) return {.number = wrapping_subtract(*a.number, *b.number), .symbol = {}};
+  if (a.same_symbol(b)) return {.number = 0, .symbol = {}};
+  return b.is(0) ? a : Element{};
+}
+
+}  // namespace
+
+extern const OpInfo sub_info = binary_op<Sub, NumberTypes>(ir::OpKind::sub, infer_arithmetic<sub_elements>);
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sum: y = the sum of the operands, element by element, added from the left. One operand or more of one type, numpy
+// broadcasting; no attributes. Types: f16, bf16, f32, f64.
+// Quantized: as Add, when there are two operands.
+#include "ops/broadcast.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Sum {
+  template <typename T>
+  T operator()(T a, T b) const {
+    return a + b;
+  }
+};
+
+QuantFacts quant(const ir::Node& node) { return node.num_inputs() == 2 ? compute_two(node) : QuantFacts{}; }
+
+}  // namespace
+
+extern const OpInfo sum_info = {.kind = ir::OpKind::sum,
+                                .min_inputs = 1,
+                                .max_inputs = -1,
+                                .min_outputs = 1,
+                                .max_outputs = 1,
+                                .verify = verify_broadcast,
+                                .infer = infer_broadcast,
+                                .eval = half_as_float<evaluate_variadic<Sum, FloatTypes>>,
+                                .cost = variadic_cost,
+                                .quant = quant};
+
+}  // namespace edgesmith::ops

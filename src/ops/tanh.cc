@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tanh: y = hyperbolic tangent of x. Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
+// Quantized: results lie in [-1, 1].
+#include "ops/unary.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct Tanh {
+  template <typename T>
+  T operator()(T x) const {
+    return std::tanh(x);
+  }
+};
+
+}  // namespace
+
+extern const OpInfo tanh_info = unary_op<Tanh>(ir::OpKind::tanh, no_attributes, fixed_range<-1, 1>);
+
+}  // namespace edgesmith::ops
