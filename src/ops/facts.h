@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The quantization facts and costs that many operators share, in the form that OpInfo wants.
+// The parts of an operator's row that many operators share: quantization facts, costs.
 #pragma once
+
+#include <vector>
 
 #include "edgesmith/ops/op_info.h"
 
@@ -32,5 +34,11 @@ QuantFacts fixed_range(const ir::Node&) {
 
 /// Moving or renaming data computes nothing.
 inline Cost no_cost(const ir::Node&) { return {}; }
+
+/// The same row with another type inference.
+constexpr OpInfo with_infer(OpInfo info, Result<std::vector<ir::Type>> (*infer)(const ir::Node&, InferContext&)) {
+  info.infer = infer;
+  return info;
+}
 
 }  // namespace edgesmith::ops

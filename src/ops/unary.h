@@ -60,10 +60,4 @@ constexpr OpInfo unary_op(ir::OpKind kind, Status (*verify)(const ir::Node&) = n
           .quant = quant};
 }
 
-/// The same row with another type inference.
-constexpr OpInfo with_infer(OpInfo info, Result<std::vector<ir::Type>> (*infer)(const ir::Node&, InferContext&)) {
-  info.infer = infer;
-  return info;
-}
-
 }  // namespace edgesmith::ops
