@@ -64,8 +64,10 @@ class Dataset {
   virtual Result<uint64_t> fingerprint(int64_t index) const = 0;
   /// True when the tensors are one run to be fed whole (a folder of ONNX test data): axis 0 is not the sample.
   virtual bool whole_run() const { return false; }
-  /// The preprocessing in force, and whether it came from the model's metadata.
+  /// The preprocessing in force, declared or from the model's metadata (of the first entry, when there are several).
   virtual const Preprocess& preprocess() const = 0;
+  /// The same by input name, for preprocess_json() (data/preprocess.h); empty when nothing is declared.
+  virtual const std::vector<std::pair<std::string, Preprocess>>& preprocess_table() const = 0;
 };
 
 /// Opens data for the inputs of `graph`. Preprocessing not declared in `spec` is taken from the model's metadata (said
@@ -76,6 +78,9 @@ Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& spec, const ir::Gr
 /// Stacks the samples [begin, begin + count) into one tensor per input (axis 0 = sample). A model with a fixed batch B
 /// is fed B at a time: the rest is padded by repeating the last sample.
 Result<std::vector<ir::Tensor>> stack_inputs(std::span<const Sample> samples, const ir::Graph& graph);
+
+/// True when two samples may go in one batch: the same shapes, and the same values for inputs without a batch axis.
+bool can_stack(const Sample& a, const Sample& b, const ir::Graph& graph);
 
 /// Number of samples in `a` whose bytes also occur in `b`.
 Result<int64_t> count_shared_samples(const Dataset& a, const Dataset& b);

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+// Descriptions of data in TOML. Keys are held against a list, so that a slip of the pen is an error and not silence.
+#define TOML_EXCEPTIONS 0
+#define TOML_HEADER_ONLY 1
+#include <toml++/toml.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "data/labels.h"
+#include "edgesmith/base/text.h"
+#include "edgesmith/data/preprocess.h"
+
+namespace edgesmith::data {
+namespace {
+
+const std::vector<std::string> kTopKeys = {"path", "labels", "limit", "preprocess"};
+const std::vector<std::string> kPreprocessKeys = {"color",  "crop_fraction", "resize", "crop",
+                                                  "layout", "scale",         "mean",   "std"};
+const std::vector<std::string> kResizeKeys = {"short", "to", "filter"};
+
+Error unknown_key(const std::string& where, const std::string& key, const std::vector<std::string>& known) {
+  const std::string near = nearest(key, known);
+  return usage_error(where + ": unknown key '" + key + "'",
+                     near.empty() ? "known are " + join(known, ", ") : "did you mean '" + near + "'?");
+}
+
+Error wrong_type(const std::string& where, const std::string& key, const char* wanted) {
+  return usage_error(where + ": '" + key + "' is not " + wanted);
+}
+
+// A number, or a fraction as text ("1/255").
+Status read_real(const toml::node& node, const std::string& where, const std::string& key, double& out) {
+  if (const auto number = node.value<double>()) {
+    out = *number;
+    return {};
+  }
+  if (const auto text = node.value<std::string>()) {
+    const Status status = parse_number(*text, out);
+    return status.ok() ? status : Status(status.error().in(where + ": '" + key + "'"));
+  }
+  return wrong_type(where, key, "a number");
+}
+
+Status read_reals(const toml::node& node, const std::string& where, const std::string& key, std::vector<double>& out) {
+  out.clear();
+  const toml::array* list = node.as_array();
+  if (list == nullptr) return read_real(node, where, key, out.emplace_back());
+  for (const toml::node& item : *list) EDGESMITH_TRY(read_real(item, where, key, out.emplace_back()));
+  return {};
+}
+
+Status read_size(const toml::node& node, const std::string& where, const std::string& key, int64_t& out) {
+  const auto number = node.value_exact<int64_t>();
+  if (!number || *number <= 0) return wrong_type(where, key, "a positive integer");
+  out = *number;
+  return {};
+}
+
+Status read_text(const toml::node& node, const std::string& where, const std::string& key, std::string& out) {
+  const auto text = node.value_exact<std::string>();
+  if (!text) return wrong_type(where, key, "a string");
+  out = *text;
+  return {};
+}
+
+Status read_resize(const toml::node& node, const std::string& where, Preprocess& out) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) return wrong_type(where, "resize", "a table { short = ... } or { to = [height, width] }");
+  for (const auto& [name, value] : *table) {
+    const std::string key(name.str());
+    if (key == "short") {
+      EDGESMITH_TRY(read_size(value, where, key, out.resize_short));
+    } else if (key == "filter") {
+      EDGESMITH_TRY(read_text(value, where, key, out.filter));
+    } else if (key == "to") {
+      const toml::array* sides = value.as_array();
+      if (sides == nullptr || sides->size() != 2) return wrong_type(where, key, "[height, width]");
+      for (const toml::node& side : *sides) EDGESMITH_TRY(read_size(side, where, key, out.resize_to.emplace_back()));
+    } else {
+      return unknown_key(where + ".resize", key, kResizeKeys);
+    }
+  }
+  if (out.resize_short == 0 && out.resize_to.empty()) return usage_error(where + ".resize: neither 'short' nor 'to'");
+  return {};
+}
+
+Status read_preprocess_key(const std::string& key, const toml::node& node, const std::string& where, Preprocess& out) {
+  if (key == "color") return read_text(node, where, key, out.color);
+  if (key == "layout") return read_text(node, where, key, out.layout);
+  if (key == "crop_fraction") return read_real(node, where, key, out.crop_fraction);
+  if (key == "resize") return read_resize(node, where, out);
+  if (key == "crop") return read_size(node, where, key, out.crop);
+  if (key == "scale") return read_real(node, where, key, out.scale);
+  if (key == "mean") return read_reals(node, where, key, out.mean);
+  if (key == "std") return read_reals(node, where, key, out.std);
+  return unknown_key(where, key, kPreprocessKeys);
+}
+
+Result<Preprocess> read_one(const toml::table& table, const std::string& where) {
+  Preprocess out;
+  for (const auto& [name, node] : table) {
+    EDGESMITH_TRY(read_preprocess_key(std::string(name.str()), node, where, out));
+  }
+  if (const Status status = check_preprocess(out); !status) return status.error().in(where);
+  return out;
+}
+
+// [preprocess] itself, and [preprocess.NAME] for each table in it that is no key of its own.
+Status read_preprocess(const toml::node& node, const std::string& where, PreprocessTable& out) {
+  const toml::table* table = node.as_table();
+  if (table == nullptr) return wrong_type(where, "preprocess", "a table");
+  toml::table common;
+  for (const auto& [name, value] : *table) {
+    const std::string key(name.str());
+    const bool own_key = std::find(kPreprocessKeys.begin(), kPreprocessKeys.end(), key) != kPreprocessKeys.end();
+    if (own_key || !value.is_table()) {
+      common.insert(key, value);
+      continue;
+    }
+    auto one = read_one(*value.as_table(), where + ".preprocess." + key);
+    if (!one) return one.error();
+    out.emplace_back(key, *one);
+  }
+  if (!common.empty() || out.empty()) {
+    auto one = read_one(common, where + ".preprocess");
+    if (!one) return one.error();
+    out.insert(out.begin(), {"", *one});
+  }
+  return {};
+}
+
+std::string below(const std::string& folder, const std::string& path) {
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+// `labels` names a file when there is one of this name; array names are left alone.
+std::string resolve_labels(const std::string& labels, const std::string& folder) {
+  const bool file_name = labels.find_first_of("./") != std::string::npos;
+  std::error_code ignored;
+  if (is_label_keyword(labels) || !file_name || !std::filesystem::exists(below(folder, labels), ignored)) return labels;
+  return below(folder, labels);
+}
+
+}  // namespace
+
+Result<DataSpec> data_spec_from_toml(std::string_view text, const std::string& folder, const std::string& name) {
+  const toml::parse_result parsed = toml::parse(text, std::string_view(name));
+  if (!parsed) {
+    const toml::parse_error& error = parsed.error();
+    return usage_error(name + ":" + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
+  }
+  DataSpec spec;
+  for (const auto& [key_name, node] : parsed.table()) {
+    const std::string key(key_name.str());
+    if (key == "path") {
+      EDGESMITH_TRY(read_text(node, name, key, spec.path));
+    } else if (key == "labels") {
+      EDGESMITH_TRY(read_text(node, name, key, spec.labels));
+    } else if (key == "limit") {
+      EDGESMITH_TRY(read_size(node, name, key, spec.limit));
+    } else if (key == "preprocess") {
+      EDGESMITH_TRY(read_preprocess(node, name, spec.preprocess));
+    } else {
+      return unknown_key(name, key, kTopKeys);
+    }
+  }
+  if (spec.path.empty()) return usage_error(name + ": no 'path'", "say where the data are: path = \"...\"");
+  if (std::filesystem::path(spec.path).extension() == ".toml") {
+    return usage_error(name + ": 'path' is another description: " + spec.path, "name the data themselves");
+  }
+  spec.path = below(folder, spec.path);
+  spec.labels = resolve_labels(spec.labels, folder);
+  return spec;
+}
+
+const std::vector<std::string>& data_spec_keys() {
+  static const std::vector<std::string> keys = [] {
+    std::vector<std::string> all = {"path", "labels", "limit"};
+    for (const std::string& key : kPreprocessKeys) {
+      if (key != "resize") all.push_back("preprocess." + key);
+    }
+    for (const std::string& key : kResizeKeys) all.push_back("preprocess.resize." + key);
+    return all;
+  }();
+  return keys;
+}
+
+}  // namespace edgesmith::data

@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+// Samples of a source, chosen, preprocessed for the inputs of a model, and checked against it.
+#include "edgesmith/data/dataset.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "data/pipeline.h"
+#include "data/range_check.h"
+#include "data/source.h"
+#include "data/subset.h"
+#include "edgesmith/base/file.h"
+#include "edgesmith/base/log.h"
+#include "edgesmith/base/text.h"
+#include "edgesmith/data/preprocess.h"
+
+namespace edgesmith::data {
+namespace {
+
+// Samples looked at when a data set is opened, spread over it.
+constexpr int64_t kLookedAt = 8;
+
+class PreparedDataset : public Dataset {
+ public:
+  PreparedDataset(SourcePtr source, std::vector<Pipeline> pipelines, std::vector<int64_t> chosen,
+                  PreprocessTable table)
+      : source_(std::move(source)), pipelines_(std::move(pipelines)), chosen_(std::move(chosen)),
+        table_(std::move(table)) {
+    if (!table_.empty()) preprocess_ = table_[0].second;
+  }
+
+  int64_t size() const override { return static_cast<int64_t>(chosen_.size()); }
+  bool has_labels() const override { return source_->has_labels(); }
+  std::string sample_name(int64_t index) const override { return source_->name(at(index)); }
+  Result<uint64_t> fingerprint(int64_t index) const override { return source_->fingerprint(at(index)); }
+  bool whole_run() const override { return source_->whole_run(); }
+  const Preprocess& preprocess() const override { return preprocess_; }
+  const PreprocessTable& preprocess_table() const override { return table_; }
+
+  Result<Sample> sample(int64_t index) const override {
+    auto raw = source_->read(at(index));
+    if (!raw) return raw.error();
+    return prepare(*raw, index);
+  }
+
+  Result<Sample> prepare(const std::vector<RawInput>& raw, int64_t index) const {
+    Sample sample;
+    sample.label = source_->label(at(index));
+    sample.targets = source_->targets(at(index));
+    for (size_t i = 0; i < raw.size(); ++i) {
+      if (source_->whole_run()) {
+        sample.inputs.push_back(std::get<ir::Tensor>(raw[i]));
+        continue;
+      }
+      auto tensor = pipelines_[i].run(raw[i], sample_name(index));
+      if (!tensor) return tensor.error();
+      sample.inputs.push_back(std::move(*tensor));
+    }
+    return sample;
+  }
+
+  const Source& source() const { return *source_; }
+  const std::vector<Pipeline>& pipelines() const { return pipelines_; }
+  int64_t at(int64_t index) const { return chosen_[static_cast<size_t>(index)]; }
+
+ private:
+  SourcePtr source_;
+  std::vector<Pipeline> pipelines_;
+  std::vector<int64_t> chosen_;
+  PreprocessTable table_;
+  Preprocess preprocess_;
+};
+
+// What is declared, or else what the model remembers.
+Result<PreprocessTable> preprocess_in_force(const DataSpec& spec, const ir::Graph& graph) {
+  if (!spec.preprocess.empty()) return spec.preprocess;
+  const std::string* stored = graph.find_metadata(kPreprocessKey);
+  if (stored == nullptr || stored->empty()) return PreprocessTable();
+  auto table = preprocess_from_json(*stored);
+  if (!table) return table.error();
+  log::info("preprocessing taken from the model's metadata: " + *stored);
+  return table;
+}
+
+Result<std::vector<Pipeline>> make_pipelines(const PreprocessTable& table, const Signature& signature) {
+  for (const auto& [name, preprocess] : table) {
+    const auto names = signature.input_names();
+    if (name.empty() || std::find(names.begin(), names.end(), name) != names.end()) continue;
+    const std::string near = nearest(name, names);
+    return usage_error("preprocess." + name + ": the model has no input of this name",
+                       near.empty() ? "its inputs are " + join(names, ", ") : "did you mean '" + near + "'?");
+  }
+  std::vector<Pipeline> pipelines;
+  for (const ModelInput& input : signature.inputs) {
+    const auto find = [&](const std::string& name) {
+      return std::find_if(table.begin(), table.end(), [&](const auto& row) { return row.first == name; });
+    };
+    auto row = find(input.name);
+    // The common one is not for token ids, masks and other integers beside a float input.
+    const bool numbers = ir::is_float(input.type.dtype) || signature.inputs.size() == 1;
+    if (row == table.end() && numbers && input.batched) row = find("");
+    auto pipeline = Pipeline::make(input, row == table.end() ? Preprocess() : row->second);
+    if (!pipeline) return pipeline.error();
+    pipelines.push_back(std::move(*pipeline));
+  }
+  return pipelines;
+}
+
+Status check_labels(const Source& source, const std::vector<int64_t>& chosen, const Signature& signature) {
+  if (!source.has_labels()) return {};
+  int64_t classes = signature.num_classes();
+  if (classes == 1) classes = 2;  // one score for yes or no
+  for (const int64_t index : chosen) {
+    const int64_t label = source.label(index);
+    if (label >= 0 && (classes < 0 || label < classes)) continue;
+    const std::string range = classes < 0 ? "is negative" : "is not in 0 to " + std::to_string(classes - 1);
+    const bool from_one = classes > 0 && label == classes;
+    return invalid_error(source.name(index) + ": label " + std::to_string(label) + " " + range +
+                             (classes < 0 ? "" : ", the classes of output '" + signature.output_names[0] + "'"),
+                         from_one ? "labels count from 0" : "check the labels");
+  }
+  return {};
+}
+
+Status check_whole_run(const Source& source, const Signature& signature) {
+  auto raw = source.read(0);
+  if (!raw) return raw.error();
+  for (size_t i = 0; i < raw->size(); ++i) {
+    const ir::Tensor& tensor = std::get<ir::Tensor>((*raw)[i]);
+    const ModelInput& input = signature.inputs[i];
+    const bool same_dtype = input.type.dtype == ir::DType::undefined || tensor.dtype() == input.type.dtype;
+    if (same_dtype && fits(tensor.dims(), input.type, false)) continue;
+    return invalid_error(source.name(0) + ": the tensor is " + tensor.type().text() + ", the model's input '" + input.name +
+                         "' takes " + input.type.text());
+  }
+  return {};
+}
+
+void add_raw_range(const RawInput& raw, ValueRange& range) {
+  if (const Image* image = std::get_if<Image>(&raw)) {
+    const auto [low, high] = std::minmax_element(image->pixels.begin(), image->pixels.end());
+    range.add_raw(*low, *high, true);
+    return;
+  }
+  const ir::Tensor& tensor = std::get<ir::Tensor>(raw);
+  const std::vector<float> values = tensor.to_floats();
+  if (values.empty()) return;
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  range.add_raw(*low, *high, tensor.dtype() == ir::DType::u8);
+}
+
+// Reads a few samples, so that errors come before long work does, and looks at their values.
+Status look_at_samples(const PreparedDataset& dataset, const DataSpec& spec, const Signature& signature) {
+  std::vector<ValueRange> ranges(signature.inputs.size());
+  for (const int64_t index : choose_samples(dataset.size(), {}, kLookedAt, 0)) {
+    auto raw = dataset.source().read(dataset.at(index));
+    if (!raw) return raw.error();
+    auto sample = dataset.prepare(*raw, index);
+    if (!sample) return sample.error();
+    for (size_t i = 0; i < ranges.size(); ++i) {
+      const bool watched = ir::is_float(sample->inputs[i].dtype()) && signature.inputs[i].batched;
+      if (!watched) continue;
+      add_raw_range((*raw)[i], ranges[i]);
+      ranges[i].add(sample->inputs[i]);
+    }
+  }
+  for (size_t i = 0; i < ranges.size(); ++i) {
+    const std::string complaint =
+        range_complaint(ranges[i], dataset.pipelines()[i].preprocess(), !dataset.preprocess_table().empty());
+    if (!complaint.empty()) log::warning(spec.path + ": input '" + signature.inputs[i].name + "': " + complaint);
+  }
+  return {};
+}
+
+// A .toml stands for what it describes; the flags of the command line go before it.
+Result<DataSpec> resolve_toml(const DataSpec& spec) {
+  if (std::filesystem::path(spec.path).extension() != ".toml") return spec;
+  auto text = read_file(spec.path);
+  if (!text) return text.error();
+  auto resolved = data_spec_from_toml(*text, std::filesystem::path(spec.path).parent_path().string(), spec.path);
+  if (!resolved) return resolved;
+  if (!spec.labels.empty()) resolved->labels = spec.labels;
+  if (!spec.preprocess.empty()) resolved->preprocess = spec.preprocess;
+  if (spec.limit > 0) resolved->limit = spec.limit;
+  resolved->seed = spec.seed;
+  return resolved;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& given, const ir::Graph& graph) {
+  auto spec = resolve_toml(given);
+  if (!spec) return spec.error();
+  const Signature signature = signature_of(graph);
+  if (signature.inputs.empty()) return unsupported_error("the model has no inputs to feed data to");
+  auto source = open_source(*spec, signature);
+  if (!source) return source.error();
+  if ((*source)->size() == 0) return invalid_error(spec->path + ": no samples", "the data set is empty");
+  std::vector<int64_t> labels;
+  if ((*source)->has_labels()) {
+    for (int64_t i = 0; i < (*source)->size(); ++i) labels.push_back((*source)->label(i));
+  }
+  std::vector<int64_t> chosen = choose_samples((*source)->size(), labels, spec->limit, spec->seed);
+  EDGESMITH_TRY(check_labels(**source, chosen, signature));
+  const bool whole = (*source)->whole_run();
+  auto table = whole ? Result<PreprocessTable>(PreprocessTable()) : preprocess_in_force(*spec, graph);
+  if (!table) return table.error();
+  auto pipelines = make_pipelines(*table, signature);
+  if (!pipelines) return pipelines.error();
+  if (whole) EDGESMITH_TRY(check_whole_run(**source, signature));
+  auto dataset = std::make_unique<PreparedDataset>(std::move(*source), std::move(*pipelines), std::move(chosen),
+                                                   std::move(*table));
+  if (!whole) EDGESMITH_TRY(look_at_samples(*dataset, *spec, signature));
+  return std::unique_ptr<Dataset>(std::move(dataset));
+}
+
+Result<int64_t> count_shared_samples(const Dataset& a, const Dataset& b) {
+  std::set<uint64_t> in_b;
+  for (int64_t i = 0; i < b.size(); ++i) {
+    auto hash = b.fingerprint(i);
+    if (!hash) return hash.error();
+    in_b.insert(*hash);
+  }
+  int64_t shared = 0;
+  for (int64_t i = 0; i < a.size(); ++i) {
+    auto hash = a.fingerprint(i);
+    if (!hash) return hash.error();
+    shared += in_b.count(*hash) > 0 ? 1 : 0;
+  }
+  return shared;
+}
+
+}  // namespace edgesmith::data

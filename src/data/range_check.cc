@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data/range_check.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "edgesmith/base/text.h"
+
+namespace edgesmith::data {
+namespace {
+
+// Normalised inputs of any published recipe stay well inside of this many standard deviations.
+constexpr double kManyDeviations = 20;
+// Pixels that differ by at least kContrast levels and come out closer together than kFlat were scaled down twice.
+constexpr double kContrast = 64, kFlat = 0.1;
+// Floats that were below 2 before scaling and lie within this afterwards were scaled already.
+constexpr double kTiny = 0.02;
+
+std::string between(double low, double high) {
+  char text[64];
+  std::snprintf(text, sizeof text, "%.4g to %.4g", low, high);
+  return text;
+}
+
+}  // namespace
+
+void ValueRange::add_raw(double low_value, double high_value, bool are_pixels) {
+  const bool first = raw_low == 0 && raw_high == 0 && !any;
+  raw_low = first ? low_value : std::min(raw_low, low_value);
+  raw_high = first ? high_value : std::max(raw_high, high_value);
+  pixels = are_pixels;
+}
+
+void ValueRange::add(const ir::Tensor& tensor) {
+  for (const float value : tensor.to_floats()) {
+    low = any ? std::min<double>(low, value) : value;
+    high = any ? std::max<double>(high, value) : value;
+    any = true;
+  }
+}
+
+std::string range_complaint(const ValueRange& range, const Preprocess& preprocess, bool declared) {
+  if (!range.any) return {};
+  const std::string values = between(range.low, range.high);
+  const double largest = std::max(std::fabs(range.low), std::fabs(range.high));
+  if (range.low == 0 && range.high == 0) return "every value of the first samples is 0";
+  if (!preprocess.std.empty() && largest > kManyDeviations) {
+    return "values are " + values + " after mean and std; mean and std are in other units than the data (is scale = " +
+           (range.pixels ? "1/255" : "...") + " missing?)";
+  }
+  if (range.pixels && !declared && range.high > 2) {
+    return "pixels go in as they are, " + values +
+           ", because no preprocessing is declared; declare it ([preprocess], or --scale 1/255 --mean ... --std ...; "
+           "--scale 1 says that this is right)";
+  }
+  if (range.pixels && range.raw_high - range.raw_low >= kContrast && range.high - range.low < kFlat) {
+    return "pixels come out as " + values + ", nearly without contrast; scale, mean or std are too strong";
+  }
+  if (!range.pixels && preprocess.scale != 1 && largest < kTiny && range.raw_high <= 2 && range.raw_low >= -2) {
+    return "values are " + values + " after scale; the data seem to be scaled already";
+  }
+  return {};
+}
+
+}  // namespace edgesmith::data

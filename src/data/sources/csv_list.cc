@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// A list of files: comma-separated, with a header that names the columns `path` and, where there are classes, `label`.
+// Paths are relative to the list. Fields may be quoted (RFC 4180).
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+#include <optional>
+
+#include "data/bytes.h"
+#include "data/labels.h"
+#include "data/sources/forms.h"
+#include "edgesmith/base/text.h"
+
+namespace edgesmith::data {
+namespace {
+
+using Row = std::vector<std::string>;
+
+// The fields of the row that starts at `at`, which moves behind it; `line` counts the lines gone by. nullopt: a quote
+// does not end.
+std::optional<Row> next_row(std::string_view text, size_t& at, int64_t& line) {
+  Row row(1);
+  bool quoted = false;
+  for (; at < text.size(); ++at) {
+    const char c = text[at];
+    if (c == '\n') ++line;
+    if (quoted) {
+      if (c != '"') {
+        row.back() += c;
+      } else if (at + 1 < text.size() && text[at + 1] == '"') {
+        row.back() += text[++at];
+      } else {
+        quoted = false;
+      }
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == ',') {
+      row.emplace_back();
+    } else if (c == '\n') {
+      ++at;
+      break;
+    } else if (c != '\r') {
+      row.back() += c;
+    }
+  }
+  if (quoted) return std::nullopt;
+  return row;
+}
+
+int64_t column_of(const Row& header, const std::string& name) {
+  const auto found = std::find(header.begin(), header.end(), name);
+  return found == header.end() ? -1 : found - header.begin();
+}
+
+struct Columns {
+  int64_t path = -1, label = -1;
+  size_t count = 0;
+};
+
+Result<Columns> find_columns(const DataSpec& spec, const Row& header) {
+  const bool named = !spec.labels.empty() && spec.labels != "none";
+  if (is_label_keyword(spec.labels) && named) return labels_mismatch(spec, "a list", "a column's name or none");
+  Columns columns{column_of(header, "path"), -1, header.size()};
+  if (spec.labels != "none") columns.label = column_of(header, named ? spec.labels : "label");
+  if (columns.path < 0) {
+    return invalid_error(spec.path + ":1: no column 'path' in the header, but " + join(header, ", "),
+                         "the first line should be path,label");
+  }
+  if (named && columns.label < 0) {
+    return invalid_error(spec.path + ":1: no column '" + spec.labels + "' in the header, but " + join(header, ", "));
+  }
+  return columns;
+}
+
+Result<SampleFile> sample_of(const Row& row, const Columns& columns, const std::string& where,
+                             const std::filesystem::path& folder) {
+  if (row.size() != columns.count) {
+    return invalid_error(where + ": " + std::to_string(row.size()) + " fields, the header has " +
+                         std::to_string(columns.count));
+  }
+  SampleFile file{(folder / row[static_cast<size_t>(columns.path)]).string(), -1};
+  std::error_code ignored;
+  if (!std::filesystem::is_regular_file(file.path, ignored)) {
+    return io_error(where + ": no such file: " + file.path, "check the path; paths are relative to the list");
+  }
+  if (columns.label < 0) return file;
+  const std::string& word = row[static_cast<size_t>(columns.label)];
+  const auto end = std::from_chars(word.data(), word.data() + word.size(), file.label);
+  if (end.ec != std::errc() || end.ptr != word.data() + word.size()) {
+    return invalid_error(where + ": label '" + word + "' is not a class number");
+  }
+  return file;
+}
+
+}  // namespace
+
+Result<SourcePtr> open_csv_list(const DataSpec& spec, const Signature& signature) {
+  auto bytes = map_file(spec.path);
+  if (!bytes) return bytes.error();
+  std::string_view text(reinterpret_cast<const char*>(bytes->span.data()), bytes->size());
+  if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
+  size_t at = 0;
+  int64_t line = 1;
+  const auto header = next_row(text, at, line);
+  if (!header || text.empty()) return invalid_error(spec.path + ":1: no header", "the first line should be path,label");
+  auto columns = find_columns(spec, *header);
+  if (!columns) return columns.error();
+  const std::filesystem::path folder = std::filesystem::path(spec.path).parent_path();
+  std::vector<SampleFile> files;
+  while (at < text.size()) {
+    const std::string where = spec.path + ":" + std::to_string(line);
+    const auto row = next_row(text, at, line);
+    if (!row) return invalid_error(where + ": a quoted field does not end");
+    if (row->size() == 1 && row->front().empty()) continue;
+    auto file = sample_of(*row, *columns, where, folder);
+    if (!file) return file.error();
+    files.push_back(std::move(*file));
+  }
+  return SourcePtr(std::make_unique<FileSource>(std::move(files), columns->label >= 0, signature));
+}
+
+}  // namespace edgesmith::data

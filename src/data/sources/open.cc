@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recognises the form of a path.
+#include <filesystem>
+
+#include "data/bytes.h"
+#include "data/idx.h"
+#include "data/sources/forms.h"
+
+namespace edgesmith::data {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+Result<SourcePtr> open_folder(const DataSpec& spec, const Signature& signature) {
+  std::error_code ignored;
+  const fs::path folder(spec.path);
+  if (fs::exists(folder / "input_0.pb", ignored)) return open_onnx_test_data(spec, signature);
+  if (fs::exists(folder / "test_data_set_0" / "input_0.pb", ignored)) {
+    return usage_error(spec.path + ": holds several sets of ONNX test data",
+                       "name one of them: " + (folder / "test_data_set_0").string());
+  }
+  auto listing = list_folder(spec.path);
+  if (!listing) return listing.error();
+  if (!listing->samples.empty() && !(spec.labels == "folders" || spec.labels == "folder-numbers")) {
+    return open_flat_folder(spec, signature, *listing);
+  }
+  if (!listing->folders.empty()) return open_class_folders(spec, signature, *listing);
+  const std::string foreign =
+      listing->foreign_images > 0 ? " (" + std::to_string(listing->foreign_images) + " pictures of other formats)" : "";
+  return invalid_error(spec.path + ": no samples in the folder" + foreign,
+                       "it should hold .jpg or .png pictures, or one folder of them for each class");
+}
+
+}  // namespace
+
+Error labels_mismatch(const DataSpec& spec, const std::string& what, const std::string& choices) {
+  return usage_error(spec.path + ": labels = \"" + spec.labels + "\" does not go with " + what, "use " + choices);
+}
+
+Result<SourcePtr> open_source(const DataSpec& spec, const Signature& signature) {
+  std::error_code error;
+  const fs::file_status status = fs::status(spec.path, error);
+  if (spec.path.empty() || !fs::exists(status)) {
+    return io_error((spec.path.empty() ? "data path is empty" : spec.path + ": no such file or folder"),
+                    "check the path");
+  }
+  if (fs::is_directory(status)) return open_folder(spec, signature);
+  const std::string extension = fs::path(spec.path).extension().string();
+  if (extension == ".csv") return open_csv_list(spec, signature);
+  if (extension == ".npz") return open_npz_source(spec, signature);
+  if (extension == ".npy") return open_npy_source(spec, signature);
+  auto bytes = map_file(spec.path);
+  if (!bytes) return bytes.error();
+  const bool gzip = bytes->size() > 2 && bytes->span[0] == std::byte{0x1f} && bytes->span[1] == std::byte{0x8b};
+  const bool archive = spec.path.ends_with(".tar.gz") || extension == ".tgz" || extension == ".tar";
+  if ((gzip && !archive) || looks_like_idx(bytes->span)) return open_idx_source(spec, signature);
+  if (archive) return usage_error(spec.path + ": is an archive", "unpack it and name the folder");
+  if (bytes->size() == 0) return invalid_error(spec.path + ": empty file", "it should hold samples");
+  return usage_error(spec.path + ": not a form of data that edgesmith reads",
+                     "give a folder of pictures, .csv, .npz, .npy, an IDX file, ONNX test data, or a .toml");
+}
+
+}  // namespace edgesmith::data
