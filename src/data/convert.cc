@@ -15,12 +15,13 @@ Result<ir::Tensor> to_integers(const ir::Tensor& tensor) {
   ir::Tensor out = ir::Tensor::zeros(ir::dtype_of<T>(), tensor.dims());
   const auto to = out.mutable_data<T>();
   for (size_t i = 0; i < values.size(); ++i) {
-    const bool low = std::is_signed_v<T> ? values[i] < static_cast<int64_t>(std::numeric_limits<T>::min()) : values[i] < 0;
+    const bool low =
+        std::is_signed_v<T> ? values[i] < static_cast<int64_t>(std::numeric_limits<T>::min()) : values[i] < 0;
     const bool high = sizeof(T) < 8 && values[i] > static_cast<int64_t>(std::numeric_limits<T>::max());
     if (low || high) {
-      return invalid_error("value " + std::to_string(values[i]) + " does not fit " +
-                               std::string(ir::dtype_name(ir::dtype_of<T>())),
-                           "check that the array belongs to this input");
+      return invalid_error(
+          "value " + std::to_string(values[i]) + " does not fit " + std::string(ir::dtype_name(ir::dtype_of<T>())),
+          "check that the array belongs to this input");
     }
     to[i] = static_cast<T>(values[i]);
   }
@@ -54,10 +55,9 @@ int64_t first_bad(std::span<const T> values) {
 
 Result<ir::Tensor> convert_to(const ir::Tensor& tensor, DType dtype) {
   if (tensor.dtype() == dtype || dtype == DType::undefined) return tensor;
-  const Error mismatch =
-      invalid_error("the data are " + std::string(ir::dtype_name(tensor.dtype())) + ", the model takes " +
-                        std::string(ir::dtype_name(dtype)),
-                    "convert the array");
+  const Error mismatch = invalid_error("the data are " + std::string(ir::dtype_name(tensor.dtype())) +
+                                           ", the model takes " + std::string(ir::dtype_name(dtype)),
+                                       "convert the array");
   if (ir::is_integer(dtype) && ir::is_float(tensor.dtype())) return mismatch;
   switch (dtype) {
     case DType::f32: return ir::Tensor::of<float>(tensor.dims(), tensor.to_floats());
@@ -72,9 +72,21 @@ Result<ir::Tensor> convert_to(const ir::Tensor& tensor, DType dtype) {
     case DType::i32: return to_integers<int32_t>(tensor);
     case DType::u64: return to_integers<uint64_t>(tensor);
     case DType::i64: return to_integers<int64_t>(tensor);
-    case DType::undefined: case DType::string: case DType::boolean: case DType::c64: case DType::c128:
-    case DType::f8e4m3fn: case DType::f8e4m3fnuz: case DType::f8e5m2: case DType::f8e5m2fnuz: case DType::u4:
-    case DType::i4: case DType::f4e2m1: case DType::f8e8m0: case DType::u2: case DType::i2: return mismatch;
+    case DType::undefined:
+    case DType::string:
+    case DType::boolean:
+    case DType::c64:
+    case DType::c128:
+    case DType::f8e4m3fn:
+    case DType::f8e4m3fnuz:
+    case DType::f8e5m2:
+    case DType::f8e5m2fnuz:
+    case DType::u4:
+    case DType::i4:
+    case DType::f4e2m1:
+    case DType::f8e8m0:
+    case DType::u2:
+    case DType::i2: return mismatch;
   }
   return mismatch;
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Descriptions of data in TOML. Keys are held against a list, so that a slip of the pen is an error and not silence.
-#define TOML_EXCEPTIONS 0
-#define TOML_HEADER_ONLY 1
 #include <toml++/toml.h>
 
 #include <algorithm>
@@ -142,16 +140,22 @@ std::string resolve_labels(const std::string& labels, const std::string& folder)
   return below(folder, labels);
 }
 
+Result<toml::table> parse_toml(std::string_view text, const std::string& name) {
+  try {
+    return toml::parse(text, std::string_view(name));
+  } catch (const toml::parse_error& error) {
+    return usage_error(name + ":" + std::to_string(error.source().begin.line) + ": " +
+                       std::string(error.description()));
+  }
+}
+
 }  // namespace
 
 Result<DataSpec> data_spec_from_toml(std::string_view text, const std::string& folder, const std::string& name) {
-  const toml::parse_result parsed = toml::parse(text, std::string_view(name));
-  if (!parsed) {
-    const toml::parse_error& error = parsed.error();
-    return usage_error(name + ":" + std::to_string(error.source().begin.line) + ": " + std::string(error.description()));
-  }
+  const auto parsed = parse_toml(text, name);
+  if (!parsed) return parsed.error();
   DataSpec spec;
-  for (const auto& [key_name, node] : parsed.table()) {
+  for (const auto& [key_name, node] : *parsed) {
     const std::string key(key_name.str());
     if (key == "path") {
       EDGESMITH_TRY(read_text(node, name, key, spec.path));

@@ -23,9 +23,10 @@ constexpr int64_t kLookedAt = 8;
 
 class PreparedDataset : public Dataset {
  public:
-  PreparedDataset(SourcePtr source, std::vector<Pipeline> pipelines, std::vector<int64_t> chosen,
-                  PreprocessTable table)
-      : source_(std::move(source)), pipelines_(std::move(pipelines)), chosen_(std::move(chosen)),
+  PreparedDataset(SourcePtr source, std::vector<Pipeline> pipelines, std::vector<int64_t> chosen, PreprocessTable table)
+      : source_(std::move(source)),
+        pipelines_(std::move(pipelines)),
+        chosen_(std::move(chosen)),
         table_(std::move(table)) {
     if (!table_.empty()) preprocess_ = table_[0].second;
   }
@@ -131,8 +132,8 @@ Status check_whole_run(const Source& source, const Signature& signature) {
     const ModelInput& input = signature.inputs[i];
     const bool same_dtype = input.type.dtype == ir::DType::undefined || tensor.dtype() == input.type.dtype;
     if (same_dtype && fits(tensor.dims(), input.type, false)) continue;
-    return invalid_error(source.name(0) + ": the tensor is " + tensor.type().text() + ", the model's input '" + input.name +
-                         "' takes " + input.type.text());
+    return invalid_error(source.name(0) + ": the tensor is " + tensor.type().text() + ", the model's input '" +
+                         input.name + "' takes " + input.type.text());
   }
   return {};
 }

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <cstring>
 // jpeglib.h needs FILE and size_t declared before it.
-#include <jpeglib.h>
 #include <jerror.h>
+#include <jpeglib.h>
 
 #include "data/image.h"
 
@@ -27,9 +27,7 @@ void fail(j_common_ptr common) {
 }
 
 // Warnings mean lost picture data (truncated, bad codes), except for these, which other readers pass over as well.
-bool harmless(int code) {
-  return code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR;
-}
+bool harmless(int code) { return code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR; }
 
 void on_message(j_common_ptr common, int level) {
   if (level < 0 && !harmless(common->err->msg_code)) fail(common);

@@ -23,9 +23,9 @@ Result<std::vector<int64_t>> parse_lines(std::string_view text, const std::strin
     int64_t label = 0;
     const auto read = std::from_chars(word.data(), word.data() + word.size(), label);
     if (read.ec != std::errc() || read.ptr != word.data() + word.size()) {
-      return invalid_error(path + ":" + std::to_string(line) + ": '" + std::string(word.substr(0, 40)) +
-                               "' is not a class number",
-                           "a file of labels is .npy, IDX, or text with one integer a line");
+      return invalid_error(
+          path + ":" + std::to_string(line) + ": '" + std::string(word.substr(0, 40)) + "' is not a class number",
+          "a file of labels is .npy, IDX, or text with one integer a line");
     }
     labels.push_back(label);
   }

@@ -21,9 +21,9 @@ struct DescrRow {
   DType dtype;
 };
 constexpr DescrRow kDescrs[] = {
-    {"f4", DType::f32}, {"f8", DType::f64}, {"f2", DType::f16}, {"u1", DType::u8},  {"i1", DType::i8},
-    {"u2", DType::u16}, {"i2", DType::i16}, {"u4", DType::u32}, {"i4", DType::i32}, {"u8", DType::u64},
-    {"i8", DType::i64}, {"b1", DType::boolean},
+    {"f4", DType::f32}, {"f8", DType::f64}, {"f2", DType::f16}, {"u1", DType::u8},
+    {"i1", DType::i8},  {"u2", DType::u16}, {"i2", DType::i16}, {"u4", DType::u32},
+    {"i4", DType::i32}, {"u8", DType::u64}, {"i8", DType::i64}, {"b1", DType::boolean},
 };
 
 struct Header {
@@ -129,7 +129,8 @@ Result<ir::Tensor> parse_npy(const Bytes& bytes, const std::string& name) {
   const uint64_t have = span.size() - begin;
   if (count < 0 || static_cast<uint64_t>(count) > have / width) {
     return invalid_error(name + ": " + ir::type_of(dtype, header->dims).text() + " needs " +
-                             (count < 0 ? "more bytes than fit a file" : std::to_string(width * static_cast<uint64_t>(count)) + " bytes") +
+                             (count < 0 ? "more bytes than fit a file"
+                                        : std::to_string(width * static_cast<uint64_t>(count)) + " bytes") +
                              ", the file has " + std::to_string(have),
                          "it is truncated; fetch or write it again");
   }

@@ -66,8 +66,16 @@ class Writer {
   // Version, flags (UTF-8 names), method (stored), time and date (1980-01-01), CRC, sizes, lengths.
   void put_common(std::string& out, uint32_t crc, uint64_t size, uint64_t name_length, const std::string& sizes) const {
     const uint64_t shown = zip64_ ? kIn64 : size;
-    put(out, {{version(), 2}, {1 << 11, 2}, {0, 2}, {0, 2}, {(1 << 5) | 1, 2}, {crc, 4}, {shown, 4}, {shown, 4},
-              {name_length, 2}, {extra(sizes).size(), 2}});
+    put(out, {{version(), 2},
+              {1 << 11, 2},
+              {0, 2},
+              {0, 2},
+              {(1 << 5) | 1, 2},
+              {crc, 4},
+              {shown, 4},
+              {shown, 4},
+              {name_length, 2},
+              {extra(sizes).size(), 2}});
   }
   static std::string extra(const std::string& numbers) {
     std::string out;

@@ -16,7 +16,8 @@ using ir::DType;
 
 // The picture in a uint8 tensor [1,H,W], [1,H,W,C] or [1,C,H,W] with 1 or 3 channels; nullopt: it is none.
 std::optional<Image> image_of(const ir::Tensor& tensor, bool prefer_last) {
-  if (tensor.dtype() != DType::u8 || tensor.rank() < 3 || tensor.rank() > 4 || tensor.dims()[0] != 1) return std::nullopt;
+  if (tensor.dtype() != DType::u8 || tensor.rank() < 3 || tensor.rank() > 4 || tensor.dims()[0] != 1)
+    return std::nullopt;
   const auto pixels = tensor.data<uint8_t>();
   const ir::Dims& dims = tensor.dims();
   if (tensor.rank() == 3) return Image{dims[2], dims[1], 1, {pixels.begin(), pixels.end()}};
@@ -93,7 +94,10 @@ int64_t Pipeline::wanted_channels() const {
 
 Result<Image> Pipeline::shape_image(Image image, const std::string& name) const {
   const int64_t wanted = wanted_channels();
-  const std::string color = !preprocess_.color.empty() ? preprocess_.color : wanted == 1 ? "gray" : wanted == 3 ? "rgb" : "";
+  const std::string color = !preprocess_.color.empty() ? preprocess_.color
+                            : wanted == 1              ? "gray"
+                            : wanted == 3              ? "rgb"
+                                                       : "";
   if (color == "gray") image = to_gray(image);
   if (color == "rgb" || color == "bgr") image = to_rgb(image);
   if (color == "bgr") image = swap_red_blue(image);
@@ -108,8 +112,9 @@ Result<Image> Pipeline::shape_image(Image image, const std::string& name) const 
     const bool upright = image.height > image.width;
     const int64_t longer = to * std::max(image.width, image.height) / shorter();
     if (longer * to > kMaxPixels) {
-      return invalid_error(name + ": a picture of " + std::to_string(image.width) + " x " + std::to_string(image.height) +
-                           " pixels is too slim to resize its shorter side to " + std::to_string(to));
+      return invalid_error(name + ": a picture of " + std::to_string(image.width) + " x " +
+                           std::to_string(image.height) + " pixels is too slim to resize its shorter side to " +
+                           std::to_string(to));
     }
     image = resize_image(image, upright ? longer : to, upright ? to : longer, preprocess_.filter);
   }
@@ -118,7 +123,8 @@ Result<Image> Pipeline::shape_image(Image image, const std::string& name) const 
   }
   if (preprocess_.crop > 0) {
     if (shorter() < preprocess_.crop) {
-      return invalid_error(name + ": a picture of " + std::to_string(image.width) + " x " + std::to_string(image.height) +
+      return invalid_error(name + ": a picture of " + std::to_string(image.width) + " x " +
+                               std::to_string(image.height) +
                                " pixels is smaller than crop = " + std::to_string(preprocess_.crop),
                            "resize it first: resize = { short = ... }");
     }
@@ -208,9 +214,9 @@ std::optional<ir::Dims> Pipeline::matching_dims(const ir::Dims& dims) const {
 Error Pipeline::shape_error(const ir::Tensor& tensor, const std::string& name) const {
   ir::Type have = tensor.type();
   if (input_.batched && have.rank() > 0) (*have.shape)[0] = ir::Dim(std::string("N"));
-  return invalid_error(name + ": a sample is " + have.text() + ", the model's input '" + input_.name + "' takes " +
-                           input_.type.text(),
-                       "check the data's shape, and resize, crop and layout of [preprocess]");
+  return invalid_error(
+      name + ": a sample is " + have.text() + ", the model's input '" + input_.name + "' takes " + input_.type.text(),
+      "check the data's shape, and resize, crop and layout of [preprocess]");
 }
 
 Result<ir::Tensor> Pipeline::finish(ir::Tensor tensor, const std::string& name) const {

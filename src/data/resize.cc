@@ -41,8 +41,11 @@ struct Filter {
   double (*weight)(double x);
   double support;  // half width
 };
-constexpr Filter kFilters[] = {{"box", box, 0.5},         {"bilinear", bilinear, 1.0}, {"hamming", hamming, 1.0},
-                               {"bicubic", bicubic, 2.0}, {"lanczos", lanczos, 3.0}};
+constexpr Filter kFilters[] = {{"box", box, 0.5},
+                               {"bilinear", bilinear, 1.0},
+                               {"hamming", hamming, 1.0},
+                               {"bicubic", bicubic, 2.0},
+                               {"lanczos", lanczos, 3.0}};
 
 // For each output position: the first input position and its fixed-point weights.
 struct Taps {
@@ -81,8 +84,8 @@ uint8_t to_pixel(int32_t sum) { return static_cast<uint8_t>(std::clamp(sum >> kP
 // Applies `taps` along one axis. Pixels of a line are `step` apart; there are `inner` interleaved lines in a block.
 Image resample(const Image& image, const std::vector<Taps>& taps, bool horizontal) {
   const auto out_size = static_cast<int64_t>(taps.size());
-  Image out = horizontal ? Image{out_size, image.height, image.channels, {}}
-                         : Image{image.width, out_size, image.channels, {}};
+  Image out =
+      horizontal ? Image{out_size, image.height, image.channels, {}} : Image{image.width, out_size, image.channels, {}};
   out.pixels.resize(static_cast<size_t>(out.width * out.height * out.channels));
   const int64_t inner = horizontal ? image.channels : image.width * image.channels;
   const int64_t blocks = horizontal ? image.height : 1;
@@ -135,8 +138,8 @@ Image resize_image(const Image& image, int64_t height, int64_t width, const std:
   EDGESMITH_CHECK(height > 0 && width > 0 && image.height > 0 && image.width > 0);
   if (height == image.height && width == image.width) return image;
   if (filter == "nearest") return resize_nearest(image, height, width);
-  const auto* found = std::find_if(std::begin(kFilters), std::end(kFilters),
-                                   [&](const Filter& row) { return row.name == filter; });
+  const auto* found =
+      std::find_if(std::begin(kFilters), std::end(kFilters), [&](const Filter& row) { return row.name == filter; });
   EDGESMITH_CHECK(found != std::end(kFilters)) << filter;
   Image out = width == image.width ? image : resample(image, make_taps(image.width, width, *found), true);
   return height == out.height ? out : resample(out, make_taps(image.height, height, *found), false);

@@ -18,9 +18,9 @@ Result<ir::Tensor> stack(std::span<const Sample> samples, size_t input, int64_t 
     const size_t from = std::min(static_cast<size_t>(i), samples.size() - 1);
     const ir::Tensor& tensor = samples[from].inputs[input];
     if (tensor.dims() != first.dims() || tensor.dtype() != first.dtype()) {
-      return invalid_error("samples of different shapes cannot go in one batch: " + first.type().text() + " and " +
-                               tensor.type().text(),
-                           "run them one at a time, or resize them to one shape");
+      return invalid_error(
+          "samples of different shapes cannot go in one batch: " + first.type().text() + " and " + tensor.type().text(),
+          "run them one at a time, or resize them to one shape");
     }
     std::memcpy(out.data() + static_cast<size_t>(i) * step, tensor.bytes().data(), step);
   }

@@ -16,9 +16,7 @@ struct Directory {
   uint64_t offset = 0, count = 0;
 };
 
-bool has(const Bytes& bytes, uint64_t at, uint64_t count) {
-  return at <= bytes.size() && count <= bytes.size() - at;
-}
+bool has(const Bytes& bytes, uint64_t at, uint64_t count) { return at <= bytes.size() && count <= bytes.size() - at; }
 
 // The end record is the last thing in the file but for a comment of at most 65535 bytes.
 std::optional<Directory> find_directory(const Bytes& bytes) {

@@ -40,7 +40,8 @@ std::string preprocess_json(const PreprocessTable& table);
 Result<PreprocessTable> preprocess_from_json(const std::string& text);
 
 /// Reads a description of data in TOML (docs/data.md): the text of a .toml file, or of an inline table of a recipe.
-/// Relative paths in it are taken from `folder`. Errors: usage, naming `name` and, for an unknown key, the nearest known.
+/// Relative paths in it are taken from `folder`. Errors: usage, naming `name` and, for an unknown key, the nearest
+/// known.
 Result<DataSpec> data_spec_from_toml(std::string_view text, const std::string& folder, const std::string& name);
 /// The keys of such a description, for schemas and help: "path", "labels", "preprocess.scale", ...
 const std::vector<std::string>& data_spec_keys();

@@ -33,7 +33,8 @@ Result<std::unique_ptr<ArraySource>> ArraySource::make(std::string path, std::ve
     if (shared) continue;
     if (arrays[i].rank() == 0) {
       return invalid_error(source->path_ + ": the array for input '" + input.name + "' is a scalar, the model takes " +
-                           input.type.text(), "axis 0 is the sample");
+                               input.type.text(),
+                           "axis 0 is the sample");
     }
     if (source->size_ >= 0 && source->size_ != arrays[i].dims()[0]) {
       return invalid_error(source->path_ + ": " + std::to_string(source->size_) + " samples for input '" +

@@ -26,9 +26,7 @@ class ArraySource : public Source {
   Result<std::vector<RawInput>> read(int64_t index) const override;
   Result<uint64_t> fingerprint(int64_t index) const override;
   bool has_labels() const override { return !labels_.empty(); }
-  int64_t label(int64_t index) const override {
-    return labels_.empty() ? -1 : labels_[static_cast<size_t>(index)];
-  }
+  int64_t label(int64_t index) const override { return labels_.empty() ? -1 : labels_[static_cast<size_t>(index)]; }
   std::vector<ir::Tensor> targets(int64_t index) const override;
 
  private:

@@ -63,12 +63,13 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
   }
   if (files.empty()) {
     const std::string below = folder_below(spec.path, listing);
-    return invalid_error(spec.path + ": no .jpg or .png pictures in its class folders",
-                         below.empty() ? "it should hold one folder of pictures for each class"
-                                       : "did you mean '" + below + "'?");
+    return invalid_error(
+        spec.path + ": no .jpg or .png pictures in its class folders",
+        below.empty() ? "it should hold one folder of pictures for each class" : "did you mean '" + below + "'?");
   }
   if (foreign > 0) {
-    log::warning(spec.path + ": " + std::to_string(foreign) + " pictures of other formats than JPEG and PNG are left out");
+    log::warning(spec.path + ": " + std::to_string(foreign) +
+                 " pictures of other formats than JPEG and PNG are left out");
   }
   if (ranks) warn_about_numbers(spec, listing.folders);
   return SourcePtr(std::make_unique<FileSource>(std::move(files), spec.labels != "none", signature));

@@ -41,9 +41,9 @@ Result<std::vector<RawInput>> FileSource::read(int64_t index) const {
   const std::string& path = file(index).path;
   if (path.ends_with(".npz")) return read_npz_sample(path);
   if (signature_.inputs.size() != 1) {
-    return invalid_error(path + ": one array or picture for a model with the inputs " +
-                             join(signature_.input_names(), ", "),
-                         "give an .npz file with arrays named after them");
+    return invalid_error(
+        path + ": one array or picture for a model with the inputs " + join(signature_.input_names(), ", "),
+        "give an .npz file with arrays named after them");
   }
   auto bytes = map_file(path);
   if (!bytes) return bytes.error();

@@ -2,8 +2,8 @@
 // The forms of data that we read, one file each.
 #pragma once
 
-#include "data/sources/file_source.h"
 #include "data/source.h"
+#include "data/sources/file_source.h"
 
 namespace edgesmith::data {
 

@@ -27,10 +27,10 @@ Result<std::vector<ir::Tensor>> read_inputs(const NpzArchive& archive, const Dat
     arrays.push_back(std::move(*tensor));
   }
   if (missing.empty()) return arrays;
-  return invalid_error(spec.path + ": no array for the model's input " + join(missing, ", ") + "; it holds " +
-                           join(archive.names(), ", "),
-                       "name the arrays after the inputs" +
-                           std::string(signature.inputs.size() == 1 ? ", or call the only one x" : ""));
+  return invalid_error(
+      spec.path + ": no array for the model's input " + join(missing, ", ") + "; it holds " +
+          join(archive.names(), ", "),
+      "name the arrays after the inputs" + std::string(signature.inputs.size() == 1 ? ", or call the only one x" : ""));
 }
 
 // Expected outputs: arrays under the outputs' names, and `named` (the array that `labels` means) for the first output.

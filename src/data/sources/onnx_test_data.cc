@@ -42,8 +42,7 @@ Result<std::vector<ir::Tensor>> read_tensors(const std::string& folder, const st
                                              const std::vector<std::string>& names) {
   std::vector<ir::Tensor> tensors(names.size());
   for (size_t i = 0;; ++i) {
-    const std::string path =
-        (std::filesystem::path(folder) / (prefix + "_" + std::to_string(i) + ".pb")).string();
+    const std::string path = (std::filesystem::path(folder) / (prefix + "_" + std::to_string(i) + ".pb")).string();
     std::error_code ignored;
     if (!std::filesystem::exists(path, ignored)) return tensors;
     auto read = onnx::import_tensor_file(path);
@@ -51,8 +50,8 @@ Result<std::vector<ir::Tensor>> read_tensors(const std::string& folder, const st
     const auto named = std::find(names.begin(), names.end(), read->name);
     const size_t at = named == names.end() ? i : static_cast<size_t>(named - names.begin());
     if (at >= names.size()) {
-      return invalid_error(path + ": tensor '" + read->name + "' matches none of " + std::to_string(names.size()) + " " +
-                           prefix + "s: " + join(names, ", "));
+      return invalid_error(path + ": tensor '" + read->name + "' matches none of " + std::to_string(names.size()) +
+                           " " + prefix + "s: " + join(names, ", "));
     }
     if (tensors[at].valid()) return invalid_error(path + ": a second tensor for " + prefix + " '" + names[at] + "'");
     tensors[at] = std::move(read->tensor);
