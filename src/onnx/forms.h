@@ -55,8 +55,9 @@ struct LoweredNode {
   std::string name, doc;
   std::vector<std::string> inputs, outputs;
   ir::Attributes attributes;
-  std::string extra;    ///< encoded fields to keep
-  std::string encoded;  ///< when not empty: the whole NodeProto as it is (opaque nodes)
+  std::string extra;                  ///< encoded fields to keep
+  std::string encoded;                ///< when not empty: the whole NodeProto as it is (opaque nodes), ...
+  std::vector<std::string> captured;  ///< ... and what its subgraphs read
 
   bool has_input(size_t index) const { return index < inputs.size() && !inputs[index].empty(); }
   void drop_inputs_from(size_t count) {

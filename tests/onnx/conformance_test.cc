@@ -8,7 +8,10 @@
 #include <map>
 
 #include "edgesmith/base/file.h"
+#include "edgesmith/onnx/export.h"
+#include "edgesmith/onnx/import.h"
 #include "onnx/conformance_case.h"
+#include "onnx/wire.h"
 
 namespace edgesmith::onnx {
 namespace {
@@ -111,6 +114,22 @@ TEST(Conformance, EveryCasePassesOrIsListedWithItsReason) {
   if (updating()) {
     EXPECT_TRUE(write_file(kListPath, list_text(results)).ok());
     EXPECT_TRUE(write_file(kDocsPath, docs_text(results)).ok());
+  }
+}
+
+Result<ir::Graph> export_and_import(ir::Graph graph, const std::string& folder) {
+  auto bytes = export_bytes(graph);
+  if (!bytes) return bytes.error();
+  auto owner = std::make_shared<const std::string>(*std::move(bytes));
+  return import_bytes(wire::as_bytes(*owner), owner, folder, "exported");
+}
+
+TEST(Conformance, AnExportedModelGivesTheSameResults) {
+  const std::vector<ConformanceCase> cases = conformance_cases();
+  if (cases.empty()) GTEST_SKIP() << "libonnx-testdata is not installed";
+  for (const ConformanceCase& test_case : cases) {
+    const CaseResult plain = run_case(test_case), again = run_case(test_case, export_and_import);
+    EXPECT_EQ(again.outcome, plain.outcome) << test_case.name << ": " << again.reason;
   }
 }
 

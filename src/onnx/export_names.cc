@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "onnx/export_names.h"
+
+#include <algorithm>
+
+#include "onnx/foreign.h"
+#include "onnx/subgraph.h"
+
+namespace edgesmith::onnx {
+namespace {
+
+bool is_overridable(const ir::Value& value) {
+  const auto* foreign = foreign_as<ConstantForeign>(value.node().foreign);
+  return value.constant() != nullptr && foreign != nullptr && foreign->origin == ConstantForeign::Origin::overridable &&
+         !value.quant();
+}
+
+/// Its name is part of the model's interface.
+bool has_fixed_name(const ir::Value& value) { return value.is_graph_input() || is_overridable(value); }
+
+}  // namespace
+
+ExportNames::ExportNames(const ir::Graph& graph)
+    : written_(static_cast<size_t>(graph.num_value_ids())),
+      read_(written_.size()),
+      results_(graph.output_names()),
+      needs_identity_(results_.size(), false) {
+  for (const ir::Node& node : graph.nodes()) {
+    const auto* opaque = foreign_as<OpaqueForeign>(node.foreign);
+    if (opaque == nullptr) continue;
+    if (const auto view = parse_node(opaque->message); view.ok()) collect_inner_names(*view, used_);
+  }
+  name_inputs(graph);
+  name_results(graph);
+  claim_source_names(graph);
+}
+
+std::string ExportNames::fresh() {
+  constexpr std::string_view kDigits = "0123456789abcdefghijklmnopqrstuvwxyz";
+  while (true) {
+    std::string name;
+    for (uint64_t rest = next_++;; rest /= 36) {
+      name.insert(name.begin(), kDigits[rest % 36]);
+      if (rest < 36) break;
+    }
+    if (used_.insert(name).second) return name;
+  }
+}
+
+void ExportNames::name_inputs(const ir::Graph& graph) {
+  for (const ir::Node& node : graph.nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const ir::Value& value = node.output(i);
+      if (!has_fixed_name(value) || value.name().empty() || !used_.insert(value.name()).second) continue;
+      slot(written_, value) = value.name();
+    }
+  }
+}
+
+void ExportNames::name_results(const ir::Graph& graph) {
+  for (std::string& name : results_) {
+    if (name.empty()) name = fresh();
+  }
+  std::set<std::string> done;
+  for (int i = 0; i < graph.num_outputs(); ++i) {
+    const ir::Value& value = *graph.output_node().input(i);
+    const std::string& name = result(i);
+    std::string& taken = slot(has_two(value) ? read_ : written_, value);
+    if (!done.insert(name).second) continue;  // the same result listed twice
+    if (taken == name) continue;
+    if (taken.empty() && (has_two(value) || !has_fixed_name(value)) && used_.insert(name).second) {
+      taken = name;
+    } else {
+      used_.insert(name);
+      needs_identity_[static_cast<size_t>(i)] = true;
+    }
+  }
+}
+
+void ExportNames::claim_source_names(const ir::Graph& graph) {
+  for (const ir::Node& node : graph.nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const ir::Value& value = node.output(i);
+      // The source's name of an affine constant belongs to its reals.
+      std::string& name = slot(has_two(value) && value.constant() != nullptr ? read_ : written_, value);
+      if (name.empty() && !value.name().empty() && used_.insert(value.name()).second) name = value.name();
+    }
+  }
+}
+
+const std::string& ExportNames::written(const ir::Value& value) {
+  std::string& name = slot(written_, value);
+  if (name.empty()) name = fresh();
+  return name;
+}
+
+const std::string& ExportNames::read(const ir::Value& value) {
+  if (!has_two(value)) return written(value);
+  std::string& name = slot(read_, value);
+  if (name.empty()) name = fresh();
+  return name;
+}
+
+}  // namespace edgesmith::onnx

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "onnx/export_opset.h"
+
+#include <algorithm>
+
+#include "onnx/foreign.h"
+#include "onnx/forms.h"
+#include "onnx/node_order.h"
+#include "onnx/subgraph.h"
+
+namespace edgesmith::onnx {
+namespace {
+
+constexpr int64_t kOpsetWithoutSource = 13;
+
+/// The opset whose QuantizeLinear and DequantizeLinear can say `quant`.
+int64_t needed_by(const ir::Quant& quant) {
+  const int bits = ir::dtype_bits(quant.dtype);
+  if (bits == 2) return 25;
+  if (bits == 4 || bits == 16 || quant.block_size > 0) return 21;
+  return quant.per_tensor() ? 10 : 13;
+}
+
+struct Need {
+  int64_t opset = 1;
+  std::string why;
+
+  void raise(int64_t to, const std::string& reason) {
+    if (to <= opset) return;
+    opset = to;
+    why = reason;
+  }
+};
+
+Need needed_by(const ir::Graph& graph) {
+  Need need;
+  for (const ir::Node& node : graph.nodes()) {
+    need.raise(needed_opset(node), node.label() + " needs it");
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const ir::Value& value = node.output(i);
+      if (!value.quant()) continue;
+      const ir::Quant& quant = *value.quant();
+      std::string what(ir::dtype_name(quant.dtype));
+      if (!quant.per_tensor()) what = "per-channel " + what;
+      need.raise(needed_by(quant), what + " DequantizeLinear needs it");
+    }
+  }
+  return need;
+}
+
+/// The operator of an opaque node (or of a node in its subgraphs) that may change its meaning, or "".
+std::string changed_meaning(const ir::Node& node, int64_t from, int64_t to) {
+  const auto* opaque = foreign_as<OpaqueForeign>(node.foreign);
+  if (opaque == nullptr) return {};
+  const auto view = parse_node(opaque->message);
+  if (!view) return {};
+  std::string found;
+  const auto look = [&](const NodeView& inner) {
+    if (found.empty() && inner.domain.empty() && !same_meaning(inner.op_type, from, to)) found = inner.op_type;
+  };
+  look(*view);
+  for_each_inner_node(*view, look);
+  return found;
+}
+
+}  // namespace
+
+Result<OpsetPlan> plan_opset(const ir::Graph& graph) {
+  const Need need = needed_by(graph);
+  OpsetPlan plan;
+  if (const auto* model = foreign_as<ModelForeign>(graph.foreign)) plan.source = model->opset;
+  if (plan.source == 0) {
+    plan.opset = std::max(kOpsetWithoutSource, need.opset);
+    return plan;
+  }
+  plan.opset = std::max(plan.source, need.opset);
+  if (plan.opset == plan.source) return plan;
+  const std::string raise = std::to_string(plan.source) + " to " + std::to_string(plan.opset);
+  for (const ir::Node& node : graph.nodes()) {
+    const std::string op = changed_meaning(node, plan.source, plan.opset);
+    if (op.empty()) continue;
+    return unsupported_error(node.label() + ": the opset would have to be raised from " + raise + " (" + need.why +
+                                 "), where " + op + " means something else",
+                             "convert the model with onnx.version_converter first");
+  }
+  plan.note = "opset raised from " + raise + ": " + need.why;
+  return plan;
+}
+
+}  // namespace edgesmith::onnx
