@@ -17,7 +17,8 @@ const OpInfo* find_op(ir::OpKind kind) {
     case ir::OpKind::constant:
     case ir::OpKind::opaque: return nullptr;
 #define OP(name, onnx_name) \
-  case ir::OpKind::name: return &name##_info;
+  case ir::OpKind::name:    \
+    return &name##_info;
 #include "edgesmith/ir/ops.def"
 #undef OP
   }

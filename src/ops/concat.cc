@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// concat: operands of one rank and element type joined along `axis` (attribute; may be negative); all other dims are
+// equal. Any element type.
+#include <string>
+
+#include "ops/check.h"
+#include "ops/elements.h"
+#include "ops/facts.h"
+#include "ops/operands.h"
+
+namespace edgesmith::ops {
+namespace {
+
+Status verify(const ir::Node& node) {
+  EDGESMITH_TRY(check_attributes(node, {{"axis", AttributeKind::integer}}));
+  if (!node.attributes().has("axis")) return invalid_error("attribute 'axis' is missing");
+  return check_all_same_dtype(node);
+}
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
+  ir::Type type{node.input(0)->type().dtype, std::nullopt};
+  bool all_ranked = true;
+  size_t axis = 0;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    if (node.input(i) == nullptr) return invalid_error("operand " + std::to_string(i) + " is missing");
+    const auto& shape = node.input(i)->type().shape;
+    if (!shape) {
+      all_ranked = false;
+    } else if (!type.shape) {
+      const auto at = normalize_axis(node.attributes().get_int("axis", 0), static_cast<int>(shape->size()));
+      if (!at) return at.error();
+      axis = static_cast<size_t>(*at);
+      type.shape = shape;
+    } else {
+      if (shape->size() != type.shape->size()) {
+        return invalid_error("operands have ranks " + std::to_string(type.shape->size()) + " and " +
+                             std::to_string(shape->size()) + ", must be the same");
+      }
+      for (size_t d = 0; d < shape->size(); ++d) {
+        ir::Dim& dim = (*type.shape)[d];
+        if (d == axis) {
+          int64_t sum = 0;
+          const bool known =
+              dim.known() && (*shape)[d].known() && !__builtin_add_overflow(dim.value(), (*shape)[d].value(), &sum);
+          dim = known ? ir::Dim(sum) : ir::Dim();
+        } else if (const auto merged = ir::merge(dim, (*shape)[d])) {
+          dim = *merged;
+        } else {
+          return invalid_error("operand " + std::to_string(i) + " has " + (*shape)[d].text() + " on axis " +
+                               std::to_string(d) + ", the others have " + dim.text());
+        }
+      }
+    }
+  }
+  if (!all_ranked && type.shape) (*type.shape)[axis] = ir::Dim();
+  ir::Shape contents;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const auto part = contents_or_unknowns(node, i, context);
+    if (!part || node.input(i)->type().rank() != 1) return std::vector{type};
+    contents.insert(contents.end(), part->begin(), part->end());
+  }
+  context.set_contents(node, 0, std::move(contents));
+  return std::vector{type};
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const auto axis = normalize_axis(node.attributes().get_int("axis", 0), inputs[0]->rank());
+  if (!axis) return axis.error();
+  for (const ir::Tensor* part : inputs) {
+    if (part == nullptr) return invalid_error("an operand is missing");
+    ir::Dims dims = part->dims();
+    if (part->rank() == inputs[0]->rank()) {
+      dims[static_cast<size_t>(*axis)] = inputs[0]->dims()[static_cast<size_t>(*axis)];
+    }
+    if (part->dtype() == inputs[0]->dtype() && dims == inputs[0]->dims()) continue;
+    return invalid_error("cannot join " + part->type().text() + " and " + inputs[0]->type().text() + " along axis " +
+                         std::to_string(*axis));
+  }
+  auto joined = join(inputs, *axis);
+  if (!joined) return joined.error();
+  return std::vector{std::move(*joined)};
+}
+
+}  // namespace
+
+extern const OpInfo concat_info = {.kind = ir::OpKind::concat,
+                                   .min_inputs = 1,
+                                   .max_inputs = -1,
+                                   .min_outputs = 1,
+                                   .max_outputs = 1,
+                                   .verify = verify,
+                                   .infer = infer,
+                                   .eval = eval,
+                                   .cost = no_cost,
+                                   .quant = transparent_all};
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// conv_transpose: every input element adds weight[c, m, k] times itself to y[n, m, i * stride + k * dilation - pad];
+// the transpose of conv as a linear map.
+//
+// Operands: x [N, C, spatial...], weight [C, M / group, kernel...], optional bias [M]. Attributes: auto_pad, dilations,
+// group, kernel_shape, output_padding, output_shape (spatial dims; pads follow from it), pads, strides. f32, f64; f16
+// and bf16 through f32. An output_shape beyond what the windows reach is refused, as ONNX Runtime does.
+#include <Eigen/Core>
+
+#include "ops/columns.h"
+#include "ops/convolution.h"
+#include "ops/dispatch.h"
+#include "ops/elements.h"
+
+namespace edgesmith::ops {
+namespace {
+
+template <typename T>
+using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+Status verify(const ir::Node& node) { return verify_convolution(node, WeightLayout::in_out); }
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
+  return infer_convolution(node, WeightLayout::in_out, infer_transposed_window);
+}
+
+template <typename T>
+Result<ir::Tensor> convolve(const ir::Node& node, const Window& window, const ir::Tensor& x, const ir::Tensor& weight,
+                            const ir::Tensor* bias) {
+  const int64_t samples = x.dims()[0], groups = node.attributes().get_int("group", 1);
+  const int64_t channels = x.dims()[1] / groups, features = weight.dims()[1];  // of one group
+  const int64_t taps = ir::num_elements(window.kernel), positions = ir::num_elements(window.input);
+  ir::Dims dims = {samples, features * groups};
+  dims.insert(dims.end(), window.output.begin(), window.output.end());
+  auto made = make_tensor(x.dtype(), dims);
+  if (!made) return made;
+  EDGESMITH_TRY(check_size(x.dtype(), {features, taps, positions}));
+  const int64_t plane = ir::num_elements(window.output);
+  // Seen from the output this is a convolution's window: its input is our output.
+  Window mirrored = window;
+  std::swap(mirrored.input, mirrored.output);
+  T* out = made->mutable_data<T>().data();
+  Matrix<T> columns(features * taps, positions);
+  for (int64_t block = 0; block < samples * groups; ++block) {
+    const int64_t g = block % groups;
+    const Eigen::Map<const Matrix<T>> in(x.data<T>().data() + block * channels * positions, channels, positions);
+    const Eigen::Map<const Matrix<T>> weights(weight.data<T>().data() + g * channels * features * taps, channels,
+                                              features * taps);
+    columns.noalias() = weights.transpose() * in;
+    for (int64_t m = 0; m < features; ++m) {
+      T* channel = out + (block * features + m) * plane;
+      if (bias != nullptr) std::fill_n(channel, plane, bias->data<T>()[static_cast<size_t>(g * features + m)]);
+      add_columns(mirrored, columns.data() + m * taps * positions, channel);
+    }
+  }
+  return made;
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor &x = *inputs[0], &weight = *inputs[1];
+  const ir::Tensor* bias = inputs.size() > 2 ? inputs[2] : nullptr;
+  EDGESMITH_TRY(check_convolution(node, x, weight, bias, WeightLayout::in_out));
+  const auto window = resolve_transposed_window(node, spatial_dims(x.dims()), spatial_dims(weight.dims()));
+  if (!window) return window.error();
+  auto y = dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() { return convolve<T>(node, *window, x, weight, bias); });
+  if (!y) return y.error();
+  return std::vector{std::move(*y)};
+}
+
+Cost cost(const ir::Node& node) { return convolution_cost(node, node.input(0)->type()); }
+
+// With groups the output channels lie on two axes of the weight: no per-channel scales.
+QuantFacts quant(const ir::Node& node) {
+  if (node.attributes().get_int("group", 1) != 1) return {};
+  return {.kind = QuantFacts::Kind::compute,
+          .data_operands = {0},
+          .weight_operand = 1,
+          .weight_axis = 1,
+          .bias_operand = 2};
+}
+
+}  // namespace
+
+extern const OpInfo conv_transpose_info = {.kind = ir::OpKind::conv_transpose,
+                                           .min_inputs = 2,
+                                           .max_inputs = 3,
+                                           .min_outputs = 1,
+                                           .max_outputs = 1,
+                                           .verify = verify,
+                                           .infer = infer,
+                                           .eval = half_as_float<eval>,
+                                           .cost = cost,
+                                           .quant = quant};
+
+}  // namespace edgesmith::ops

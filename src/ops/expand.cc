@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// expand: x broadcast with the shape that the second operand (i64 vector) lists, both ways as numpy does: a dim of x
+// that is larger than the listed one stays. Any element type.
+#include "ops/broadcast.h"
+#include "ops/check.h"
+#include "ops/elements.h"
+#include "ops/facts.h"
+#include "ops/operands.h"
+
+namespace edgesmith::ops {
+namespace {
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
+  const ir::Type& x = node.input(0)->type();
+  ir::Type type{x.dtype, std::nullopt};
+  const auto target = contents_or_unknowns(node, 1, context);
+  if (!x.shape || !target || node.input(1)->type().rank() == 0) return std::vector{type};
+  auto shape = broadcast_shapes(*x.shape, *target);
+  if (!shape) return shape.error();
+  type.shape = std::move(*shape);
+  return std::vector{type};
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor& x = *inputs[0];
+  const auto target = read_ints(*inputs[1], "shape");
+  if (!target) return target.error();
+  const auto dims = broadcast_dims(x.dims(), *target);
+  if (!dims) return dims.error();
+  auto y = rearrange(x, *dims, broadcast_strides(x.dims(), *dims));
+  if (!y) return y.error();
+  return std::vector{std::move(*y)};
+}
+
+}  // namespace
+
+extern const OpInfo expand_info = {.kind = ir::OpKind::expand,
+                                   .min_inputs = 2,
+                                   .max_inputs = 2,
+                                   .min_outputs = 1,
+                                   .max_outputs = 1,
+                                   .verify = no_attributes,
+                                   .infer = infer,
+                                   .eval = eval,
+                                   .cost = no_cost,
+                                   .quant = transparent_one};
+
+}  // namespace edgesmith::ops

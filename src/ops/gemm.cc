@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// gemm: Y = alpha * A' * B' + beta * C, where A' [M, K] is A or its transpose (transA), B' [K, N] is B or its transpose
+// (transB), and the optional C broadcasts to [M, N].
+//
+// Attributes: alpha, beta (floats, default 1), transA, transB (flags). f32, f64, i32, i64, u32, u64 (for integers alpha
+// and beta are truncated to integers, as ONNX's reference does); f16 and bf16 through f32.
+#include <string>
+
+#include "ops/check.h"
+#include "ops/elements.h"
+#include "ops/matrix.h"
+
+namespace edgesmith::ops {
+namespace {
+
+bool flag(const ir::Node& node, std::string_view name) { return node.attributes().get_int(name, 0) != 0; }
+
+// The dims of a product, and of its factors' inner dim, from shapes known in part.
+struct Product {
+  ir::Dim rows, inner_a, inner_b, cols;
+};
+
+Product product_of(const ir::Node& node, const ir::Shape& a, const ir::Shape& b) {
+  const bool turn_a = flag(node, "transA"), turn_b = flag(node, "transB");
+  return {a[turn_a ? 1 : 0], a[turn_a ? 0 : 1], b[turn_b ? 1 : 0], b[turn_b ? 0 : 1]};
+}
+
+Status check_shapes(const ir::Node& node, const ir::Shape& a, const ir::Shape& b, const ir::Shape* c) {
+  if (a.size() != 2 || b.size() != 2) {
+    return invalid_error("operands have ranks " + std::to_string(a.size()) + " and " + std::to_string(b.size()) +
+                         ", must be matrices");
+  }
+  const Product product = product_of(node, a, b);
+  if (!ir::merge(product.inner_a, product.inner_b)) {
+    return invalid_error("inner dims are " + product.inner_a.text() + " and " + product.inner_b.text() +
+                         ", must be the same");
+  }
+  if (c == nullptr) return {};
+  if (c->size() > 2) return invalid_error("C has rank " + std::to_string(c->size()) + ", must be at most 2");
+  const ir::Dim target[2] = {product.rows, product.cols};
+  for (size_t i = 0; i < c->size(); ++i) {
+    const ir::Dim& dim = (*c)[i];
+    const ir::Dim& to = target[2 - c->size() + i];
+    if (!dim.known() || dim.value() == 1 || ir::merge(dim, to)) continue;
+    return invalid_error("C has a dim of " + dim.text() + " where the product has " + to.text());
+  }
+  return {};
+}
+
+Status verify(const ir::Node& node) {
+  EDGESMITH_TRY(check_attributes(node, {{"alpha", AttributeKind::real},
+                                        {"beta", AttributeKind::real},
+                                        {"transA", AttributeKind::integer},
+                                        {"transB", AttributeKind::integer}}));
+  EDGESMITH_TRY(check_same_dtype(node, {0, 1, 2}));
+  const auto &a = node.input(0)->type().shape, &b = node.input(1)->type().shape;
+  if (!a || !b) return {};
+  const ir::Value* c = node.input(2);
+  return check_shapes(node, *a, *b, c != nullptr && c->type().shape ? &*c->type().shape : nullptr);
+}
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
+  const auto &a = node.input(0)->type().shape, &b = node.input(1)->type().shape;
+  if ((a && a->size() != 2) || (b && b->size() != 2)) return invalid_error("operands must be matrices");
+  const Product product = product_of(node, a ? *a : ir::Shape(2), b ? *b : ir::Shape(2));
+  return std::vector{ir::Type{node.input(0)->type().dtype, ir::Shape{product.rows, product.cols}}};
+}
+
+// y += beta * C for the C that broadcasts to y.
+template <typename M>
+void add_broadcast(M& y, const ir::Tensor& c, typename M::Scalar beta, const typename M::Scalar* data) {
+  const int64_t cols = c.rank() > 0 ? c.dims().back() : 1, rows = c.rank() > 1 ? c.dims()[0] : 1;
+  for (int64_t i = 0; i < y.rows(); ++i) {
+    for (int64_t j = 0; j < y.cols(); ++j) y(i, j) += beta * data[(rows == 1 ? 0 : i) * cols + (cols == 1 ? 0 : j)];
+  }
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor &a = *inputs[0], &b = *inputs[1];
+  const ir::Tensor* c = inputs.size() > 2 ? inputs[2] : nullptr;
+  if (a.dtype() != b.dtype() || (c != nullptr && c->dtype() != a.dtype())) {
+    return invalid_error("operands must have one element type");
+  }
+  const ir::Shape shape_c = c != nullptr ? ir::to_shape(c->dims()) : ir::Shape{};
+  EDGESMITH_TRY(check_shapes(node, ir::to_shape(a.dims()), ir::to_shape(b.dims()), c != nullptr ? &shape_c : nullptr));
+  const bool turn_a = flag(node, "transA"), turn_b = flag(node, "transB");
+  auto made = make_tensor(a.dtype(), {a.dims()[turn_a ? 1 : 0], b.dims()[turn_b ? 0 : 1]});
+  if (!made) return made.error();
+  return dispatch(MatrixTypes{}, a.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+    using P = ProductType<T>;
+    const auto alpha = static_cast<P>(static_cast<T>(node.attributes().get_float("alpha", 1)));
+    const auto beta = static_cast<P>(static_cast<T>(node.attributes().get_float("beta", 1)));
+    const auto left = matrix_view(a.data<T>().data(), a.dims()[0], a.dims()[1]);
+    const auto right = matrix_view(b.data<T>().data(), b.dims()[0], b.dims()[1]);
+    auto y = matrix_view(made->mutable_data<T>().data(), made->dims()[0], made->dims()[1]);
+    if (turn_a && turn_b) y.noalias() = left.transpose() * right.transpose();
+    if (turn_a && !turn_b) y.noalias() = left.transpose() * right;
+    if (!turn_a && turn_b) y.noalias() = left * right.transpose();
+    if (!turn_a && !turn_b) y.noalias() = left * right;
+    if (alpha != P{1}) y *= alpha;
+    if (c != nullptr && c->size() > 0) add_broadcast(y, *c, beta, reinterpret_cast<const P*>(c->data<T>().data()));
+    return std::vector{std::move(*made)};
+  });
+}
+
+Cost cost(const ir::Node& node) {
+  Cost cost;
+  const auto &a = node.input(0)->type().shape, &b = node.input(1)->type().shape;
+  if (!a || !b || a->size() != 2 || b->size() != 2) return cost;
+  const Product product = product_of(node, *a, *b);
+  cost.macs = 1;
+  for (const ir::Dim& dim : {product.rows, product.inner_a.known() ? product.inner_a : product.inner_b, product.cols}) {
+    if (dim.known() && __builtin_mul_overflow(cost.macs, dim.value(), &cost.macs)) cost.macs = INT64_MAX;
+  }
+  return cost;
+}
+
+QuantFacts quant(const ir::Node& node) {
+  const ir::Attributes& attributes = node.attributes();
+  const bool plain = attributes.get_float("alpha", 1) == 1 && attributes.get_float("beta", 1) == 1;
+  if (!plain || flag(node, "transA")) return {};
+  return {.kind = QuantFacts::Kind::compute,
+          .data_operands = {0},
+          .weight_operand = 1,
+          .weight_axis = flag(node, "transB") ? 0 : 1,
+          .bias_operand = 2};
+}
+
+}  // namespace
+
+extern const OpInfo gemm_info = {.kind = ir::OpKind::gemm,
+                                 .min_inputs = 2,
+                                 .max_inputs = 3,
+                                 .min_outputs = 1,
+                                 .max_outputs = 1,
+                                 .verify = verify,
+                                 .infer = infer,
+                                 .eval = half_as_float<eval>,
+                                 .cost = cost,
+                                 .quant = quant};
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// global_average_pool: the mean over all spatial positions of x [N, C, spatial...]; [N, C, 1...]. No attributes. f32,
+// f64; f16 and bf16 through f32.
+#include "ops/dispatch.h"
+#include "ops/pool.h"
+
+namespace edgesmith::ops {
+namespace {
+
+Status verify(const ir::Node& node) { return verify_global_pool(node, {}); }
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor& x = *inputs[0];
+  EDGESMITH_TRY(check_global_pool(x.dims()));
+  const Window window = global_window(x);
+  auto y = make_tensor(x.dtype(), pooled_dims(x, window));
+  if (!y) return y.error();
+  return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+    pool_planes<T>(x, window, y->mutable_data<T>().data(),
+                   [&](const T* plane, int64_t, const Taps& taps) { return average_of(plane, taps, false); });
+    return std::vector{std::move(*y)};
+  });
+}
+
+QuantFacts quant(const ir::Node&) { return {.kind = QuantFacts::Kind::compute, .data_operands = {0}}; }
+
+}  // namespace
+
+extern const OpInfo global_average_pool_info = {.kind = ir::OpKind::global_average_pool,
+                                                .min_inputs = 1,
+                                                .max_inputs = 1,
+                                                .min_outputs = 1,
+                                                .max_outputs = 1,
+                                                .verify = verify,
+                                                .infer = infer_global_pool,
+                                                .eval = half_as_float<eval>,
+                                                .cost = nullptr,
+                                                .quant = quant};
+
+}  // namespace edgesmith::ops

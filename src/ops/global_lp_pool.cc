@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// global_lp_pool: (sum of |x|^p)^(1/p) over all spatial positions of x [N, C, spatial...]; [N, C, 1...]. Attribute p
+// (at least 1, default 2). f32, f64; f16 and bf16 through f32.
+#include "ops/dispatch.h"
+#include "ops/pool.h"
+
+namespace edgesmith::ops {
+namespace {
+
+Status verify(const ir::Node& node) {
+  EDGESMITH_TRY(verify_global_pool(node, {{"p", AttributeKind::integer}}));
+  const int64_t p = node.attributes().get_int("p", 2);
+  return p >= 1 ? Status{} : invalid_error("p is " + std::to_string(p) + ", must be at least 1");
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor& x = *inputs[0];
+  EDGESMITH_TRY(check_global_pool(x.dims()));
+  const Window window = global_window(x);
+  const int64_t p = node.attributes().get_int("p", 2);
+  auto y = make_tensor(x.dtype(), pooled_dims(x, window));
+  if (!y) return y.error();
+  return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+    pool_planes<T>(x, window, y->mutable_data<T>().data(),
+                   [&](const T* plane, int64_t, const Taps& taps) { return lp_norm_of(plane, taps, p); });
+    return std::vector{std::move(*y)};
+  });
+}
+
+}  // namespace
+
+extern const OpInfo global_lp_pool_info = {.kind = ir::OpKind::global_lp_pool,
+                                           .min_inputs = 1,
+                                           .max_inputs = 1,
+                                           .min_outputs = 1,
+                                           .max_outputs = 1,
+                                           .verify = verify,
+                                           .infer = infer_global_pool,
+                                           .eval = half_as_float<eval>,
+                                           .cost = nullptr,
+                                           .quant = nullptr};
+
+}  // namespace edgesmith::ops

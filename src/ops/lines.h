@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// What softmax, log_softmax and hardmax share: a function of the lines along one axis.
+//
+// Attribute `axis` (default -1). The canonical attribute `coerce_2d` = 1 gives the meaning that ONNX had before opset
+// 13: x is seen as a matrix [dims before axis, dims from axis on] and every row is one line (axis then defaults to 1).
+#pragma once
+
+#include <vector>
+
+#include "ops/dispatch.h"
+#include "ops/elements.h"
+
+namespace edgesmith::ops {
+
+/// The lines of a tensor: `outer` * `inner` of them, `length` elements at distance `inner` each.
+struct Lines {
+  int64_t outer = 1, length = 1, inner = 1;
+};
+
+Status verify_lines(const ir::Node& node);
+Result<std::vector<ir::Type>> infer_lines(const ir::Node& node, InferContext& context);
+/// Errors: invalid when the axis is out of range.
+Result<Lines> lines_of(const ir::Node& node, const ir::Dims& dims);
+
+/// function(in, out, length, step) for every line of x, where in and out are its first elements.
+template <typename Function>
+Result<std::vector<ir::Tensor>> map_lines(const ir::Node& node, const ir::Tensor& x, Function&& function) {
+  const auto lines = lines_of(node, x.dims());
+  if (!lines) return lines.error();
+  auto y = make_tensor(x.dtype(), x.dims());
+  if (!y) return y.error();
+  return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+    const T* in = x.data<T>().data();
+    T* out = y->mutable_data<T>().data();
+    for (int64_t o = 0; o < lines->outer && lines->length > 0; ++o) {
+      for (int64_t i = 0; i < lines->inner; ++i) {
+        const int64_t at = o * lines->length * lines->inner + i;
+        function(in + at, out + at, lines->length, lines->inner);
+      }
+    }
+    return std::vector{std::move(*y)};
+  });
+}
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// log_softmax: y = x - max - log(sum of exp(x - max)) along one axis (lines.h says which). f32, f64; f16 and bf16
+// through f32.
+#include <algorithm>
+#include <cmath>
+
+#include "ops/lines.h"
+
+namespace edgesmith::ops {
+namespace {
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  return map_lines(node, *inputs[0], []<typename T>(const T* x, T* y, int64_t length, int64_t step) {
+    T largest = x[0];
+    for (int64_t i = 1; i < length; ++i) largest = std::max(largest, x[i * step]);
+    T sum{0};
+    for (int64_t i = 0; i < length; ++i) sum += std::exp(x[i * step] - largest);
+    const T log_sum = std::log(sum);
+    for (int64_t i = 0; i < length; ++i) y[i * step] = x[i * step] - largest - log_sum;
+  });
+}
+
+}  // namespace
+
+extern const OpInfo log_softmax_info = {.kind = ir::OpKind::log_softmax,
+                                        .min_inputs = 1,
+                                        .max_inputs = 1,
+                                        .min_outputs = 1,
+                                        .max_outputs = 1,
+                                        .verify = verify_lines,
+                                        .infer = infer_lines,
+                                        .eval = half_as_float<eval>,
+                                        .cost = nullptr,
+                                        .quant = nullptr};
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// pad: x with elements added around it (or, for negative pads, cut away). Operands: x, pads (i64: begins of all axes,
+// then ends), optional constant_value (one element, default 0), optional axes (default: all). Attribute mode: constant
+// (default), reflect (without repeating the edge), edge, wrap. Any element type.
+#include <numeric>
+#include <string>
+
+#include "ops/check.h"
+#include "ops/elements.h"
+#include "ops/facts.h"
+#include "ops/operands.h"
+
+namespace edgesmith::ops {
+namespace {
+
+struct AxisPads {
+  int64_t begin = 0, end = 0;
+};
+
+// Pads of every axis from the operands' numbers.
+Result<std::vector<AxisPads>> pads_of(size_t rank, const ir::Ints& pads, const std::optional<ir::Ints>& axes) {
+  ir::Ints all(rank);
+  std::iota(all.begin(), all.end(), 0);
+  const auto named = normalize_axes(axes ? *axes : all, static_cast<int>(rank));
+  if (!named) return named.error();
+  if (pads.size() != 2 * named->size()) {
+    return invalid_error("there are " + std::to_string(pads.size()) + " pads for " + std::to_string(named->size()) +
+                         " axes, must be two an axis");
+  }
+  std::vector<AxisPads> result(rank);
+  for (size_t i = 0; i < named->size(); ++i) {
+    result[static_cast<size_t>((*named)[i])] = {pads[i], pads[i + named->size()]};
+  }
+  return result;
+}
+
+// The size of a padded axis. Errors: invalid when more is cut away than there is, io when it is absurdly large.
+Result<int64_t> padded_size(int64_t dim, AxisPads pads) {
+  int64_t size = 0;
+  if (__builtin_add_overflow(dim, pads.begin, &size) || __builtin_add_overflow(size, pads.end, &size) || size < 0) {
+    return invalid_error("pads of " + std::to_string(pads.begin) + " and " + std::to_string(pads.end) +
+                         " are not possible on " + std::to_string(dim) + " elements");
+  }
+  return size;
+}
+
+Status verify(const ir::Node& node) {
+  EDGESMITH_TRY(check_attributes(node, {{"mode", AttributeKind::text}}));
+  const std::string mode = node.attributes().get_string("mode", "constant");
+  if (mode != "constant" && mode != "reflect" && mode != "edge" && mode != "wrap") {
+    return invalid_error("mode is '" + mode + "', must be constant, reflect, edge or wrap");
+  }
+  return check_same_dtype(node, {0, 2});
+}
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
+  ir::Type type = node.input(0)->type();
+  if (!type.shape) return std::vector{type};
+  const auto numbers = known_ints(node, 1, context, "pads");
+  if (!numbers) return numbers.error();
+  const auto axes = known_ints(node, 3, context, "axes");
+  if (!axes) return axes.error();
+  if (!*numbers || (!*axes && node.input(3) != nullptr)) {
+    type.shape = ir::Shape(type.shape->size());
+    return std::vector{type};
+  }
+  const auto pads = pads_of(type.shape->size(), **numbers, *axes);
+  if (!pads) return pads.error();
+  for (size_t d = 0; d < pads->size(); ++d) {
+    ir::Dim& dim = (*type.shape)[d];
+    const AxisPads& axis = (*pads)[d];
+    if (axis.begin == 0 && axis.end == 0) continue;
+    if (!dim.known()) {
+      dim = ir::Dim();
+      continue;
+    }
+    const auto size = padded_size(dim.value(), axis);
+    if (!size) return size.error();
+    dim = ir::Dim(*size);
+  }
+  return std::vector{type};
+}
+
+// Where an element at `position` (outside or inside of [0, dim)) comes from; -1: the constant.
+int64_t source_of(int64_t position, int64_t dim, std::string_view mode) {
+  if (position >= 0 && position < dim) return position;
+  if (mode == "constant") return -1;
+  if (mode == "edge") return position < 0 ? 0 : dim - 1;
+  const int64_t period = mode == "wrap" ? dim : std::max<int64_t>(1, 2 * (dim - 1));
+  const int64_t phase = (position % period + period) % period;
+  return phase < dim ? phase : period - phase;
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor& x = *inputs[0];
+  const ir::Tensor *value = operand(inputs, 2), *named = operand(inputs, 3);
+  const auto numbers = read_ints(*inputs[1], "pads");
+  if (!numbers) return numbers.error();
+  std::optional<ir::Ints> axes;
+  if (named != nullptr) {
+    auto ints = read_ints(*named, "axes");
+    if (!ints) return ints.error();
+    axes = std::move(*ints);
+  }
+  const auto pads = pads_of(x.dims().size(), *numbers, axes);
+  if (!pads) return pads.error();
+  if (value != nullptr && (value->dtype() != x.dtype() || value->size() != 1)) {
+    return invalid_error("constant_value is " + value->type().text() + ", must be one element of type " +
+                         std::string(ir::dtype_name(x.dtype())));
+  }
+  const std::string mode = node.attributes().get_string("mode", "constant");
+  ir::Dims dims;
+  for (size_t d = 0; d < pads->size(); ++d) {
+    const auto size = padded_size(x.dims()[d], (*pads)[d]);
+    if (!size) return size.error();
+    if (*size > 0 && x.dims()[d] == 0 && mode != "constant") {
+      return invalid_error("axis " + std::to_string(d) + " is empty, mode " + mode + " cannot pad it");
+    }
+    dims.push_back(*size);
+  }
+  EDGESMITH_TRY(check_size(x.dtype(), dims));
+  std::vector<std::vector<int64_t>> maps(dims.size());
+  for (size_t d = 0; d < dims.size(); ++d) {
+    for (int64_t i = 0; i < dims[d]; ++i) {
+      maps[d].push_back(source_of(i - (*pads)[d].begin, x.dims()[d], mode));
+    }
+  }
+  auto y = take(x, maps, value);
+  if (!y) return y.error();
+  return std::vector{std::move(*y)};
+}
+
+// The padding value must be representable as a code; constant 0 always is.
+QuantFacts quant(const ir::Node&) { return {.kind = QuantFacts::Kind::transparent, .data_operands = {0}}; }
+
+}  // namespace
+
+extern const OpInfo pad_info = {.kind = ir::OpKind::pad,
+                                .min_inputs = 2,
+                                .max_inputs = 4,
+                                .min_outputs = 1,
+                                .max_outputs = 1,
+                                .verify = verify,
+                                .infer = infer,
+                                .eval = eval,
+                                .cost = no_cost,
+                                .quant = quant};
+
+}  // namespace edgesmith::ops

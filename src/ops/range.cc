@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// range: start, start + delta, ... up to but without limit; three scalar operands of one type: f32, f64, i16, i32 or
+// i64 (f16 and bf16 through f32).
+#include <cmath>
+#include <string>
+
+#include "ops/check.h"
+#include "ops/dispatch.h"
+#include "ops/elements.h"
+#include "ops/facts.h"
+#include "ops/operands.h"
+
+namespace edgesmith::ops {
+namespace {
+
+using RangeTypes = Types<float, double, int16_t, int32_t, int64_t>;
+
+Status verify(const ir::Node& node) {
+  EDGESMITH_TRY(no_attributes(node));
+  return check_same_dtype(node, {0, 1, 2});
+}
+
+// max(ceil((limit - start) / delta), 0). Errors: invalid when delta is 0 or a number is not finite.
+template <typename T>
+Result<int64_t> count_of(T start, T limit, T delta) {
+  if (delta == 0) return invalid_error("delta is 0");
+  if constexpr (std::is_floating_point_v<T>) {
+    const double steps =
+        std::ceil((static_cast<double>(limit) - static_cast<double>(start)) / static_cast<double>(delta));
+    if (!(std::abs(steps) < 0x1p53)) return invalid_error("the number of elements is not finite");
+    return std::max<int64_t>(static_cast<int64_t>(steps), 0);
+  } else {
+    if (delta > 0 ? limit <= start : limit >= start) return 0;
+    // Unsigned: the distance of two i64 may need 64 bits.
+    const uint64_t distance = delta > 0 ? static_cast<uint64_t>(limit) - static_cast<uint64_t>(start)
+                                        : static_cast<uint64_t>(start) - static_cast<uint64_t>(limit);
+    const uint64_t step = delta > 0 ? static_cast<uint64_t>(delta) : uint64_t{0} - static_cast<uint64_t>(delta);
+    const uint64_t count = (distance - 1) / step + 1;
+    if (count > (uint64_t{1} << 53)) return invalid_error("there are " + std::to_string(count) + " elements");
+    return static_cast<int64_t>(count);
+  }
+}
+
+Result<std::vector<ir::Tensor>> count_up(const ir::Node&, std::span<const ir::Tensor* const> inputs) {
+  for (const ir::Tensor* tensor : inputs) {
+    if (tensor->size() == 1 && tensor->dtype() == inputs[0]->dtype()) continue;
+    return invalid_error("an operand is " + tensor->type().text() + ", must be a scalar of the type of start");
+  }
+  return dispatch(RangeTypes{}, inputs[0]->dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+    const T start = inputs[0]->data<T>()[0], delta = inputs[2]->data<T>()[0];
+    const auto count = count_of(start, inputs[1]->data<T>()[0], delta);
+    if (!count) return count.error();
+    auto y = make_tensor(inputs[0]->dtype(), {*count});
+    if (!y) return y.error();
+    const auto out = y->mutable_data<T>();
+    for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(start + static_cast<T>(i) * delta);
+    return std::vector{std::move(*y)};
+  });
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  return evaluate_half_as_float(count_up, node, inputs);
+}
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
+  ir::Type type{node.input(0)->type().dtype, ir::Shape(1)};
+  const ir::Tensor *start = context.constant(node, 0), *limit = context.constant(node, 1),
+                   *delta = context.constant(node, 2);
+  if (start == nullptr || limit == nullptr || delta == nullptr) return std::vector{type};
+  if (start->size() != 1 || limit->size() != 1 || delta->size() != 1) return invalid_error("operands must be scalars");
+  if (!is_one_of(start->dtype(), RangeTypes{}) || limit->dtype() != start->dtype() ||
+      delta->dtype() != start->dtype()) {
+    return std::vector{type};
+  }
+  const ir::Tensor dense[3] = {start->dense(), limit->dense(), delta->dense()};
+  const auto count = dispatch(RangeTypes{}, start->dtype(), [&]<typename T>() {
+    return count_of(dense[0].data<T>()[0], dense[1].data<T>()[0], dense[2].data<T>()[0]);
+  });
+  if (!count) return count.error();
+  type.shape->front() = ir::Dim(*count);
+  return std::vector{type};
+}
+
+}  // namespace
+
+extern const OpInfo range_info = {.kind = ir::OpKind::range,
+                                  .min_inputs = 3,
+                                  .max_inputs = 3,
+                                  .min_outputs = 1,
+                                  .max_outputs = 1,
+                                  .verify = verify,
+                                  .infer = infer,
+                                  .eval = eval,
+                                  .cost = no_cost,
+                                  .quant = nullptr};
+
+}  // namespace edgesmith::ops
