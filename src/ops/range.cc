@@ -50,7 +50,7 @@ Result<std::vector<ir::Tensor>> count_up(const ir::Node&, std::span<const ir::Te
     const T start = inputs[0]->data<T>()[0], delta = inputs[2]->data<T>()[0];
     const auto count = count_of(start, inputs[1]->data<T>()[0], delta);
     if (!count) return count.error();
-    auto y = make_tensor(inputs[0]->dtype(), {*count});
+    Result<ir::Tensor> y = make_tensor(inputs[0]->dtype(), {*count});
     if (!y) return y.error();
     const auto out = y->mutable_data<T>();
     for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(start + static_cast<T>(i) * delta);
@@ -72,9 +72,9 @@ Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context)
       delta->dtype() != start->dtype()) {
     return std::vector{type};
   }
-  const ir::Tensor dense[3] = {start->dense(), limit->dense(), delta->dense()};
-  const auto count = dispatch(RangeTypes{}, start->dtype(), [&]<typename T>() {
-    return count_of(dense[0].data<T>()[0], dense[1].data<T>()[0], dense[2].data<T>()[0]);
+  const ir::Tensor first = start->dense(), end = limit->dense(), step = delta->dense();
+  const auto count = dispatch(RangeTypes{}, start->dtype(), [&]<typename T>() -> Result<int64_t> {
+    return count_of(first.data<T>()[0], end.data<T>()[0], step.data<T>()[0]);
   });
   if (!count) return count.error();
   type.shape->front() = ir::Dim(*count);

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ops/resample.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+#include "ops/dispatch.h"
+#include "ops/elements.h"
+
+namespace edgesmith::ops {
+namespace {
+
+constexpr std::array<std::string_view, 7> kCoordinates = {
+    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+    "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
+constexpr std::array<std::string_view, 4> kRoundings = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil"};
+constexpr std::array<std::string_view, 3> kFilters = {"nearest", "linear", "cubic"};
+
+template <typename Enum, size_t N>
+std::optional<Enum> from_name(const std::array<std::string_view, N>& names, std::string_view name) {
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) return std::nullopt;
+  return static_cast<Enum>(found - names.begin());
+}
+
+float source_coordinate(const ResizeAxis& axis, Coordinates coordinates, float x) {
+  const auto input = static_cast<float>(axis.input);
+  switch (coordinates) {
+    case Coordinates::half_pixel: return (x + 0.5f) / axis.scale - 0.5f;
+    case Coordinates::half_pixel_symmetric: {
+      const float adjustment = static_cast<float>(axis.output) / axis.length;
+      return input / 2 * (1 - adjustment) + (x + 0.5f) / axis.scale - 0.5f;
+    }
+    case Coordinates::pytorch_half_pixel: return axis.output > 1 ? (x + 0.5f) / axis.scale - 0.5f : 0.0f;
+    case Coordinates::align_corners: return axis.length == 1 ? 0.0f : x * (input - 1) / (axis.length - 1);
+    case Coordinates::asymmetric: return x / axis.scale;
+    case Coordinates::tf_half_pixel_for_nn: return (x + 0.5f) / axis.scale;
+    case Coordinates::tf_crop_and_resize: {
+      const float span = (axis.roi_end - axis.roi_start) * (input - 1);
+      if (axis.length == 1) return 0.5f * (axis.roi_start + axis.roi_end) * (input - 1);
+      return axis.roi_start * (input - 1) + x * span / (axis.length - 1);
+    }
+  }
+  return x;
+}
+
+bool outside(float x, const ResizeAxis& axis, Coordinates coordinates) {
+  return coordinates == Coordinates::tf_crop_and_resize && !(x >= 0 && x <= static_cast<float>(axis.input - 1));
+}
+
+// The filters' kernels at distance x >= 0; the cubic one is Keys' ("Cubic convolution interpolation for digital image
+// processing", 1981) with parameter a.
+double kernel(Filter filter, double x, double a) {
+  if (filter == Filter::linear) return std::max(0.0, 1 - x);
+  if (x <= 1) return ((a + 2) * x - (a + 3)) * x * x + 1;
+  if (x < 2) return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a;
+  return 0;
+}
+
+Mix mix_at(float x, const ResizeAxis& axis, const Resampling& resampling) {
+  // Antialiasing stretches the kernel so that it covers all inputs that one output replaces.
+  const double stretch = resampling.antialias ? std::min(1.0, static_cast<double>(axis.scale)) : 1.0;
+  const double radius = (resampling.filter == Filter::linear ? 1 : 2) / stretch;
+  const double base = std::ceil(static_cast<double>(x)) - 1, ratio = static_cast<double>(x) - base;
+  const auto first = static_cast<int64_t>(std::floor(-radius)) + 1;
+  Mix mix;
+  double sum = 0;
+  for (int64_t i = first; i < 2 - first; ++i) {
+    const double position = base + static_cast<double>(i);
+    const bool inside = position >= 0 && position < static_cast<double>(axis.input);
+    if (!inside && resampling.exclude_outside) continue;
+    const double weight =
+        kernel(resampling.filter, std::abs(static_cast<double>(i) - ratio) * stretch, resampling.cubic_a);
+    mix.indices.push_back(static_cast<int64_t>(std::clamp(position, 0.0, static_cast<double>(axis.input - 1))));
+    mix.weights.push_back(weight);
+    sum += weight;
+  }
+  for (double& weight : mix.weights) weight = sum != 0 ? weight / sum : 0;
+  return mix;
+}
+
+}  // namespace
+
+std::optional<Coordinates> coordinates_from_name(std::string_view name) {
+  return from_name<Coordinates>(kCoordinates, name);
+}
+std::optional<Rounding> rounding_from_name(std::string_view name) { return from_name<Rounding>(kRoundings, name); }
+std::optional<Filter> filter_from_name(std::string_view name) { return from_name<Filter>(kFilters, name); }
+
+bool ResizeAxis::identity(Coordinates coordinates) const {
+  const bool whole = coordinates != Coordinates::tf_crop_and_resize || (roi_start == 0 && roi_end == 1);
+  return whole && input == output && scale == 1;
+}
+
+std::vector<float> source_coordinates(const ResizeAxis& axis, Coordinates coordinates) {
+  std::vector<float> result;
+  for (int64_t i = 0; i < axis.output; ++i) {
+    result.push_back(source_coordinate(axis, coordinates, static_cast<float>(i)));
+  }
+  return result;
+}
+
+std::vector<int64_t> nearest_indices(const ResizeAxis& axis, const Resampling& resampling) {
+  std::vector<int64_t> indices;
+  for (float x : source_coordinates(axis, resampling.coordinates)) {
+    if (outside(x, axis, resampling.coordinates)) {
+      indices.push_back(-1);
+      continue;
+    }
+    float rounded = 0;
+    switch (resampling.rounding) {
+      case Rounding::prefer_floor: rounded = std::ceil(x - 0.5f); break;
+      case Rounding::prefer_ceil: rounded = std::floor(x + 0.5f); break;
+      case Rounding::floor: rounded = std::floor(x); break;
+      case Rounding::ceil: rounded = std::ceil(x); break;
+    }
+    const double last = static_cast<double>(axis.input - 1);
+    indices.push_back(rounded > 0 ? static_cast<int64_t>(std::min(static_cast<double>(rounded), last)) : 0);
+  }
+  return indices;
+}
+
+std::vector<Mix> mixes(const ResizeAxis& axis, const Resampling& resampling) {
+  std::vector<Mix> result;
+  for (float x : source_coordinates(axis, resampling.coordinates)) {
+    result.push_back(outside(x, axis, resampling.coordinates) ? Mix{} : mix_at(x, axis, resampling));
+  }
+  return result;
+}
+
+Result<ir::Tensor> resample(const ir::Tensor& x, size_t at, const ResizeAxis& axis, const Resampling& resampling) {
+  ir::Dims dims = x.dims();
+  dims[at] = axis.output;
+  auto made = make_tensor(x.dtype(), dims);
+  if (!made || made->size() == 0) return made;
+  const int64_t inner =
+      std::accumulate(dims.begin() + static_cast<int64_t>(at) + 1, dims.end(), int64_t{1}, std::multiplies<int64_t>());
+  const int64_t outer = made->size() / (axis.output * inner);
+  const std::vector<Mix> plan = mixes(axis, resampling);
+  return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<ir::Tensor> {
+    const T* in = x.data<T>().data();
+    T* out = made->mutable_data<T>().data();
+    for (int64_t o = 0; o < outer; ++o, in += axis.input * inner) {
+      for (const Mix& mix : plan) {
+        for (int64_t i = 0; i < inner; ++i) {
+          double sum = mix.indices.empty() ? resampling.extrapolation : 0;
+          for (size_t k = 0; k < mix.indices.size(); ++k) {
+            sum += mix.weights[k] * static_cast<double>(in[mix.indices[k] * inner + i]);
+          }
+          *out++ = static_cast<T>(sum);
+        }
+      }
+    }
+    return std::move(*made);
+  });
+}
+
+}  // namespace edgesmith::ops

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+// resize: x resampled to another size, axis by axis (resample.h holds coordinates and filters).
+//
+// Operands: x, roi (starts, then ends, of the axes; only for tf_crop_and_resize), scales (f32) or sizes (i64); an empty
+// one counts as absent. Attributes: antialias, axes (default all), coordinate_transformation_mode, cubic_coeff_a,
+// exclude_outside, extrapolation_value, keep_aspect_ratio_policy, mode, nearest_mode. Mode nearest takes any element
+// type, linear and cubic f32 and f64 (f16 and bf16 through f32).
+#include "ops/resample.h"
+
+#include <cmath>
+#include <numeric>
+#include <string>
+
+#include "ops/check.h"
+#include "ops/dispatch.h"
+#include "ops/elements.h"
+#include "ops/facts.h"
+#include "ops/operands.h"
+
+namespace edgesmith::ops {
+namespace {
+
+// What is asked for, from operands that are known; empty lists are absent.
+struct Request {
+  std::vector<float> roi, scales;
+  ir::Ints sizes;
+};
+
+Result<Resampling> resampling_of(const ir::Node& node) {
+  const ir::Attributes& attributes = node.attributes();
+  const std::string coordinates = attributes.get_string("coordinate_transformation_mode", "half_pixel");
+  const std::string rounding = attributes.get_string("nearest_mode", "round_prefer_floor");
+  const std::string filter = attributes.get_string("mode", "nearest");
+  const auto named_coordinates = coordinates_from_name(coordinates);
+  const auto named_rounding = rounding_from_name(rounding);
+  const auto named_filter = filter_from_name(filter);
+  if (!named_coordinates) return invalid_error("coordinate_transformation_mode '" + coordinates + "' does not exist");
+  if (!named_rounding) return invalid_error("nearest_mode '" + rounding + "' does not exist");
+  if (!named_filter) return invalid_error("mode '" + filter + "' does not exist");
+  return Resampling{.coordinates = *named_coordinates,
+                    .rounding = *named_rounding,
+                    .filter = *named_filter,
+                    .cubic_a = attributes.get_float("cubic_coeff_a", -0.75f),
+                    .exclude_outside = attributes.get_int("exclude_outside", 0) != 0,
+                    .antialias = attributes.get_int("antialias", 0) != 0,
+                    .extrapolation = attributes.get_float("extrapolation_value", 0)};
+}
+
+Status verify(const ir::Node& node) {
+  using enum AttributeKind;
+  EDGESMITH_TRY(check_attributes(node, {{"antialias", integer},
+                                        {"axes", integers},
+                                        {"coordinate_transformation_mode", text},
+                                        {"cubic_coeff_a", real},
+                                        {"exclude_outside", integer},
+                                        {"extrapolation_value", real},
+                                        {"keep_aspect_ratio_policy", text},
+                                        {"mode", text},
+                                        {"nearest_mode", text}}));
+  const auto resampling = resampling_of(node);
+  if (!resampling) return resampling.error();
+  const std::string policy = node.attributes().get_string("keep_aspect_ratio_policy", "stretch");
+  if (policy != "stretch" && policy != "not_larger" && policy != "not_smaller") {
+    return invalid_error("keep_aspect_ratio_policy '" + policy + "' does not exist");
+  }
+  if (node.input(2) == nullptr && node.input(3) == nullptr) return invalid_error("neither scales nor sizes are given");
+  return {};
+}
+
+// The axes to resize, from the front.
+Result<std::vector<int>> axes_of(const ir::Node& node, size_t rank) {
+  ir::Ints all(rank);
+  std::iota(all.begin(), all.end(), 0);
+  return normalize_axes(node.attributes().get_ints("axes", all), static_cast<int>(rank));
+}
+
+Status check_lengths(const Request& request, size_t axes) {
+  const size_t roi = request.roi.empty() ? 2 * axes : request.roi.size();
+  const size_t scales = request.scales.empty() ? axes : request.scales.size();
+  const size_t sizes = request.sizes.empty() ? axes : request.sizes.size();
+  if (roi == 2 * axes && scales == axes && sizes == axes && (request.scales.empty() || request.sizes.empty()))
+    return {};
+  return invalid_error("there are " + std::to_string(request.roi.size()) + " roi numbers, " +
+                       std::to_string(request.scales.size()) + " scales and " + std::to_string(request.sizes.size()) +
+                       " sizes for " + std::to_string(axes) + " axes");
+}
+
+// An axis of size `input` that is scaled, or brought to a size.
+Result<ResizeAxis> scaled_axis(int64_t input, float scale) {
+  const float length = scale * static_cast<float>(input);
+  if (!(scale > 0) || !(length < 0x1p40f)) return invalid_error("a scale is " + std::to_string(scale));
+  return ResizeAxis{.input = input, .output = static_cast<int64_t>(length), .scale = scale, .length = length};
+}
+Result<ResizeAxis> sized_axis(int64_t input, int64_t output, float scale) {
+  if (output < 0 || (input == 0 && output > 0)) {
+    return invalid_error("cannot bring " + std::to_string(input) + " elements to " + std::to_string(output));
+  }
+  return ResizeAxis{.input = input, .output = output, .scale = scale, .length = static_cast<float>(output)};
+}
+
+// Every axis of x and what happens to it.
+Result<std::vector<ResizeAxis>> plan(const ir::Node& node, const ir::Dims& dims, const Request& request) {
+  const auto axes = axes_of(node, dims.size());
+  if (!axes) return axes.error();
+  EDGESMITH_TRY(check_lengths(request, axes->size()));
+  std::vector<ResizeAxis> result;
+  for (int64_t dim : dims) {
+    result.push_back({.input = dim, .output = dim, .scale = 1, .length = static_cast<float>(dim)});
+  }
+  const std::string policy = node.attributes().get_string("keep_aspect_ratio_policy", "stretch");
+  float common = policy == "not_larger" ? INFINITY : 0;
+  for (size_t i = 0; i < request.sizes.size(); ++i) {
+    const float scale =
+        static_cast<float>(request.sizes[i]) / static_cast<float>(dims[static_cast<size_t>((*axes)[i])]);
+    common = policy == "not_larger" ? std::fmin(common, scale) : std::fmax(common, scale);
+  }
+  for (size_t i = 0; i < axes->size(); ++i) {
+    const auto at = static_cast<size_t>((*axes)[i]);
+    const auto input = static_cast<float>(dims[at]);
+    Result<ResizeAxis> axis = result[at];
+    if (!request.scales.empty()) {
+      axis = scaled_axis(dims[at], request.scales[i]);
+    } else if (!request.sizes.empty() && policy == "stretch") {
+      axis = sized_axis(dims[at], request.sizes[i], static_cast<float>(request.sizes[i]) / std::fmax(input, 1));
+    } else if (!request.sizes.empty()) {
+      if (!(common * input < 0x1p40f)) return invalid_error("sizes cannot keep the aspect ratio");
+      axis = sized_axis(dims[at], static_cast<int64_t>(common * input + 0.5f), common);
+    }
+    if (!axis) return axis.error();
+    if (!request.roi.empty()) {
+      axis->roi_start = request.roi[i];
+      axis->roi_end = request.roi[i + axes->size()];
+    }
+    result[at] = *axis;
+  }
+  return result;
+}
+
+// Known scales; the outer optional is empty when the operand is there but not known.
+std::optional<std::vector<float>> known_scales(const ir::Node& node, const InferContext& context) {
+  const ir::Tensor* scales = context.constant(node, 2);
+  if (scales == nullptr && known_length(node, 2) != 0 && node.input(2) != nullptr) return std::nullopt;
+  if (scales == nullptr || !ir::is_float(scales->dtype())) return std::vector<float>();
+  return scales->to_floats();
+}
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
+  const ir::Type& x = node.input(0)->type();
+  ir::Type type{x.dtype, std::nullopt};
+  if (!x.shape) return std::vector{type};
+  const auto axes = axes_of(node, x.shape->size());
+  if (!axes) return axes.error();
+  type.shape = x.shape;
+  const auto scales = known_scales(node, context);
+  const auto sizes = contents_or_unknowns(node, 3, context);
+  const bool stretch = node.attributes().get_string("keep_aspect_ratio_policy", "stretch") == "stretch";
+  const auto numbers = known_ints(node, 3, context, "sizes");
+  if (!numbers) return numbers.error();
+  if (const auto dims = x.static_dims(); dims && scales && (*numbers || node.input(3) == nullptr)) {
+    const auto planned = plan(node, *dims, {{}, *scales, numbers->value_or(ir::Ints{})});
+    if (!planned) return planned.error();
+    for (size_t d = 0; d < dims->size(); ++d) (*type.shape)[d] = ir::Dim((*planned)[d].output);
+    return std::vector{type};
+  }
+  for (size_t i = 0; i < axes->size(); ++i) {
+    ir::Dim& dim = (*type.shape)[static_cast<size_t>((*axes)[i])];
+    if (scales && scales->size() == axes->size()) {
+      const float scale = (*scales)[i];
+      if (scale == 1) continue;
+      const auto axis = scaled_axis(dim.known() ? dim.value() : 1, scale);
+      if (!axis) return axis.error();
+      dim = dim.known() ? ir::Dim(axis->output) : ir::Dim();
+    } else {
+      dim = sizes && stretch && sizes->size() == axes->size() ? (*sizes)[i] : ir::Dim();
+    }
+  }
+  return std::vector{type};
+}
+
+Result<Request> request_of(std::span<const ir::Tensor* const> inputs, bool crops) {
+  Request request;
+  for (size_t i = 1; i < 3; ++i) {
+    const ir::Tensor* tensor = operand(inputs, i);
+    if (tensor == nullptr || (i == 1 && !crops)) continue;
+    if (!ir::is_float(tensor->dtype())) return invalid_error("operand " + std::to_string(i) + " must hold floats");
+    (i == 1 ? request.roi : request.scales) = tensor->to_floats();
+  }
+  if (const ir::Tensor* sizes = operand(inputs, 3)) {
+    auto ints = read_ints(*sizes, "sizes");
+    if (!ints) return ints.error();
+    request.sizes = std::move(*ints);
+  }
+  if (request.scales.empty() && request.sizes.empty() && inputs[0]->rank() > 0) {
+    return invalid_error("neither scales nor sizes are given");
+  }
+  return request;
+}
+
+// A tensor of one element: `value` as `dtype`; zero bits for types without such numbers.
+ir::Tensor filler(ir::DType dtype, float value) {
+  if (dtype == ir::DType::f16 || dtype == ir::DType::bf16) return round_to_half(ir::Tensor::scalar(value), dtype);
+  auto made = dispatch(NumberTypes{}, dtype, [&]<typename T>() -> Result<ir::Tensor> {
+    return ir::Tensor::scalar<T>(static_cast<T>(std::fmax(-128, std::fmin(127, value))));
+  });
+  if (dtype == ir::DType::f32) return ir::Tensor::scalar(value);
+  if (dtype == ir::DType::f64) return ir::Tensor::scalar(static_cast<double>(value));
+  return made ? *made : ir::Tensor::zeros(dtype, {});
+}
+
+Result<ir::Tensor> resize_nearest(const ir::Tensor& x, const std::vector<ResizeAxis>& axes,
+                                  const Resampling& resampling) {
+  auto maps = identity_maps(x.dims());
+  bool fills = false;
+  for (size_t d = 0; d < axes.size(); ++d) {
+    if (axes[d].identity(resampling.coordinates)) continue;
+    maps[d] = nearest_indices(axes[d], resampling);
+    for (int64_t index : maps[d]) fills = fills || index < 0;
+  }
+  if (!fills) return take(x, maps);
+  const ir::Tensor fill = filler(x.dtype(), resampling.extrapolation);
+  return take(x, maps, &fill);
+}
+
+Result<std::vector<ir::Tensor>> resize(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor& x = *inputs[0];
+  const auto resampling = resampling_of(node);
+  if (!resampling) return resampling.error();
+  const auto request = request_of(inputs, resampling->coordinates == Coordinates::tf_crop_and_resize);
+  if (!request) return request.error();
+  const auto axes = plan(node, x.dims(), *request);
+  if (!axes) return axes.error();
+  ir::Dims dims;
+  for (const ResizeAxis& axis : *axes) dims.push_back(axis.output);
+  EDGESMITH_TRY(check_size(x.dtype(), dims));
+  if (resampling->filter == Filter::nearest) {
+    auto y = resize_nearest(x, *axes, *resampling);
+    if (!y) return y.error();
+    return std::vector{std::move(*y)};
+  }
+  if (!is_one_of(x.dtype(), FloatTypes{})) return unsupported_dtype(x.dtype());
+  ir::Tensor y = x;
+  for (size_t d = 0; d < axes->size(); ++d) {
+    if ((*axes)[d].identity(resampling->coordinates)) continue;
+    auto resized = resample(y, d, (*axes)[d], *resampling);
+    if (!resized) return resized.error();
+    y = std::move(*resized);
+  }
+  return std::vector{std::move(y)};
+}
+
+// Only x decides about half floats: scales and roi may be f16 beside it.
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const ir::DType dtype = inputs[0]->dtype();
+  if (dtype != ir::DType::f16 && dtype != ir::DType::bf16) return resize(node, inputs);
+  return evaluate_half_as_float(resize, node, inputs);
+}
+
+QuantFacts quant(const ir::Node& node) {
+  if (node.attributes().get_string("mode", "nearest") != "nearest") return {};
+  return transparent_one(node);
+}
+
+}  // namespace
+
+extern const OpInfo resize_info = {.kind = ir::OpKind::resize,
+                                   .min_inputs = 1,
+                                   .max_inputs = 4,
+                                   .min_outputs = 1,
+                                   .max_outputs = 1,
+                                   .verify = verify,
+                                   .infer = infer,
+                                   .eval = eval,
+                                   .cost = nullptr,
+                                   .quant = quant};
+
+}  // namespace edgesmith::ops
