@@ -10,6 +10,11 @@ struct Executor::Impl {
   Program program;
 };
 
+struct Executor::Session::Impl {
+  explicit Impl(const Program& program) : state(program) {}
+  SessionState state;
+};
+
 Executor::Executor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Executor::~Executor() = default;
 
@@ -33,7 +38,7 @@ Executor::Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) 
 Executor::Session::~Session() = default;
 
 Result<std::vector<ir::Tensor>> Executor::Session::run(std::span<const ir::Tensor> inputs, const Observer* observer) {
-  return impl_->run(inputs, observer);
+  return impl_->state.run(inputs, observer);
 }
 
 std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {

@@ -1,12 +1,42 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/kernel_registry.h"
 
+#include <array>
+
+#include "runtime/native/kernels.h"
+
 namespace edgesmith::runtime {
 
-std::span<const Kernel* const> all_kernels() { return {}; }
+namespace {
+
+// Best first for each operator.
+constexpr std::array kKernels = {
+    &native::kDepthwiseConvF32,
+    &native::kConvF32,
+    &native::kGemmF32,
+    &native::kMatMulF32,
+    &native::kMaxPoolF32,
+    &native::kAveragePoolF32,
+    &native::kGlobalAveragePoolF32,
+    &native::kGlobalMaxPoolF32,
+    &native::kAddF32,
+    &native::kSubF32,
+    &native::kMulF32,
+    &native::kDivF32,
+    &native::kReluF32,
+    &native::kClipF32,
+    &native::kLeakyReluF32,
+    &native::kHardSigmoidF32,
+    &native::kHardSwishF32,
+    &native::kBatchNormalizationF32,
+};
+
+}  // namespace
+
+std::span<const Kernel* const> all_kernels() { return kKernels; }
 
 const Kernel* find_kernel(const ir::Node& node, Isa isa) {
-  for (const Kernel* kernel : all_kernels()) {
+  for (const Kernel* kernel : kKernels) {
     if (kernel->op == node.op() && allows(isa, kernel->isa) && kernel->supports(node)) return kernel;
   }
   return nullptr;

@@ -68,13 +68,13 @@ struct Kernel {
   /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims).
   bool (*supports)(const ir::Node& node) = nullptr;
   /// May be null. `constants[i]`: operand i when it is constant, else null.
-  Result<std::shared_ptr<const Prepared>> (*prepare)(const ir::Node& node,
-                                                     std::span<const ir::Tensor* const> constants) = nullptr;
+  Result<std::shared_ptr<const Prepared>> (*prepare)(const ir::Node& node, std::span<const ir::Tensor* const> constants,
+                                                     Isa isa) = nullptr;
   /// Dims of output 0, for nodes whose dims are known only while running. May be null (then ops::eval runs those).
   std::optional<ir::Dims> (*output_dims)(const ir::Node& node, OperandDims inputs) = nullptr;
   /// May be null: none.
-  int64_t (*scratch_bytes)(const ir::Node& node, const Prepared* prepared, OperandDims inputs,
-                           const ir::Dims& output) = nullptr;
+  Result<int64_t> (*scratch_bytes)(const ir::Node& node, const Prepared* prepared, OperandDims inputs,
+                                   const ir::Dims& output, Isa isa) = nullptr;
   Status (*run)(const KernelCall& call) = nullptr;
 };
 

@@ -112,7 +112,7 @@ Result<Step> make_step(const Program& program, const ir::Node& node) {
   if (step.view) return step;
   step.kernel = find_kernel(node, program.isa);
   if (step.kernel == nullptr || step.kernel->prepare == nullptr) return step;
-  auto prepared = step.kernel->prepare(node, constant_operands(program, node));
+  auto prepared = step.kernel->prepare(node, constant_operands(program, node), program.isa);
   if (!prepared) return prepared.error().in(node.label());
   step.prepared = std::move(*prepared);
   return step;

@@ -3,17 +3,26 @@
 
 #include <algorithm>
 
-#include "edgesmith/base/text.h"
+#include "runtime/native/table.h"
 
 namespace edgesmith::runtime {
 
 namespace {
 
+// As ir::fake_quantize: code - zero_point is clamped, so that every step is exact in float for codes of 16 bits.
+void set_codes(const ir::Quant& quant, size_t scale, Epilogue& epilogue) {
+  epilogue.quantize = true;
+  epilogue.scale = quant.scale[scale];
+  epilogue.code_lo = static_cast<float>(ir::min_code(quant.dtype) - quant.zero_point[scale]);
+  epilogue.code_hi = static_cast<float>(ir::max_code(quant.dtype) - quant.zero_point[scale]);
+}
+
 // A run of floats with one scale.
-void quantize_run(const ir::Quant& quant, size_t scale, const float* from, float* to, int64_t count, Isa isa) {
-  (void)isa;
-  if (from != to) std::copy(from, from + count, to);
-  ir::fake_quantize(to, count, quant.scale[scale], quant.zero_point[scale], quant.dtype);
+void quantize_run(const ir::Quant& quant, size_t scale, const float* from, float* to, int64_t count,
+                  const native::NativeTable& table) {
+  Epilogue epilogue;
+  set_codes(quant, scale, epilogue);
+  table.apply_epilogue(epilogue, from, to, count);
 }
 
 // Product of dims [begin, end).
@@ -26,13 +35,14 @@ int64_t product(const ir::Dims& dims, size_t begin, size_t end) {
 }  // namespace
 
 Status fake_quantize(const ir::Quant& quant, const ir::Dims& dims, const float* from, float* to, Isa isa) {
+  const native::NativeTable& table = native::native_table(isa);
   const auto scales = static_cast<int64_t>(quant.scale.size());
   if (quant.scale.size() != quant.zero_point.size() || scales == 0) {
     return invalid_error("annotation with " + std::to_string(scales) + " scales and " +
                          std::to_string(quant.zero_point.size()) + " zero points");
   }
   if (quant.per_tensor() || scales == 1) {
-    quantize_run(quant, 0, from, to, product(dims, 0, dims.size()), isa);
+    quantize_run(quant, 0, from, to, product(dims, 0, dims.size()), table);
     return {};
   }
   const auto axis = static_cast<size_t>(quant.axis);
@@ -52,12 +62,12 @@ Status fake_quantize(const ir::Quant& quant, const ir::Dims& dims, const float* 
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t at = (o * channels + c) * inner;
       if (!blocked) {
-        quantize_run(quant, static_cast<size_t>(c), from + at, to + at, inner, isa);
+        quantize_run(quant, static_cast<size_t>(c), from + at, to + at, inner, table);
         continue;
       }
       const int64_t row = (o * blocks + c / quant.block_size) * inner;
       for (int64_t i = 0; i < inner; ++i) {
-        quantize_run(quant, static_cast<size_t>(row + i), from + at + i, to + at + i, 1, isa);
+        quantize_run(quant, static_cast<size_t>(row + i), from + at + i, to + at + i, 1, table);
       }
     }
   }
@@ -78,10 +88,7 @@ Result<ir::Tensor> fake_quantize(const ir::Quant& quant, const ir::Tensor& tenso
 
 bool add_to_epilogue(const ir::Quant& quant, Epilogue& epilogue) {
   if (quant.scale.size() != 1 || quant.zero_point.size() != 1) return false;
-  epilogue.quantize = true;
-  epilogue.scale = quant.scale[0];
-  epilogue.code_lo = static_cast<float>(ir::min_code(quant.dtype) - quant.zero_point[0]);
-  epilogue.code_hi = static_cast<float>(ir::max_code(quant.dtype) - quant.zero_point[0]);
+  set_codes(quant, 0, epilogue);
   return true;
 }
 

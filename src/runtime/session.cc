@@ -34,11 +34,11 @@ AlignedBytes allocate_aligned(int64_t bytes) {
   return AlignedBytes(static_cast<std::byte*>(std::aligned_alloc(kArenaAlignment, size)));
 }
 
-Result<std::vector<ir::Tensor>> Executor::Session::Impl::run(std::span<const ir::Tensor> inputs,
+Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> inputs,
                                                              const Observer* observer) {
   EDGESMITH_TRY(check_inputs(inputs));
   Binding& binding = observer != nullptr ? plain_ : fused_;
-  binding.steps = observer != nullptr ? &program.plain_steps : &program.steps;
+  binding.steps = observer != nullptr ? &program_.plain_steps : &program_.steps;
   const auto same_dims = [](const ir::Tensor& tensor, const ir::Dims& dims) { return tensor.dims() == dims; };
   if (!binding.valid || !std::equal(inputs.begin(), inputs.end(), binding.input_dims.begin(), same_dims)) {
     EDGESMITH_TRY(bind(binding, inputs));
@@ -53,14 +53,14 @@ Result<std::vector<ir::Tensor>> Executor::Session::Impl::run(std::span<const ir:
         (*observer)(node.output(i), binding.values[index_of(node.output(i))]);
     }
     for (const int id : binding.plan.last_reads[s]) {
-      if (!program.constants[static_cast<size_t>(id)].valid()) binding.values[static_cast<size_t>(id)] = {};
+      if (!program_.constants[static_cast<size_t>(id)].valid()) binding.values[static_cast<size_t>(id)] = {};
     }
   }
   return results(binding);
 }
 
-Status Executor::Session::Impl::check_inputs(std::span<const ir::Tensor> inputs) const {
-  const std::vector<ir::Value*> values = program.graph->inputs();
+Status SessionState::check_inputs(std::span<const ir::Tensor> inputs) const {
+  const std::vector<ir::Value*> values = program_.graph->inputs();
   if (inputs.size() != values.size()) {
     return invalid_error("fed " + std::to_string(inputs.size()) + " inputs, the model has " +
                          std::to_string(values.size()));
@@ -73,20 +73,20 @@ Status Executor::Session::Impl::check_inputs(std::span<const ir::Tensor> inputs)
   return {};
 }
 
-Status Executor::Session::Impl::bind(Binding& binding, std::span<const ir::Tensor> inputs) {
+Status SessionState::bind(Binding& binding, std::span<const ir::Tensor> inputs) {
   binding.valid = false;
   binding.input_dims.clear();
   for (const ir::Tensor& input : inputs) binding.input_dims.push_back(input.dims());
-  auto dims = ops::infer_dims(*program.graph, binding.input_dims);
+  auto dims = ops::infer_dims(*program_.graph, binding.input_dims);
   if (!dims) return dims.error();
   for (size_t v = 0; v < dims->size(); ++v) {
-    if (program.constants[v].valid()) (*dims)[v] = program.constants[v].dims();
+    if (program_.constants[v].valid()) (*dims)[v] = program_.constants[v].dims();
   }
-  binding.plan = plan_shapes(program, *binding.steps, std::move(*dims));
+  binding.plan = plan_shapes(program_, *binding.steps, std::move(*dims));
   EDGESMITH_TRY(grow_arena(binding.plan.bytes));
 
-  binding.values = program.constants;
-  for (const ir::Node& node : program.graph->nodes()) {
+  binding.values = program_.constants;
+  for (const ir::Node& node : program_.graph->nodes()) {
     for (int i = 0; i < node.num_outputs(); ++i) {
       const size_t id = index_of(node.output(i));
       const int64_t offset = binding.plan.offsets[id];
@@ -109,7 +109,7 @@ Status Executor::Session::Impl::bind(Binding& binding, std::span<const ir::Tenso
   return {};
 }
 
-Status Executor::Session::Impl::grow_arena(int64_t bytes) {
+Status SessionState::grow_arena(int64_t bytes) {
   if (arena_ != nullptr && bytes <= arena_bytes_) return {};
   fused_.valid = plain_.valid = false;  // their tensors point into the old one
   arena_bytes_ = 0;
@@ -119,8 +119,8 @@ Status Executor::Session::Impl::grow_arena(int64_t bytes) {
   return {};
 }
 
-Status Executor::Session::Impl::set_inputs(Binding& binding, std::span<const ir::Tensor> inputs) {
-  const std::vector<ir::Value*> values = program.graph->inputs();
+Status SessionState::set_inputs(Binding& binding, std::span<const ir::Tensor> inputs) {
+  const std::vector<ir::Value*> values = program_.graph->inputs();
   for (size_t i = 0; i < inputs.size(); ++i) {
     const size_t id = index_of(*values[i]);
     ir::Tensor dense = inputs[i].dense();
@@ -134,7 +134,7 @@ Status Executor::Session::Impl::set_inputs(Binding& binding, std::span<const ir:
   return {};
 }
 
-Status Executor::Session::Impl::run_step(Binding& binding, size_t index) {
+Status SessionState::run_step(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
   const ir::Value& output = step.last().output();
   if (step.view && binding.plan.dims[index_of(output)]) {
@@ -151,7 +151,7 @@ Status Executor::Session::Impl::run_step(Binding& binding, size_t index) {
 }
 
 // Dims of the outputs that the step's kernel will write; nothing when ops::eval has to run it.
-std::optional<std::vector<ir::Dims>> Executor::Session::Impl::output_dims(const Binding& binding, size_t index) const {
+std::optional<std::vector<ir::Dims>> SessionState::output_dims(const Binding& binding, size_t index) const {
   const Step& step = (*binding.steps)[index];
   if (step.kernel == nullptr) return std::nullopt;
   std::vector<ir::Dims> out;
@@ -170,7 +170,7 @@ std::optional<std::vector<ir::Dims>> Executor::Session::Impl::output_dims(const 
   return std::vector<ir::Dims>{*dims};
 }
 
-Status Executor::Session::Impl::run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims) {
+Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims) {
   const Step& step = (*binding.steps)[index];
   std::vector<OutputSlot> outputs;
   for (size_t i = 0; i < output_dims.size(); ++i) {
@@ -187,17 +187,18 @@ Status Executor::Session::Impl::run_kernel(Binding& binding, size_t index, std::
   } else if (step.kernel->scratch_bytes != nullptr) {
     std::vector<const ir::Dims*> inputs;
     for (const ir::Tensor* operand : operands) inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
-    const int64_t bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, output_dims[0]);
-    own_scratch = allocate_aligned(bytes);
+    const auto bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, output_dims[0], program_.isa);
+    if (!bytes) return bytes.error().in(step.node->label());
+    own_scratch = allocate_aligned(*bytes);
     scratch = own_scratch.get();
-    if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(bytes) + " bytes of scratch");
+    if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(*bytes) + " bytes of scratch");
   }
   const Status status =
-      step.kernel->run({*step.node, operands, outputs, step.prepared.get(), scratch, step.epilogue, program.isa});
+      step.kernel->run({*step.node, operands, outputs, step.prepared.get(), scratch, step.epilogue, program_.isa});
   return status.ok() ? status : Status(status.error().in(step.node->label()));
 }
 
-Status Executor::Session::Impl::run_reference(Binding& binding, size_t index) {
+Status SessionState::run_reference(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
   auto outputs = evaluate(*step.node, binding.operands[index]);
   if (!outputs) return outputs.error();
@@ -225,7 +226,7 @@ Status Executor::Session::Impl::run_reference(Binding& binding, size_t index) {
 }
 
 // `tensor` itself, or a copy when it lies in the arena (an evaluation may return its operand's bytes).
-ir::Tensor Executor::Session::Impl::own(ir::Tensor tensor) const {
+ir::Tensor SessionState::own(ir::Tensor tensor) const {
   if (tensor.dtype() == ir::DType::string || tensor.encoding() != ir::Encoding::dense) return tensor;
   const std::byte* data = tensor.bytes().data();
   if (tensor.bytes().empty() || data < arena_.get() || data >= arena_.get() + arena_bytes_) return tensor;
@@ -234,33 +235,33 @@ ir::Tensor Executor::Session::Impl::own(ir::Tensor tensor) const {
   return copy;
 }
 
-Status Executor::Session::Impl::annotate(Binding& binding, const ir::Value& value) {
-  const ir::Quant* quant = program.annotation(value);
+Status SessionState::annotate(Binding& binding, const ir::Value& value) {
+  const ir::Quant* quant = program_.annotation(value);
   if (quant == nullptr) return {};
   ir::Tensor& tensor = binding.values[index_of(value)];
   if (binding.plan.offsets[index_of(value)] >= 0 && tensor.dtype() == ir::DType::f32) {
     auto* data = reinterpret_cast<float*>(writable(tensor));
-    const Status status = fake_quantize(*quant, tensor.dims(), data, data, program.isa);
+    const Status status = fake_quantize(*quant, tensor.dims(), data, data, program_.isa);
     return status.ok() ? status : Status(status.error().in(value.node().label()));
   }
-  auto quantized = fake_quantize(*quant, tensor, program.isa);
+  auto quantized = fake_quantize(*quant, tensor, program_.isa);
   if (!quantized) return quantized.error().in(value.node().label());
   tensor = std::move(*quantized);
   return {};
 }
 
-void Executor::Session::Impl::show_known(const Binding& binding, const Observer& observer) const {
-  for (const ir::Node& node : program.graph->nodes()) {
+void SessionState::show_known(const Binding& binding, const Observer& observer) const {
+  for (const ir::Node& node : program_.graph->nodes()) {
     for (int i = 0; i < node.num_outputs(); ++i) {
       const ir::Value& value = node.output(i);
-      if (node.is(ir::OpKind::input) || program.known(value)) observer(value, binding.values[index_of(value)]);
+      if (node.is(ir::OpKind::input) || program_.known(value)) observer(value, binding.values[index_of(value)]);
     }
   }
 }
 
-std::vector<ir::Tensor> Executor::Session::Impl::results(Binding& binding) const {
+std::vector<ir::Tensor> SessionState::results(Binding& binding) const {
   std::vector<ir::Tensor> out;
-  const ir::Node& node = program.graph->output_node();
+  const ir::Node& node = program_.graph->output_node();
   for (int i = 0; i < node.num_inputs(); ++i) out.push_back(own(binding.values[index_of(*node.input(i))]));
   return out;
 }

@@ -18,8 +18,10 @@ struct FreeBytes {
 using AlignedBytes = std::unique_ptr<std::byte[], FreeBytes>;
 AlignedBytes allocate_aligned(int64_t bytes);
 
-struct Executor::Session::Impl {
-  explicit Impl(const Program& program) : program(program) {}
+/// What Executor::Session is made of.
+class SessionState {
+ public:
+  explicit SessionState(const Program& program) : program_(program) {}
 
   Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer);
 
@@ -47,7 +49,7 @@ struct Executor::Session::Impl {
   void show_known(const Binding& binding, const Observer& observer) const;
   std::vector<ir::Tensor> results(Binding& binding) const;
 
-  const Program& program;
+  const Program& program_;
   Binding fused_, plain_;
   AlignedBytes arena_;
   int64_t arena_bytes_ = 0;

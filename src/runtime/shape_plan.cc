@@ -92,10 +92,10 @@ class Planner {
       if (value != nullptr && !plan_.dims[index_of(*value)]) return;
       inputs.push_back(value == nullptr ? nullptr : &*plan_.dims[index_of(*value)]);
     }
-    const int64_t bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, *output);
-    if (bytes == 0) return;
+    const auto bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, *output, program_.isa);
+    if (!bytes || *bytes == 0) return;  // an error shows again when the kernel runs
     scratch_.emplace_back(s, buffers_.size());
-    buffers_.push_back({bytes, s, s});
+    buffers_.push_back({*bytes, s, s});
   }
 
   void place(int end) {

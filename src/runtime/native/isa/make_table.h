@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// All inner loops for the instruction set of the including file.
+#pragma once
+
+#include "runtime/native/isa/depthwise.h"
+#include "runtime/native/isa/elementwise.h"
+#include "runtime/native/isa/gemm_tile.h"
+
+namespace {
+
+constexpr edgesmith::runtime::native::NativeTable make_table() {
+  return {.lanes = kLanes,
+          .mr = kTileRows,
+          .nr = kTileColumns,
+          .gemm_tile = gemm_tile,
+          .pack_panel = pack_panel,
+          .depthwise = depthwise,
+          .apply_epilogue = apply_epilogue,
+          .binary = binary,
+          .scale_shift = scale_shift,
+          .leaky_relu = leaky_relu,
+          .hard_sigmoid = hard_sigmoid,
+          .max_into = max_into,
+          .add_into = add_into};
+}
+
+}  // namespace

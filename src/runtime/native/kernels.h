@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: Apache-2.0
+// The rows of provider "native", one file each (or a file for a family).
+#pragma once
+
+#include "runtime/kernel_registry.h"
+
+namespace edgesmith::runtime::native {
+
+extern const Kernel kConvF32, kDepthwiseConvF32, kGemmF32, kMatMulF32;
+extern const Kernel kMaxPoolF32, kAveragePoolF32, kGlobalAveragePoolF32, kGlobalMaxPoolF32;
+extern const Kernel kAddF32, kSubF32, kMulF32, kDivF32;
+extern const Kernel kReluF32, kClipF32, kLeakyReluF32, kHardSigmoidF32, kHardSwishF32;
+extern const Kernel kBatchNormalizationF32;
+
+}  // namespace edgesmith::runtime::native

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+// Matrix products of float32 stacks of matrices, with broadcasting of the leading dims.
+#include <algorithm>
+
+#include "runtime/native/conv_common.h"
+#include "runtime/native/kernels.h"
+#include "runtime/native/packing.h"
+
+namespace edgesmith::runtime::native {
+
+namespace {
+
+// Vectors (rank 1) are left to the reference.
+bool supports(const ir::Node& node) {
+  return all_float(node) && node.input(0)->type().rank() >= 2 && node.input(1)->type().rank() >= 2;
+}
+
+struct Sizes {
+  int64_t rows, columns, k;
+  ir::Dims batch;  // of the output
+};
+
+Result<Sizes> sizes_of(const ir::Dims& a, const ir::Dims& b) {
+  if (a.size() < 2 || b.size() < 2 || a.back() != b[b.size() - 2]) {
+    return invalid_error("operands " + ir::type_of(ir::DType::f32, a).text() + " and " +
+                         ir::type_of(ir::DType::f32, b).text() + " cannot be multiplied");
+  }
+  Sizes out = {a[a.size() - 2], b.back(), a.back(), {}};
+  const size_t rank = std::max(a.size(), b.size()) - 2;
+  for (size_t i = 0; i < rank; ++i) {
+    const auto dim = [&](const ir::Dims& dims) {
+      const size_t missing = rank - (dims.size() - 2);
+      return i < missing ? int64_t{1} : dims[i - missing];
+    };
+    const int64_t left = dim(a), right = dim(b);
+    if (left != right && left != 1 && right != 1) {
+      return invalid_error("stacks of " + std::to_string(left) + " and " + std::to_string(right) + " matrices");
+    }
+    out.batch.push_back(left == 1 ? right : left);
+  }
+  return out;
+}
+
+// Index of the matrix of `dims` that output matrix `index` needs.
+int64_t matrix_index(const ir::Dims& batch, const ir::Dims& dims, int64_t index) {
+  int64_t out = 0, step = 1;
+  const size_t rank = dims.size() - 2;
+  for (size_t i = 0; i < rank; ++i) {
+    const int64_t size = batch[batch.size() - 1 - i], own = dims[rank - 1 - i];
+    if (own != 1) out += index % size * step;
+    step *= own;
+    index /= size;
+  }
+  return out;
+}
+
+Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const ir::Tensor* const> constants,
+                                                Isa isa) {
+  const NativeTable& table = native_table(isa);
+  auto packed = std::make_shared<PackedConstants>();
+  const ir::Tensor* b = constants[1];
+  if (b == nullptr || b->rank() != 2) return std::shared_ptr<const Prepared>(std::move(packed));
+  const int64_t k = b->dims()[0], columns = b->dims()[1];
+  packed->matrix.resize(static_cast<size_t>(packed_columns_size(columns, k, table.nr)));
+  pack_columns({b->data<float>().data(), columns, 1, k, columns}, table.nr, 1.0F, packed->matrix.data());
+  return std::shared_ptr<const Prepared>(std::move(packed));
+}
+
+std::optional<ir::Dims> output_dims(const ir::Node&, OperandDims inputs) {
+  const auto sizes = sizes_of(*inputs[0], *inputs[1]);
+  if (!sizes) return std::nullopt;
+  ir::Dims out = sizes->batch;
+  out.push_back(sizes->rows);
+  out.push_back(sizes->columns);
+  return out;
+}
+
+// With one matrix B all matrices of A are rows of one.
+bool one_right(const ir::Dims& b) { return b.size() == 2; }
+
+int64_t rows_at_once(const Sizes& sizes, const ir::Dims& b) {
+  return one_right(b) ? sizes.rows * ir::num_elements(sizes.batch) : sizes.rows;
+}
+
+int64_t left_floats(const Sizes& sizes, const ir::Dims& b, const NativeTable& table) {
+  return (packed_rows_size(rows_at_once(sizes, b), sizes.k, table.mr) + 15) / 16 * 16;
+}
+
+Result<int64_t> scratch_bytes(const ir::Node&, const Prepared* prepared, OperandDims inputs, const ir::Dims&, Isa isa) {
+  const auto sizes = sizes_of(*inputs[0], *inputs[1]);
+  if (!sizes) return sizes.error();
+  const NativeTable& table = native_table(isa);
+  const bool dynamic = static_cast<const PackedConstants*>(prepared)->matrix.empty();
+  const int64_t right = dynamic ? packed_columns_size(sizes->columns, sizes->k, table.nr) : 0;
+  return (left_floats(*sizes, *inputs[1], table) + right) * 4;
+}
+
+Status run(const KernelCall& call) {
+  const ir::Dims &a = call.inputs[0]->dims(), &b = call.inputs[1]->dims();
+  const auto sizes = sizes_of(a, b);
+  if (!sizes) return sizes.error();
+  const NativeTable& table = native_table(call.isa);
+  const auto& packed = static_cast<const PackedConstants*>(call.prepared)->matrix;
+  auto* left = reinterpret_cast<float*>(call.scratch);
+  float* right = left + left_floats(*sizes, b, table);
+  const float* in_a = call.inputs[0]->data<float>().data();
+  const float* in_b = call.inputs[1]->data<float>().data();
+  const int64_t rows = rows_at_once(*sizes, b), columns = sizes->columns, k = sizes->k;
+  const int64_t count = one_right(b) ? 1 : ir::num_elements(sizes->batch);
+  for (int64_t i = 0; i < count; ++i) {
+    const float* from = in_a + (one_right(b) ? 0 : matrix_index(sizes->batch, a, i) * rows * k);
+    pack_rows({from, k, 1, rows, k}, table.mr, left);
+    if (packed.empty()) {
+      const float* matrix = in_b + matrix_index(sizes->batch, b, i) * k * columns;
+      pack_columns({matrix, columns, 1, k, columns}, table.nr, 1.0F, right);
+    }
+    multiply(table,
+             {left, packed.empty() ? right : packed.data(), rows, columns, k, nullptr, nullptr,
+              call.outputs[0].as<float>() + i * rows * columns, columns},
+             call.epilogue);
+  }
+  return {};
+}
+
+}  // namespace
+
+const Kernel kMatMulF32 = {.provider = "native",
+                           .name = "mat_mul_f32",
+                           .op = ir::OpKind::mat_mul,
+                           .epilogue = true,
+                           .supports = supports,
+                           .prepare = prepare,
+                           .output_dims = output_dims,
+                           .scratch_bytes = scratch_bytes,
+                           .run = run};
+
+}  // namespace edgesmith::runtime::native

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: Apache-2.0
+// Max and average pools of float32 planes: one pass over a padded plane for each tap of the window.
+#include <algorithm>
+#include <limits>
+
+#include "runtime/native/conv_common.h"
+#include "runtime/native/kernels.h"
+#include "runtime/native/padded_planes.h"
+#include "runtime/native/table.h"
+
+namespace edgesmith::runtime::native {
+
+namespace {
+
+bool supports(const ir::Node& node) {
+  if (!all_float(node) || node.num_outputs() != 1) return false;
+  const size_t rank = node.attributes().get_ints("kernel_shape").size();
+  return rank == 1 || rank == 2;
+}
+
+Result<ops::Window> pool_window(const ir::Node& node, const ir::Dims& input) {
+  const ir::Ints kernel = node.attributes().get_ints("kernel_shape");
+  if (input.size() != kernel.size() + 2) {
+    return invalid_error("input of rank " + std::to_string(input.size()) + ", kernel of rank " +
+                         std::to_string(kernel.size()));
+  }
+  return ops::resolve_window(node, ir::Dims(input.begin() + 2, input.end()), kernel);
+}
+
+std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
+  const auto window = pool_window(node, *inputs[0]);
+  if (!window) return std::nullopt;
+  ir::Dims out((*inputs[0]).begin(), (*inputs[0]).begin() + 2);
+  out.insert(out.end(), window->output.begin(), window->output.end());
+  return out;
+}
+
+int64_t padded_floats(const PlaneLayout& layout) { return (layout.plane() + 15) / 16 * 16; }
+
+// Scratch: the padded plane, the running results with the padding between rows, divisors of an average.
+Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&, Isa) {
+  const auto window = pool_window(node, *inputs[0]);
+  if (!window) return window.error();
+  const PlaneLayout layout = layout_planes(*window);
+  return (padded_floats(layout) + 2 * layout.out_height * layout.pitch + 16) * 4;
+}
+
+// How many taps of each position of an axis count in the divisor of an average.
+std::vector<int64_t> counts(const ops::Window& window, size_t axis, bool count_pads) {
+  std::vector<int64_t> out;
+  for (int64_t o = 0; o < window.output[axis]; ++o) {
+    int64_t count = 0;
+    for (int64_t k = 0; k < window.kernel[axis]; ++k) {
+      const int64_t at = o * window.strides[axis] + k * window.dilations[axis] - window.pads_begin[axis];
+      const bool inside = at >= 0 && at < window.input[axis];
+      const bool padded = at >= -window.pads_begin[axis] && at < window.input[axis] + window.pads_end[axis];
+      count += inside || (count_pads && padded) ? 1 : 0;
+    }
+    out.push_back(count);
+  }
+  return out;
+}
+
+// The divisors in the layout of the running results.
+void fill_divisors(const ops::Window& window, const PlaneLayout& layout, bool count_pads, float* out) {
+  const bool flat = window.input.size() == 1;
+  const std::vector<int64_t> rows = flat ? std::vector<int64_t>{1} : counts(window, 0, count_pads);
+  const std::vector<int64_t> columns = counts(window, flat ? 0 : 1, count_pads);
+  std::fill(out, out + layout.out_height * layout.pitch, 1.0F);
+  for (int64_t y = 0; y < layout.out_height; ++y) {
+    for (int64_t x = 0; x < layout.out_width; ++x) {
+      const int64_t count = rows[static_cast<size_t>(y)] * columns[static_cast<size_t>(x)];
+      out[y * layout.pitch + x] = static_cast<float>(std::max<int64_t>(1, count));
+    }
+  }
+}
+
+template <bool Max>
+Status run(const KernelCall& call) {
+  const ir::Dims& input = call.inputs[0]->dims();
+  const auto window = pool_window(call.node, input);
+  if (!window) return window.error();
+  const PlaneLayout layout = layout_planes(*window);
+  const NativeTable& table = native_table(call.isa);
+  const int64_t plane = layout.height * layout.width, span = layout.span();
+  if (layout.out_height * layout.out_width == 0) return {};
+  auto* padded = reinterpret_cast<float*>(call.scratch);
+  float* results = padded + padded_floats(layout);
+  float* divisors = results + layout.out_height * layout.pitch;
+  if (!Max) fill_divisors(*window, layout, call.node.attributes().get_int("count_include_pad", 0) != 0, divisors);
+  const float fill = Max ? -std::numeric_limits<float>::infinity() : 0.0F;
+  const float* in = call.inputs[0]->data<float>().data();
+  float* out = call.outputs[0].as<float>();
+  for (int64_t p = 0; p < input[0] * input[1]; ++p, in += plane) {
+    if (!layout.in_place) layout.copy(in, padded, fill);
+    const float* from = layout.in_place ? in : padded;
+    std::fill(results, results + span, fill);
+    for (const int64_t tap : layout.taps) (Max ? table.max_into : table.add_into)(from + tap, results, span);
+    if (!Max) table.binary(Binary::div, results, 1, divisors, 1, results, span, {});
+    for (int64_t y = 0; y < layout.out_height; ++y, out += layout.out_width) {
+      table.apply_epilogue(call.epilogue, results + y * layout.pitch, out, layout.out_width);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+const Kernel kMaxPoolF32 = {.provider = "native",
+                            .name = "max_pool_f32",
+                            .op = ir::OpKind::max_pool,
+                            .epilogue = true,
+                            .supports = supports,
+                            .output_dims = output_dims,
+                            .scratch_bytes = scratch_bytes,
+                            .run = run<true>};
+
+const Kernel kAveragePoolF32 = {.provider = "native",
+                                .name = "average_pool_f32",
+                                .op = ir::OpKind::average_pool,
+                                .epilogue = true,
+                                .supports = supports,
+                                .output_dims = output_dims,
+                                .scratch_bytes = scratch_bytes,
+                                .run = run<false>};
+
+}  // namespace edgesmith::runtime::native

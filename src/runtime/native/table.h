@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner loops that are compiled once for each instruction set (native/isa/), behind one table of functions.
+//
+// Every function gives the same bits on every instruction set: sums run over k in ascending order with one fused
+// multiply-add a step, vectors lie across outputs only, and nothing is reassociated. So the shape of a tile, the width
+// of a vector and the number of threads never show in a result.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/kernel_registry.h"
+
+namespace edgesmith::runtime::native {
+
+/// One tile of C = A * B + bias: `m` rows (at most NativeTable::mr) by `n` columns (at most NativeTable::nr).
+struct Tile {
+  const float* a;  ///< [k][mr]
+  const float* b;  ///< row k of B starts at b + (offsets ? offsets[k] : k * ldb); whole vectors are read
+  const int64_t* offsets;
+  int64_t ldb;
+  int64_t k;
+  int m, n;
+  const float* row_bias;     ///< [m] or null
+  const float* column_bias;  ///< [n] or null; at most one of the two
+  float* c;
+  int64_t ldc;
+  const Epilogue* epilogue;
+};
+
+/// Runs of pixels that are neighbours in the padded input, for packing a panel.
+struct Segment {
+  int64_t source;  ///< offset of the first pixel, to which the offset of k is added
+  int length;
+};
+
+/// One plane of a depthwise convolution: out[y][x] = bias + sum over taps of weights[t] * plane[y * pitch + x +
+/// offsets[t]].
+struct DepthwisePlane {
+  const float* plane;
+  int64_t pitch;
+  const int64_t* offsets;
+  const float* weights;
+  int64_t taps;
+  float bias;
+  int64_t height, width;  ///< of the output
+  float* flat;            ///< scratch of height * pitch + nr floats
+  float* out;
+  const Epilogue* epilogue;
+};
+
+enum class Binary { add, sub, mul, div };
+
+struct NativeTable {
+  int lanes;   ///< floats in a vector
+  int mr, nr;  ///< largest tile; nr is a multiple of lanes
+  void (*gemm_tile)(const Tile& tile);
+  /// panel[k][0 .. sum of lengths) = the segments of source + offsets[k]; the rest of each row of `nr` is zero. The
+  /// panel has room for `lanes` floats more.
+  void (*pack_panel)(const float* source, const int64_t* offsets, int64_t k, const Segment* segments, int count,
+                     float* panel);
+  void (*depthwise)(const DepthwisePlane& plane);
+  /// out[i] = epilogue(in[i]); in may be out.
+  void (*apply_epilogue)(const Epilogue& epilogue, const float* in, float* out, int64_t count);
+  /// out[i] = epilogue(a[i * a_step] op b[i * b_step]), steps 0 or 1.
+  void (*binary)(Binary op, const float* a, int a_step, const float* b, int b_step, float* out, int64_t count,
+                 const Epilogue& epilogue);
+  /// out[i] = epilogue(fma(in[i], scale, shift)).
+  void (*scale_shift)(const float* in, float scale, float shift, float* out, int64_t count, const Epilogue& epilogue);
+  /// out[i] = in[i] < 0 ? in[i] * slope : in[i].
+  void (*leaky_relu)(const float* in, float slope, float* out, int64_t count);
+  /// out[i] = max(0, min(1, alpha * in[i] + beta)), times in[i] when `swish`.
+  void (*hard_sigmoid)(const float* in, float alpha, float beta, bool swish, float* out, int64_t count);
+  /// acc[i] = max(acc[i], in[i]) / acc[i] + in[i].
+  void (*max_into)(const float* in, float* acc, int64_t count);
+  void (*add_into)(const float* in, float* acc, int64_t count);
+};
+
+/// The table for the best vectors that `isa` includes.
+const NativeTable& native_table(Isa isa);
+
+}  // namespace edgesmith::runtime::native
