@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Mean absolute error against the expected outputs, all elements of a sample alike.
+#include <cmath>
+
+#include "data/metrics/metrics.h"
+
+namespace edgesmith::data {
+namespace {
+
+Status sample_mae(std::span<const ir::Tensor> outputs, std::span<const ir::Tensor>, const Sample& sample,
+                  std::span<double> numbers) {
+  auto pairs = against_targets(outputs, sample);
+  if (!pairs) return pairs.error();
+  double sum = 0;
+  for (size_t i = 0; i < pairs->have.size(); ++i) sum += std::fabs(difference(pairs->have[i], pairs->want[i]));
+  numbers[0] = sum / static_cast<double>(pairs->have.size());
+  return {};
+}
+
+}  // namespace
+
+MetricInfo mae() {
+  return {"mae", "mean absolute error against the expected outputs", "", false, true, false, 1, sample_mae, mean_of};
+}
+
+}  // namespace edgesmith::data
