@@ -191,6 +191,7 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
   graph.foreign = keep_model(*model, *view, *opset);
   EDGESMITH_TRY(check_weights(graph));
   annotate_quantization(graph);
+  EDGESMITH_TRY(ir::verify(graph));
   return graph;
 }
 

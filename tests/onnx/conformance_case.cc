@@ -48,6 +48,13 @@ std::string difference(const ir::Tensor& got, const ir::Tensor& want) {
   return "";
 }
 
+/// The suite stores bfloat16 as the uint16 of its bits.
+ir::Tensor with_dtype(const ir::Tensor& tensor, ir::DType dtype) {
+  if (dtype != ir::DType::bf16 || tensor.dtype() != ir::DType::u16) return tensor;
+  const auto keep = std::make_shared<const ir::Tensor>(tensor);
+  return ir::Tensor(dtype, tensor.dims(), keep->bytes(), keep);
+}
+
 Result<std::vector<ir::Tensor>> load_tensors(const std::string& folder, const std::string& prefix) {
   std::vector<ir::Tensor> tensors;
   for (int i = 0;; ++i) {
@@ -64,11 +71,15 @@ CaseResult run_data_set(const ir::Graph& graph, const std::string& folder) {
   if (!inputs) return unsupported("an input is no tensor");
   auto wanted = load_tensors(folder, "output");
   if (!wanted) return unsupported("an output is no tensor");
+  const std::vector<ir::Value*> graph_inputs = graph.inputs();
+  for (size_t i = 0; i < inputs->size() && i < graph_inputs.size(); ++i) {
+    (*inputs)[i] = with_dtype((*inputs)[i], graph_inputs[i]->type().dtype);
+  }
   auto got = testing::reference_run(graph, *inputs);
   if (!got) return failed(got.error(), folder);
   if (got->size() != wanted->size()) return wrong("number of outputs");
   for (size_t i = 0; i < got->size(); ++i) {
-    const std::string text = difference((*got)[i], (*wanted)[i]);
+    const std::string text = difference((*got)[i], with_dtype((*wanted)[i], (*got)[i].dtype()));
     if (!text.empty()) return wrong("output " + std::to_string(i) + " " + text);
   }
   return {Outcome::pass, {}, {}};

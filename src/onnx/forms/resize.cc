@@ -13,19 +13,27 @@ namespace {
 
 const ir::Tensor* constant_of(const ir::Value* value) { return value != nullptr ? value->constant() : nullptr; }
 
+struct Factors {
+  bool grow = false, shrink = false;
+};
+/// Scales that are not constant are taken to grow (Upsample knows no other).
+Factors factors_of(const ir::Tensor* scales) {
+  if (scales == nullptr) return {true, false};
+  Factors factors;
+  for (float scale : scales->to_floats()) {
+    factors.grow |= scale > 1;
+    factors.shrink |= scale < 1;
+  }
+  return factors;
+}
+
 /// Sets the modes that an old node implies. `scales` may be null when they are not constant.
 Reason set_old_modes(RaisedNode& node, const ir::Tensor* scales) {
   node.attributes.set("coordinate_transformation_mode", std::string("asymmetric"));
   if (node.attributes.get_string("mode", "nearest") != "nearest") return {};
-  bool grows = false, shrinks = false;
-  if (scales != nullptr) {
-    for (float scale : scales->to_floats()) {
-      grows |= scale > 1;
-      shrinks |= scale < 1;
-    }
-  }
-  if (grows && shrinks) return "nearest in one axis up and in another down";
-  node.attributes.set("nearest_mode", std::string(shrinks ? "ceil" : "floor"));
+  const Factors factors = factors_of(scales);
+  if (factors.grow && factors.shrink) return "nearest in one axis up and in another down";
+  node.attributes.set("nearest_mode", std::string(factors.shrink ? "ceil" : "floor"));
   return {};
 }
 
@@ -37,19 +45,10 @@ bool is_old_form(const ir::Node& node) {
   if (a.get_string("coordinate_transformation_mode", "half_pixel") != "asymmetric") return false;
   if (a.get_int("exclude_outside", 0) != 0 || a.get_int("antialias", 0) != 0 || a.has("axes")) return false;
   const std::string mode = a.get_string("mode", "nearest");
-  if (mode == "linear") return true;
-  if (mode != "nearest" || scales == nullptr) return false;
-  const std::vector<float> factors = scales->to_floats();
-  const bool grows = std::any_of(factors.begin(), factors.end(), [](float f) { return f > 1; });
-  const bool shrinks = std::any_of(factors.begin(), factors.end(), [](float f) { return f < 1; });
-  return !(grows && shrinks) && a.get_string("nearest_mode", "round_prefer_floor") == (shrinks ? "ceil" : "floor");
-}
-
-bool only_grows(const ir::Node& node) {
-  const ir::Tensor* scales = constant_of(node.input(2));
-  if (scales == nullptr) return false;
-  const std::vector<float> factors = scales->to_floats();
-  return std::all_of(factors.begin(), factors.end(), [](float f) { return f >= 1; });
+  if (mode != "nearest") return mode == "linear";
+  const Factors factors = factors_of(scales);
+  const bool same_rounding = a.get_string("nearest_mode", "round_prefer_floor") == (factors.shrink ? "ceil" : "floor");
+  return same_rounding && !(factors.grow && factors.shrink);
 }
 
 }  // namespace
@@ -89,7 +88,9 @@ int needs_resize(const ir::Node& node) {
   if (a.get_string("coordinate_transformation_mode", "half_pixel") == "half_pixel_symmetric") return 19;
   if (a.get_int("antialias", 0) != 0 || a.has("axes") || a.has("keep_aspect_ratio_policy")) return 18;
   if (!is_old_form(node)) return 11;
-  return only_grows(node) ? 7 : 10;
+  const ir::Tensor* scales = constant_of(node.input(2));
+  if (factors_of(scales).shrink) return 10;
+  return scales != nullptr ? 7 : 9;
 }
 
 void lower_resize(const ir::Node& node, LoweredNode& out, LowerContext& context) {

@@ -185,7 +185,7 @@ const FormRow* find_form(std::string_view onnx_op) {
 int needed_opset(const ir::Node& node) {
   const FormRow* row = find_form(ir::onnx_name(node.op()));
   if (row == nullptr) return 1;
-  return row->needs != nullptr ? std::max(row->since, row->needs(node)) : row->since;
+  return row->needs != nullptr ? row->needs(node) : row->since;
 }
 
 bool same_meaning(std::string_view onnx_op, int64_t from, int64_t to) {
