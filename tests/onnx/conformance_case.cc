@@ -28,10 +28,10 @@ CaseResult failed(const Error& error, const std::string& folder) {
   return error.kind == ErrorKind::unsupported ? unsupported(text) : wrong(text);
 }
 
-bool near(float got, float want) {
+bool near(float got, float want, float relative) {
   if (std::isnan(want)) return std::isnan(got);
   if (std::isinf(want) || std::isinf(got)) return got == want;
-  return std::abs(got - want) <= 1e-7 + 1e-3 * std::abs(want);
+  return std::abs(got - want) <= 1e-7F + relative * std::abs(want);
 }
 
 /// "" or how the tensors differ.
@@ -40,8 +40,10 @@ std::string difference(const ir::Tensor& got, const ir::Tensor& want) {
   if (want.dtype() == ir::DType::string) return got.string_data() == want.string_data() ? "" : "strings differ";
   if (!ir::is_float(want.dtype())) return got.identical_to(want) ? "" : "numbers differ";
   const std::vector<float> a = got.to_floats(), b = want.to_floats();
+  // The suite of ONNX 1.12 cuts the low bits of a bfloat16 off; ONNX rounds since 1.13. One unit in the last place.
+  const float relative = want.dtype() == ir::DType::bf16 ? 1.0F / 128 : 1e-3F;
   for (size_t i = 0; i < a.size(); ++i) {
-    if (!near(a[i], b[i])) {
+    if (!near(a[i], b[i], relative)) {
       return "element " + std::to_string(i) + " is " + std::to_string(a[i]) + ", should be " + std::to_string(b[i]);
     }
   }
