@@ -13,8 +13,12 @@ struct Mod {
   template <typename T>
   T operator()(T a, T b) const {
     const T remainder = truncated_remainder(a, b);
+    if (truncated) return remainder;
+    if constexpr (std::is_floating_point_v<T>) {
+      if (remainder == T{0}) return std::copysign(T{0}, b);
+    }
     const bool other_sign = remainder != T{0} && (remainder < T{0}) != (b < T{0});
-    return !truncated && other_sign ? static_cast<T>(remainder + b) : remainder;
+    return other_sign ? static_cast<T>(remainder + b) : remainder;
   }
   template <typename T>
   static T truncated_remainder(T a, T b) {

@@ -110,6 +110,9 @@ TEST(Mod, TakesTheSignThatFmodSays) {
   const ir::Tensor x = f32({3}, {5.3f, -5.3f, 5.3f}), y = f32({3}, {2, 2, -2});
   expect_floats(run_op(OpKind::mod, {x, y}), {3}, {1.3000002f, 0.6999998f, -0.6999998f});
   expect_floats(run_op(OpKind::mod, {x, y}, {{"fmod", int64_t{1}}}), {3}, {1.3000002f, -1.3000002f, 1.3000002f});
+  const auto zeros = run_op(OpKind::mod, {f32({2}, {4, -4}), f32({2}, {-2, 2})});
+  EXPECT_TRUE(std::signbit((*zeros)[0].to_floats()[0]));
+  EXPECT_FALSE(std::signbit((*zeros)[0].to_floats()[1]));
   expect_error(run_op(OpKind::mod, {a, b}, {{"fmod", int64_t{2}}}), ErrorKind::invalid, "fmod");
   const int64_t smallest = std::numeric_limits<int64_t>::min();
   expect_ints(run_op(OpKind::mod, {i64({1}, {smallest}), i64({1}, {-1})}), {1}, {0});
