@@ -15,15 +15,14 @@ namespace {
 using ir::DType;
 
 // The picture in a uint8 tensor [1,H,W], [1,H,W,C] or [1,C,H,W] with 1 or 3 channels; nullopt: it is none.
-std::optional<Image> image_of(const ir::Tensor& tensor, bool prefer_last) {
+std::optional<Image> image_of(const ir::Tensor& tensor) {
   if (tensor.dtype() != DType::u8 || tensor.rank() < 3 || tensor.rank() > 4 || tensor.dims()[0] != 1)
     return std::nullopt;
   const auto pixels = tensor.data<uint8_t>();
   const ir::Dims& dims = tensor.dims();
   if (tensor.rank() == 3) return Image{dims[2], dims[1], 1, {pixels.begin(), pixels.end()}};
   const auto is_channels = [](int64_t dim) { return dim == 1 || dim == 3; };
-  const bool last = is_channels(dims[3]) && (prefer_last || !is_channels(dims[1]));
-  if (last) return Image{dims[2], dims[1], static_cast<int>(dims[3]), {pixels.begin(), pixels.end()}};
+  if (is_channels(dims[3])) return Image{dims[2], dims[1], static_cast<int>(dims[3]), {pixels.begin(), pixels.end()}};
   if (!is_channels(dims[1])) return std::nullopt;
   Image image{dims[3], dims[2], static_cast<int>(dims[1]), std::vector<uint8_t>(pixels.size())};
   const size_t plane = pixels.size() / static_cast<size_t>(image.channels);
@@ -78,7 +77,7 @@ Result<ir::Tensor> Pipeline::run(const RawInput& raw, const std::string& name) c
   if (tensor.dtype() == DType::string) return unsupported_error(name + ": text is not supported as data");
   if (!input_.batched) return finish(tensor, name);
   if (tensor.rank() >= 3 && tensor.dtype() == DType::u8 && (geometry_ || !matching_dims(tensor.dims()))) {
-    if (auto image = image_of(tensor, nhwc_)) return run_image(std::move(*image), name);
+    if (auto image = image_of(tensor)) return run_image(std::move(*image), name);
   }
   if (geometry_) {
     return usage_error(name + ": color, resize and crop apply to pictures, and " + tensor.type().text() + " is none",

@@ -107,12 +107,13 @@ Image resample(const Image& image, const std::vector<Taps>& taps, bool horizonta
 }
 
 Image resize_nearest(const Image& image, int64_t height, int64_t width) {
+  // Positions are summed up and not multiplied: where one falls on the edge between two pixels, the rounding errors of
+  // the sum decide, and they should be Pillow's.
   const auto positions = [](int64_t in, int64_t out) {
-    std::vector<int64_t> at(static_cast<size_t>(out));
+    std::vector<int64_t> at;
     const double scale = static_cast<double>(in) / static_cast<double>(out);
-    for (size_t i = 0; i < at.size(); ++i) {
-      at[i] = std::min(in - 1, static_cast<int64_t>((static_cast<double>(i) + 0.5) * scale));
-    }
+    double position = scale * 0.5;
+    for (int64_t i = 0; i < out; ++i, position += scale) at.push_back(std::min(in - 1, static_cast<int64_t>(position)));
     return at;
   };
   const auto xs = positions(image.width, width), ys = positions(image.height, height);
