@@ -6,7 +6,7 @@
 
 namespace edgesmith::ops {
 
-#define OP(name, onnx_name) extern const OpInfo name##_info __attribute__((weak));
+#define OP(name, onnx_name) extern const OpInfo name##_info;
 #include "edgesmith/ir/ops.def"
 #undef OP
 
