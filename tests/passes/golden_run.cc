@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "edgesmith/base/random.h"
 #include "edgesmith/runtime/executor.h"
@@ -10,11 +11,21 @@
 namespace edgesmith::testing {
 namespace {
 
-ir::Tensor random_tensor(const ir::Type& type, int64_t free_dim, Random& random) {
+// Symbols that are some input's first dim: the batch, wherever else they stand.
+std::set<std::string> batch_symbols(const ir::Graph& graph) {
+  std::set<std::string> symbols;
+  for (const ir::Value* input : graph.inputs()) {
+    const auto& shape = input->type().shape;
+    if (shape && !shape->empty() && shape->front().symbolic()) symbols.insert(shape->front().symbol());
+  }
+  return symbols;
+}
+
+ir::Tensor random_tensor(const ir::Type& type, const std::set<std::string>& batch, int64_t free_dim, Random& random) {
   ir::Dims dims;
   for (const ir::Dim& dim : *type.shape) {
-    // Free dims behind the first are lengths and picture sizes, which must leave something after a few poolings.
-    dims.push_back(dim.known() ? dim.value() : dims.empty() ? free_dim : 16 * free_dim);
+    // Free dims other than the batch are lengths and picture sizes, which must leave something after a few poolings.
+    dims.push_back(dim.known() ? dim.value() : batch.count(dim.symbol()) > 0 ? free_dim : 16 * free_dim);
   }
   if (type.dtype == ir::DType::f32) {
     std::vector<float> numbers(static_cast<size_t>(ir::num_elements(dims)));
@@ -51,7 +62,8 @@ std::string compare_by_running(const ir::Graph& before, const ir::Graph& after, 
   for (const int64_t free_dim : {2, 3}) {
     Random random(42);
     std::vector<ir::Tensor> inputs;
-    for (const ir::Value* input : before.inputs()) inputs.push_back(random_tensor(input->type(), free_dim, random));
+    for (const ir::Value* input : before.inputs())
+      inputs.push_back(random_tensor(input->type(), batch_symbols(before), free_dim, random));
     const auto a = run(before, inputs, reference);
     if (!a) return "before: " + a.error().text();
     const auto b = run(after, inputs, reference);

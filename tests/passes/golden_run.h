@@ -7,7 +7,7 @@
 
 namespace edgesmith::testing {
 
-/// Runs both graphs on the same seeded inputs, with symbolic first dims once 2 and once 3 (others 16 times
+/// Runs both graphs on the same seeded inputs, with the batch once 2 and once 3 (other free dims 16 times
 /// that), and returns "" when all results agree within `tolerance` (largest difference over largest value), else what
 /// differs.
 std::string compare_by_running(const ir::Graph& before, const ir::Graph& after, double tolerance,
