@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gate decides after every step whether the model may stay as the step left it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "edgesmith/data/metric.h"
+
+namespace edgesmith::refine {
+
+/// What happens when the gate says no.
+enum class OnFail {
+  rollback,  ///< undo the step and go on with the best model so far
+  fail,      ///< stop and write nothing
+};
+
+/// What happens when the samples cannot tell whether a budget holds.
+enum class OnUndecided {
+  accept,  ///< the point estimate decides
+  fail,    ///< not settled is not enough: the step counts as refused
+};
+
+/// Budgets. What is not set is measured and reported, never judged.
+struct Gate {
+  std::string metric;                ///< "": top1 where there are labels, else agreement
+  std::optional<double> max_drop;    ///< against the original: points of a percentage, else the metric's own unit
+  std::optional<int64_t> max_bytes;  ///< of the finished file: judged after the last step
+  OnFail on_fail = OnFail::rollback;
+  OnUndecided undecided = OnUndecided::accept;
+
+  bool has_budget() const { return max_drop.has_value() || max_bytes.has_value(); }
+};
+
+enum class StepStatus { accepted, rolled_back, failed, unchanged, undecided };
+/// "accepted", "rolled_back", ...
+std::string_view status_name(StepStatus status);
+
+/// Whether a drop stays within its budget.
+struct DropVerdict {
+  bool within = true;          ///< by the point estimate
+  bool decided = true;         ///< the 95 % interval lies on one side of the budget
+  int64_t samples_needed = 0;  ///< when undecided: so many samples would settle it; 0: no number would
+};
+
+/// Compares `difference`, measured on `samples` samples, with `max_drop`. A drop that is not a number is refused.
+DropVerdict judge_drop(const data::PairedDifference& difference, double max_drop, int64_t samples);
+
+/// Everything the gate looks at after one step.
+struct StepEvidence {
+  bool changed = true;                                  ///< the pass changed the graph
+  bool last = true;                                     ///< no step comes after it
+  std::optional<data::PairedDifference> from_original;  ///< absent: nothing was measured
+  std::optional<data::PairedDifference> from_previous;  ///< against the best model before the step
+  int64_t samples = 0;
+  int64_t bytes = 0;
+};
+
+/// The decision with its reason, a sentence for people (empty when there is nothing to say).
+struct Decision {
+  StepStatus status = StepStatus::accepted;
+  bool kept = true;            ///< the model goes on as the step left it
+  bool refused = false;        ///< the run ends with exit code 1
+  bool decided = true;         ///< false: the samples cannot tell, the point estimate did
+  int64_t samples_needed = 0;  ///< then: so many would settle it; 0: no number would
+  std::string reason;
+};
+
+/// Applies the budgets of `gate`, and a step's own (`step_max_drop` against the model before it, `step_max_bytes`).
+Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::optional<int64_t> step_max_bytes,
+                const data::MetricInfo* metric, const StepEvidence& evidence);
+
+/// "1,234,567".
+std::string grouped(int64_t number);
+/// A metric's value or drop for people: "88.40 %", "31.25 dB", "0.0123".
+std::string metric_text(const data::MetricInfo& metric, double value);
+
+}  // namespace edgesmith::refine

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+// Measuring a model: metrics over a data set in one streaming pass, and sizes.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "edgesmith/base/progress.h"
+#include "edgesmith/base/result.h"
+#include "edgesmith/base/thread_pool.h"
+#include "edgesmith/data/dataset.h"
+#include "edgesmith/data/metric.h"
+#include "edgesmith/ir/graph.h"
+#include "edgesmith/refine/run_report.h"
+#include "edgesmith/runtime/executor.h"
+
+namespace edgesmith::refine {
+
+/// The per-sample numbers of one metric: what paired comparisons need.
+struct MetricNumbers {
+  const data::MetricInfo* metric = nullptr;
+  std::vector<double> numbers;  ///< [samples, metric->width]
+
+  MetricValue value() const;
+};
+
+struct Evaluation {
+  std::vector<MetricNumbers> metrics;  ///< in the order asked for
+  int64_t samples = 0;
+  double seconds = 0;
+
+  /// The numbers of `metric`, or null.
+  const MetricNumbers* find(std::string_view metric) const;
+};
+
+struct MeasureContext {
+  ThreadPool* pool = nullptr;        ///< never null
+  ProgressSink* progress = nullptr;  ///< never null
+  runtime::ExecutorOptions executor;
+};
+
+/// The original model, whose outputs others are compared with. Outputs are kept as long as they take little memory
+/// (kMostKeptBytes in all), and computed again beyond that: memory does not grow with the number of samples.
+class Reference {
+ public:
+  static constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
+
+  /// `graph` must outlive this. Errors: unsupported.
+  static Result<std::unique_ptr<Reference>> create(const ir::Graph& graph);
+  ~Reference();
+
+  const runtime::Executor& executor() const { return *executor_; }
+
+ private:
+  friend Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
+                                     std::span<const data::MetricInfo* const> metrics, Reference* reference,
+                                     std::string_view what, const MeasureContext& context);
+  Reference() = default;
+  std::unique_ptr<runtime::Executor> executor_;
+  std::vector<std::vector<ir::Tensor>> kept_;  ///< outputs by sample of the last data set; empty: not kept
+};
+
+/// Runs `graph` over `data` once. `reference` may be null when no metric needs it. Errors: unsupported, invalid (a
+/// sample, a metric that the data cannot give), interrupted.
+Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
+                            std::span<const data::MetricInfo* const> metrics, Reference* reference,
+                            std::string_view what, const MeasureContext& context);
+
+/// Every output of `graph` over all of `data`, one tensor an output, samples joined on axis 0 in order. Errors: as
+/// evaluate; unsupported (samples whose outputs cannot be joined).
+Result<std::vector<ir::Tensor>> run_all(const ir::Graph& graph, const data::Dataset& data,
+                                        const MeasureContext& context);
+
+/// Bytes of the file `path` that `graph` was read from, with its external data.
+int64_t model_file_bytes(const ir::Graph& graph, const std::string& path);
+
+/// Everything but the bytes: parameters, non-zeros, MACs, nodes, peak activation memory.
+ModelSize measure_size(const ir::Graph& graph);
+
+/// The metric of a run that names none: top1 where there are labels, else agreement.
+const data::MetricInfo* default_metric(const data::Dataset& data);
+
+}  // namespace edgesmith::refine

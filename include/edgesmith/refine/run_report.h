@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run did and measured. The report module turns it into JSON, terminal text and HTML; nothing is computed there.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "edgesmith/data/metric.h"
+#include "edgesmith/passes/pass.h"
+#include "edgesmith/refine/gate.h"
+#include "edgesmith/refine/recipe.h"
+
+namespace edgesmith::refine {
+
+/// How large a model is.
+struct ModelSize {
+  int64_t bytes = 0;    ///< of the file, external data included
+  int64_t params = 0;   ///< float elements of the constants (weights stored as codes count as the floats they mean)
+  int64_t nonzero = 0;  ///< of them, those that are not zero
+  int64_t macs = 0;     ///< of Conv, Gemm, MatMul and their kin, for one sample
+  int64_t nodes = 0;
+  std::optional<int64_t> peak_activation_bytes;  ///< arena for one sample; absent when it cannot be planned
+};
+
+/// One metric of one model.
+struct MetricValue {
+  const data::MetricInfo* metric = nullptr;
+  double value = 0;
+  double ci95[2] = {0, 0};  ///< of the value
+  int64_t samples = 0;
+};
+
+/// A model file that went in or came out.
+struct ModelFile {
+  std::string path;
+  std::string sha256;  ///< of the .onnx file
+  ModelSize size;
+  int64_t opset = 0;
+};
+
+struct StepReport {
+  std::string pass;
+  StepStatus status = StepStatus::accepted;
+  bool kept = true;
+  double seconds = 0;       ///< of the pass
+  double eval_seconds = 0;  ///< of measuring it
+  std::optional<MetricValue> metric;
+  std::optional<data::PairedDifference> drop;  ///< against the original
+  std::optional<double> agreement;             ///< percent of samples whose arg-max is the original's
+  ModelSize size;
+  std::string reason;  ///< why it was not accepted, or what is undecided
+  std::vector<std::string> notes;
+  std::vector<passes::LayerRecord> layers;
+  std::vector<std::pair<std::string, passes::OptionValue>> options;  ///< in force, defaults included
+};
+
+/// One data set of the run.
+struct DataReport {
+  std::string role;  ///< "calib", "train", "eval", "test"
+  std::string path;
+  int64_t samples = 0;
+  bool labels = false;
+  std::string preprocess;  ///< canonical JSON, "" when nothing is declared
+};
+
+struct RunReport {
+  std::string command;  ///< "quantize", "run", ...
+  int exit_code = 0;
+  std::string isa;
+  Recipe recipe;
+  ModelFile model;
+  std::vector<DataReport> data;
+  std::optional<MetricValue> baseline;  ///< of the original on the evaluation data
+  std::vector<StepReport> steps;
+  std::optional<ModelFile> output;          ///< absent: nothing was written
+  std::vector<std::string> output_notes;    ///< of the exporter: "opset raised from 11 to 13: ..."
+  std::optional<MetricValue> final_metric;  ///< of what was written, on the evaluation data
+  std::optional<data::PairedDifference> final_drop;
+  std::optional<double> final_agreement;
+  std::optional<MetricValue> test_before, test_after;  ///< on the test data
+  std::optional<data::PairedDifference> test_drop;
+  std::string verdict;  ///< one sentence: what the gate said of the whole run
+  int64_t peak_rss_bytes = 0;
+  double seconds = 0;
+  std::vector<std::string> warnings;
+};
+
+}  // namespace edgesmith::refine

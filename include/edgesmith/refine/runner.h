@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs a recipe: pass, verify, measure, accept or roll back, write.
+#pragma once
+
+#include <string>
+
+#include "edgesmith/base/progress.h"
+#include "edgesmith/base/result.h"
+#include "edgesmith/refine/recipe.h"
+#include "edgesmith/refine/run_report.h"
+
+namespace edgesmith::refine {
+
+struct RunOptions {
+  std::string command = "run";       ///< for the report
+  int threads = 0;                   ///< 0: all cores
+  bool force = false;                ///< overwrite an existing output
+  bool allow_rollback = false;       ///< a step that was rolled back does not make the exit code 1
+  ProgressSink* progress = nullptr;  ///< null: nobody looks
+};
+
+/// Runs every step of `recipe` on its model and writes the best model to `recipe.output` ("" writes nothing, and only
+/// measures). The report's exit_code is 0 or 1; everything else that goes wrong is an error, and nothing is written.
+/// Errors: usage (no model, no data where a pass needs them, output exists or is the input, test data that the other
+/// data share), io, invalid, unsupported, interrupted.
+Result<RunReport> run_recipe(const Recipe& recipe, const RunOptions& options);
+
+/// Errors of `output` as the place of a result: usage when it is the input `model`, or exists and `force` is false; io
+/// when its folder is not there.
+Status check_output(const std::string& output, const std::string& model, bool force);
+
+}  // namespace edgesmith::refine

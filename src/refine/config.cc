@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "refine/config.h"
+
+#include <algorithm>
+
+#include "edgesmith/base/text.h"
+
+namespace edgesmith::refine {
+
+const ConfigNode* ConfigNode::find(std::string_view key) const {
+  const auto* table = std::get_if<Table>(&value);
+  if (table == nullptr) return nullptr;
+  for (const auto& [name, member] : *table) {
+    if (name == key) return &member;
+  }
+  return nullptr;
+}
+
+ConfigNode* ConfigNode::find(std::string_view key) {
+  return const_cast<ConfigNode*>(static_cast<const ConfigNode*>(this)->find(key));
+}
+
+ConfigNode& ConfigNode::set(std::string_view key, ConfigNode node) {
+  if (ConfigNode* member = find(key)) return *member = std::move(node);
+  return std::get<Table>(value).emplace_back(key, std::move(node)).second;
+}
+
+std::optional<passes::OptionValue> to_option_value(const ConfigNode& node) {
+  if (const auto* flag = std::get_if<bool>(&node.value)) return passes::OptionValue(*flag);
+  if (const auto* integer = std::get_if<int64_t>(&node.value)) return passes::OptionValue(*integer);
+  if (const auto* real = std::get_if<double>(&node.value)) return passes::OptionValue(*real);
+  if (const auto* text = std::get_if<std::string>(&node.value)) return passes::OptionValue(*text);
+  const auto* list = std::get_if<ConfigNode::List>(&node.value);
+  if (list == nullptr) return std::nullopt;
+  std::vector<std::string> texts;
+  for (const ConfigNode& item : *list) {
+    const auto* text = std::get_if<std::string>(&item.value);
+    if (text == nullptr) return std::nullopt;
+    texts.push_back(*text);
+  }
+  return passes::OptionValue(std::move(texts));
+}
+
+std::string suggestion(const std::string& word, const std::vector<std::string>& names) {
+  const std::string near = nearest(word, names);
+  return near.empty() ? "known: " + join(names, ", ") : "did you mean '" + near + "'?";
+}
+
+Result<ConfigReader> ConfigReader::create(const ConfigNode& node, const std::string& origin, const std::string& what) {
+  ConfigReader reader(node, origin, what);
+  if (!std::holds_alternative<ConfigNode::Table>(node.value)) return reader.error(node, what + " wants a table");
+  return reader;
+}
+
+const ConfigNode* ConfigReader::get(std::string_view key) {
+  known_.emplace_back(key);
+  return table_->find(key);
+}
+
+Error ConfigReader::error(const ConfigNode& node, const std::string& message, const std::string& hint) const {
+  const std::string place = node.line > 0 ? origin_ + ": line " + std::to_string(node.line) : origin_;
+  return usage_error(place + ": " + message, hint);
+}
+
+Error ConfigReader::wrong_kind(std::string_view key, const ConfigNode& node, const std::string& wanted) const {
+  return error(node, "key '" + std::string(key) + "' in " + what_ + " wants " + wanted + ", not " + toml_text(node));
+}
+
+Status ConfigReader::text(std::string_view key, std::string& value) {
+  const ConfigNode* node = get(key);
+  if (node == nullptr) return {};
+  const auto* text = std::get_if<std::string>(&node->value);
+  if (text == nullptr) return wrong_kind(key, *node, "a text");
+  value = *text;
+  return {};
+}
+
+Status ConfigReader::number(std::string_view key, std::optional<double>& value, double least) {
+  const ConfigNode* node = get(key);
+  if (node == nullptr) return {};
+  std::optional<double> number;
+  if (const auto* real = std::get_if<double>(&node->value)) number = *real;
+  if (const auto* integer = std::get_if<int64_t>(&node->value)) number = static_cast<double>(*integer);
+  if (!number || !(*number >= least)) return wrong_kind(key, *node, "a number of at least " + shortest(least));
+  value = number;
+  return {};
+}
+
+Status ConfigReader::integer(std::string_view key, std::optional<int64_t>& value, int64_t least) {
+  const ConfigNode* node = get(key);
+  if (node == nullptr) return {};
+  const auto* integer = std::get_if<int64_t>(&node->value);
+  if (integer == nullptr || *integer < least) {
+    return wrong_kind(key, *node, "a whole number of at least " + std::to_string(least));
+  }
+  value = *integer;
+  return {};
+}
+
+Status ConfigReader::word(std::string_view key, std::string& value, const std::vector<std::string>& words) {
+  EDGESMITH_TRY(text(key, value));
+  const ConfigNode* node = table_->find(key);
+  if (node == nullptr || std::find(words.begin(), words.end(), value) != words.end()) return {};
+  return error(*node, "key '" + std::string(key) + "' in " + what_ + " has no value '" + value + "'",
+               suggestion(value, words));
+}
+
+std::vector<std::string> ConfigReader::rest() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, node] : std::get<ConfigNode::Table>(table_->value)) {
+    if (std::find(known_.begin(), known_.end(), key) == known_.end()) keys.push_back(key);
+  }
+  return keys;
+}
+
+Status ConfigReader::finish() const {
+  const std::vector<std::string> unknown = rest();
+  if (unknown.empty()) return {};
+  return error(*table_->find(unknown.front()), "unknown key '" + unknown.front() + "' in " + what_,
+               suggestion(unknown.front(), known_));
+}
+
+}  // namespace edgesmith::refine

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// The gate: budgets against measurements. The point estimate decides; the interval says how sure that is.
+#include "edgesmith/refine/gate.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace edgesmith::refine {
+namespace {
+
+/// Verdicts beyond this many samples are not worth naming.
+constexpr double kMostSamples = 1e9;
+
+std::string drop_sentence(const data::MetricInfo* metric, const char* against, double drop, double budget) {
+  const std::string name = metric != nullptr ? std::string(metric->name) : "the metric";
+  const auto text = [&](double value) {
+    return metric != nullptr ? metric_text(*metric, value) : std::to_string(value);
+  };
+  return name + " drops by " + text(drop) + " against " + against + ", the budget is " + text(budget);
+}
+
+std::string bytes_sentence(int64_t bytes, int64_t budget) {
+  return "the model takes " + grouped(bytes) + " bytes, the budget is " + grouped(budget);
+}
+
+/// What several budgets say together.
+struct Tally {
+  bool within = true, decided = true;
+  int64_t samples_needed = 0;
+  std::string reason;
+
+  void refuse(std::string why) {
+    if (within) reason = std::move(why);
+    within = false;
+  }
+};
+
+void judge_into(Tally& tally, const std::optional<data::PairedDifference>& difference, std::optional<double> budget,
+                const char* against, const data::MetricInfo* metric, int64_t samples) {
+  if (!budget || !difference) return;
+  const DropVerdict verdict = judge_drop(*difference, *budget, samples);
+  if (!verdict.within) tally.refuse(drop_sentence(metric, against, difference->drop, *budget));
+  if (verdict.decided) return;
+  tally.decided = false;
+  tally.samples_needed = std::max(tally.samples_needed, verdict.samples_needed);
+  if (tally.reason.empty()) tally.reason = drop_sentence(metric, against, difference->drop, *budget);
+}
+
+}  // namespace
+
+std::string_view status_name(StepStatus status) {
+  switch (status) {
+    case StepStatus::accepted: return "accepted";
+    case StepStatus::rolled_back: return "rolled_back";
+    case StepStatus::failed: return "failed";
+    case StepStatus::unchanged: return "unchanged";
+    case StepStatus::undecided: return "undecided";
+  }
+  return "";
+}
+
+DropVerdict judge_drop(const data::PairedDifference& difference, double max_drop, int64_t samples) {
+  DropVerdict verdict;
+  verdict.within = difference.drop <= max_drop;  // false for NaN
+  if (!std::isfinite(difference.drop)) return verdict;
+  const double low = difference.ci95[0], high = difference.ci95[1];
+  verdict.decided = verdict.within ? high <= max_drop : low > max_drop;
+  if (verdict.decided) return verdict;
+  // The half-width shrinks with the square root of the number of samples: it must become the distance to the budget.
+  const double half_width = verdict.within ? high - difference.drop : difference.drop - low;
+  const double distance = std::abs(max_drop - difference.drop);
+  const double ratio = half_width / distance;
+  const double needed = static_cast<double>(samples) * ratio * ratio;
+  if (distance > 0 && needed < kMostSamples) {
+    verdict.samples_needed = std::max(samples + 1, static_cast<int64_t>(std::ceil(needed)));
+  }
+  return verdict;
+}
+
+Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::optional<int64_t> step_max_bytes,
+                const data::MetricInfo* metric, const StepEvidence& evidence) {
+  if (!evidence.changed) return {StepStatus::unchanged, false, false, true, 0, {}};
+  Tally tally;
+  judge_into(tally, evidence.from_original, gate.max_drop, "the original", metric, evidence.samples);
+  judge_into(tally, evidence.from_previous, step_max_drop, "the model before the step", metric, evidence.samples);
+  if (step_max_bytes && evidence.bytes > *step_max_bytes) tally.refuse(bytes_sentence(evidence.bytes, *step_max_bytes));
+  if (gate.max_bytes && evidence.last && evidence.bytes > *gate.max_bytes) {
+    tally.refuse(bytes_sentence(evidence.bytes, *gate.max_bytes));
+  }
+
+  Decision decision{StepStatus::accepted, true, false, tally.decided, tally.samples_needed, tally.reason};
+  const bool stop = gate.on_fail == OnFail::fail;
+  if (!tally.within) {
+    decision.status = stop ? StepStatus::failed : StepStatus::rolled_back;
+    decision.kept = false;
+    decision.refused = true;
+  } else if (!tally.decided) {
+    decision.status = StepStatus::undecided;
+    decision.refused = gate.undecided == OnUndecided::fail;
+    decision.kept = !decision.refused;
+  }
+  return decision;
+}
+
+std::string grouped(int64_t number) {
+  std::string text = std::to_string(number);
+  for (int64_t i = static_cast<int64_t>(text.size()) - 3; i > (number < 0 ? 1 : 0); i -= 3) {
+    text.insert(static_cast<size_t>(i), ",");
+  }
+  return text;
+}
+
+std::string metric_text(const data::MetricInfo& metric, double value) {
+  char buffer[64];
+  if (metric.unit == "%") {
+    std::snprintf(buffer, sizeof buffer, "%.2f %%", value);
+  } else if (metric.unit == "dB") {
+    std::snprintf(buffer, sizeof buffer, "%.2f dB", value);
+  } else {
+    std::snprintf(buffer, sizeof buffer, "%.5g", value);
+  }
+  return buffer;
+}
+
+}  // namespace edgesmith::refine

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/refine/measure.h"
+
+#include <chrono>
+#include <filesystem>
+
+#include "edgesmith/data/run_model.h"
+#include "edgesmith/onnx/import.h"
+#include "edgesmith/ops/op_info.h"
+
+namespace edgesmith::refine {
+namespace {
+
+/// The results of one model for one sample.
+using Outputs = std::vector<ir::Tensor>;
+
+int64_t bytes_of(const Outputs& outputs) {
+  int64_t bytes = 0;
+  for (const ir::Tensor& tensor : outputs) bytes += tensor.stored_bytes();
+  return bytes;
+}
+
+int64_t count_nonzero(const ir::Tensor& tensor) {
+  int64_t count = 0;
+  for (const float value : tensor.to_floats()) count += value != 0 ? 1 : 0;
+  return count;
+}
+
+bool is_structural(const ir::Node& node) {
+  return node.is(ir::OpKind::input) || node.is(ir::OpKind::output) || node.is(ir::OpKind::constant);
+}
+
+}  // namespace
+
+MetricValue MetricNumbers::value() const {
+  MetricValue value;
+  value.metric = metric;
+  value.samples = static_cast<int64_t>(numbers.size()) / metric->width;
+  value.value = metric->combine(numbers, metric->width);
+  data::metric_interval(*metric, numbers, value.ci95);
+  return value;
+}
+
+const MetricNumbers* Evaluation::find(std::string_view metric) const {
+  for (const MetricNumbers& numbers : metrics) {
+    if (numbers.metric->name == metric) return &numbers;
+  }
+  return nullptr;
+}
+
+Reference::~Reference() = default;
+
+Result<std::unique_ptr<Reference>> Reference::create(const ir::Graph& graph) {
+  auto executor = runtime::Executor::create(graph);
+  if (!executor) return executor.error();
+  std::unique_ptr<Reference> reference(new Reference);
+  reference->executor_ = std::move(*executor);
+  return reference;
+}
+
+Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
+                            std::span<const data::MetricInfo* const> metrics, Reference* reference,
+                            std::string_view what, const MeasureContext& context) {
+  const bool is_reference = reference != nullptr && &reference->executor().graph() == &graph;
+  std::unique_ptr<runtime::Executor> own;
+  if (!is_reference) {
+    auto executor = runtime::Executor::create(graph, context.executor);
+    if (!executor) return executor.error();
+    own = std::move(*executor);
+  }
+  Evaluation evaluation;
+  evaluation.samples = data.size();
+  bool wants_reference = false;
+  for (const data::MetricInfo* metric : metrics) {
+    const auto count = static_cast<size_t>(data.size() * metric->width);
+    evaluation.metrics.push_back({metric, std::vector<double>(count)});
+    wants_reference = wants_reference || metric->needs_reference;
+  }
+  EDGESMITH_CHECK(!wants_reference || reference != nullptr) << "a metric needs the original's outputs";
+  const bool kept = wants_reference && !is_reference && static_cast<int64_t>(reference->kept_.size()) == data.size();
+  std::vector<const runtime::Executor*> models = {is_reference ? &reference->executor() : own.get()};
+  if (wants_reference && !is_reference && !kept) models.push_back(&reference->executor());
+  if (is_reference) reference->kept_.assign(static_cast<size_t>(data.size()), {});
+  int64_t kept_bytes = 0;
+
+  const auto take_sample = [&](size_t index, const data::Sample& sample, const Outputs& outputs,
+                               const Outputs& original) -> Status {
+    for (MetricNumbers& numbers : evaluation.metrics) {
+      const data::MetricInfo& metric = *numbers.metric;
+      const auto width = static_cast<size_t>(metric.width);
+      const std::span<double> row(numbers.numbers.data() + index * width, width);
+      const std::span<const ir::Tensor> given = metric.needs_reference ? original : std::span<const ir::Tensor>();
+      const Status status = metric.sample(outputs, given, sample, row);
+      if (!status.ok()) return status.error().in(data.sample_name(static_cast<int64_t>(index)));
+    }
+    return {};
+  };
+  const auto take_batch = [&](const data::Batch& batch) -> Status {
+    for (size_t i = 0; i < batch.samples.size(); ++i) {
+      const size_t index = static_cast<size_t>(batch.first_sample) + i;
+      const Outputs& outputs = batch.outputs(i);
+      if (is_reference && (kept_bytes += bytes_of(outputs)) <= Reference::kMostKeptBytes) {
+        reference->kept_[index] = outputs;
+      }
+      const Outputs& original = kept ? reference->kept_[index] : models.size() > 1 ? batch.outputs(i, 1) : outputs;
+      EDGESMITH_TRY(take_sample(index, batch.samples[i], outputs, original));
+    }
+    return {};
+  };
+  data::RunOptions options;
+  options.what = what;
+  const auto start = std::chrono::steady_clock::now();
+  EDGESMITH_TRY(data::for_each_batch(models, data, *context.pool, context.progress, take_batch, options));
+  evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (kept_bytes > Reference::kMostKeptBytes) reference->kept_.clear();
+  return evaluation;
+}
+
+int64_t model_file_bytes(const ir::Graph& graph, const std::string& path) {
+  std::error_code error;
+  const auto size_of = [&](const std::string& file) {
+    const auto bytes = std::filesystem::file_size(file, error);
+    return error ? int64_t{0} : static_cast<int64_t>(bytes);
+  };
+  return size_of(path) + (onnx::source_info(graph).external_data ? size_of(path + ".data") : 0);
+}
+
+ModelSize measure_size(const ir::Graph& graph) {
+  ModelSize size;
+  for (const ir::Node& node : graph.nodes()) {
+    size.macs += ops::cost_of(node).macs;
+    if (!is_structural(node)) ++size.nodes;
+    // Scalars are settings (the bounds of a Clip, the value of a Pad), not parameters.
+    const bool weight = node.is(ir::OpKind::constant) && node.tensor().rank() > 0;
+    if (!weight || !ir::is_float(node.tensor().dtype())) continue;
+    size.params += node.tensor().size();
+    size.nonzero += count_nonzero(node.tensor());
+  }
+  if (auto plan = runtime::plan_memory(graph)) size.peak_activation_bytes = plan->arena_bytes;
+  return size;
+}
+
+const data::MetricInfo* default_metric(const data::Dataset& data) {
+  return data::find_metric(data.has_labels() ? "top1" : "agreement");
+}
+
+}  // namespace edgesmith::refine

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Recipes from TOML. Everything is checked here, before any work: names of passes, options, metrics and targets.
+#include "edgesmith/refine/recipe.h"
+
+#include <filesystem>
+
+#include "edgesmith/base/file.h"
+#include "edgesmith/data/preprocess.h"
+#include "edgesmith/passes/pass.h"
+#include "edgesmith/targets/target.h"
+#include "refine/config.h"
+
+namespace edgesmith::refine {
+namespace {
+
+/// What is the same for every part of one document.
+struct Source {
+  std::string origin;  ///< named in errors
+  std::string folder;  ///< relative paths start here
+};
+
+std::string path_in(const std::string& folder, const std::string& path) {
+  if (folder.empty() || path.empty() || std::filesystem::path(path).is_absolute()) return path;
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+template <typename Table>
+std::vector<std::string> names_of(const Table& table) {
+  std::vector<std::string> names;
+  for (const auto& row : table) names.emplace_back(row.name);
+  return names;
+}
+
+Status read_gate(const ConfigNode& node, const Source& source, Gate& gate) {
+  auto reader = ConfigReader::create(node, source.origin, "[gate]");
+  if (!reader) return reader.error();
+  std::string on_fail = "rollback", undecided = "accept";
+  EDGESMITH_TRY(reader->text("metric", gate.metric));
+  EDGESMITH_TRY(reader->number("max_drop", gate.max_drop, 0));
+  EDGESMITH_TRY(reader->integer("max_bytes", gate.max_bytes, 1));
+  EDGESMITH_TRY(reader->word("on_fail", on_fail, {"rollback", "fail"}));
+  EDGESMITH_TRY(reader->word("undecided", undecided, {"accept", "fail"}));
+  EDGESMITH_TRY(reader->finish());
+  gate.on_fail = on_fail == "fail" ? OnFail::fail : OnFail::rollback;
+  gate.undecided = undecided == "fail" ? OnUndecided::fail : OnUndecided::accept;
+  if (gate.metric.empty() || data::find_metric(gate.metric) != nullptr) return {};
+  return reader->error(*node.find("metric"), "unknown metric '" + gate.metric + "'",
+                       suggestion(gate.metric, names_of(data::all_metrics())));
+}
+
+Result<Step> read_step(const ConfigNode& node, const Source& source, size_t number) {
+  const std::string what = "step " + std::to_string(number);
+  auto reader = ConfigReader::create(node, source.origin, what);
+  if (!reader) return reader.error();
+  std::string name;
+  EDGESMITH_TRY(reader->text("pass", name));
+  if (name.empty()) return reader->error(node, what + " has no pass", "add pass = \"...\"; see 'edgesmith passes'");
+  const passes::PassInfo* pass = passes::find_pass(name);
+  if (pass == nullptr) {
+    return reader->error(*node.find("pass"), "unknown pass '" + name + "'",
+                         suggestion(name, names_of(passes::all_passes())));
+  }
+  Step step{name, passes::Options(pass->options()), {}, {}};
+  EDGESMITH_TRY(reader->number("max_drop", step.max_drop, 0));
+  EDGESMITH_TRY(reader->integer("max_bytes", step.max_bytes, 1));
+  for (const std::string& key : reader->rest()) {
+    const ConfigNode& member = *node.find(key);
+    auto value = to_option_value(member);
+    if (!value) return reader->error(member, "option '" + key + "' of " + name + " cannot be " + toml_text(member));
+    const Status status = step.options.set(key, std::move(*value));
+    if (!status.ok()) return reader->error(member, name + ": " + status.error().message, status.error().hint);
+  }
+  return step;
+}
+
+Status read_steps(const ConfigNode& node, const Source& source, Recipe& recipe) {
+  const auto* list = std::get_if<ConfigNode::List>(&node.value);
+  if (list == nullptr) {
+    return usage_error(source.origin + ": line " + std::to_string(node.line) + ": 'step' wants a list of tables",
+                       "write [[step]]");
+  }
+  for (const ConfigNode& item : *list) {
+    auto step = read_step(item, source, recipe.steps.size() + 1);
+    if (!step) return step.error();
+    recipe.steps.push_back(std::move(*step));
+  }
+  return {};
+}
+
+/// A path, or a table with the keys of a data description.
+Result<data::DataSpec> read_data_spec(const ConfigNode& node, const std::string& key, const Source& source) {
+  if (const auto* path = std::get_if<std::string>(&node.value)) {
+    data::DataSpec spec;
+    spec.path = path_in(source.folder, *path);
+    return spec;
+  }
+  const std::string name =
+      source.origin + (node.line > 0 ? ": line " + std::to_string(node.line) : "") + ": data." + key;
+  const auto* table = std::get_if<ConfigNode::Table>(&node.value);
+  if (table == nullptr) return usage_error(name + " wants a path or a table, not " + toml_text(node));
+  std::string text;
+  for (const auto& [member, value] : *table) text += member + " = " + toml_text(value) + "\n";
+  return data::data_spec_from_toml(text, source.folder, name);
+}
+
+Status read_data(const ConfigNode& node, const Source& source, Recipe& recipe) {
+  auto reader = ConfigReader::create(node, source.origin, "[data]");
+  if (!reader) return reader.error();
+  const std::pair<const char*, std::optional<data::DataSpec>*> roles[] = {{"calib", &recipe.data.calib},
+                                                                          {"train", &recipe.data.train},
+                                                                          {"eval", &recipe.data.eval},
+                                                                          {"test", &recipe.data.test}};
+  for (const auto& [key, role] : roles) {
+    const ConfigNode* member = reader->get(key);
+    if (member == nullptr) continue;
+    auto spec = read_data_spec(*member, key, source);
+    if (!spec) return spec.error();
+    spec->seed = recipe.seed;
+    *role = std::move(*spec);
+  }
+  return reader->finish();
+}
+
+Result<Recipe> read_recipe(const ConfigNode& table, const Source& source) {
+  auto reader = ConfigReader::create(table, source.origin, "the recipe");
+  if (!reader) return reader.error();
+  Recipe recipe;
+  std::optional<int64_t> seed;
+  EDGESMITH_TRY(reader->text("model", recipe.model));
+  EDGESMITH_TRY(reader->text("target", recipe.target));
+  EDGESMITH_TRY(reader->text("output", recipe.output));
+  EDGESMITH_TRY(reader->integer("seed", seed, 0));
+  recipe.seed = static_cast<uint64_t>(seed.value_or(0));
+  recipe.model = path_in(source.folder, recipe.model);
+  recipe.output = path_in(source.folder, recipe.output);
+  if (const ConfigNode* node = reader->get("data")) EDGESMITH_TRY(read_data(*node, source, recipe));
+  if (const ConfigNode* node = reader->get("gate")) EDGESMITH_TRY(read_gate(*node, source, recipe.gate));
+  if (const ConfigNode* node = reader->get("step")) EDGESMITH_TRY(read_steps(*node, source, recipe));
+  EDGESMITH_TRY(reader->finish());
+  if (targets::find_target(recipe.target) == nullptr) {
+    const ConfigNode* node = table.find("target");
+    return reader->error(*node, "unknown target '" + recipe.target + "'",
+                         suggestion(recipe.target, names_of(targets::all_targets())));
+  }
+  return recipe;
+}
+
+}  // namespace
+
+Recipe::Recipe() : target(targets::kDefaultTarget) {}
+
+Result<Recipe> parse_recipe(const std::string& text, const std::string& origin, const std::string& folder,
+                            std::span<const std::string> overrides) {
+  auto table = parse_toml(text, origin);
+  if (!table) return table.error();
+  EDGESMITH_TRY(apply_overrides(*table, overrides));
+  return read_recipe(*table, {origin, folder});
+}
+
+Result<Recipe> load_recipe(const std::string& path, std::span<const std::string> overrides) {
+  auto text = read_file(path);
+  if (!text) return text.error();
+  return parse_recipe(*text, path, std::filesystem::path(path).parent_path().string(), overrides);
+}
+
+}  // namespace edgesmith::refine

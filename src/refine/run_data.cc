@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "refine/run_data.h"
+
+#include "edgesmith/base/log.h"
+#include "edgesmith/data/preprocess.h"
+#include "edgesmith/refine/measure.h"
+
+namespace edgesmith::refine {
+namespace {
+
+Status open_role(const char* role, const std::optional<data::DataSpec>& spec, const ir::Graph& graph, RunData& data,
+                 std::unique_ptr<data::Dataset>& dataset) {
+  if (!spec) return {};
+  auto opened = data::open_dataset(*spec, graph);
+  if (!opened) return opened.error();
+  dataset = std::move(*opened);
+  DataReport report;
+  report.role = role;
+  report.path = spec->path;
+  report.samples = dataset->size();
+  report.labels = dataset->has_labels();
+  report.preprocess = data::preprocess_json(dataset->preprocess_table());
+  if (!data.reports.empty() && data.reports.front().preprocess != report.preprocess) {
+    log::warning("the preprocessing of the " + std::string(role) + " data is not that of the " +
+                 data.reports.front().role + " data");
+  }
+  if (data.preprocess.empty()) data.preprocess = report.preprocess;
+  data.reports.push_back(std::move(report));
+  return {};
+}
+
+Status check_overlap(const char* what, const data::Dataset* seen, const char* with, const data::Dataset* judge,
+                     bool is_error) {
+  if (seen == nullptr || judge == nullptr) return {};
+  auto shared = data::count_shared_samples(*seen, *judge);
+  if (!shared) return shared.error();
+  if (*shared == 0) return {};
+  const std::string message =
+      grouped(*shared) + " of the " + grouped(seen->size()) + " " + what + " samples are also in the " + with + " data";
+  if (is_error) return invalid_error(message, "keep the data apart: the measured accuracy would be too good");
+  log::warning(message + ": the measured accuracy is too good");
+  return {};
+}
+
+}  // namespace
+
+Result<RunData> open_run_data(const Recipe& recipe, const ir::Graph& graph) {
+  RunData data;
+  EDGESMITH_TRY(open_role("calib", recipe.data.calib, graph, data, data.calib));
+  EDGESMITH_TRY(open_role("train", recipe.data.train, graph, data, data.train));
+  EDGESMITH_TRY(open_role("eval", recipe.data.eval, graph, data, data.eval));
+  EDGESMITH_TRY(open_role("test", recipe.data.test, graph, data, data.test));
+  EDGESMITH_TRY(check_overlap("calibration", data.calib.get(), "evaluation", data.eval.get(), false));
+  EDGESMITH_TRY(check_overlap("training", data.train.get(), "evaluation", data.eval.get(), false));
+  EDGESMITH_TRY(check_overlap("calibration", data.calib.get(), "test", data.test.get(), true));
+  EDGESMITH_TRY(check_overlap("training", data.train.get(), "test", data.test.get(), true));
+  EDGESMITH_TRY(check_overlap("evaluation", data.eval.get(), "test", data.test.get(), false));
+  return data;
+}
+
+Result<std::vector<const data::MetricInfo*>> choose_metrics(const Recipe& recipe, const data::Dataset& data) {
+  const data::MetricInfo* first =
+      recipe.gate.metric.empty() ? default_metric(data) : data::find_metric(recipe.gate.metric);
+  if (first == nullptr) return usage_error("unknown metric '" + recipe.gate.metric + "'", "see 'edgesmith metrics'");
+  std::vector<const data::MetricInfo*> metrics = {first};
+  const data::MetricInfo* agreement = data::find_metric("agreement");
+  if (agreement != nullptr && agreement != first) metrics.push_back(agreement);
+  return metrics;
+}
+
+}  // namespace edgesmith::refine

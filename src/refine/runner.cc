@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+// The life of a run: import, open the data, measure the original, then pass by pass: run on a copy, verify, measure,
+// decide; at the end write the best model.
+#include "edgesmith/refine/runner.h"
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <filesystem>
+
+#include "edgesmith/base/file.h"
+#include "edgesmith/base/log.h"
+#include "edgesmith/base/sha256.h"
+#include "edgesmith/data/preprocess.h"
+#include "edgesmith/onnx/export.h"
+#include "edgesmith/onnx/import.h"
+#include "edgesmith/refine/measure.h"
+#include "refine/run_data.h"
+
+namespace edgesmith::refine {
+namespace {
+
+namespace fs = std::filesystem;
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+int64_t peak_rss_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<int64_t>(usage.ru_maxrss) * 1024;
+}
+
+/// Everything a run holds while it goes on.
+class Run {
+ public:
+  Run(const Recipe& recipe, const RunOptions& options) : recipe_(recipe), options_(options), pool_(options.threads) {
+    measure_.pool = &pool_;
+    measure_.progress = options.progress != nullptr ? options.progress : &silent_;
+    report_.command = options.command;
+    report_.recipe = recipe;
+  }
+
+  Result<RunReport> run() {
+    EDGESMITH_TRY(check_output(recipe_.output, recipe_.model, options_.force));
+    EDGESMITH_TRY(load());
+    EDGESMITH_TRY(measure_baseline());
+    for (size_t i = 0; i < recipe_.steps.size() && !stopped_; ++i) {
+      Status status = run_step(i);
+      if (!status.ok()) return status.error();
+    }
+    EDGESMITH_TRY(measure_test());
+    EDGESMITH_TRY(finish());
+    return std::move(report_);
+  }
+
+ private:
+  Status load();
+  Status measure_baseline();
+  Status run_step(size_t index);
+  Status measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step, Evaluation& evaluation);
+  void settle(const Step& step, const Decision& decision, StepReport& report);
+  Status measure_test();
+  Status finish();
+  bool writes_nothing() const;
+  std::string verdict() const;
+
+  const Recipe& recipe_;
+  const RunOptions& options_;
+  ProgressSink silent_;
+  ThreadPool pool_;
+  MeasureContext measure_;
+  RunReport report_;
+  Clock::time_point start_ = Clock::now();
+
+  std::optional<ir::Graph> original_, best_;
+  ModelSize best_size_;
+  RunData data_;
+  std::unique_ptr<Reference> reference_;
+  std::vector<const data::MetricInfo*> metrics_;  ///< the gate's first
+  Evaluation baseline_, best_evaluation_;
+  bool stopped_ = false;   ///< on_fail = fail said no
+  bool refused_ = false;   ///< some step, or the finished model, broke a budget
+  bool any_kept_ = false;  ///< some step changed the model and was kept
+};
+
+Status Run::load() {
+  auto isa = runtime::isa_name();
+  if (!isa) return isa.error();
+  report_.isa = *isa;
+  auto file = MappedFile::open(recipe_.model);
+  if (!file) return file.error();
+  report_.model.path = recipe_.model;
+  report_.model.sha256 = sha256_hex((*file)->bytes());
+  auto graph = onnx::import_file(recipe_.model);
+  if (!graph) return graph.error();
+  original_ = std::move(*graph);
+  report_.model.opset = onnx::source_info(*original_).opset;
+  report_.model.size = measure_size(*original_);
+  report_.model.size.bytes = model_file_bytes(*original_, recipe_.model);
+
+  auto data = open_run_data(recipe_, *original_);
+  if (!data) return data.error();
+  data_ = std::move(*data);
+  report_.data = data_.reports;
+  best_ = original_->clone();
+  if (!data_.preprocess.empty()) best_->set_metadata(data::kPreprocessKey, data_.preprocess);
+  best_size_ = report_.model.size;
+  return {};
+}
+
+Status Run::measure_baseline() {
+  if (data_.eval == nullptr) {
+    if (recipe_.gate.max_drop) log::warning("no evaluation data: the accuracy budget is not checked");
+    return {};
+  }
+  auto metrics = choose_metrics(recipe_, *data_.eval);
+  if (!metrics) return metrics.error();
+  metrics_ = std::move(*metrics);
+  auto reference = Reference::create(*original_);
+  if (!reference) return reference.error().in(recipe_.model);
+  reference_ = std::move(*reference);
+  auto evaluation = evaluate(*original_, *data_.eval, metrics_, reference_.get(), "measure the original", measure_);
+  if (!evaluation) return evaluation.error();
+  baseline_ = std::move(*evaluation);
+  best_evaluation_ = baseline_;
+  report_.baseline = baseline_.metrics[0].value();
+  return {};
+}
+
+Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step,
+                         Evaluation& evaluation) {
+  step.size = measure_size(candidate);
+  auto bytes = onnx::export_bytes(candidate);
+  if (!bytes) return bytes.error().in(recipe_.model + ": " + pass);
+  step.size.bytes = static_cast<int64_t>(bytes->size());
+  if (data_.eval == nullptr) return {};
+  const Clock::time_point start = Clock::now();
+  auto measured = evaluate(candidate, *data_.eval, metrics_, reference_.get(), "measure after " + pass, measure_);
+  if (!measured) return measured.error();
+  evaluation = std::move(*measured);
+  step.eval_seconds = seconds_since(start);
+  step.metric = evaluation.metrics[0].value();
+  step.drop = data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, evaluation.metrics[0].numbers);
+  if (const MetricNumbers* agreement = evaluation.find("agreement")) step.agreement = agreement->value().value;
+  return {};
+}
+
+Status Run::run_step(size_t index) {
+  const Step& step = recipe_.steps[index];
+  const passes::PassInfo& pass = *passes::find_pass(step.pass);
+  if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before " + step.pass, ""};
+  if (pass.needs_calib && data_.calib == nullptr) {
+    return usage_error(step.pass + ": no calibration data", "add --calib D with samples that the model was trained on");
+  }
+  passes::PassContext context;
+  context.calib = data_.calib.get();
+  context.train = data_.train.get();
+  context.original = &*original_;
+  context.target = targets::find_target(recipe_.target);
+  context.pool = &pool_;
+  context.progress = measure_.progress;
+  context.random = Random(recipe_.seed * 0x9E3779B97F4A7C15ull + index);
+
+  StepReport report;
+  report.pass = step.pass;
+  report.options = step.options.effective();
+  ir::Graph candidate = best_->clone();
+  const Clock::time_point start = Clock::now();
+  const auto change = passes::run_pass(pass, candidate, step.options, context);
+  if (!change) return change.error().kind == ErrorKind::usage ? change.error() : change.error().in(recipe_.model);
+  report.seconds = seconds_since(start);
+  report.notes = std::move(context.notes);
+  report.layers = std::move(context.layers);
+
+  StepEvidence evidence;
+  evidence.changed = *change == passes::Change::changed;
+  evidence.last = index + 1 == recipe_.steps.size();
+  Evaluation evaluation;
+  if (evidence.changed) {
+    EDGESMITH_TRY(measure_step(candidate, step.pass, report, evaluation));
+    evidence.bytes = report.size.bytes;
+    if (report.drop) {
+      evidence.samples = evaluation.samples;
+      evidence.from_original = report.drop;
+      evidence.from_previous =
+          data::paired_difference(*metrics_[0], best_evaluation_.metrics[0].numbers, evaluation.metrics[0].numbers);
+    }
+  } else {
+    report.size = best_size_;
+  }
+  const Decision decision =
+      decide(recipe_.gate, step.max_drop, step.max_bytes, metrics_.empty() ? nullptr : metrics_[0], evidence);
+  settle(step, decision, report);
+  if (decision.kept) {
+    best_ = std::move(candidate);
+    best_size_ = report.size;
+    if (data_.eval != nullptr) best_evaluation_ = std::move(evaluation);
+  }
+  report_.steps.push_back(std::move(report));
+  return {};
+}
+
+void Run::settle(const Step& step, const Decision& decision, StepReport& report) {
+  report.status = decision.status;
+  report.kept = decision.kept;
+  report.reason = decision.reason;
+  any_kept_ = any_kept_ || decision.kept;
+  refused_ = refused_ || decision.refused;
+  stopped_ = decision.refused && recipe_.gate.on_fail == OnFail::fail;
+  if (decision.status == StepStatus::unchanged) {
+    report.reason = report.notes.empty() ? "found nothing to do" : report.notes.front();
+    log::warning(step.pass + " changed nothing: " + report.reason);
+  }
+  if (!decision.decided) {
+    const std::string samples = decision.samples_needed > 0
+                                    ? "about " + grouped(decision.samples_needed) + " would settle it"
+                                    : "no number of them would settle it";
+    log::warning(step.pass + ": undecided: " + decision.reason + ", and the samples cannot tell; " + samples);
+  }
+  if (decision.status == StepStatus::rolled_back || decision.status == StepStatus::failed) {
+    log::warning(step.pass + (stopped_ ? " failed: " : " was rolled back: ") + decision.reason);
+  }
+}
+
+Status Run::measure_test() {
+  if (data_.test == nullptr || writes_nothing()) return {};
+  auto metrics = choose_metrics(recipe_, *data_.test);
+  if (!metrics) return metrics.error();
+  auto reference = Reference::create(*original_);
+  if (!reference) return reference.error();
+  const std::span<const data::MetricInfo* const> first(metrics->data(), 1);
+  auto before = evaluate(*original_, *data_.test, first, reference->get(), "test the original", measure_);
+  if (!before) return before.error();
+  auto after = evaluate(*best_, *data_.test, first, reference->get(), "test the result", measure_);
+  if (!after) return after.error();
+  report_.test_before = before->metrics[0].value();
+  report_.test_after = after->metrics[0].value();
+  report_.test_drop = data::paired_difference(*first[0], before->metrics[0].numbers, after->metrics[0].numbers);
+  return {};
+}
+
+bool Run::writes_nothing() const { return recipe_.output.empty() || stopped_ || (refused_ && !any_kept_); }
+
+std::string Run::verdict() const {
+  for (const StepReport& step : report_.steps) {
+    if (step.status == StepStatus::failed) return step.pass + " failed the gate: " + step.reason;
+    if (step.status == StepStatus::rolled_back) return step.pass + " was rolled back: " + step.reason;
+    if (step.status == StepStatus::undecided && !step.kept) return step.pass + " is undecided: " + step.reason;
+  }
+  if (refused_) {
+    return "the result takes " + grouped(best_size_.bytes) + " bytes, the budget is " +
+           grouped(*recipe_.gate.max_bytes);
+  }
+  if (data_.eval == nullptr) return "nothing was gated: no evaluation data were given";
+  return recipe_.gate.has_budget() ? "within the budget" : "no budget was set: measured, not judged";
+}
+
+Status Run::finish() {
+  // A budget of bytes that no step met, because the last one changed nothing or was undone for another reason.
+  if (recipe_.gate.max_bytes && best_size_.bytes > *recipe_.gate.max_bytes) refused_ = true;
+  if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before writing the result", ""};
+  if (!writes_nothing()) {
+    auto written = onnx::export_file(*best_, recipe_.output);
+    if (!written) return written.error();
+    ModelFile output;
+    output.path = recipe_.output;
+    output.sha256 = written->sha256;
+    output.size = best_size_;
+    output.size.bytes = static_cast<int64_t>(written->bytes);
+    output.opset = written->opset;
+    report_.output = std::move(output);
+    report_.output_notes = written->notes;
+  }
+  if (report_.output && data_.eval != nullptr) {
+    report_.final_metric = best_evaluation_.metrics[0].value();
+    report_.final_drop =
+        data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, best_evaluation_.metrics[0].numbers);
+    if (const MetricNumbers* agreement = best_evaluation_.find("agreement")) {
+      report_.final_agreement = agreement->value().value;
+    }
+  }
+  bool rolled_back_only = true;
+  for (const StepReport& step : report_.steps) {
+    if (step.status == StepStatus::failed || (step.status == StepStatus::undecided && !step.kept)) {
+      rolled_back_only = false;
+    }
+  }
+  report_.verdict = verdict();
+  report_.exit_code = refused_ && !(options_.allow_rollback && rolled_back_only) ? 1 : 0;
+  report_.peak_rss_bytes = peak_rss_bytes();
+  report_.seconds = seconds_since(start_);
+  report_.warnings = log::take_warnings();
+  return {};
+}
+
+}  // namespace
+
+Status check_output(const std::string& output, const std::string& model, bool force) {
+  if (output.empty()) return {};
+  std::error_code error;
+  if (fs::equivalent(output, model, error) ||
+      fs::absolute(output).lexically_normal() == fs::absolute(model).lexically_normal()) {
+    return usage_error(output + ": the output is the input", "name another file");
+  }
+  if (fs::is_directory(output, error)) return usage_error(output + ": is a directory", "name a file");
+  if (fs::exists(output, error) && !force) {
+    return usage_error(output + ": exists already", "name another file, or add --force to overwrite it");
+  }
+  const fs::path folder = fs::path(output).parent_path();
+  if (!folder.empty() && !fs::is_directory(folder, error)) {
+    return io_error(output + ": its folder does not exist", "create " + folder.string() + " first");
+  }
+  return {};
+}
+
+Result<RunReport> run_recipe(const Recipe& recipe, const RunOptions& options) {
+  if (recipe.model.empty()) return usage_error("no model given", "name the .onnx file");
+  return Run(recipe, options).run();
+}
+
+}  // namespace edgesmith::refine
