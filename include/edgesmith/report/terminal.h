@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Text for people: aligned tables, numbers with units, the summary of a run.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "edgesmith/refine/run_report.h"
+
+namespace edgesmith::report {
+
+/// Colours of the terminal; `plain` writes none.
+enum class Style { plain, bold, dim, red, green, yellow, cyan };
+
+/// `text` in `style` when `color` is on.
+std::string paint(std::string_view text, Style style, bool color);
+
+/// Columns of text, each as wide as its widest cell. Widths count characters of UTF-8, not bytes.
+class Table {
+ public:
+  enum class Align { left, right };
+
+  explicit Table(std::vector<Align> columns) : columns_(std::move(columns)) {}
+  /// Heads are shown dim, above the rows.
+  void head(std::vector<std::string> cells) { head_ = std::move(cells); }
+  void row(std::vector<std::string> cells, Style style = Style::plain);
+  /// Lines with `indent` spaces in front and two spaces between columns, each ending in a newline.
+  std::string text(bool color, int indent = 2) const;
+  /// The same as a Markdown table.
+  std::string markdown() const;
+
+ private:
+  std::vector<Align> columns_;
+  std::vector<std::string> head_;
+  std::vector<std::vector<std::string>> rows_;
+  std::vector<Style> styles_;
+};
+
+/// "1.08 MB", "297 kB", "812 B" (powers of 1000, three digits).
+std::string bytes_text(int64_t bytes);
+/// "40.6 M", "1.2 G", "512".
+std::string count_text(int64_t count);
+/// "1.2 s", "3 min 20 s", "35 ms".
+std::string seconds_text(double seconds);
+
+/// What a run did: model, steps with their status, accuracy and bytes before and after, where the files are.
+std::string run_summary(const refine::RunReport& report, bool color);
+
+}  // namespace edgesmith::report

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pieces of the HTML report: escaping, plots as inline SVG, the style sheet.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "edgesmith/refine/run_report.h"
+
+namespace edgesmith::report {
+
+/// `text` with the characters of HTML escaped.
+std::string escape_html(std::string_view text);
+/// Printf with one number.
+std::string number_text(const char* format, double value);
+
+/// Accuracy against size: the original and every measured step, joined in order. "" when nothing was measured.
+std::string accuracy_plot(const refine::RunReport& report);
+/// A bar for each layer that has "sqnr_db". "" when none has.
+std::string sqnr_plot(std::span<const passes::LayerRecord> layers);
+/// The range of each layer that has "min" and "max", on a symmetric logarithmic axis. "" when none has.
+std::string range_plot(std::span<const passes::LayerRecord> layers);
+
+/// The style sheet: light and dark.
+extern const char* const kStyleSheet;
+
+}  // namespace edgesmith::report

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/report/json.h"
+
+#include <nlohmann/json.hpp>
+
+namespace edgesmith::report {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using refine::MetricValue;
+using refine::ModelFile;
+using refine::ModelSize;
+using refine::Recipe;
+using refine::RunReport;
+using refine::StepReport;
+
+Json option_json(const passes::OptionValue& value) {
+  return std::visit([](const auto& v) { return Json(v); }, value);
+}
+
+Json data_json(const data::DataSpec& spec) {
+  Json json = {{"path", spec.path}};
+  if (!spec.labels.empty()) json["labels"] = spec.labels;
+  if (spec.limit != 0) json["limit"] = spec.limit;
+  for (const auto& [input, preprocess] : spec.preprocess) {
+    Json parsed = Json::parse(preprocess.json(), nullptr, false);
+    if (input.empty())
+      json["preprocess"] = std::move(parsed);
+    else
+      json["preprocess." + input] = std::move(parsed);
+  }
+  return json;
+}
+
+Json recipe_json(const Recipe& recipe) {
+  Json json = {{"model", recipe.model}, {"target", recipe.target}, {"output", recipe.output}, {"seed", recipe.seed}};
+  Json data = Json::object();
+  if (recipe.data.calib) data["calib"] = data_json(*recipe.data.calib);
+  if (recipe.data.train) data["train"] = data_json(*recipe.data.train);
+  if (recipe.data.eval) data["eval"] = data_json(*recipe.data.eval);
+  if (recipe.data.test) data["test"] = data_json(*recipe.data.test);
+  json["data"] = std::move(data);
+  Json gate = Json::object();
+  if (!recipe.gate.metric.empty()) gate["metric"] = recipe.gate.metric;
+  if (recipe.gate.max_drop) gate["max_drop"] = *recipe.gate.max_drop;
+  if (recipe.gate.max_bytes) gate["max_bytes"] = *recipe.gate.max_bytes;
+  gate["on_fail"] = recipe.gate.on_fail == refine::OnFail::fail ? "fail" : "rollback";
+  gate["undecided"] = recipe.gate.undecided == refine::OnUndecided::fail ? "fail" : "accept";
+  json["gate"] = std::move(gate);
+  Json steps = Json::array();
+  for (const refine::Step& step : recipe.steps) {
+    Json entry = {{"pass", step.pass}};
+    for (const auto& [name, value] : step.options.effective()) {
+      if (step.options.given(name)) entry[name] = option_json(value);
+    }
+    if (step.max_drop) entry["max_drop"] = *step.max_drop;
+    if (step.max_bytes) entry["max_bytes"] = *step.max_bytes;
+    steps.push_back(std::move(entry));
+  }
+  json["step"] = std::move(steps);
+  return json;
+}
+
+Json optional_json(const std::optional<int64_t>& value) { return value ? Json(*value) : Json(); }
+Json optional_json(const std::optional<double>& value) { return value ? Json(*value) : Json(); }
+
+Json metric_json(const MetricValue& metric) {
+  return {{"metric", metric.metric->name},
+          {"value", metric.value},
+          {"ci95", {metric.ci95[0], metric.ci95[1]}},
+          {"unit", metric.metric->unit},
+          {"samples", metric.samples}};
+}
+
+/// A metric measured against the original.
+Json compared_json(const std::optional<MetricValue>& metric, const std::optional<data::PairedDifference>& drop,
+                   const std::optional<double>& agreement) {
+  if (!metric) return nullptr;
+  Json json = {{"name", metric->metric->name}, {"value", metric->value}};
+  json["drop"] = drop ? Json(drop->drop) : Json();
+  json["ci95"] = drop ? Json{drop->ci95[0], drop->ci95[1]} : Json();
+  json["agreement"] = optional_json(agreement);
+  json["samples"] = metric->samples;
+  return json;
+}
+
+Json size_json(const ModelSize& size) {
+  return {{"bytes", size.bytes},     {"params", size.params},
+          {"nonzero", size.nonzero}, {"macs", size.macs},
+          {"nodes", size.nodes},     {"peak_activation_bytes", optional_json(size.peak_activation_bytes)}};
+}
+
+Json model_json(const ModelFile& file) {
+  return {{"path", file.path},
+          {"sha256", file.sha256},
+          {"bytes", file.size.bytes},
+          {"params", file.size.params},
+          {"nonzero", file.size.nonzero},
+          {"macs", file.size.macs},
+          {"nodes", file.size.nodes},
+          {"peak_activation_bytes", optional_json(file.size.peak_activation_bytes)},
+          {"opset", file.opset}};
+}
+
+Json step_json(const StepReport& step) {
+  Json options = Json::object();
+  for (const auto& [name, value] : step.options) options[name] = option_json(value);
+  return {{"pass", step.pass},
+          {"status", refine::status_name(step.status)},
+          {"kept", step.kept},
+          {"reason", step.reason},
+          {"seconds", step.seconds},
+          {"eval_seconds", step.eval_seconds},
+          {"metric", compared_json(step.metric, step.drop, step.agreement)},
+          {"size", size_json(step.size)},
+          {"options", std::move(options)},
+          {"notes", step.notes}};
+}
+
+Json layers_json(const RunReport& report) {
+  Json layers = Json::array();
+  for (const StepReport& step : report.steps) {
+    for (const passes::LayerRecord& layer : step.layers) {
+      layers.push_back({{"pass", step.pass},
+                        {"node", layer.node},
+                        {"op", layer.op},
+                        {"value", layer.value},
+                        {"status", layer.status},
+                        {"reason", layer.reason},
+                        {"advice", layer.advice},
+                        {"numbers", layer.numbers}});
+    }
+  }
+  return layers;
+}
+
+Json datasets_json(const RunReport& report) {
+  Json datasets = Json::array();
+  for (const refine::DataReport& data : report.data) {
+    Json preprocess = data.preprocess.empty() ? Json() : Json::parse(data.preprocess, nullptr, false);
+    datasets.push_back({{"role", data.role},
+                        {"path", data.path},
+                        {"samples", data.samples},
+                        {"labels", data.labels},
+                        {"preprocess", std::move(preprocess)}});
+  }
+  return datasets;
+}
+
+Json test_json(const RunReport& report) {
+  if (!report.test_before || !report.test_after) return nullptr;
+  return {{"before", metric_json(*report.test_before)},
+          {"after", metric_json(*report.test_after)},
+          {"drop", report.test_drop->drop},
+          {"ci95", {report.test_drop->ci95[0], report.test_drop->ci95[1]}}};
+}
+
+}  // namespace
+
+std::string_view tool_version() { return EDGESMITH_VERSION; }
+
+std::string run_json(const RunReport& report) {
+  Json json = {{"schema", "edgesmith.report/1"},
+               {"tool", {{"version", tool_version()}, {"isa", report.isa}}},
+               {"command", report.command},
+               {"exit_code", report.exit_code},
+               {"verdict", report.verdict},
+               {"model", model_json(report.model)},
+               {"recipe", recipe_json(report.recipe)},
+               {"data", datasets_json(report)},
+               {"baseline", report.baseline ? metric_json(*report.baseline) : Json()}};
+  Json steps = Json::array();
+  for (const StepReport& step : report.steps) steps.push_back(step_json(step));
+  json["steps"] = std::move(steps);
+  json["output"] = report.output ? model_json(*report.output) : Json();
+  if (report.output) {
+    json["output"]["metric"] = compared_json(report.final_metric, report.final_drop, report.final_agreement);
+    json["output"]["notes"] = report.output_notes;
+  }
+  json["test"] = test_json(report);
+  json["layers"] = layers_json(report);
+  json["peak_rss_bytes"] = report.peak_rss_bytes;
+  json["seconds"] = report.seconds;
+  json["warnings"] = report.warnings;
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace edgesmith::report

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "edgesmith/report/terminal.h"
+
+namespace edgesmith::report {
+namespace {
+
+/// Characters of UTF-8 text.
+size_t width_of(std::string_view text) {
+  size_t width = 0;
+  for (const char c : text) width += (static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0;
+  return width;
+}
+
+std::string escaped_markdown(const std::string& cell) {
+  std::string text;
+  for (const char c : cell) {
+    if (c == '|') text += '\\';
+    text += c;
+  }
+  return text;
+}
+
+/// Three significant digits with a unit.
+std::string scaled(double value, const char* const* units, int num_units) {
+  int unit = 0;
+  while (std::abs(value) >= 999.5 && unit + 1 < num_units) {
+    value /= 1000;
+    ++unit;
+  }
+  char buffer[48];
+  const int digits = unit == 0 || std::abs(value) >= 99.95 ? 0 : std::abs(value) >= 9.995 ? 1 : 2;
+  std::snprintf(buffer, sizeof buffer, "%.*f%s", digits, value, units[unit]);
+  return buffer;
+}
+
+}  // namespace
+
+std::string paint(std::string_view text, Style style, bool color) {
+  static constexpr const char* kCodes[] = {"", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[36m"};
+  if (!color || style == Style::plain) return std::string(text);
+  return kCodes[static_cast<int>(style)] + std::string(text) + "\033[0m";
+}
+
+void Table::row(std::vector<std::string> cells, Style style) {
+  cells.resize(columns_.size());
+  rows_.push_back(std::move(cells));
+  styles_.push_back(style);
+}
+
+std::string Table::text(bool color, int indent) const {
+  std::vector<size_t> widths(columns_.size(), 0);
+  const auto measure = [&](const std::vector<std::string>& cells) {
+    for (size_t i = 0; i < cells.size(); ++i) widths[i] = std::max(widths[i], width_of(cells[i]));
+  };
+  measure(head_);
+  for (const auto& cells : rows_) measure(cells);
+  const auto line_of = [&](const std::vector<std::string>& cells) {
+    std::string line(static_cast<size_t>(indent), ' ');
+    for (size_t i = 0; i < cells.size(); ++i) {
+      const std::string pad(widths[i] - width_of(cells[i]), ' ');
+      if (i > 0) line += "  ";
+      line += columns_[i] == Align::right ? pad + cells[i] : cells[i] + pad;
+    }
+    line.erase(line.find_last_not_of(' ') + 1);
+    return line;
+  };
+  std::string out;
+  if (!head_.empty()) out += paint(line_of(head_), Style::dim, color) + "\n";
+  for (size_t i = 0; i < rows_.size(); ++i) out += paint(line_of(rows_[i]), styles_[i], color) + "\n";
+  return out;
+}
+
+std::string Table::markdown() const {
+  const auto line_of = [](const std::vector<std::string>& cells) {
+    std::string line = "|";
+    for (const std::string& cell : cells) line += " " + escaped_markdown(cell) + " |";
+    return line + "\n";
+  };
+  std::string out = line_of(head_) + "|";
+  for (const Align align : columns_) out += align == Align::right ? " ---: |" : " --- |";
+  out += "\n";
+  for (const auto& cells : rows_) out += line_of(cells);
+  return out;
+}
+
+std::string bytes_text(int64_t bytes) {
+  static constexpr const char* kUnits[] = {" B", " kB", " MB", " GB", " TB"};
+  return scaled(static_cast<double>(bytes), kUnits, 5);
+}
+
+std::string count_text(int64_t count) {
+  static constexpr const char* kUnits[] = {"", " k", " M", " G", " T"};
+  return scaled(static_cast<double>(count), kUnits, 5);
+}
+
+std::string seconds_text(double seconds) {
+  char buffer[64];
+  if (seconds < 0.0995) {
+    std::snprintf(buffer, sizeof buffer, "%.0f ms", seconds * 1e3);
+  } else if (seconds < 59.95) {
+    std::snprintf(buffer, sizeof buffer, "%.1f s", seconds);
+  } else {
+    const int whole = static_cast<int>(std::lround(seconds));
+    std::snprintf(buffer, sizeof buffer, "%d min %d s", whole / 60, whole % 60);
+  }
+  return buffer;
+}
+
+}  // namespace edgesmith::report
