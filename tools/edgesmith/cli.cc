@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "edgesmith/base/log.h"
+
+namespace edgesmith::cli {
+
+CLI::App* Program::add_command(const std::string& name, const std::string& summary, Action run) {
+  CLI::App* command = app.add_subcommand(name, summary);
+  command->allow_extras();  // reported with a suggestion, see arguments.cc
+  command->get_formatter()->column_width(36);
+  command->add_flag("--json", common.json, "one JSON document on stdout, and nothing else there")->group("Common");
+  command->add_flag("-q,--quiet", common.quiet, "no progress, no messages but warnings and errors")->group("Common");
+  command->add_flag("-v,--verbose", common.verbose, "say more")->group("Common");
+  command
+      ->add_option("--color", common.color,
+                   "auto, always or never; also the order of colours in pictures: rgb, bgr or gray")
+      ->allow_extra_args(false)
+      ->check(CLI::IsMember({"auto", "always", "never", "rgb", "bgr", "gray"}))
+      ->type_name("WORD")
+      ->group("Common");
+  command->callback([this, run = std::move(run)] { action = run; });
+  return command;
+}
+
+void add_work_options(CLI::App* command, Common& common) {
+  command->add_option("--threads", common.threads, "threads to work with (default: all cores)")
+      ->check(CLI::Range(1, 4096))
+      ->type_name("N")
+      ->group("Common");
+  command->add_option("--seed", common.seed, "seed of every random choice (default 0)")
+      ->type_name("N")
+      ->group("Common");
+  command->add_option("--events", common.events, "write progress to this file, one JSON object a line")
+      ->type_name("FILE")
+      ->group("Common");
+}
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  if (text.empty() || text.back() != '\n') std::fputc('\n', stdout);
+}
+
+Status finish_output() {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};
+  return io_error(std::string("stdout: cannot write: ") + std::strerror(errno), "free some disk space");
+}
+
+int report_error(const Error& error, bool json) {
+  std::string line = error.text();
+  std::replace(line.begin(), line.end(), '\n', ' ');
+  log::set_level(log::Level::error);
+  log::error(line);
+  if (json) {
+    const nlohmann::ordered_json document = {{"error",
+                                              {{"kind", error_kind_name(error.kind)},
+                                               {"message", error.message},
+                                               {"hint", error.hint},
+                                               {"exit_code", exit_code_of(error.kind)}}}};
+    print(document.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    std::fflush(stdout);
+  }
+  return exit_code_of(error.kind);
+}
+
+bool use_color(const Common& common) {
+  for (auto word = common.color.rbegin(); word != common.color.rend(); ++word) {
+    if (*word == "always") return true;
+    if (*word == "never") return false;
+    if (*word == "auto") break;
+  }
+  const char* no_color = std::getenv("NO_COLOR");
+  if (no_color != nullptr && *no_color != '\0') return false;
+  return isatty(STDOUT_FILENO) == 1;
+}
+
+}  // namespace edgesmith::cli

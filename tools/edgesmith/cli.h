@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the subcommands share: common options, the way results and errors are shown, and progress.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "edgesmith/base/progress.h"
+#include "edgesmith/base/result.h"
+
+namespace edgesmith::cli {
+
+/// Options that most commands take.
+struct Common {
+  bool json = false, quiet = false, verbose = false;
+  std::vector<std::string> color;  ///< auto | always | never, and rgb | bgr | gray for pictures
+  int threads = 0;
+  uint64_t seed = 0;
+  std::string events;
+};
+
+/// A subcommand's work: returns the exit code or an error.
+using Action = std::function<Result<int>(const Common&)>;
+
+/// The program while it is being put together: every add_...() registers one subcommand.
+struct Program {
+  explicit Program(CLI::App& app) : app(app) {}
+
+  CLI::App& app;
+  Common common;
+  Action action;  ///< of the subcommand that was named
+
+  /// A subcommand with the options that all of them have; `run` is called when it was the one named.
+  CLI::App* add_command(const std::string& name, const std::string& summary, Action run);
+};
+
+void add_inspect(Program& program);
+void add_eval(Program& program);
+void add_compare(Program& program);
+void add_infer(Program& program);
+void add_simplify(Program& program);
+void add_quantize(Program& program);
+void add_run(Program& program);
+void add_passes(Program& program);
+void add_ops(Program& program);
+void add_metrics(Program& program);
+
+/// Adds --threads, --seed and --events to a command that does long work.
+void add_work_options(CLI::App* command, Common& common);
+
+/// Writes a result to stdout (with a newline at its end). A full disk or a closed pipe shows in finish_output().
+void print(const std::string& text);
+/// Flushes stdout. Errors: io.
+Status finish_output();
+
+/// One line on stderr, and with `json` the error object on stdout. Returns the exit code.
+int report_error(const Error& error, bool json);
+
+/// True when people see colours on stdout: --color, NO_COLOR, a terminal.
+bool use_color(const Common& common);
+
+/// Progress as --quiet, --events and the terminal ask for it. Errors: io (the events file).
+Result<std::unique_ptr<ProgressSink>> make_progress(const Common& common);
+
+}  // namespace edgesmith::cli

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// `edgesmith compare A B`: how two models differ on the same samples. A is what B is measured against.
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "cli.h"
+#include "data_flags.h"
+#include "edgesmith/data/preprocess.h"
+#include "edgesmith/onnx/import.h"
+#include "edgesmith/refine/measure.h"
+#include "edgesmith/report/terminal.h"
+
+namespace edgesmith::cli {
+namespace {
+
+struct CompareFlags {
+  std::string a, b, metric;
+  DataFlags data;
+};
+
+struct Comparison {
+  const data::MetricInfo* metric = nullptr;  ///< what drop and ci95 are about
+  refine::MetricValue a, b;
+  data::PairedDifference drop;
+  std::optional<double> agreement, cosine, sqnr_db, max_abs_error;
+  int64_t samples = 0;
+};
+
+std::optional<double> value_of(const refine::Evaluation& evaluation, const char* name) {
+  const refine::MetricNumbers* numbers = evaluation.find(name);
+  return numbers != nullptr ? std::optional(numbers->value().value) : std::nullopt;
+}
+
+Result<Comparison> measure(const CompareFlags& flags, const ir::Graph& a, const ir::Graph& b, const data::Dataset& data,
+                           const refine::MeasureContext& context) {
+  Comparison comparison;
+  comparison.metric = flags.metric.empty() ? refine::default_metric(data) : data::find_metric(flags.metric);
+  if (comparison.metric == nullptr) {
+    return usage_error("unknown metric '" + flags.metric + "'", "see 'edgesmith metrics'");
+  }
+  std::vector<const data::MetricInfo*> metrics = {comparison.metric};
+  for (const char* name : {"agreement", "cosine", "sqnr", "max_abs"}) {
+    const data::MetricInfo* metric = data::find_metric(name);
+    if (metric != nullptr && metric != comparison.metric) metrics.push_back(metric);
+  }
+  auto reference = refine::Reference::create(a);
+  if (!reference) return reference.error().in(flags.a);
+  auto of_a = refine::evaluate(a, data, metrics, reference->get(), "run A", context);
+  if (!of_a) return of_a.error().in(flags.a);
+  auto of_b = refine::evaluate(b, data, metrics, reference->get(), "run B", context);
+  if (!of_b) return of_b.error().in(flags.b);
+  comparison.a = of_a->metrics[0].value();
+  comparison.b = of_b->metrics[0].value();
+  comparison.drop = data::paired_difference(*comparison.metric, of_a->metrics[0].numbers, of_b->metrics[0].numbers);
+  comparison.agreement = value_of(*of_b, "agreement");
+  comparison.cosine = value_of(*of_b, "cosine");
+  comparison.sqnr_db = value_of(*of_b, "sqnr");
+  comparison.max_abs_error = value_of(*of_b, "max_abs");
+  comparison.samples = of_b->samples;
+  return comparison;
+}
+
+int64_t file_bytes(const std::string& path) {
+  std::error_code error;
+  const auto bytes = std::filesystem::file_size(path, error);
+  return error ? 0 : static_cast<int64_t>(bytes);
+}
+
+nlohmann::ordered_json side_json(const std::string& path, const refine::MetricValue& value) {
+  return {{"path", path},
+          {"bytes", file_bytes(path)},
+          {"metric", {{"name", value.metric->name}, {"value", value.value}, {"ci95", {value.ci95[0], value.ci95[1]}}}}};
+}
+
+nlohmann::ordered_json number_json(const std::optional<double>& value) {
+  return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
+}
+
+void show(const CompareFlags& flags, const Comparison& c, const Common& common) {
+  if (common.json) {
+    print(nlohmann::ordered_json({{"schema", "edgesmith.compare/1"},
+                                  {"a", side_json(flags.a, c.a)},
+                                  {"b", side_json(flags.b, c.b)},
+                                  {"samples", c.samples},
+                                  {"drop", c.drop.drop},
+                                  {"ci95", {c.drop.ci95[0], c.drop.ci95[1]}},
+                                  {"agreement", number_json(c.agreement)},
+                                  {"cosine", number_json(c.cosine)},
+                                  {"sqnr_db", number_json(c.sqnr_db)},
+                                  {"max_abs_error", number_json(c.max_abs_error)}})
+              .dump(2));
+    return;
+  }
+  const auto number = [&](double x) { return refine::metric_text(*c.metric, x); };
+  report::Table table({report::Table::Align::left, report::Table::Align::right, report::Table::Align::left});
+  const std::string name(c.metric->name);
+  table.row({name + " of A", number(c.a.value), flags.a});
+  table.row({name + " of B", number(c.b.value), flags.b});
+  table.row({"drop", number(c.drop.drop),
+             "95 %: " + number(c.drop.ci95[0]) + " to " + number(c.drop.ci95[1]) + ", " + refine::grouped(c.samples) +
+                 " samples"},
+            report::Style::bold);
+  const auto line = [&](const char* what, const std::optional<double>& value, const char* format) {
+    if (!value) return;
+    char buffer[64];
+    std::snprintf(buffer, sizeof buffer, format, *value);
+    table.row({what, buffer});
+  };
+  line("same answers", c.agreement, "%.2f %%");
+  line("cosine", c.cosine, "%.6f");
+  line("SQNR", c.sqnr_db, "%.2f dB");
+  line("largest error", c.max_abs_error, "%.4g");
+  table.row({"bytes", report::bytes_text(file_bytes(flags.a)), "-> " + report::bytes_text(file_bytes(flags.b))});
+  print(table.text(use_color(common)));
+}
+
+Result<int> run(const CompareFlags& flags, const Common& common) {
+  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed);
+  if (!spec) return spec.error();
+  if (!*spec) return usage_error("compare: no data given", "add --data D");
+  auto a = onnx::import_file(flags.a);
+  if (!a) return a.error();
+  auto b = onnx::import_file(flags.b);
+  if (!b) return b.error();
+  if (a->num_outputs() != b->num_outputs() || a->inputs().size() != b->inputs().size()) {
+    return invalid_error(flags.b + ": has " + std::to_string(b->inputs().size()) + " inputs and " +
+                             std::to_string(b->num_outputs()) + " outputs, " + flags.a + " has " +
+                             std::to_string(a->inputs().size()) + " and " + std::to_string(a->num_outputs()),
+                         "compare two forms of one model");
+  }
+  // Preprocessing that only B remembers (it was made by edgesmith) holds for A as well.
+  const std::string* key = b->find_metadata(data::kPreprocessKey);
+  if (key != nullptr && a->find_metadata(data::kPreprocessKey) == nullptr) {
+    a->set_metadata(data::kPreprocessKey, *key);
+  }
+  auto data = data::open_dataset(**spec, *a);
+  if (!data) return data.error();
+  auto progress = make_progress(common);
+  if (!progress) return progress.error();
+  ThreadPool pool(common.threads);
+  refine::MeasureContext context;
+  context.pool = &pool;
+  context.progress = progress->get();
+  auto comparison = measure(flags, *a, *b, **data, context);
+  if (!comparison) return comparison.error();
+  show(flags, *comparison, common);
+  return 0;
+}
+
+}  // namespace
+
+void add_compare(Program& program) {
+  auto flags = std::make_shared<CompareFlags>();
+  CLI::App* command = program.add_command("compare", "Measure how two models differ on the same samples",
+                                          [flags](const Common& common) { return run(*flags, common); });
+  command->add_option("a", flags->a, "the model to measure against")->required()->type_name("A");
+  command->add_option("b", flags->b, "the other one")->required()->type_name("B");
+  add_data_option(command, "data", flags->data.data, "samples");
+  add_preprocess_options(command, flags->data);
+  command->add_option("--metric", flags->metric, "what the drop is about (default top1, without labels agreement)")
+      ->type_name("NAME");
+  add_work_options(command, program.common);
+}
+
+}  // namespace edgesmith::cli

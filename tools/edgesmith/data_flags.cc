@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "data_flags.h"
+
+#include "edgesmith/base/text.h"
+#include "edgesmith/data/preprocess.h"
+
+namespace edgesmith::cli {
+namespace {
+
+std::string picture_color(const std::vector<std::string>& words) {
+  std::string color;
+  for (const std::string& word : words) {
+    if (word == "rgb" || word == "bgr" || word == "gray") color = word;
+  }
+  return color;
+}
+
+/// The quick flags as declared preprocessing; absent when none is given.
+Result<std::optional<data::Preprocess>> make_preprocess(const DataFlags& flags, const std::string& color) {
+  data::Preprocess preprocess;
+  bool given = false;
+  for (const std::string& flag : data::preprocess_flags()) {
+    const auto text = flags.preprocess.find(flag);
+    const std::string value = flag == "color" ? color : text == flags.preprocess.end() ? "" : text->second;
+    if (value.empty()) continue;
+    given = true;
+    EDGESMITH_TRY(data::set_preprocess_flag(preprocess, flag, value));
+  }
+  return given ? std::optional(preprocess) : std::nullopt;
+}
+
+}  // namespace
+
+void add_data_option(CLI::App* command, const std::string& name, DataFlag& flag, const std::string& help) {
+  command->add_option("--" + name, flag.path, help)->type_name("D")->group("Data");
+  command
+      ->add_option("--" + name + "-limit", flag.limit,
+                   "use N of its samples: the same ones each time, classes balanced")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->group("Data");
+}
+
+void add_preprocess_options(CLI::App* command, DataFlags& flags) {
+  command->add_option("--labels", flags.labels, "folders, folder-numbers, none, an array's name or a file")
+      ->type_name("L")
+      ->group("Data");
+  const auto add = [&](const char* name, const char* type, const char* help) {
+    command->add_option(std::string("--") + name, flags.preprocess[name], help)
+        ->type_name(type)
+        ->group("Preprocessing");
+  };
+  add("crop-fraction", "F", "keep the centre square of this share of the shorter side");
+  add("resize", "S", "shorter side, or HEIGHTxWIDTH");
+  add("filter", "WORD", "nearest, box, bilinear (default), hamming, bicubic or lanczos, as Pillow");
+  add("crop", "N", "centre crop");
+  add("layout", "WORD", "nchw (default) or nhwc");
+  add("scale", "X", "multiply by this first, such as 1/255");
+  add("mean", "X,...", "then subtract: one number, or one a channel");
+  add("std", "X,...", "then divide by");
+}
+
+Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const DataFlags& flags,
+                                                const std::vector<std::string>& color, uint64_t seed) {
+  if (flag.path.empty()) return std::optional<data::DataSpec>();
+  data::DataSpec spec;
+  spec.path = flag.path;
+  spec.labels = flags.labels;
+  spec.limit = flag.limit;
+  spec.seed = seed;
+  auto preprocess = make_preprocess(flags, picture_color(color));
+  if (!preprocess) return preprocess.error();
+  if (*preprocess) spec.preprocess.emplace_back("", **preprocess);
+  return std::optional(spec);
+}
+
+void add_gate_options(CLI::App* command, GateFlags& flags) {
+  command->add_option("--metric", flags.metric, "what is measured (default top1, without labels agreement)")
+      ->type_name("NAME")
+      ->group("Gate");
+  command->add_option("--max-drop", flags.max_drop, "largest loss against the original: points for top1 and top5")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("X")
+      ->group("Gate");
+  command->add_option("--max-bytes", flags.max_bytes, "largest file")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N")
+      ->group("Gate");
+  command->add_option("--on-fail", flags.on_fail, "rollback (default): undo the step; fail: stop and write nothing")
+      ->check(CLI::IsMember({"rollback", "fail"}))
+      ->type_name("WORD")
+      ->group("Gate");
+  command
+      ->add_option("--undecided", flags.undecided,
+                   "when the samples cannot tell: accept (default, the estimate decides) or fail")
+      ->check(CLI::IsMember({"accept", "fail"}))
+      ->type_name("WORD")
+      ->group("Gate");
+  command->add_flag("--allow-rollback", flags.allow_rollback, "exit 0 although a step was rolled back")->group("Gate");
+}
+
+Status apply_gate(const GateFlags& flags, refine::Gate& gate) {
+  if (!flags.metric.empty()) {
+    if (data::find_metric(flags.metric) == nullptr) {
+      std::vector<std::string> names;
+      for (const data::MetricInfo& metric : data::all_metrics()) names.emplace_back(metric.name);
+      const std::string near = nearest(flags.metric, names);
+      return usage_error("unknown metric '" + flags.metric + "'",
+                         near.empty() ? "known: " + join(names, ", ") : "did you mean '" + near + "'?");
+    }
+    gate.metric = flags.metric;
+  }
+  if (flags.max_drop) gate.max_drop = flags.max_drop;
+  if (flags.max_bytes) gate.max_bytes = flags.max_bytes;
+  if (!flags.on_fail.empty()) gate.on_fail = flags.on_fail == "fail" ? refine::OnFail::fail : refine::OnFail::rollback;
+  if (!flags.undecided.empty()) {
+    gate.undecided = flags.undecided == "fail" ? refine::OnUndecided::fail : refine::OnUndecided::accept;
+  }
+  return {};
+}
+
+}  // namespace edgesmith::cli

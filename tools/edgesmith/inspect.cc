@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// `edgesmith inspect`: what is in a model file.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli.h"
+#include "edgesmith/base/text.h"
+#include "edgesmith/data/preprocess.h"
+#include "edgesmith/onnx/import.h"
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/refine/measure.h"
+#include "edgesmith/refine/runner.h"
+#include "edgesmith/report/terminal.h"
+#include "edgesmith/targets/target.h"
+
+namespace edgesmith::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using report::Table;
+
+/// All nodes of one operator together.
+struct OpCount {
+  int64_t count = 0, macs = 0, params = 0;
+};
+
+struct QuantCount {
+  int64_t values = 0;   ///< annotated values
+  int64_t weights = 0;  ///< of them constants
+  std::string dtypes;   ///< "i8, u8"
+};
+
+struct Inspection {
+  onnx::SourceInfo source;
+  refine::ModelSize size;
+  std::map<std::string, OpCount> ops;
+  QuantCount quant;
+  std::vector<std::string> problems;
+  std::vector<std::string> float_on_target;  ///< nodes that stay float on --target
+};
+
+std::string op_label(const ir::Node& node) {
+  return node.is(ir::OpKind::opaque) ? node.opaque_op : std::string(ir::onnx_name(node.op()));
+}
+
+bool is_structural(const ir::Node& node) {
+  return node.is(ir::OpKind::input) || node.is(ir::OpKind::output) || node.is(ir::OpKind::constant);
+}
+
+/// Weights count where they are read first, so that shared ones count once.
+int64_t own_params(const ir::Node& node, std::vector<bool>& seen) {
+  int64_t params = 0;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const ir::Value* value = node.input(i);
+    const ir::Tensor* tensor = value != nullptr ? value->constant() : nullptr;
+    if (tensor == nullptr || !ir::is_float(tensor->dtype()) || seen[static_cast<size_t>(value->id())]) continue;
+    seen[static_cast<size_t>(value->id())] = true;
+    params += tensor->size();
+  }
+  return params;
+}
+
+void count_quant(const ir::Graph& graph, Inspection& inspection) {
+  std::vector<std::string> dtypes;
+  for (const ir::Node& node : graph.nodes()) {
+    for (int o = 0; o < node.num_outputs(); ++o) {
+      const auto& quant = node.output(o).quant();
+      if (!quant) continue;
+      ++inspection.quant.values;
+      if (node.is(ir::OpKind::constant)) ++inspection.quant.weights;
+      dtypes.emplace_back(ir::dtype_name(quant->dtype));
+    }
+  }
+  std::sort(dtypes.begin(), dtypes.end());
+  dtypes.erase(std::unique(dtypes.begin(), dtypes.end()), dtypes.end());
+  inspection.quant.dtypes = join(dtypes, ", ");
+}
+
+void find_problems(const ir::Graph& graph, const targets::Target* target, Inspection& inspection) {
+  std::map<std::string, int64_t> opaque;
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.is(ir::OpKind::opaque)) ++opaque[node.opaque_op];
+    if (target == nullptr || is_structural(node)) continue;
+    if (ops::cost_of(node).macs > 0 && !target->runs_integer(node.op())) {
+      inspection.float_on_target.push_back(node.label());
+    }
+  }
+  for (const auto& [op, count] : opaque) {
+    inspection.problems.push_back(std::to_string(count) + " node" + (count == 1 ? "" : "s") + " of " + op +
+                                  " cannot be run here: kept byte for byte, a barrier for every pass");
+  }
+  for (const ir::Node& node : graph.nodes()) {
+    for (int o = 0; o < node.num_outputs() && !node.is(ir::OpKind::opaque); ++o) {
+      if (!node.output(o).type().has_rank()) {
+        inspection.problems.push_back(node.label() + ": the rank of its output is not known before running");
+      }
+    }
+  }
+}
+
+Inspection inspect(const ir::Graph& graph, const std::string& path, const targets::Target* target) {
+  Inspection inspection;
+  inspection.source = onnx::source_info(graph);
+  inspection.size = refine::measure_size(graph);
+  inspection.size.bytes = refine::model_file_bytes(graph, path);
+  std::vector<bool> seen(static_cast<size_t>(graph.num_value_ids()), false);
+  for (const ir::Node& node : graph.nodes()) {
+    if (is_structural(node)) continue;
+    OpCount& count = inspection.ops[op_label(node)];
+    ++count.count;
+    count.macs += ops::cost_of(node).macs;
+    count.params += own_params(node, seen);
+  }
+  count_quant(graph, inspection);
+  find_problems(graph, target, inspection);
+  return inspection;
+}
+
+std::vector<std::pair<std::string, std::string>> results_of(const ir::Graph& graph) {
+  std::vector<std::pair<std::string, std::string>> results;
+  for (int i = 0; i < graph.num_outputs(); ++i) {
+    results.emplace_back(graph.output_names()[static_cast<size_t>(i)], graph.output_node().input(i)->type().text());
+  }
+  return results;
+}
+
+std::string as_json(const ir::Graph& graph, const std::string& path, const Inspection& in) {
+  Json inputs = Json::array(), outputs = Json::array(), op_list = Json::array();
+  for (const ir::Value* input : graph.inputs()) {
+    inputs.push_back({{"name", input->name()}, {"type", input->type().text()}});
+  }
+  for (const auto& [name, type] : results_of(graph)) outputs.push_back({{"name", name}, {"type", type}});
+  for (const auto& [op, count] : in.ops) {
+    op_list.push_back({{"op", op}, {"count", count.count}, {"macs", count.macs}, {"params", count.params}});
+  }
+  Json metadata = Json::object();
+  for (const auto& [key, value] : graph.metadata) metadata[key] = value;
+  const auto peak = in.size.peak_activation_bytes;
+  return Json({{"schema", "edgesmith.inspect/1"},
+               {"model",
+                {{"path", path},
+                 {"name", graph.name},
+                 {"producer", in.source.producer},
+                 {"ir_version", in.source.ir_version},
+                 {"opset", in.source.opset},
+                 {"external_data", in.source.external_data},
+                 {"bytes", in.size.bytes},
+                 {"params", in.size.params},
+                 {"nonzero", in.size.nonzero},
+                 {"macs", in.size.macs},
+                 {"nodes", in.size.nodes},
+                 {"peak_activation_bytes", peak ? Json(*peak) : Json()}}},
+               {"inputs", std::move(inputs)},
+               {"outputs", std::move(outputs)},
+               {"ops", std::move(op_list)},
+               {"quantized", {{"values", in.quant.values}, {"weights", in.quant.weights}, {"dtypes", in.quant.dtypes}}},
+               {"metadata", std::move(metadata)},
+               {"problems", in.problems},
+               {"float_on_target", in.float_on_target}})
+      .dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string as_text(const ir::Graph& graph, const std::string& path, const Inspection& in, const std::string& target,
+                    bool color) {
+  std::string text = report::paint(path, report::Style::bold, color) + "\n";
+  Table facts({Table::Align::left, Table::Align::left});
+  facts.row({"made by", (in.source.producer.empty() ? "unknown" : in.source.producer) + ", opset " +
+                            std::to_string(in.source.opset) + ", IR " + std::to_string(in.source.ir_version)});
+  for (const ir::Value* input : graph.inputs()) facts.row({"input", input->name() + " " + input->type().text()});
+  for (const auto& [name, type] : results_of(graph)) facts.row({"output", name + " " + type});
+  facts.row({"file", report::bytes_text(in.size.bytes) + (in.source.external_data ? " with external data" : "")});
+  std::string params = refine::grouped(in.size.params);
+  if (in.size.nonzero != in.size.params) params += ", " + refine::grouped(in.size.nonzero) + " not zero";
+  facts.row({"parameters", params});
+  facts.row({"multiply-adds", report::count_text(in.size.macs) + " a sample"});
+  if (in.size.peak_activation_bytes) {
+    facts.row({"activations", report::bytes_text(*in.size.peak_activation_bytes) + " at the peak, for one sample"});
+  }
+  facts.row({"quantized", in.quant.values == 0 ? "no"
+                                               : std::to_string(in.quant.values) + " values (" + in.quant.dtypes +
+                                                     "), " + std::to_string(in.quant.weights) + " of them weights"});
+  if (const std::string* preprocess = graph.find_metadata(data::kPreprocessKey)) {
+    facts.row({"preprocessing", *preprocess});
+  }
+  text += facts.text(color) + "\n";
+  Table table({Table::Align::left, Table::Align::right, Table::Align::right, Table::Align::right});
+  table.head({"op", "nodes", "parameters", "multiply-adds"});
+  for (const auto& [op, count] : in.ops) {
+    table.row({op, std::to_string(count.count), count.params > 0 ? report::count_text(count.params) : "",
+               count.macs > 0 ? report::count_text(count.macs) : ""});
+  }
+  text += table.text(color);
+  if (!in.problems.empty()) text += "\n" + report::paint("problems", report::Style::yellow, color) + "\n";
+  for (const std::string& problem : in.problems) text += "  " + problem + "\n";
+  if (!target.empty()) {
+    text += "\n" + target + ": " +
+            (in.float_on_target.empty() ? "every layer with weights can compute on integers"
+                                        : std::to_string(in.float_on_target.size()) + " layers stay float") +
+            "\n";
+    for (const std::string& node : in.float_on_target) text += "  " + node + "\n";
+  }
+  return text;
+}
+
+Result<int> run(const std::string& model, const std::string& target_name, const Common& common) {
+  const targets::Target* target = target_name.empty() ? nullptr : targets::find_target(target_name);
+  if (!target_name.empty() && target == nullptr) {
+    std::vector<std::string> names;
+    for (const targets::Target& known : targets::all_targets()) names.emplace_back(known.name);
+    return usage_error("unknown target '" + target_name + "'", "known: " + join(names, ", "));
+  }
+  auto graph = onnx::import_file(model);
+  if (!graph) return graph.error();
+  const Inspection inspection = inspect(*graph, model, target);
+  print(common.json ? as_json(*graph, model, inspection)
+                    : as_text(*graph, model, inspection, target_name, use_color(common)));
+  return 0;
+}
+
+}  // namespace
+
+void add_inspect(Program& program) {
+  struct Flags {
+    std::string model, target;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command =
+      program.add_command("inspect", "Show what is in a model: operators, sizes, costs, problems",
+                          [flags](const Common& common) { return run(flags->model, flags->target, common); });
+  command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
+  command->add_option("--target", flags->target, "also say which layers stay float there")->type_name("NAME");
+}
+
+}  // namespace edgesmith::cli

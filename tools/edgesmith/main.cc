@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// edgesmith: compresses trained ONNX models for edge devices. One subcommand a file; the contract is docs/cli.md.
+#include <csignal>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "arguments.h"
+#include "cli.h"
+#include "edgesmith/base/log.h"
+
+namespace {
+
+using namespace edgesmith;
+
+extern "C" void on_interrupt(int) { request_interrupt(); }
+
+/// The first Ctrl-C asks the running loops to stop; a second one ends the process the hard way.
+void install_interrupt_handler() {
+  struct sigaction action {};
+  action.sa_handler = on_interrupt;
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  sigaction(SIGINT, &action, nullptr);
+}
+
+bool wants_json(int argc, char** argv) {
+  for (int i = 1; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--json") == 0) return true;
+  }
+  return false;
+}
+
+int run(int argc, char** argv) {
+  CLI::App app("Compresses trained ONNX models for edge devices, and measures what that costs.", "edgesmith");
+  cli::Program program(app);
+  cli::add_inspect(program);
+  cli::add_eval(program);
+  cli::add_compare(program);
+  cli::add_infer(program);
+  cli::add_simplify(program);
+  cli::add_quantize(program);
+  cli::add_run(program);
+  cli::add_passes(program);
+  cli::add_ops(program);
+  cli::add_metrics(program);
+
+  const bool json = wants_json(argc, argv);
+  const auto parsed = cli::parse_arguments(program, argc, argv);
+  if (!parsed) return cli::report_error(parsed.error(), json);
+  if (*parsed == cli::Parsed::answered) {
+    const Status flushed = cli::finish_output();
+    return flushed.ok() ? 0 : cli::report_error(flushed.error(), false);
+  }
+  const cli::Common& common = program.common;
+  log::set_level(common.quiet ? log::Level::warning : common.verbose ? log::Level::debug : log::Level::info);
+  auto code = program.action(common);
+  if (!code) return cli::report_error(code.error(), common.json);
+  const Status flushed = cli::finish_output();
+  return flushed.ok() ? *code : cli::report_error(flushed.error(), false);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  install_interrupt_handler();
+  try {
+    return run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    return cli::report_error(io_error("out of memory", "use fewer threads or a smaller --calib-limit"),
+                             wants_json(argc, argv));
+  } catch (const std::exception& error) {
+    return cli::report_error({ErrorKind::internal, std::string("unexpected: ") + error.what(), "please report this"},
+                             wants_json(argc, argv));
+  }
+}

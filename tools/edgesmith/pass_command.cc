@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// A command that is one pass: its options are generated from the pass's table, and it runs as a one-step recipe.
+#include <algorithm>
+#include <map>
+
+#include "edgesmith/base/text.h"
+#include "edgesmith/passes/pass.h"
+#include "recipe_command.h"
+
+namespace edgesmith::cli {
+namespace {
+
+using passes::OptionKind;
+using passes::OptionRow;
+
+struct PassFlags : RecipeFlags {
+  const passes::PassInfo* pass = nullptr;
+  std::map<std::string, std::vector<std::string>> values;  ///< given options of the pass, by snake_case name
+};
+
+std::string kebab(std::string_view name) {
+  std::string text(name);
+  std::replace(text.begin(), text.end(), '_', '-');
+  return text;
+}
+
+std::string help_text(const OptionRow& row) {
+  std::string text(row.help);
+  if (!row.words.empty()) text += ": " + join(std::vector<std::string>(row.words.begin(), row.words.end()), ", ");
+  if (!row.fallback.empty() && row.kind != OptionKind::flag) text += " (default " + std::string(row.fallback) + ")";
+  return text;
+}
+
+const char* type_text(const OptionRow& row) {
+  switch (row.kind) {
+    case OptionKind::flag: return "";
+    case OptionKind::integer: return "N";
+    case OptionKind::real: return "X";
+    case OptionKind::word: return "WORD";
+    case OptionKind::text_list: return "GLOB";
+  }
+  return "";
+}
+
+void add_pass_option(CLI::App* command, const OptionRow& row, PassFlags& flags) {
+  const std::string name = kebab(row.name);
+  auto& values = flags.values[std::string(row.name)];
+  if (row.kind == OptionKind::flag) {
+    const bool on = row.fallback == "true";
+    command
+        ->add_flag_callback(
+            "--" + std::string(on ? "no-" : "") + name, [&values, on] { values = {on ? "false" : "true"}; },
+            (on ? "not: " : "") + help_text(row))
+        ->group("Pass");
+    return;
+  }
+  command->add_option("--" + name, values, help_text(row))
+      ->allow_extra_args(false)
+      ->type_name(type_text(row))
+      ->group("Pass");
+}
+
+Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common) {
+  refine::Recipe recipe;
+  EDGESMITH_TRY(apply_flags(flags, common, recipe));
+  recipe.output = flags.output;
+  refine::Step step{std::string(flags.pass->name), passes::Options(flags.pass->options()), {}, {}};
+  for (const auto& [name, values] : flags.values) {
+    for (const std::string& value : values) {
+      const Status status = step.options.set_text(name, value);
+      if (!status.ok()) return status.error().in(step.pass);
+    }
+  }
+  recipe.steps.push_back(std::move(step));
+  // Through text, so that a command line is checked like a recipe and --set works on both.
+  return refine::parse_recipe(refine::print_recipe(recipe), "command line", "", flags.overrides);
+}
+
+Result<int> run_pass_command(const PassFlags& flags, const Common& common) {
+  auto recipe = make_recipe(flags, common);
+  if (!recipe) return recipe.error();
+  if (flags.print_recipe) {
+    print(refine::print_recipe(*recipe));
+    return 0;
+  }
+  if (recipe->output.empty()) {
+    return usage_error(std::string(flags.pass->name) + ": no output given", "add -o OUT.onnx");
+  }
+  return run_and_show(std::string(flags.pass->name), *recipe, flags.report, flags, common);
+}
+
+}  // namespace
+
+void add_pass_command(Program& program, const std::string& pass, const std::string& summary) {
+  const passes::PassInfo* info = passes::find_pass(pass);
+  if (info == nullptr) return;
+  auto flags = std::make_shared<PassFlags>();
+  flags->pass = info;
+  CLI::App* command =
+      program.add_command(pass, summary, [flags](const Common& common) { return run_pass_command(*flags, common); });
+  command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
+  command->add_option("-o,--output", flags->output, "where the result goes")->type_name("OUT")->group("Output");
+  if (flags->pass->needs_calib || pass == "quantize") {
+    add_data_option(command, "calib", flags->data.calib, "samples to calibrate with (never those of --eval)");
+  }
+  add_recipe_options(command, program.common, *flags);
+  for (const OptionRow& row : flags->pass->options()) add_pass_option(command, row, *flags);
+}
+
+void add_simplify(Program& program) {
+  add_pass_command(program, "simplify", "Clean a model up without changing what it computes");
+}
+
+void add_quantize(Program& program) {
+  add_pass_command(program, "quantize", "Turn a float model into an int8 one, and measure what that costs");
+}
+
+}  // namespace edgesmith::cli

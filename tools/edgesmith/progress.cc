@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// Progress for people (a bar on a terminal, plain lines elsewhere) and for programs (--events).
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <nlohmann/json.hpp>
+
+#include "cli.h"
+
+namespace edgesmith::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+/// Shows the current piece of work on stderr.
+class Display {
+ public:
+  Display(bool shown, bool bar) : shown_(shown), bar_(bar) {}
+
+  void begin(std::string_view what, int64_t total) {
+    what_ = what;
+    total_ = total;
+    start_ = last_ = Clock::now();
+    if (shown_ && bar_) draw(0);
+  }
+  void update(int64_t done) {
+    if (!shown_ || !bar_ || seconds_since(last_) < 0.1) return;
+    last_ = Clock::now();
+    draw(done);
+  }
+  void end() {
+    if (!shown_) return;
+    if (bar_) std::fputs("\r\033[K", stderr);
+    std::fprintf(stderr, "  %s%s (%.1f s)\n", what_.c_str(), total_ > 1 ? (": " + std::to_string(total_)).c_str() : "",
+                 seconds_since(start_));
+    std::fflush(stderr);
+  }
+
+ private:
+  void draw(int64_t done) {
+    winsize size{};
+    const int columns = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+    const int width = std::clamp(columns - 50, 10, 40);
+    const double share = total_ > 0 ? std::clamp(static_cast<double>(done) / static_cast<double>(total_), 0.0, 1.0) : 0;
+    const int full = static_cast<int>(share * width);
+    std::string bar;
+    for (int i = 0; i < width; ++i) bar += i < full ? "━" : "╌";
+    const double elapsed = seconds_since(start_);
+    std::fprintf(stderr, "\r\033[K  %-24.24s %s %3.0f %%", what_.c_str(), bar.c_str(), 100 * share);
+    if (share > 0.02 && elapsed > 1) std::fprintf(stderr, "  %.0f s left", elapsed / share - elapsed);
+    std::fflush(stderr);
+  }
+
+  bool shown_, bar_;
+  std::string what_;
+  int64_t total_ = 0;
+  Clock::time_point start_, last_;
+};
+
+class Progress : public ProgressSink {
+ public:
+  Progress(bool shown, bool bar, FILE* events) : display_(shown, bar), events_(events), start_(Clock::now()) {}
+  ~Progress() override {
+    if (events_ != nullptr) std::fclose(events_);
+  }
+
+  void begin(std::string_view what, int64_t total) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    what_ = what;
+    total_ = total;
+    display_.begin(what, total);
+    write({{"event", "begin"}, {"what", what_}, {"total", total}});
+  }
+  void update(int64_t done) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    display_.update(done);
+    write({{"event", "update"}, {"what", what_}, {"done", done}, {"total", total_}});
+  }
+  void end() override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    display_.end();
+    write({{"event", "end"}, {"what", what_}, {"total", total_}});
+  }
+
+ private:
+  void write(nlohmann::ordered_json event) {
+    if (events_ == nullptr) return;
+    event["seconds"] = seconds_since(start_);
+    const std::string line = event.dump() + "\n";
+    std::fwrite(line.data(), 1, line.size(), events_);
+    std::fflush(events_);
+  }
+
+  std::mutex mutex_;
+  Display display_;
+  FILE* events_;
+  Clock::time_point start_;
+  std::string what_;
+  int64_t total_ = 0;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<ProgressSink>> make_progress(const Common& common) {
+  FILE* events = nullptr;
+  if (!common.events.empty()) {
+    events = std::fopen(common.events.c_str(), "we");
+    if (events == nullptr) {
+      return io_error(common.events + ": cannot create: " + std::strerror(errno), "check the path of --events");
+    }
+  }
+  const bool bar = isatty(STDERR_FILENO) == 1;
+  return std::unique_ptr<ProgressSink>(std::make_unique<Progress>(!common.quiet, bar, events));
+}
+
+}  // namespace edgesmith::cli

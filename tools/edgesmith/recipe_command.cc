@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "recipe_command.h"
+
+#include "edgesmith/base/log.h"
+#include "edgesmith/refine/runner.h"
+#include "edgesmith/report/html.h"
+#include "edgesmith/report/json.h"
+#include "edgesmith/report/terminal.h"
+
+namespace edgesmith::cli {
+
+void add_recipe_options(CLI::App* command, Common& common, RecipeFlags& flags) {
+  const auto output = [&](const char* name, auto& value, const char* type, const char* help) {
+    return command->add_option(name, value, help)->type_name(type)->group("Output");
+  };
+  output("--report", flags.report, "DIR", "write report.json and report.html there");
+  command->add_flag("--force", flags.force, "overwrite an existing output")->group("Output");
+  command->add_flag("--print-recipe", flags.print_recipe, "print the recipe that this command line means, and stop")
+      ->group("Output");
+  command->add_option("--target", flags.target, "what the model is for (default ort-x86)")
+      ->type_name("NAME")
+      ->group("Pass");
+  command->add_option("--set", flags.overrides, "replace one key of the recipe, such as step.quantize.weights=int8")
+      ->allow_extra_args(false)
+      ->type_name("K=V")
+      ->group("Pass");
+  add_data_option(command, "eval", flags.data.eval, "what the gate and the report measure on");
+  add_preprocess_options(command, flags.data);
+  add_gate_options(command, flags.gate);
+  add_work_options(command, common);
+}
+
+Status apply_flags(const RecipeFlags& flags, const Common& common, refine::Recipe& recipe) {
+  if (!flags.model.empty()) recipe.model = flags.model;
+  if (!flags.target.empty()) recipe.target = flags.target;
+  if (common.seed != 0) recipe.seed = common.seed;
+  const std::pair<const DataFlag*, std::optional<data::DataSpec>*> roles[] = {{&flags.data.calib, &recipe.data.calib},
+                                                                              {&flags.data.train, &recipe.data.train},
+                                                                              {&flags.data.eval, &recipe.data.eval},
+                                                                              {&flags.data.test, &recipe.data.test}};
+  for (const auto& [flag, role] : roles) {
+    auto spec = make_spec(*flag, flags.data, common.color, recipe.seed);
+    if (!spec) return spec.error();
+    if (*spec)
+      *role = std::move(**spec);
+    else if (flag->limit != 0 && *role)
+      (*role)->limit = flag->limit;
+  }
+  return apply_gate(flags.gate, recipe.gate);
+}
+
+Result<int> run_and_show(const std::string& command, const refine::Recipe& recipe, const std::string& report_folder,
+                         const RecipeFlags& flags, const Common& common) {
+  auto progress = make_progress(common);
+  if (!progress) return progress.error();
+  refine::RunOptions options;
+  options.command = command;
+  options.threads = common.threads;
+  options.force = flags.force;
+  options.allow_rollback = flags.gate.allow_rollback;
+  options.progress = progress->get();
+  auto result = refine::run_recipe(recipe, options);
+  if (!result) return result.error();
+  if (!report_folder.empty()) EDGESMITH_TRY(report::write_report(*result, report_folder));
+  if (common.json) {
+    print(report::run_json(*result));
+  } else if (!common.quiet) {
+    std::string text = report::run_summary(*result, use_color(common));
+    if (!report_folder.empty()) text += "  report    " + report_folder + "/report.html\n";
+    print(text);
+  }
+  return result->exit_code;
+}
+
+}  // namespace edgesmith::cli

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `run` and the one-pass commands share: options that fill a recipe, the run, and its report.
+#pragma once
+
+#include "cli.h"
+#include "data_flags.h"
+#include "edgesmith/refine/recipe.h"
+
+namespace edgesmith::cli {
+
+struct RecipeFlags {
+  std::string model, output, report, target;
+  bool force = false, print_recipe = false;
+  std::vector<std::string> overrides;
+  DataFlags data;
+  GateFlags gate;
+};
+
+/// Adds output, report, --set, --print-recipe, target, gate, evaluation and preprocessing options.
+void add_recipe_options(CLI::App* command, Common& common, RecipeFlags& flags);
+
+/// Puts what the command line gives over what `recipe` says (model, target, data, gate). Errors: usage.
+Status apply_flags(const RecipeFlags& flags, const Common& common, refine::Recipe& recipe);
+
+/// Runs the recipe, writes the report and shows the result. `report_folder` "" writes none.
+Result<int> run_and_show(const std::string& command, const refine::Recipe& recipe, const std::string& report_folder,
+                         const RecipeFlags& flags, const Common& common);
+
+/// Registers a command that is one step of the pass `pass` (none where there is no such pass): its options come from
+/// the table of the pass.
+void add_pass_command(Program& program, const std::string& pass, const std::string& summary);
+
+}  // namespace edgesmith::cli

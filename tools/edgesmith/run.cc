@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// `edgesmith run RECIPE.toml`: a chain of passes, gated.
+#include <filesystem>
+
+#include "recipe_command.h"
+
+namespace edgesmith::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct RunFlags : RecipeFlags {
+  std::string recipe;
+};
+
+/// The file name of the result inside the folder of -o.
+std::string output_name(const refine::Recipe& recipe) {
+  if (!recipe.output.empty()) return fs::path(recipe.output).filename().string();
+  return fs::path(recipe.model).stem().string() + "-edge.onnx";
+}
+
+Result<int> run(const RunFlags& flags, const Common& common) {
+  auto recipe = refine::load_recipe(flags.recipe, flags.overrides);
+  if (!recipe) return recipe.error();
+  EDGESMITH_TRY(apply_flags(flags, common, *recipe));
+  if (recipe->model.empty()) {
+    return usage_error(flags.recipe + ": no model", "add model = \"...\" to the recipe, or name it after the recipe");
+  }
+  std::string report = flags.report;
+  if (!flags.output.empty()) {
+    recipe->output = (fs::path(flags.output) / output_name(*recipe)).string();
+    if (report.empty()) report = flags.output;
+  }
+  if (flags.print_recipe) {
+    print(refine::print_recipe(*recipe));
+    return 0;
+  }
+  if (recipe->output.empty()) {
+    return usage_error(flags.recipe + ": no output", "add output = \"...\" to the recipe, or -o DIR");
+  }
+  if (!flags.output.empty()) {
+    std::error_code error;
+    fs::create_directories(flags.output, error);
+    if (error) return io_error(flags.output + ": cannot create the folder: " + error.message(), "check -o");
+  }
+  return run_and_show("run", *recipe, report, flags, common);
+}
+
+}  // namespace
+
+void add_run(Program& program) {
+  auto flags = std::make_shared<RunFlags>();
+  CLI::App* command = program.add_command("run", "Run a recipe: a chain of passes, each one gated",
+                                          [flags](const Common& common) { return run(*flags, common); });
+  command->add_option("recipe", flags->recipe, "the recipe")->required()->type_name("RECIPE.toml");
+  command->add_option("model", flags->model, "the .onnx file, in place of the recipe's")->type_name("MODEL");
+  command->add_option("-o,--output", flags->output, "write everything into this folder")
+      ->type_name("DIR")
+      ->group("Output");
+  add_data_option(command, "calib", flags->data.calib, "samples to calibrate with, in place of the recipe's");
+  add_data_option(command, "train", flags->data.train, "samples to train with");
+  add_data_option(command, "test", flags->data.test, "measured once at the end, for the report only");
+  add_recipe_options(command, program.common, *flags);
+}
+
+}  // namespace edgesmith::cli
