@@ -19,35 +19,40 @@ std::string lower_start(std::string_view text) {
 }
 
 bool is_text(std::string_view text) {
-  return !text.empty() &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) { return c >= 32 || std::isspace(c) != 0; });
+  const auto printable = [](unsigned char c) { return c >= 32 || std::isspace(c) != 0; };
+  const auto ascii = std::count_if(text.begin(), text.end(), [](unsigned char c) { return c < 127; });
+  return !text.empty() && std::all_of(text.begin(), text.end(), printable) &&
+         ascii * 10 >= static_cast<std::ptrdiff_t>(text.size()) * 9;
+}
+
+bool has_at(std::string_view text, size_t position, std::string_view word) {
+  return text.size() >= position + word.size() && text.compare(position, word.size(), word) == 0;
 }
 
 Sniffed sniff_binary(std::string_view head) {
-  if (head.substr(0, 2) == "\x1f\x8b") return {"looks like a gzip file", "unpack it first (gunzip)", true};
-  if (head.substr(0, 4) == "PK\x03\x04") {
+  if (has_at(head, 0, "\x1f\x8b")) return {"looks like a gzip file", "unpack it first (gunzip)", true};
+  if (has_at(head, 0, "PK\x03\x04")) {
     if (head.find("data.pkl") != head.npos) {
       return {"looks like a PyTorch checkpoint", "export the model with torch.onnx.export", true};
     }
     return {"looks like a zip archive", "unpack it first; a PyTorch or Keras model must be exported to ONNX", true};
   }
-  if (head.substr(0, 2) == "\x80\x02" || head.substr(0, 2) == "\x80\x04") {
+  if (has_at(head, 0, "\x80\x02") || has_at(head, 0, "\x80\x04")) {
     return {"looks like a Python pickle (an old PyTorch checkpoint?)", "export the model with torch.onnx.export", true};
   }
-  if (head.substr(4, 4) == "TFL3")
-    return {"looks like a TensorFlow Lite model", "convert it with tf2onnx --tflite", true};
-  if (head.substr(4, 4) == "ORTM") {
+  if (has_at(head, 4, "TFL3")) return {"looks like a TensorFlow Lite model", "convert it with tf2onnx --tflite", true};
+  if (has_at(head, 4, "ORTM")) {
     return {"looks like a model in ONNX Runtime's own format", "use the .onnx file that it was made from", true};
   }
-  if (head.substr(0, 8) == "\x89HDF\r\n\x1a\n")
+  if (has_at(head, 0, "\x89HDF\r\n\x1a\n"))
     return {"looks like an HDF5 file (Keras weights?)", "convert the model with tf2onnx", true};
   if (head.substr(0, 5) ==
           "\xfd"
           "7zXZ" ||
-      head.substr(0, 4) == "\x28\xb5\x2f\xfd") {
+      has_at(head, 0, "\x28\xb5\x2f\xfd")) {
     return {"looks like a compressed file", "unpack it first", true};
   }
-  if (head.substr(0, 6) == "\x93NUMPY") return {"looks like a NumPy array", "give the .onnx file", true};
+  if (has_at(head, 0, "\x93NUMPY")) return {"looks like a NumPy array", "give the .onnx file", true};
   return {};
 }
 
