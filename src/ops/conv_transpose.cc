@@ -4,7 +4,7 @@
 //
 // Operands: x [N, C, spatial...], weight [C, M / group, kernel...], optional bias [M]. Attributes: auto_pad, dilations,
 // group, kernel_shape, output_padding, output_shape (spatial dims; pads follow from it), pads, strides. f32, f64; f16
-// and bf16 through f32. An output_shape beyond what the windows reach is refused, as ONNX Runtime does.
+// and bf16 through f32. Outputs that no window reaches are the bias (ONNX Runtime refuses such an output_shape).
 #include <Eigen/Core>
 
 #include "ops/columns.h"

@@ -39,8 +39,8 @@ float source_coordinate(const ResizeAxis& axis, Coordinates coordinates, float x
     case Coordinates::tf_half_pixel_for_nn: return (x + 0.5f) / axis.scale;
     case Coordinates::tf_crop_and_resize: {
       const float span = (axis.roi_end - axis.roi_start) * (input - 1);
-      if (axis.length == 1) return 0.5f * (axis.roi_start + axis.roi_end) * (input - 1);
-      return axis.roi_start * (input - 1) + x * span / (axis.length - 1);
+      if (axis.output == 1) return 0.5f * (axis.roi_start + axis.roi_end) * (input - 1);
+      return axis.roi_start * (input - 1) + x * span / static_cast<float>(axis.output - 1);
     }
   }
   return x;

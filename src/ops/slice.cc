@@ -28,7 +28,10 @@ struct Cut {
       return position < 0 ? std::max(position, -dim - 1) + dim : position;
     };
     const int64_t first = std::clamp<int64_t>(from_front(start), 0, step > 0 ? dim : dim - 1);
-    const int64_t last = std::clamp<int64_t>(from_front(end), step > 0 ? 0 : -1, step > 0 ? dim : dim - 1);
+    // As ONNX Runtime has it, the largest integers mean "to the end" backwards too.
+    const bool to_end = end == std::numeric_limits<int64_t>::max() || end == std::numeric_limits<int32_t>::max();
+    const int64_t last =
+        step < 0 && to_end ? -1 : std::clamp<int64_t>(from_front(end), step > 0 ? 0 : -1, step > 0 ? dim : dim - 1);
     const int64_t distance = step > 0 ? last - first : first - last;
     return {first, distance > 0 ? (distance - 1) / std::abs(step) + 1 : 0};
   }

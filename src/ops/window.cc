@@ -28,6 +28,7 @@ struct Settings {
   ir::Dims strides, dilations, pads, output_padding, output_shape;
   AutoPad auto_pad = AutoPad::notset;
   bool ceil_mode = false;
+  bool crops = false;  ///< "same" padding may be negative
 };
 
 Result<Settings> settings_of(const ir::Node& node, size_t rank) {
@@ -41,6 +42,9 @@ Result<Settings> settings_of(const ir::Node& node, size_t rank) {
   settings.output_shape = attributes.get_ints("output_shape");
   settings.auto_pad = *auto_pad_of(node);
   settings.ceil_mode = attributes.get_int("ceil_mode", 0) != 0;
+  // ONNX does not say what "same" means for strides beyond the kernel; ONNX Runtime cuts away from the input of a pool,
+  // but not of a convolution.
+  settings.crops = node.is(ir::OpKind::average_pool) || node.is(ir::OpKind::max_pool) || node.is(ir::OpKind::lp_pool);
   return settings;
 }
 
@@ -64,8 +68,9 @@ Result<Axis> resolve_axis(const Settings& settings, size_t axis, size_t rank, in
   Axis result;
   if (settings.auto_pad == AutoPad::same_upper || settings.auto_pad == AutoPad::same_lower) {
     result.output = (input + stride - 1) / stride;
-    const int64_t total = std::max<int64_t>(0, (result.output - 1) * stride + extent - input);
-    result.pad_begin = settings.auto_pad == AutoPad::same_upper ? total / 2 : total - total / 2;
+    const int64_t needed = input == 0 ? 0 : (result.output - 1) * stride + extent - input;
+    const int64_t total = settings.crops ? needed : std::max<int64_t>(0, needed);
+    result.pad_begin = settings.auto_pad == AutoPad::same_upper ? total / 2 : (total + 1) / 2;
     result.pad_end = total - result.pad_begin;
     return result;
   }
@@ -99,13 +104,10 @@ Result<Axis> resolve_transposed_axis(const Settings& settings, size_t axis, size
   Axis result;
   if (!settings.output_shape.empty() || same) {
     const int64_t wanted = settings.output_shape.empty() ? input * stride : settings.output_shape[axis];
-    if (!settings.output_shape.empty() && wanted > full) {
-      return invalid_error(axis_text(axis) + "output_shape is " + std::to_string(wanted) + ", but only " +
-                           std::to_string(full) + " elements are reached");
-    }
     const int64_t total = std::max<int64_t>(0, full - wanted);
     result.pad_begin = settings.auto_pad == AutoPad::same_upper ? total / 2 : total - total / 2;
-    result.pad_end = total - result.pad_begin;
+    // Where less is reached than output_shape wants, the rest of the output stays empty.
+    result.pad_end = settings.output_shape.empty() ? total - result.pad_begin : full - result.pad_begin - wanted;
   } else if (settings.auto_pad == AutoPad::notset) {
     result.pad_begin = settings.pads[axis];
     result.pad_end = settings.pads[rank + axis];
@@ -154,10 +156,14 @@ Result<ir::Shape> infer(const ir::Node& node, const ir::Shape& input, const ir::
       output[axis] = ir::Dim(resolved->output);
       continue;
     }
+    if (transposed && !settings->output_shape.empty()) {
+      output[axis] = ir::Dim(settings->output_shape[axis]);
+      continue;
+    }
     if (settings->strides[axis] != 1) continue;
     // Stride 1: does a probe keep its size? Then every size is kept, symbols too.
     const bool same = settings->auto_pad == AutoPad::same_upper || settings->auto_pad == AutoPad::same_lower;
-    if (!same && (!kernel[axis].known() || (transposed && !settings->output_shape.empty()))) continue;
+    if (!same && !kernel[axis].known()) continue;
     const int64_t size = kernel[axis].known() ? kernel[axis].value() : 1;
     const int64_t probe = size * settings->dilations[axis] + 1;
     if (probe > kMaxDim) continue;
