@@ -30,7 +30,7 @@ float source_coordinate(const ResizeAxis& axis, Coordinates coordinates, float x
   switch (coordinates) {
     case Coordinates::half_pixel: return (x + 0.5f) / axis.scale - 0.5f;
     case Coordinates::half_pixel_symmetric: {
-      const float adjustment = static_cast<float>(axis.output) / axis.length;
+      const float adjustment = static_cast<float>(axis.output) / (axis.scale * input);
       return input / 2 * (1 - adjustment) + (x + 0.5f) / axis.scale - 0.5f;
     }
     case Coordinates::pytorch_half_pixel: return axis.output > 1 ? (x + 0.5f) / axis.scale - 0.5f : 0.0f;
