@@ -28,7 +28,6 @@ struct Settings {
   ir::Dims strides, dilations, pads, output_padding, output_shape;
   AutoPad auto_pad = AutoPad::notset;
   bool ceil_mode = false;
-  bool crops = false;  ///< "same" padding may be negative
 };
 
 Result<Settings> settings_of(const ir::Node& node, size_t rank) {
@@ -42,9 +41,6 @@ Result<Settings> settings_of(const ir::Node& node, size_t rank) {
   settings.output_shape = attributes.get_ints("output_shape");
   settings.auto_pad = *auto_pad_of(node);
   settings.ceil_mode = attributes.get_int("ceil_mode", 0) != 0;
-  // ONNX does not say what "same" means for strides beyond the kernel; ONNX Runtime cuts away from the input of a pool,
-  // but not of a convolution.
-  settings.crops = node.is(ir::OpKind::average_pool) || node.is(ir::OpKind::max_pool) || node.is(ir::OpKind::lp_pool);
   return settings;
 }
 
@@ -68,9 +64,8 @@ Result<Axis> resolve_axis(const Settings& settings, size_t axis, size_t rank, in
   Axis result;
   if (settings.auto_pad == AutoPad::same_upper || settings.auto_pad == AutoPad::same_lower) {
     result.output = (input + stride - 1) / stride;
-    const int64_t needed = input == 0 ? 0 : (result.output - 1) * stride + extent - input;
-    const int64_t total = settings.crops ? needed : std::max<int64_t>(0, needed);
-    result.pad_begin = settings.auto_pad == AutoPad::same_upper ? total / 2 : (total + 1) / 2;
+    const int64_t total = std::max<int64_t>(0, (result.output - 1) * stride + extent - input);
+    result.pad_begin = settings.auto_pad == AutoPad::same_upper ? total / 2 : total - total / 2;
     result.pad_end = total - result.pad_begin;
     return result;
   }

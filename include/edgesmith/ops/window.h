@@ -13,8 +13,8 @@ namespace edgesmith::ops {
 /// A window over the spatial axes, everything resolved. All lists have one entry a spatial axis.
 ///
 /// conv, pools: output o reads inputs o * stride + k * dilation - pad_begin, k = 0 .. kernel - 1.
-/// conv_transpose: input i adds to outputs i * stride + k * dilation - pad_begin; pads_end is negative where output_shape
-/// asks for more than is reached. The pads of a pool are negative where "same" padding meets strides beyond the kernel.
+/// conv_transpose: input i adds to outputs i * stride + k * dilation - pad_begin; pads_end is negative where
+/// output_shape asks for more than is reached.
 struct Window {
   ir::Dims input, kernel, strides, dilations, pads_begin, pads_end, output;
 
