@@ -174,6 +174,23 @@ Status look_at_samples(const PreparedDataset& dataset, const DataSpec& spec, con
   return {};
 }
 
+// What `over` says goes before what `base` says, key by key.
+Preprocess merged(Preprocess base, const Preprocess& over) {
+  if (!over.color.empty()) base.color = over.color;
+  if (over.crop_fraction > 0) base.crop_fraction = over.crop_fraction;
+  if (over.resize_short > 0 || !over.resize_to.empty()) {
+    base.resize_short = over.resize_short;
+    base.resize_to = over.resize_to;
+    base.filter = over.filter;
+  }
+  if (over.crop > 0) base.crop = over.crop;
+  if (over.layout != "nchw") base.layout = over.layout;
+  if (over.scale != 1) base.scale = over.scale;
+  if (!over.mean.empty()) base.mean = over.mean;
+  if (!over.std.empty()) base.std = over.std;
+  return base;
+}
+
 // A .toml stands for what it describes; the flags of the command line go before it.
 Result<DataSpec> resolve_toml(const DataSpec& spec) {
   if (std::filesystem::path(spec.path).extension() != ".toml") return spec;
@@ -182,7 +199,15 @@ Result<DataSpec> resolve_toml(const DataSpec& spec) {
   auto resolved = data_spec_from_toml(*text, std::filesystem::path(spec.path).parent_path().string(), spec.path);
   if (!resolved) return resolved;
   if (!spec.labels.empty()) resolved->labels = spec.labels;
-  if (!spec.preprocess.empty()) resolved->preprocess = spec.preprocess;
+  for (const auto& [name, preprocess] : spec.preprocess) {
+    const auto same = std::find_if(resolved->preprocess.begin(), resolved->preprocess.end(),
+                                   [&](const auto& row) { return row.first == name; });
+    if (same == resolved->preprocess.end()) {
+      resolved->preprocess.emplace_back(name, preprocess);
+    } else {
+      same->second = merged(same->second, preprocess);
+    }
+  }
   if (spec.limit > 0) resolved->limit = spec.limit;
   resolved->seed = spec.seed;
   return resolved;

@@ -179,7 +179,7 @@ TEST(Preprocessing, OfOneInputLeavesTheOthersAlone) {
 TEST(Toml, StandsForWhatItDescribesAndFlagsGoFirst) {
   TempFolder folder;
   npz_with(folder, f32({4, 1}, {1, 2, 3, 4}));
-  const std::string toml = folder.write("d.toml", "path = 'd.npz'\nlimit = 2\n[preprocess]\nscale = 10\n");
+  const std::string toml = folder.write("d.toml", "path = 'd.npz'\nlimit = 2\n[preprocess]\nscale = 10\nmean = 7\n");
   auto dataset = open_dataset(spec_of(toml), image_model({-1, 1}));
   ASSERT_GOOD(dataset);
   EXPECT_EQ((*dataset)->size(), 2);
@@ -191,7 +191,7 @@ TEST(Toml, StandsForWhatItDescribesAndFlagsGoFirst) {
   dataset = open_dataset(spec, image_model({-1, 1}));
   ASSERT_GOOD(dataset);
   EXPECT_EQ((*dataset)->size(), 3);
-  EXPECT_EQ((*dataset)->preprocess().scale, 3);
+  EXPECT_EQ((*dataset)->preprocess().json(), R"({"scale":3,"mean":[7]})");
   EXPECT_EQ(open_error(spec_of(folder / "no.toml"), image_model({-1, 1})).kind, ErrorKind::io);
 }
 
