@@ -19,6 +19,7 @@ int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit
 struct Shape {
   PlaneLayout layout;
   int64_t samples, channels, group_channels, groups, out_channels, group_out, pixels, k;
+  int64_t rows, width;    // runs of outputs that are neighbours in the padded plane, and how long each is
   bool packed;            // pack panels, over all samples; else read by offsets, sample by sample
   int64_t padded_floats;  // planes kept at a time, with room to read past the end
 };
@@ -39,7 +40,10 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Di
   s.group_out = s.out_channels / s.groups;
   s.pixels = s.layout.out_height * s.layout.out_width;
   s.k = s.group_channels * static_cast<int64_t>(s.layout.taps.size());
-  const int64_t direct = round_up(s.layout.span(), table.lanes) * s.group_out * s.samples;
+  // A plane without anything between its rows counts as one row.
+  s.rows = s.layout.pitch == s.layout.out_width ? 1 : s.layout.out_height;
+  s.width = s.pixels / std::max<int64_t>(1, s.rows);
+  const int64_t direct = s.rows * round_up(s.width, table.lanes) * s.group_out * s.samples;
   const int64_t packed = round_up(s.samples * s.pixels, table.lanes) * (s.group_out + kPackingCost);
   s.packed = packed < direct;
   const int64_t kept = s.layout.in_place ? 0 : s.channels * (s.packed ? s.samples : 1);
@@ -74,9 +78,15 @@ void pack_weights(const float* weight, const Shape& s, const NativeTable& table,
   }
 }
 
-// A run of a tile's columns and where it goes within an output plane.
+// A vector of outputs: where its inputs and its place in an output plane begin.
+struct Spot {
+  int64_t source, pixel;
+  int count;
+};
+
+// A run of a tile's columns that are neighbours in the output, counted from the first plane.
 struct Target {
-  int64_t sample, pixel;
+  int64_t pixel;
   int column, length;
 };
 
@@ -99,6 +109,12 @@ class Convolution {
       lay_out(0, s_.samples);
       for (int64_t g = 0; g < s_.groups; ++g) run_packed(g);
       return;
+    }
+    for (int64_t y = 0; y < s_.rows; ++y) {
+      for (int64_t x = 0; x < s_.width; x += table_.lanes) {
+        const auto count = static_cast<int>(std::min<int64_t>(table_.lanes, s_.width - x));
+        spots_.push_back({y * s_.layout.pitch + x, y * s_.width + x, count});
+      }
     }
     for (int64_t n = 0; n < s_.samples; ++n) {
       lay_out(n, 1);
@@ -123,100 +139,113 @@ class Convolution {
 
   const float* group_source(int64_t group) const { return source_ + group * s_.group_channels * s_.layout.plane(); }
 
-  // All output channels of one group for the tile of pixels that `tile` reads.
-  void run_channels(Tile& tile, int64_t group, const std::vector<Target>& targets) {
+  // All output channels of one group for the columns of `tile`, whose targets count from the group's first plane.
+  void run_channels(Tile& tile, int64_t group) {
     const float* weights = weights_ + group * packed_rows_size(s_.group_out, s_.k, table_.mr);
-    const bool straight = targets.size() == 1 && targets[0].length == tile.n;
     tile.k = s_.k;
     tile.epilogue = &call_.epilogue;
     for (int64_t m = 0; m < s_.group_out; m += table_.mr) {
       const int64_t channel = group * s_.group_out + m;
+      float* planes = output_ + channel * s_.pixels;
       tile.m = static_cast<int>(std::min<int64_t>(table_.mr, s_.group_out - m));
       tile.a = weights + m * s_.k;
       tile.row_bias = bias_ == nullptr ? nullptr : bias_ + channel;
-      tile.c = straight ? at(targets[0], channel) : scratch_.tile;
-      tile.ldc = straight ? s_.pixels : table_.nr;
+      tile.c = targets_.empty() ? planes : scratch_.tile;
+      tile.ldc = targets_.empty() ? s_.pixels : table_.nr;
       table_.gemm_tile(tile);
-      if (!straight) scatter(targets, channel, tile.m);
-    }
-  }
-
-  float* at(const Target& target, int64_t channel) const {
-    return output_ + (target.sample * s_.out_channels + channel) * s_.pixels + target.pixel;
-  }
-
-  void scatter(const std::vector<Target>& targets, int64_t channel, int rows) const {
-    for (int r = 0; r < rows; ++r) {
-      const float* from = scratch_.tile + static_cast<int64_t>(r) * table_.nr;
-      for (const Target& target : targets) {
-        std::copy(from + target.column, from + target.column + target.length, at(target, channel + r));
+      for (int r = 0; r < (targets_.empty() ? 0 : tile.m); ++r) {
+        const float* from = scratch_.tile + static_cast<int64_t>(r) * table_.nr;
+        for (const Target& t : targets_) {
+          std::copy(from + t.column, from + t.column + t.length, planes + r * s_.pixels + t.pixel);
+        }
       }
     }
   }
 
   void run_direct(int64_t sample, int64_t group) {
-    const int64_t span = s_.layout.span(), pitch = s_.layout.pitch, width = s_.layout.out_width;
-    for (int64_t q = 0; q < span; q += table_.nr) {
+    targets_.clear();
+    for (size_t first = 0; first < spots_.size(); first += kTileVectors) {
       Tile tile = {};
-      tile.n = static_cast<int>(std::min<int64_t>(table_.nr, span - q));
-      targets_.clear();
-      for (int64_t p = q; p < q + tile.n;) {  // rows of the output, without what lies between them
-        const int64_t y = p / pitch, x = p % pitch;
-        const int64_t row_end = std::min(y * pitch + pitch, q + tile.n);
-        const int64_t length = std::min(row_end - p, width - x);
-        if (length > 0) add_target(sample, y * width + x, static_cast<int>(p - q), static_cast<int>(length));
-        p = row_end;
-      }
-      if (targets_.empty()) continue;
-      tile.b = group_source(group) + q;
+      tile.b = group_source(group);
       tile.offsets = scratch_.offsets;
-      if (s_.layout.in_place && tile.n < table_.nr) {  // whole vectors would be read past the input
-        const Segment segment = {q, tile.n};
-        pack(tile, group, &segment, 1);
+      tile.vectors = static_cast<int>(std::min<size_t>(kTileVectors, spots_.size() - first));
+      bool past_end = false;
+      for (int v = 0; v < tile.vectors; ++v) {
+        const Spot& spot = spots_[first + static_cast<size_t>(v)];
+        tile.source[v] = spot.source;
+        tile.target[v] = sample * s_.out_channels * s_.pixels + spot.pixel;
+        tile.count[v] = spot.count;
+        past_end = past_end || spot.count < table_.lanes;
       }
-      run_channels(tile, group, targets_);
+      if (past_end && s_.layout.in_place) pack_spots(tile, first, group);
+      run_channels(tile, group);
     }
   }
 
-  // Adds a run, or lengthens the last one when both are neighbours in the tile and in the output.
-  void add_target(int64_t sample, int64_t pixel, int column, int length) {
-    if (!targets_.empty()) {
-      Target& last = targets_.back();
-      if (last.sample == sample && last.pixel + last.length == pixel && last.column + last.length == column) {
-        last.length += length;
-        return;
-      }
+  // The vectors of a tile as a panel: where whole ones would be read past the end of the input.
+  void pack_spots(Tile& tile, size_t first, int64_t group) {
+    segments_.clear();
+    for (int v = 0; v < tile.vectors; ++v) {
+      const Spot& spot = spots_[first + static_cast<size_t>(v)];
+      segments_.push_back({spot.source, spot.count});
+      tile.source[v] = static_cast<int64_t>(v) * table_.lanes;  // only the last one may be short
     }
-    targets_.push_back({sample, pixel, column, length});
+    pack(tile, group);
   }
 
-  void pack(Tile& tile, int64_t group, const Segment* segments, int count) {
-    table_.pack_panel(group_source(group), scratch_.offsets, s_.k, segments, count, scratch_.panel);
+  void pack(Tile& tile, int64_t group) {
+    table_.pack_panel(group_source(group), scratch_.offsets, s_.k, segments_.data(), static_cast<int>(segments_.size()),
+                      scratch_.panel);
     tile.b = scratch_.panel;
     tile.offsets = nullptr;
     tile.ldb = table_.nr;
   }
 
   void run_packed(int64_t group) {
-    const int64_t total = s_.samples * s_.pixels, width = s_.layout.out_width, pitch = s_.layout.pitch;
+    const int64_t total = s_.samples * s_.pixels, width = s_.width, pitch = s_.layout.pitch;
     const int64_t sample_floats = s_.channels * s_.layout.plane();
     for (int64_t first = 0; first < total; first += table_.nr) {
-      Tile tile = {};
-      tile.n = static_cast<int>(std::min<int64_t>(table_.nr, total - first));
+      const int64_t columns = std::min<int64_t>(table_.nr, total - first);
       targets_.clear();
       segments_.clear();
-      for (int64_t p = first; p < first + tile.n;) {
+      for (int64_t p = first; p < first + columns;) {
         const int64_t sample = p / s_.pixels, pixel = p % s_.pixels;
         const int64_t y = pixel / width, x = pixel % width;
-        const int64_t run = pitch == width ? s_.pixels - pixel : width - x;
-        const auto length = static_cast<int>(std::min(run, first + tile.n - p));
+        const auto length = static_cast<int>(std::min(width - x, first + columns - p));
         segments_.push_back({sample * sample_floats + y * pitch + x, length});
-        add_target(sample, pixel, static_cast<int>(p - first), length);
+        add_target(sample * s_.out_channels * s_.pixels + pixel, static_cast<int>(p - first), length);
         p += length;
       }
-      pack(tile, group, segments_.data(), static_cast<int>(segments_.size()));
-      run_channels(tile, group, targets_);
+      Tile tile = {};
+      set_vectors(tile, table_, columns);
+      if (targets_straight(tile)) targets_.clear();
+      pack(tile, group);
+      run_channels(tile, group);
     }
+  }
+
+  // Adds a run, or lengthens the last one when both are neighbours in the output.
+  void add_target(int64_t pixel, int column, int length) {
+    if (!targets_.empty() && targets_.back().pixel + targets_.back().length == pixel) {
+      targets_.back().length += length;
+    } else {
+      targets_.push_back({pixel, column, length});
+    }
+  }
+
+  // Whether every vector of the tile lies in one run; then the tile stores straight into the output.
+  bool targets_straight(Tile& tile) const {
+    size_t t = 0;
+    for (int v = 0; v < tile.vectors; ++v) {
+      const int column = v * table_.lanes;
+      while (targets_[t].column + targets_[t].length <= column) ++t;
+      if (targets_[t].column + targets_[t].length < column + tile.count[v]) {
+        set_vectors(tile, table_, (tile.vectors - 1) * table_.lanes + tile.count[tile.vectors - 1]);
+        return false;
+      }
+      tile.target[v] = targets_[t].pixel + column - targets_[t].column;
+    }
+    return true;
   }
 
   const KernelCall& call_;
@@ -226,6 +255,7 @@ class Convolution {
   const float* weights_;
   const float *input_, *bias_, *source_ = nullptr;
   float* output_;
+  std::vector<Spot> spots_;
   std::vector<Segment> segments_;
   std::vector<Target> targets_;
 };

@@ -52,10 +52,12 @@ void pack_right(const ir::Node& node, const ir::Tensor& b, const NativeTable& ta
   pack_columns(view(b.data<float>().data(), b.dims(), transposed(node, "transB")), table.nr, alpha, out);
 }
 
-void spread_bias(const ir::Node& node, const ir::Tensor& bias, int64_t columns, float* out) {
+// The bias as a row of `padded` floats.
+void spread_bias(const ir::Node& node, const ir::Tensor& bias, int64_t columns, int64_t padded, float* out) {
   const float beta = node.attributes().get_float("beta", 1.0F);
   const auto data = bias.data<float>();
   for (int64_t c = 0; c < columns; ++c) out[c] = beta * data[bias.size() == 1 ? 0 : static_cast<size_t>(c)];
+  std::fill(out + columns, out + padded, 0.0F);
 }
 
 Result<std::shared_ptr<const Prepared>> prepare(const ir::Node& node, std::span<const ir::Tensor* const> constants,
@@ -81,7 +83,7 @@ struct Parts {
   int64_t a, bias, b;
   Parts(const Sizes& sizes, const NativeTable& table, bool dynamic)
       : a((packed_rows_size(sizes.rows, sizes.k, table.mr) + 15) / 16 * 16),
-        bias((sizes.columns + 15) / 16 * 16),
+        bias(packed_columns_size(sizes.columns, 1, table.nr)),
         b(dynamic ? packed_columns_size(sizes.columns, sizes.k, table.nr) : 0) {}
 };
 
@@ -112,7 +114,7 @@ Status run(const KernelCall& call) {
       return invalid_error("bias has " + std::to_string(offset->size()) + " elements for " +
                            std::to_string(sizes->columns) + " columns");
     }
-    spread_bias(call.node, *offset, sizes->columns, bias);
+    spread_bias(call.node, *offset, sizes->columns, parts.bias, bias);
   }
   const float* right = dynamic ? b : static_cast<const PackedConstants*>(call.prepared)->matrix.data();
   multiply(table,

@@ -43,7 +43,7 @@ void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& 
   tile.ldc = p.ldc;
   tile.epilogue = &epilogue;
   for (int64_t j = 0; j < p.columns; j += table.nr) {
-    tile.n = static_cast<int>(std::min<int64_t>(table.nr, p.columns - j));
+    set_vectors(tile, table, std::min<int64_t>(table.nr, p.columns - j));
     tile.b = p.b + j * p.k;
     tile.column_bias = p.column_bias == nullptr ? nullptr : p.column_bias + j;
     for (int64_t i = 0; i < p.rows; i += table.mr) {
@@ -53,6 +53,14 @@ void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& 
       tile.c = p.c + i * p.ldc + j;
       table.gemm_tile(tile);
     }
+  }
+}
+
+void set_vectors(Tile& tile, const NativeTable& table, int64_t columns) {
+  tile.vectors = static_cast<int>((columns + table.lanes - 1) / table.lanes);
+  for (int v = 0; v < tile.vectors; ++v) {
+    tile.source[v] = tile.target[v] = v * table.lanes;
+    tile.count[v] = static_cast<int>(std::min<int64_t>(table.lanes, columns - v * table.lanes));
   }
 }
 

@@ -26,7 +26,11 @@ void pack_rows(const MatrixView& a, int mr, float* out);
 /// out[panel][k][nr] = factor * b, the columns missing in the last panel zero.
 void pack_columns(const MatrixView& b, int nr, float factor, float* out);
 
-/// C = A * B + bias for packed operands: rows x columns, row-major with `ldc`. Bias by row or by column, or null.
+/// Makes the vectors of a tile lie side by side: `columns` (at most nr) of a packed panel, going to as many of C.
+void set_vectors(Tile& tile, const NativeTable& table, int64_t columns);
+
+/// C = A * B + bias for packed operands: rows x columns, row-major with `ldc`. Bias by row or
+/// by column (padded to whole panels), or null.
 struct PackedProduct {
   const float* a;
   const float* b;

@@ -35,6 +35,21 @@ void inside(int64_t phase, int64_t stride, int64_t pad, int64_t input, int64_t s
   end = std::clamp<int64_t>(ceil_div(input + pad - phase, stride), begin, size);
 }
 
+// Rows are short: loops that the compiler unrolls beat calls of memcpy and memset.
+void fill_run(float* out, int64_t count, float value) {
+  for (int64_t i = 0; i < count; ++i) out[i] = value;
+}
+
+void copy_run(const float* in, int64_t stride, float* out, int64_t count) {
+  if (stride == 1) {
+    for (int64_t i = 0; i < count; ++i) out[i] = in[i];
+  } else if (stride == 2) {
+    for (int64_t i = 0; i < count; ++i) out[i] = in[2 * i];
+  } else {
+    for (int64_t i = 0; i < count; ++i) out[i] = in[i * stride];
+  }
+}
+
 }  // namespace
 
 PlaneLayout layout_planes(const ops::Window& window) {
@@ -75,20 +90,16 @@ void PlaneLayout::copy(const float* input, float* plane, float fill) const {
     for (const int64_t column_phase : column_phases) {
       int64_t first, end;
       inside(column_phase, stride_x, pad_left, width, pitch, first, end);
-      for (int64_t r = 0; r < rows; ++r, plane += pitch) {
-        if (r < first_row || r >= end_row) {
-          std::fill(plane, plane + pitch, fill);
-          continue;
-        }
-        const float* row = input + (r * stride_y + row_phase - pad_top) * width;
-        std::fill(plane, plane + first, fill);
-        if (stride_x == 1) {
-          std::copy(row + first + column_phase - pad_left, row + end + column_phase - pad_left, plane + first);
-        } else {
-          for (int64_t j = first; j < end; ++j) plane[j] = row[j * stride_x + column_phase - pad_left];
-        }
-        std::fill(plane + end, plane + pitch, fill);
+      fill_run(plane, first_row * pitch, fill);
+      plane += first_row * pitch;
+      for (int64_t r = first_row; r < end_row; ++r, plane += pitch) {
+        const int64_t row = (r * stride_y + row_phase - pad_top) * width + column_phase - pad_left;
+        fill_run(plane, first, fill);
+        if (first < end) copy_run(input + row + first * stride_x, stride_x, plane + first, end - first);
+        fill_run(plane + end, pitch - end, fill);
       }
+      fill_run(plane, (rows - end_row) * pitch, fill);
+      plane += (rows - end_row) * pitch;
     }
   }
 }

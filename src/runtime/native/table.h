@@ -12,16 +12,24 @@
 
 namespace edgesmith::runtime::native {
 
-/// One tile of C = A * B + bias: `m` rows (at most NativeTable::mr) by `n` columns (at most NativeTable::nr).
+/// Vectors side by side in a tile.
+constexpr int kTileVectors = 3;
+
+/// One tile of C = A * B + bias: `m` rows (at most NativeTable::mr) by up to three vectors of columns, which may lie
+/// anywhere in B and C.
 struct Tile {
   const float* a;  ///< [k][mr]
-  const float* b;  ///< row k of B starts at b + (offsets ? offsets[k] : k * ldb); whole vectors are read
+  const float* b;  ///< row k of B is at b + (offsets ? offsets[k] : k * ldb)
   const int64_t* offsets;
   int64_t ldb;
   int64_t k;
-  int m, n;
-  const float* row_bias;     ///< [m] or null
-  const float* column_bias;  ///< [n] or null; at most one of the two
+  int m;
+  int vectors;
+  int64_t source[kTileVectors];  ///< where a vector lies in every row of B; whole vectors are read
+  int64_t target[kTileVectors];  ///< where it goes in every row of C
+  int count[kTileVectors];       ///< how many of its numbers are stored
+  const float* row_bias;         ///< [m] or null
+  const float* column_bias;      ///< whole vectors, side by side, or null; at most one of the two
   float* c;
   int64_t ldc;
   const Epilogue* epilogue;
@@ -52,7 +60,7 @@ enum class Binary { add, sub, mul, div };
 
 struct NativeTable {
   int lanes;   ///< floats in a vector
-  int mr, nr;  ///< largest tile; nr is a multiple of lanes
+  int mr, nr;  ///< largest tile; nr is kTileVectors * lanes
   void (*gemm_tile)(const Tile& tile);
   /// panel[k][0 .. sum of lengths) = the segments of source + offsets[k]; the rest of each row of `nr` is zero. The
   /// panel has room for `lanes` floats more.

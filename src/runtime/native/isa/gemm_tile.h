@@ -6,8 +6,11 @@
 
 namespace {
 
+using edgesmith::runtime::native::kTileVectors;
 using edgesmith::runtime::native::Segment;
 using edgesmith::runtime::native::Tile;
+
+constexpr int kTileColumns = kTileVectors * kLanes;
 
 // Sums of M rows by N vectors over all of k, in registers.
 template <int M, int N, bool Indirect>
@@ -20,22 +23,24 @@ void run_tile(const Tile& tile) {
       sums[i][j] = set1(tile.row_bias != nullptr ? tile.row_bias[i] : 0.0F);
     }
   }
-  const int tail = tile.n - (N - 1) * kLanes;
   if (tile.column_bias != nullptr) {
 #pragma GCC unroll 4
     for (int j = 0; j < N; ++j) {
-      const Vec bias = load_upto(tile.column_bias + j * kLanes, j + 1 < N ? kLanes : tail);
+      const Vec bias = load(tile.column_bias + j * kLanes);
 #pragma GCC unroll 8
       for (int i = 0; i < M; ++i) sums[i][j] = bias;
     }
   }
   const float* a = tile.a;
-  const float* b = tile.b;
+  const float* b[N];
+#pragma GCC unroll 4
+  for (int j = 0; j < N; ++j) b[j] = tile.b + tile.source[j];
+  int64_t offset = 0;
   for (int64_t k = 0; k < tile.k; ++k) {
-    const float* row = Indirect ? b + tile.offsets[k] : b;
+    if (Indirect) offset = tile.offsets[k];
     Vec columns[N];
 #pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) columns[j] = load(row + j * kLanes);
+    for (int j = 0; j < N; ++j) columns[j] = load(b[j] + offset);
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
       const Vec weight = set1(a[i]);
@@ -43,7 +48,7 @@ void run_tile(const Tile& tile) {
       for (int j = 0; j < N; ++j) sums[i][j] = fmadd(weight, columns[j], sums[i][j]);
     }
     a += kTileRows;
-    if (!Indirect) b += tile.ldb;
+    if (!Indirect) offset += tile.ldb;
   }
   const VecEpilogue finish(*tile.epilogue);
   if (!tile.epilogue->empty()) {
@@ -53,12 +58,12 @@ void run_tile(const Tile& tile) {
       for (int j = 0; j < N; ++j) sums[i][j] = finish(sums[i][j]);
     }
   }
-#pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) {
-    float* c = tile.c + i * tile.ldc;
 #pragma GCC unroll 4
-    for (int j = 0; j + 1 < N; ++j) store(c + j * kLanes, sums[i][j]);
-    store_upto(c + (N - 1) * kLanes, sums[i][N - 1], tail);
+  for (int j = 0; j < N; ++j) {
+    float* c = tile.c + tile.target[j];
+    const int count = tile.count[j];
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) store_upto(c + i * tile.ldc, sums[i][j], count);
   }
 }
 
@@ -69,13 +74,13 @@ void run_rows_vectors(const Tile& tile) {
 
 template <int M>
 void run_rows(const Tile& tile) {
-  const int vectors = (tile.n + kLanes - 1) / kLanes;
-  if (vectors == 1)
+  if (tile.vectors == 1) {
     run_rows_vectors<M, 1>(tile);
-  else if (vectors == 2)
+  } else if (tile.vectors == 2) {
     run_rows_vectors<M, 2>(tile);
-  else
+  } else {
     run_rows_vectors<M, 3>(tile);
+  }
 }
 
 void gemm_tile(const Tile& tile) {
@@ -102,8 +107,12 @@ void pack_panel(const float* source, const int64_t* offsets, int64_t k, const Se
       const float* run = from + segments[s].source;
       const int length = segments[s].length;
       // Whole vectors are stored; what lies beyond a segment is overwritten by the next one.
-      for (int i = 0; i < length; i += kLanes) {
-        store(to + at + i, load_upto(run + i, length - i < kLanes ? length - i : kLanes));
+      if (length <= kHalf) {
+        copy_half(to + at, run, length);
+      } else {
+        for (int i = 0; i < length; i += kLanes) {
+          store(to + at + i, load_upto(run + i, length - i < kLanes ? length - i : kLanes));
+        }
       }
       at += length;
     }

@@ -15,12 +15,17 @@ namespace {
 
 using Vec = __m512;
 constexpr int kLanes = 16;
-constexpr int kTileRows = 8, kTileVectors = 3;  // 24 sums, 3 of B, the broadcast: 28 of 32 registers
+constexpr int kTileRows = 8;  // by 3 vectors: 24 sums, 3 of B, the broadcast: 28 of 32 registers
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 inline __mmask16 first(int n) { return static_cast<__mmask16>((1U << n) - 1U); }
 inline Vec load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
 inline void store_n(float* p, Vec v, int n) { _mm512_mask_storeu_ps(p, first(n), v); }
+constexpr int kHalf = 8;
+// Copies n (at most kHalf) floats; kHalf are written.
+inline void copy_half(float* to, const float* from, int n) {
+  _mm256_storeu_ps(to, _mm256_maskz_loadu_ps(static_cast<__mmask8>((1U << n) - 1U), from));
+}
 inline Vec set1(float x) { return _mm512_set1_ps(x); }
 inline Vec fmadd(Vec a, Vec b, Vec c) { return _mm512_fmadd_ps(a, b, c); }
 inline Vec add(Vec a, Vec b) { return _mm512_add_ps(a, b); }
@@ -35,7 +40,7 @@ inline Vec round_even(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAR
 
 using Vec = __m256;
 constexpr int kLanes = 8;
-constexpr int kTileRows = 4, kTileVectors = 3;  // 12 sums, 3 of B, the broadcast: 16 registers
+constexpr int kTileRows = 4;  // by 3 vectors: 12 sums, 3 of B, the broadcast: 16 registers
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 inline __m256i first(int n) {
@@ -43,6 +48,11 @@ inline __m256i first(int n) {
 }
 inline Vec load_n(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
 inline void store_n(float* p, Vec v, int n) { _mm256_maskstore_ps(p, first(n), v); }
+constexpr int kHalf = 4;
+inline void copy_half(float* to, const float* from, int n) {
+  const __m128i mask = _mm_cmpgt_epi32(_mm_set1_epi32(n), _mm_setr_epi32(0, 1, 2, 3));
+  _mm_storeu_ps(to, _mm_maskload_ps(from, mask));
+}
 inline Vec set1(float x) { return _mm256_set1_ps(x); }
 inline Vec fmadd(Vec a, Vec b, Vec c) { return _mm256_fmadd_ps(a, b, c); }
 inline Vec add(Vec a, Vec b) { return _mm256_add_ps(a, b); }
@@ -57,11 +67,13 @@ inline Vec round_even(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_I
 
 using Vec = float;
 constexpr int kLanes = 1;
-constexpr int kTileRows = 4, kTileVectors = 3;
+constexpr int kTileRows = 4;
 inline Vec load(const float* p) { return *p; }
 inline void store(float* p, Vec v) { *p = v; }
 inline Vec load_n(const float* p, int) { return *p; }
 inline void store_n(float* p, Vec v, int) { *p = v; }
+constexpr int kHalf = 0;
+inline void copy_half(float*, const float*, int) {}
 inline Vec set1(float x) { return x; }
 inline Vec fmadd(Vec a, Vec b, Vec c) { return __builtin_fmaf(a, b, c); }
 inline Vec add(Vec a, Vec b) { return a + b; }
@@ -74,7 +86,5 @@ inline Vec min(Vec a, Vec b) { return a < b ? a : b; }
 inline Vec round_even(Vec a) { return __builtin_nearbyintf(a); }
 
 #endif
-
-constexpr int kTileColumns = kTileVectors * kLanes;
 
 }  // namespace
