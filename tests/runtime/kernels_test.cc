@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernels beside convolution against ops::eval, on every instruction set of this CPU.
+#include "runtime/run_graph.h"
+
+namespace edgesmith::runtime {
+namespace {
+
+const std::vector<int64_t> kSizes = {1, 3, 7, 8, 15, 17, 31, 33, 49};
+
+std::string text_of(int64_t n) { return std::to_string(n); }
+
+// One node over random inputs of the given types ("f32[2,3]"), which must run by a kernel.
+void check_node(const std::string& node, const std::vector<ir::Dims>& dims, double tolerance = 2e-6,
+                const std::string& constants = {}) {
+  std::string text = "graph @g(";
+  std::vector<ir::Tensor> inputs;
+  for (size_t i = 0; i < dims.size(); ++i) {
+    inputs.push_back(random_tensor(dims[i], 10 + i));
+    text += (i > 0 ? ", %x" : "%x") + text_of(static_cast<int64_t>(i)) + ": " + inputs.back().type().text();
+  }
+  text += ") -> (y) {\n" + constants + "  %y = " + node + "\n  return %y\n}";
+  SCOPED_TRACE(text);
+  const ir::Graph graph = parse_graph(text);
+  const auto program = compile(graph, {}, Isa::scalar);
+  ASSERT_TRUE(program.ok()) << program.error().text();
+  ASSERT_NE(program->steps.at(0).kernel, nullptr);
+  check_graph(graph, inputs, tolerance);
+}
+
+TEST(Gemm, OfAllSizesAndTranspositions) {
+  for (const int64_t m : {1, 2, 5, 8, 9, 17}) {
+    for (const int64_t n : kSizes) {
+      const int64_t k = 50 - n;
+      check_node("gemm %x0, %x1, %x2", {{m, k}, {k, n}, {n}});
+      check_node("gemm %x0, %x1, _ {transA=1}", {{k, m}, {k, n}});
+      check_node("gemm %x0, %x1, %x2 {transB=1, alpha=0.5, beta=2.0}", {{m, k}, {n, k}, {1, n}});
+    }
+  }
+}
+
+TEST(Gemm, WithConstantWeightsAndAnyBiasRow) {
+  const std::string w = "  %w = constant random(seed=3) : f32[21,40]\n  %one = constant {0.5} : f32[]\n";
+  check_node("gemm %x0, %w, %one {transB=1}", {{6, 40}}, 2e-6, w);
+  check_node("gemm %x0, %w, _ {transB=1, alpha=0.25}", {{6, 40}}, 2e-6, w);
+}
+
+TEST(Gemm, WithABiasMatrixIsLeftToTheReference) {
+  const ir::Graph graph = parse_graph(
+      "graph @g(%a: f32[2,3], %b: f32[3,4], %c: f32[2,4]) -> (y) {\n  %y = gemm %a, %b, %c\n  return %y\n}");
+  check_graph(graph, {random_tensor({2, 3}, 1), random_tensor({3, 4}, 2), random_tensor({2, 4}, 3)});
+}
+
+TEST(MatMul, OfMatricesAndStacks) {
+  for (const int64_t n : kSizes) check_node("mat_mul %x0, %x1", {{9, 50 - n}, {50 - n, n}});
+  check_node("mat_mul %x0, %x1", {{2, 3, 5, 7}, {7, 19}});
+  check_node("mat_mul %x0, %x1", {{2, 3, 5, 7}, {2, 3, 7, 19}});
+  check_node("mat_mul %x0, %x1", {{2, 1, 5, 7}, {3, 7, 19}});
+  check_node("mat_mul %x0, %x1", {{5, 7}, {4, 7, 3}});
+  check_node("mat_mul %x0, %w", {{4, 6, 7}}, 2e-6, "  %w = constant random(seed=3) : f32[7,33]\n");
+}
+
+TEST(MaxPool, OfAllWidthsStridesAndPads) {
+  for (const int64_t width : kSizes) {
+    check_node("max_pool %x0 {kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]}", {{2, 3, 9, width}}, 0);
+    check_node("max_pool %x0 {kernel_shape=[2,1], strides=[2,1]}", {{1, 2, 8, width}}, 0);
+  }
+  check_node("max_pool %x0 {kernel_shape=[2,2], ceil_mode=1, strides=[2,2]}", {{2, 3, 7, 5}}, 0);
+  check_node("max_pool %x0 {kernel_shape=[3,3], dilations=[2,2]}", {{2, 3, 9, 20}}, 0);
+  check_node("max_pool %x0 {kernel_shape=[3], pads=[1,1]}", {{2, 3, 9}}, 0);
+  check_node("max_pool %x0 {kernel_shape=[2,2], auto_pad=\"SAME_LOWER\"}", {{2, 3, 7, 5}}, 0);
+}
+
+TEST(AveragePool, CountsPaddingAsTold) {
+  for (const int64_t width : kSizes) {
+    for (const char* count : {"0", "1"}) {
+      check_node("average_pool %x0 {kernel_shape=[3,3], pads=[1,0,1,2], strides=[2,1], count_include_pad=" +
+                     std::string(count) + "}",
+                 {{2, 3, 9, width}}, 1e-6);
+    }
+  }
+  check_node("average_pool %x0 {kernel_shape=[3,3], ceil_mode=1, strides=[2,2], pads=[1,1,1,1], count_include_pad=1}",
+             {{1, 2, 8, 8}}, 1e-6);
+}
+
+TEST(GlobalPools, OfAllSizes) {
+  for (const int64_t size : kSizes) {
+    check_node("global_average_pool %x0", {{2, 3, size, 5}}, 1e-6);
+    check_node("global_max_pool %x0", {{2, 3, size, 5}}, 0);
+  }
+}
+
+TEST(Binary, BroadcastsEveryWay) {
+  const std::vector<std::pair<ir::Dims, ir::Dims>> pairs = {{{2, 3, 4, 5}, {2, 3, 4, 5}},
+                                                            {{2, 3, 4, 5}, {}},
+                                                            {{}, {2, 3, 4, 5}},
+                                                            {{2, 3, 4, 5}, {3, 1, 1}},
+                                                            {{2, 3, 4, 5}, {5}},
+                                                            {{3, 1}, {1, 19}},
+                                                            {{2, 1, 4, 1}, {3, 1, 5}},
+                                                            {{1}, {1, 1}},
+                                                            {{7, 1, 33}, {1, 6, 33}},
+                                                            {{2, 3, 4, 1}, {2, 3, 4, 17}},
+                                                            {{}, {}},
+                                                            {{0, 3}, {3}}};
+  for (const char* op : {"add", "sub", "mul", "div"}) {
+    for (const auto& [a, b] : pairs) check_node(std::string(op) + " %x0, %x1", {a, b}, 0);
+  }
+}
+
+TEST(Activations, OfAllSizes) {
+  const std::string bounds = "  %lo = constant {-0.25} : f32[]\n  %hi = constant {0.5} : f32[]\n";
+  for (const int64_t size : kSizes) {
+    check_node("relu %x0", {{2, size}}, 0);
+    check_node("clip %x0, %lo, %hi", {{2, size}}, 0, bounds);
+    check_node("clip %x0, _, %hi", {{2, size}}, 0, bounds);
+    check_node("clip %x0, %lo", {{2, size}}, 0, bounds);
+    check_node("clip %x0, %x1", {{2, size}, {}}, 0);
+    check_node("leaky_relu %x0 {alpha=0.3}", {{2, size}}, 0);
+    check_node("hard_sigmoid %x0 {alpha=0.7, beta=0.4}", {{2, size}}, 1e-6);
+    check_node("hard_swish %x0", {{2, size}}, 1e-6);
+  }
+}
+
+TEST(Activations, FollowEachOther) {
+  const ir::Graph graph = parse_graph(R"(graph @g(%x: f32[3,21]) -> (y, z) {
+  %lo = constant {-0.25} : f32[]
+  %hi = constant {0.5} : f32[]
+  %a = leaky_relu %x {alpha=0.5}
+  %y = clip %a, %lo, %hi
+  %b = clip %x, %lo, %hi
+  %z = relu %b
+  return %y, %z
+})");
+  check_graph(graph, {random_tensor({3, 21}, 5)}, 0);
+}
+
+TEST(Activations, LetNotANumberThrough) {
+  for (const char* op : {"relu", "leaky_relu"}) {
+    const ir::Graph graph =
+        parse_graph("graph @g(%x: f32[20]) -> (y) {\n  %y = " + std::string(op) + " %x\n  return %y\n}");
+    for (const Isa isa : float_isas()) {
+      const auto y = run_graph(graph, {ir::Tensor::of<float>({20}, std::vector<float>(20, NAN))}, isa)[0].to_floats();
+      for (const float v : y) EXPECT_TRUE(std::isnan(v)) << op << " " << isa_word(isa);
+    }
+  }
+}
+
+TEST(BatchNormalization, OfImagesAndRows) {
+  const std::string constants = R"(  %s = constant {0.5, 2, -1} : f32[3]
+  %b = constant {0, 0.5, 1} : f32[3]
+  %m = constant {0.1, 0.2, -0.3} : f32[3]
+  %v = constant {1, 0.5, 2} : f32[3]
+)";
+  for (const int64_t size : kSizes) {
+    check_node("batch_normalization %x0, %s, %b, %m, %v {epsilon=0.01}", {{2, 3, size, 2}}, 2e-6, constants);
+  }
+  check_node("batch_normalization %x0, %s, %b, %m, %v", {{5, 3}}, 2e-6, constants);
+}
+
+// A random chain of element-wise work, pools, convolutions, views and joins.
+std::string random_net(Random& random) {
+  std::string text =
+      "graph @g(%v0: f32[N,4,9,7]) -> (y) {\n  %w = constant random(seed=1) : f32[4,4,3,3]\n"
+      "  %d = constant random(seed=2) : f32[4,1,3,3]\n  %p = constant random(seed=3) : f32[4,1,1]\n"
+      "  %half = constant {0.5} : f32[]\n";
+  const int count = 3 + static_cast<int>(random.below(12));
+  for (int i = 1; i <= count; ++i) {
+    const auto any = [&] { return "%v" + text_of(static_cast<int64_t>(random.below(static_cast<uint64_t>(i)))); };
+    const std::string choices[] = {"relu " + any(),
+                                   "add " + any() + ", " + any(),
+                                   "mul " + any() + ", %p",
+                                   "conv " + any() + ", %w, _ {pads=[1,1,1,1]}",
+                                   "conv " + any() + ", %d, _ {pads=[1,1,1,1], group=4}",
+                                   "max_pool " + any() + " {kernel_shape=[3,3], pads=[1,1,1,1]}",
+                                   "identity " + any(),
+                                   "clip " + any() + ", _, %half",
+                                   "tanh " + any(),
+                                   "sub " + any() + ", " + any()};
+    text += "  %v" + text_of(i) + " = " + choices[random.below(std::size(choices))] + "\n";
+  }
+  return text + "  return %v" + text_of(count) + "\n}";
+}
+
+TEST(Executor, AgreesWithTheReferenceOnRandomGraphs) {
+  Random random(42);
+  for (int round = 0; round < 60; ++round) {
+    const std::string text = random_net(random);
+    SCOPED_TRACE(text);
+    ir::Graph graph = parse_graph(text);
+    const ir::Tensor x = random_tensor({2, 4, 9, 7}, static_cast<uint64_t>(round));
+    check_graph(graph, {x}, 1e-5);
+    if (testing::Test::HasFailure()) return;
+    // The same with annotations on some values: every instruction set alike, observed or not.
+    for (ir::Node& node : graph.nodes()) {
+      if (node.is(ir::OpKind::constant) || node.num_outputs() != 1 || random.below(2) == 0) continue;
+      ir::Quant quant;
+      quant.dtype = ir::DType::i8;
+      quant.scale = {0.03125f};
+      quant.zero_point = {3};
+      node.output().set_quant(quant);
+    }
+    ir::Tensor shown;
+    const Observer observer = [&](const ir::Value& value, const ir::Tensor& tensor) {
+      if (&value == graph.output_node().input(0)) shown = ir::Tensor::of<float>(tensor.dims(), tensor.data<float>());
+    };
+    const ir::Tensor expected = run_graph(graph, {x}, Isa::scalar)[0];
+    for (const Isa isa : float_isas()) {
+      ASSERT_TRUE(run_graph(graph, {x}, isa)[0].identical_to(expected));
+      run_graph(graph, {x}, isa, {}, &observer);
+      ASSERT_TRUE(shown.identical_to(expected));
+    }
+  }
+}
+
+}  // namespace
+}  // namespace edgesmith::runtime
