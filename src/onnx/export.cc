@@ -2,6 +2,7 @@
 // From a graph to a file: the opset, the names, the lowered graph, then the messages of onnx.proto.
 #include "edgesmith/onnx/export.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -116,7 +117,9 @@ class ModelWriter {
   }
 
   void put_opsets(Writer& model) {
-    bool has_default = false;
+    // A source without the default domain goes out without it, unless a node of it was added.
+    bool has_default = source_ != nullptr && std::all_of(lowered_.nodes.begin(), lowered_.nodes.end(),
+                                                         [](const LoweredNode& node) { return !node.encoded.empty(); });
     for (const OpsetImport& import : source_ != nullptr ? source_->opsets : std::vector<OpsetImport>{}) {
       const bool is_default = canonical_domain(import.domain).empty();
       has_default |= is_default;
