@@ -128,6 +128,12 @@ class Lowering {
     out_.initializers.push_back(std::move(initializer));
   }
 
+  /// ONNX Runtime (1.32) makes a QGemm only of weights that name their zero point, also when it is 0.
+  static bool is_gemm_weight(const ir::Value& value) {
+    return std::any_of(value.uses().begin(), value.uses().end(),
+                       [](const ir::Use& use) { return use.node->is(ir::OpKind::gemm) && use.index == 1; });
+  }
+
   /// Integer codes behind DequantizeLinear.
   void add_affine(const ir::Value& value, const ir::Tensor& tensor) {
     const ir::Quant& quant = tensor.quant();
@@ -137,7 +143,7 @@ class Lowering {
     out_.initializers.push_back({codes, tensor.codes(), {}, false, false, constants_as_nodes_});
     dequantize.inputs = {codes, scale_of(quant, tensor.dims())};
     const bool zero = std::all_of(quant.zero_point.begin(), quant.zero_point.end(), [](int32_t z) { return z == 0; });
-    if (!zero) dequantize.inputs.push_back(zero_point_of(quant, tensor.dims()));
+    if (!zero || is_gemm_weight(value)) dequantize.inputs.push_back(zero_point_of(quant, tensor.dims()));
     dequantize.outputs = {names_.read(value)};
     set_axis(dequantize, quant);
     out_.nodes.push_back(std::move(dequantize));

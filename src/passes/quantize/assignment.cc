@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/quantize/assignment.h"
+
+#include <algorithm>
+
+#include "edgesmith/base/check.h"
+#include "edgesmith/ops/op_info.h"
+#include "passes/quantize/node_form.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+bool is_own(const ir::Value& value, const ir::Node& node) {
+  return std::all_of(value.uses().begin(), value.uses().end(), [&](const ir::Use& use) { return use.node == &node; });
+}
+
+// Codes of a constant that an integer node reads as data.
+ir::Tensor data_codes(const ir::Tensor& tensor, const ir::Quant& quant) {
+  const std::vector<float> reals = tensor.to_floats();
+  std::vector<uint8_t> codes;
+  for (const float real : reals) {
+    codes.push_back(static_cast<uint8_t>(ir::quantize_value(real, quant.scale[0], quant.zero_point[0], quant.dtype)));
+  }
+  if (quant.dtype == ir::DType::u8) return ir::Tensor::affine(ir::Tensor::of<uint8_t>(tensor.dims(), codes), quant);
+  std::vector<int8_t> with_sign(codes.begin(), codes.end());
+  return ir::Tensor::affine(ir::Tensor::of<int8_t>(tensor.dims(), with_sign), quant);
+}
+
+// Layers that share a weight and its codes keep sharing it; another reader keeps the old constant.
+using CodesInPlace = std::map<const WeightCodes*, ir::Value*>;
+
+void set_weight(ir::Graph& graph, ir::Node& node, const WeightCodes& codes, const Assignment& assignment,
+                CodesInPlace& in_place) {
+  const int operand = ops::quant_facts(node).weight_operand;
+  ir::Value*& shared = in_place[&codes];
+  if (shared != nullptr) return graph.set_input(node, operand, shared);
+  ir::Value& value = *node.input(operand);
+  const bool ours = std::all_of(value.uses().begin(), value.uses().end(), [&](const ir::Use& use) {
+    const auto found = assignment.layers.find(use.node->id());
+    return found != assignment.layers.end() && found->second == &codes && use.index == operand;
+  });
+  if (ours) {
+    graph.set_tensor(value.node(), codes.weight);
+    shared = &value;
+  } else {
+    shared = &graph.add_constant(codes.weight, "", &node);
+    graph.set_input(node, operand, shared);
+  }
+}
+
+}  // namespace
+
+void set_constant(ir::Graph& graph, ir::Node& node, int index, ir::Tensor tensor) {
+  ir::Value* value = node.input(index);
+  if (value != nullptr && is_own(*value, node)) {
+    graph.set_tensor(value->node(), std::move(tensor));
+    return;
+  }
+  graph.set_input(node, index, &graph.add_constant(std::move(tensor), "", &node));
+}
+
+double input_scale(const Assignment& assignment, const Plan& plan, const ir::Node& layer) {
+  const ir::Value* operand = layer.input(0);
+  int set = plan.set_index(*operand);
+  if (set < 0 && operand->node().num_inputs() > 0) set = plan.set_index(*operand->node().input(0));  // behind a Pad
+  EDGESMITH_CHECK(set >= 0) << layer.label();
+  return assignment.scales[static_cast<size_t>(set)].scale[0];
+}
+
+void apply(const Assignment& assignment, const Plan& plan, ir::Graph& graph) {
+  std::vector<ir::Node*> order;
+  for (ir::Node& node : graph.nodes()) order.push_back(&node);
+  const auto planned = static_cast<int>(plan.set_of.size());
+  CodesInPlace in_place;
+  for (ir::Node* node : order) {
+    const auto found = assignment.layers.find(node->id());
+    if (found == assignment.layers.end()) continue;
+    ir::Tensor bias = quantize_bias(*node, *found->second, input_scale(assignment, plan, *node));
+    if (bias.valid()) set_constant(graph, *node, ops::quant_facts(*node).bias_operand, std::move(bias));
+    set_weight(graph, *node, *found->second, assignment, in_place);
+  }
+  for (ir::Node* node : order) {
+    for (int i = 0; i < node->num_outputs(); ++i) {
+      ir::Value& value = node->output(i);
+      if (value.id() >= planned || plan.set_index(value) < 0 || value.quant()) continue;
+      const ir::Quant& quant = assignment.scales[static_cast<size_t>(plan.set_index(value))];
+      if (value.constant() == nullptr) {
+        value.set_quant(quant);
+        continue;
+      }
+      const ir::Tensor codes = data_codes(*value.constant(), quant);
+      const std::vector<ir::Use> uses(value.uses().begin(), value.uses().end());
+      for (const ir::Use& use : uses) {
+        const std::vector<int> operands = data_operands(*use.node);
+        const bool as_data = std::find(operands.begin(), operands.end(), use.index) != operands.end();
+        const Role role = plan.nodes[static_cast<size_t>(use.node->id())].role;
+        if (as_data && (role == Role::integer || role == Role::moves)) set_constant(graph, *use.node, use.index, codes);
+      }
+    }
+  }
+}
+
+}  // namespace edgesmith::passes::quantize

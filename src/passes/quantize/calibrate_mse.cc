@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// The range with the least expected squared error, from the histogram.
+//
+// A value inside the range is off by the rounding of one step, uniformly: step^2 / 12; one outside by its distance to
+// the end. Exact zeros have a code of their own and are never off. Both ends are searched, each over a grid of shares
+// of its extreme.
+#include <algorithm>
+#include <vector>
+
+#include "passes/quantize/calibrators.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+// The smallest share of an extreme that is tried, and the number of shares. Below a tenth the clipping of 8-bit ranges
+// always loses.
+constexpr double kSmallestShare = 0.1;
+constexpr int kShares = 91;
+
+double share(int index) { return kSmallestShare + (1 - kSmallestShare) * index / (kShares - 1); }
+
+// Error of clipping, and how many values are clipped, for every candidate of one end.
+struct Clipped {
+  std::vector<double> error, count;
+};
+
+Clipped clip_end(const Histogram& histogram, double extreme) {
+  Clipped clipped;
+  for (int i = 0; i < kShares; ++i) {
+    const double end = extreme * share(i);
+    double error = 0, count = 0;
+    for (int bin = 0; bin < Histogram::kBins; ++bin) {
+      const double centre = histogram.centre(bin);
+      const double beyond = extreme > 0 ? centre - end : end - centre;
+      if (beyond <= 0) continue;
+      const auto n = static_cast<double>(histogram.counts()[static_cast<size_t>(bin)]);
+      error += n * beyond * beyond;
+      count += n;
+    }
+    clipped.error.push_back(error);
+    clipped.count.push_back(count);
+  }
+  return clipped;
+}
+
+}  // namespace
+
+Range pick_mse(const Observations& observed, const CalibratorSettings& settings) {
+  const Range extremes = observed.extremes.joined({0, 0});
+  const Histogram& histogram = observed.histogram;
+  const auto nonzero = static_cast<double>(histogram.total() - histogram.zeros());
+  const Clipped below = clip_end(histogram, extremes.min), above = clip_end(histogram, extremes.max);
+  const int first_below = extremes.min < 0 ? 0 : kShares - 1, first_above = extremes.max > 0 ? 0 : kShares - 1;
+  Range best = extremes;
+  double best_error = -1;
+  for (int i = kShares - 1; i >= first_below; --i) {
+    for (int j = kShares - 1; j >= first_above; --j) {
+      const auto b = static_cast<size_t>(i), a = static_cast<size_t>(j);
+      const double clipped_below = extremes.min < 0 ? below.count[b] : 0;
+      const double clipped_above = extremes.max > 0 ? above.count[a] : 0;
+      const double step = (extremes.max * share(j) - extremes.min * share(i)) / settings.steps;
+      double error = step * step / 12 * std::max(0.0, nonzero - clipped_below - clipped_above);
+      if (extremes.min < 0) error += below.error[b];
+      if (extremes.max > 0) error += above.error[a];
+      if (best_error >= 0 && error >= best_error) continue;
+      best_error = error;
+      best = {static_cast<float>(extremes.min * share(i)), static_cast<float>(extremes.max * share(j))};
+    }
+  }
+  return best;
+}
+
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/quantize/choice.h"
+
+#include <cmath>
+
+#include "passes/quantize/consumer_error.h"
+#include "passes/quantize/network_error.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+// What a calibrator must gain over min-max in the results of a set's readers: less is noise of the probe samples. The
+// second, cautious choice takes clear cases only.
+constexpr double kGainDb = 0.1, kClearGainDb = 1.0;
+
+// The candidates of one set in the order of the calibrator table; equal codes are kept once, under the first name.
+std::vector<ir::Quant> candidates_of(const ScaleSet& set, const Observations& observed,
+                                     const ChoiceSettings& settings) {
+  if (set.given) return {*set.given};
+  if (set.fixed) return {activation_quant(*set.fixed, set.bounds, settings.dtype, "fixed")};
+  const bool automatic = settings.calibrator == "auto";
+  std::vector<ir::Quant> quants;
+  for (const CalibratorInfo& calibrator : all_calibrators()) {
+    const bool wanted =
+        set.holds_input ? calibrator.name == "minmax" : automatic || calibrator.name == settings.calibrator;
+    if (!wanted) continue;
+    ir::Quant quant = activation_quant(calibrator.pick(observed, settings.calibration), set.bounds, settings.dtype,
+                                       std::string(calibrator.name));
+    bool known = false;
+    for (const ir::Quant& other : quants) known = known || other.same_codes(quant);
+    if (!known) quants.push_back(std::move(quant));
+  }
+  return quants;
+}
+
+// One way to quantize the whole graph, to be measured.
+struct Trial {
+  Assignment assignment;
+  bool corrected = false, automatic = false;
+  std::vector<Win> wins;
+  ir::Graph graph;
+  double error = 0;
+};
+
+class Chooser {
+ public:
+  Chooser(const ir::Graph& graph, const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
+          const std::vector<LayerGroup>& layers, const ChoiceSettings& settings)
+      : graph_(graph), plan_(plan), candidates_(candidates), layers_(layers), settings_(settings) {}
+
+  Result<Choice> run(const Stream& probes, const Stream& comparison) {
+    std::vector<std::vector<Win>> selections = {{}};  // the first: min-max (or the calibrator asked for) everywhere
+    if (settings_.calibrator == "auto") {
+      auto errors = measure_consumers(graph_, plan_, candidates_, probes);
+      if (!errors) return errors.error();
+      for (const double gain : {kGainDb, kClearGainDb}) {
+        std::vector<Win> wins = winners(*errors, gain);
+        if (!wins.empty()) selections.push_back(std::move(wins));
+      }
+    }
+    for (const std::vector<Win>& wins : selections) {
+      if (settings_.correct_bias) add_trial(wins, true);
+      add_trial(wins, false);
+    }
+    std::vector<const ir::Graph*> graphs;
+    for (const Trial& trial : trials_) graphs.push_back(&trial.graph);
+    auto errors = measure_outputs(graph_, graphs, comparison);
+    if (!errors) return errors.error();
+    for (size_t t = 0; t < trials_.size(); ++t) trials_[t].error = (*errors)[t];
+    return best();
+  }
+
+ private:
+  std::vector<Win> winners(const std::vector<std::vector<double>>& errors, double least_gain) const {
+    std::vector<Win> wins;
+    for (size_t s = 0; s < candidates_.size(); ++s) {
+      size_t best = 0;
+      for (size_t c = 1; c < candidates_[s].size(); ++c) {
+        if (errors[s][c] < errors[s][best]) best = c;
+      }
+      if (best == 0) continue;
+      const double gain = 10 * std::log10(errors[s][0] / errors[s][best]);
+      if (gain >= least_gain) wins.push_back({s, candidates_[s][best].method, gain});
+    }
+    return wins;
+  }
+
+  void add_trial(const std::vector<Win>& wins, bool corrected) {
+    Trial trial{.corrected = corrected, .automatic = !wins.empty(), .wins = wins, .graph = graph_.clone()};
+    for (const auto& quants : candidates_) trial.assignment.scales.push_back(quants[0]);
+    for (const Win& win : wins) {
+      for (const ir::Quant& quant : candidates_[win.set]) {
+        if (quant.method == win.calibrator) trial.assignment.scales[win.set] = quant;
+      }
+    }
+    for (const LayerGroup& layer : layers_) {
+      for (const ir::Node* node : layer.nodes) {
+        trial.assignment.layers[node->id()] = corrected ? &layer.corrected : &layer.plain;
+      }
+    }
+    apply(trial.assignment, plan_, trial.graph);
+    trials_.push_back(std::move(trial));
+  }
+
+  // The trial with the least error; on a tie the earlier, simpler one.
+  Choice best() {
+    const Trial* best = &trials_[0];
+    for (const Trial& trial : trials_) {
+      if (trial.error < best->error) best = &trial;
+    }
+    Choice choice{.assignment = best->assignment,
+                  .corrected = best->corrected,
+                  .error_db = decibels(best->error),
+                  .minmax_db = NAN,
+                  .uncorrected_db = NAN,
+                  .wins = best->wins};
+    for (const Trial& trial : trials_) {
+      const bool same_ranges = trial.wins.size() == best->wins.size() && trial.automatic == best->automatic;
+      if (!trial.automatic && trial.corrected == best->corrected) choice.minmax_db = decibels(trial.error);
+      if (settings_.correct_bias && same_ranges && !trial.corrected) choice.uncorrected_db = decibels(trial.error);
+    }
+    return choice;
+  }
+
+  const ir::Graph& graph_;
+  const Plan& plan_;
+  const std::vector<std::vector<ir::Quant>>& candidates_;
+  const std::vector<LayerGroup>& layers_;
+  const ChoiceSettings& settings_;
+  std::vector<Trial> trials_;
+};
+
+}  // namespace
+
+std::vector<std::vector<ir::Quant>> find_candidates(const Plan& plan, const std::vector<Observations>& observed,
+                                                    const ChoiceSettings& settings) {
+  std::vector<std::vector<ir::Quant>> candidates;
+  for (size_t s = 0; s < plan.sets.size(); ++s) {
+    candidates.push_back(candidates_of(plan.sets[s], observed[s], settings));
+  }
+  return candidates;
+}
+
+Result<Choice> choose(const ir::Graph& graph, const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
+                      const std::vector<LayerGroup>& layers, const ChoiceSettings& settings, const Stream& probes,
+                      const Stream& comparison) {
+  return Chooser(graph, plan, candidates, layers, settings).run(probes, comparison);
+}
+
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/quantize/findings.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+#include "passes/quantize/network_error.h"
+#include "passes/quantize/node_form.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+std::string number(double value, const char* format) {
+  char text[64];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+std::string db(double value) { return number(value, "%.1f dB"); }
+
+std::string operator_of(const ir::Node& node) {
+  return node.is(ir::OpKind::opaque) ? node.opaque_op : std::string(ir::onnx_name(node.op()));
+}
+
+LayerRecord record_of(const ir::Node& node, const ir::Value& value, std::string status) {
+  LayerRecord record;
+  record.node = node.name().empty() ? node.label() : node.name();
+  record.op = node.is(ir::OpKind::input) ? "input" : operator_of(node);
+  record.value = value.name();
+  record.status = std::move(status);
+  return record;
+}
+
+void add_float_record(const ir::Node& node, const NodePlan& plan, PassContext& context) {
+  LayerRecord record = record_of(node, node.output(), "float");
+  record.reason = plan.reason;
+  record.advice = plan.advice;
+  context.layers.push_back(std::move(record));
+}
+
+void add_weight_numbers(const ir::Tensor& weight, double sqnr_db, LayerRecord& record) {
+  const auto [least, most] = std::minmax_element(weight.quant().scale.begin(), weight.quant().scale.end());
+  record.numbers["weight_scale_min"] = *least;
+  record.numbers["weight_scale_max"] = *most;
+  if (std::isfinite(sqnr_db)) record.numbers["weight_sqnr_db"] = sqnr_db;
+}
+
+// What lies beyond is clipped, not rounded: half a step around the codes.
+Range rounded_range(const ir::Quant& quant) {
+  const Range codes = code_range(quant);
+  return {codes.min - quant.scale[0] / 2, codes.max + quant.scale[0] / 2};
+}
+
+class Reporter {
+ public:
+  Reporter(const Findings& findings, const std::vector<double>& errors, PassContext& context)
+      : findings_(findings), errors_(errors), context_(context) {}
+
+  void run() {
+    for (const ir::Node& node : findings_.original.nodes()) add_records(node);
+    add_notes();
+  }
+
+ private:
+  void add_records(const ir::Node& node) {
+    if (node.is(ir::OpKind::input)) {
+      if (findings_.plan.set_index(node.output()) >= 0) add_value(node, node.output());
+      return;
+    }
+    const NodePlan& plan = findings_.plan.of(node);
+    switch (plan.role) {
+      case Role::none: break;
+      case Role::integer:
+        ++integer_;
+        add_integer(node, plan);
+        break;
+      case Role::moves: ++moving_; break;
+      case Role::vanishes: ++vanished_; break;
+      case Role::floating:
+        ++floating_;
+        add_float_record(node, plan, context_);
+        break;
+    }
+  }
+
+  void add_integer(const ir::Node& node, const NodePlan& plan) {
+    const ir::Value& result = plan.result == nullptr ? node.output() : *plan.result;
+    LayerRecord& record = add_value(node, result);
+    if (!plan.reason.empty()) record.reason = plan.reason;
+    record.advice = plan.advice;
+    const auto codes = findings_.choice.assignment.layers.find(node.id());
+    if (codes != findings_.choice.assignment.layers.end()) {
+      add_weight_numbers(codes->second->weight, codes->second->sqnr_db, record);
+    }
+  }
+
+  LayerRecord& add_value(const ir::Node& node, const ir::Value& value) {
+    LayerRecord record = record_of(node, value, "int8");
+    const auto id = static_cast<size_t>(value.id());
+    if (errors_[id] >= 0) record.numbers["sqnr_db"] = std::min(decibels(errors_[id]), 200.0);
+    const int set = findings_.plan.set_index(value);
+    if (set < 0) {
+      record.reason = "hands out floats: nothing after it computes on integers";
+    } else {
+      const ir::Quant& quant = findings_.choice.assignment.scales[static_cast<size_t>(set)];
+      const Histogram& histogram = findings_.observed[static_cast<size_t>(set)].histogram;
+      record.numbers["min"] = findings_.extremes.range[id].min;
+      record.numbers["max"] = findings_.extremes.range[id].max;
+      record.numbers["scale"] = quant.scale[0];
+      record.numbers["zero_point"] = quant.zero_point[0];
+      record.numbers["clipped_percent"] = 100 * histogram.share_outside(rounded_range(quant));
+      record.reason = "calibrator " + quant.method;
+      for (const Win& win : findings_.choice.wins) {
+        if (win.set != static_cast<size_t>(set)) continue;
+        record.reason += ", " + db(win.gain_db) + " better than minmax";
+        record.numbers["calibrator_gain_db"] = win.gain_db;
+      }
+    }
+    context_.layers.push_back(std::move(record));
+    return context_.layers.back();
+  }
+
+  void add_notes() {
+    const Choice& choice = findings_.choice;
+    context_.notes.push_back(std::to_string(integer_) + " operators compute on integers, " + std::to_string(moving_) +
+                             " move codes, " + std::to_string(vanished_) + " vanish, " + std::to_string(floating_) +
+                             " stay float; " + std::to_string(findings_.plan.sets.size()) + " activation scales");
+    std::string quality = "outputs are at " + db(choice.error_db) + " SQNR on calibration data";
+    if (!choice.wins.empty()) quality += " (" + db(choice.minmax_db) + " with minmax everywhere)";
+    context_.notes.push_back(quality);
+    if (!choice.wins.empty()) {
+      std::string wins = "calibrators other than minmax won for " + std::to_string(choice.wins.size()) + " scales:";
+      for (const auto& name : {"moving-average", "percentile", "mse", "entropy"}) {
+        const auto count = std::count_if(choice.wins.begin(), choice.wins.end(),
+                                         [&](const Win& win) { return win.calibrator == name; });
+        if (count > 0) wins += " " + std::string(name) + " " + std::to_string(count);
+      }
+      context_.notes.push_back(wins);
+    }
+    if (choice.corrected) {
+      context_.notes.push_back("bias correction kept: " + db(choice.error_db) + " against " +
+                               db(choice.uncorrected_db) + " without");
+    } else if (!std::isnan(choice.uncorrected_db)) {
+      context_.notes.push_back("bias correction left out: it did not lower the error on calibration data");
+    }
+  }
+
+  const Findings& findings_;
+  const std::vector<double>& errors_;  // by value id: noise over signal, or -1
+  PassContext& context_;
+  int integer_ = 0, moving_ = 0, vanished_ = 0, floating_ = 0;
+};
+
+}  // namespace
+
+Status report(const Findings& findings, const Stream& stream, PassContext& context) {
+  std::vector<bool> wanted(findings.plan.set_of.size(), false);
+  for (const ir::Node& node : findings.original.nodes()) {
+    const NodePlan& plan = findings.plan.of(node);
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const auto id = static_cast<size_t>(node.output(i).id());
+      if (node.is(ir::OpKind::input)) wanted[id] = findings.plan.set_index(node.output(i)) >= 0;
+    }
+    if (plan.role == Role::integer && plan.result != nullptr) wanted[static_cast<size_t>(plan.result->id())] = true;
+    if (plan.role == Role::integer && plan.result == nullptr) wanted[static_cast<size_t>(node.output().id())] = true;
+  }
+  auto errors = measure_values(findings.original, findings.quantized, wanted, stream);
+  if (!errors) return errors.error();
+  Reporter(findings, *errors, context).run();
+  return {};
+}
+
+void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& context) {
+  for (const ir::Node& node : graph.nodes()) {
+    if (plan.of(node).role == Role::floating) add_float_record(node, plan.of(node), context);
+  }
+  const bool done =
+      std::any_of(plan.sets.begin(), plan.sets.end(), [](const ScaleSet& set) { return set.given.has_value(); });
+  context.notes.push_back(done ? "the model is quantized already"
+                               : "no operator of the model computes on integers on " +
+                                     std::string(context.target->name));
+}
+
+void report_weight(const ir::Node& node, const WeightCodes& codes, PassContext& context) {
+  LayerRecord record = record_of(node, node.output(), "int8 weights");
+  add_weight_numbers(codes.weight, codes.sqnr_db, record);
+  context.layers.push_back(std::move(record));
+}
+
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// What quantization found out, for the report: a record for every operator and sentences about the whole.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "edgesmith/passes/pass.h"
+#include "passes/quantize/choice.h"
+#include "passes/quantize/observe.h"
+#include "passes/quantize/plan.h"
+
+namespace edgesmith::passes::quantize {
+
+struct Findings {
+  const ir::Graph& original;
+  const ir::Graph& quantized;
+  const Plan& plan;
+  const Choice& choice;
+  const std::vector<Observations>& observed;  ///< by set
+  const Extremes& extremes;
+};
+
+/// Fills context.layers and context.notes. Runs both graphs on the samples of `stream` to measure every layer.
+Status report(const Findings& findings, const Stream& stream, PassContext& context);
+
+/// When there is nothing to quantize: the reasons.
+void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& context);
+
+/// Weight-only: one layer.
+void report_weight(const ir::Node& node, const WeightCodes& codes, PassContext& context);
+
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/quantize/layer_codes.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "edgesmith/ops/op_info.h"
+#include "passes/quantize/node_form.h"
+#include "passes/quantize/weight_codes.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+// Biases stay below 2^30, so that adding the products of the layer cannot overflow 32 bits; the limit leaves a bit for
+// what bias correction adds.
+constexpr double kLargestBiasCode = 536870912;  // 2^29
+
+// How the elements of a weight lie around its channel axis: element (o, c, i) at (o * channels + c) * inner + i.
+struct Layout {
+  int64_t outer = 1, channels = 1, inner = 1;
+
+  static Layout of(const ir::Dims& dims, int axis) {
+    Layout layout;
+    for (size_t d = 0; d < dims.size(); ++d) {
+      if (static_cast<int>(d) < axis) layout.outer *= dims[d];
+      if (static_cast<int>(d) == axis) layout.channels = dims[d];
+      if (static_cast<int>(d) > axis) layout.inner *= dims[d];
+    }
+    return layout;
+  }
+  size_t index(int64_t channel, int64_t k) const {
+    return static_cast<size_t>((k / inner * channels + channel) * inner + k % inner);
+  }
+  int64_t width() const { return outer * inner; }
+};
+
+std::vector<double> bias_of(const ir::Node& node, int64_t channels) {
+  const int operand = ops::quant_facts(node).bias_operand;
+  const ir::Value* bias = operand >= 0 ? node.input(operand) : nullptr;
+  std::vector<double> result(static_cast<size_t>(channels), 0.0);
+  if (bias == nullptr || bias->constant() == nullptr) return result;
+  const std::vector<float> values = bias->constant()->to_floats();
+  for (size_t c = 0; c < result.size(); ++c) result[c] = values[values.size() == 1 ? 0 : c];
+  return result;
+}
+
+// One scale for every channel: the coarsest that any needs, with each channel's limits at that scale.
+void share_scale(std::vector<ChannelScale>& scales, const std::vector<std::vector<double>>& rows,
+                 targets::PairRule rule) {
+  float shared = 0;
+  for (const ChannelScale& scale : scales) shared = std::max(shared, scale.scale);
+  for (size_t c = 0; c < scales.size(); ++c) {
+    scales[c].scale = shared;
+    if (rule == targets::PairRule::none) continue;
+    const double peak = std::fabs(rows[c][static_cast<size_t>(scales[c].peak)]) / shared;
+    scales[c].largest = std::clamp(static_cast<int32_t>(std::nearbyint(peak)), 64, 127);
+    scales[c].others = 128 - scales[c].largest;
+  }
+}
+
+// The moments of every block, factored once for all the channels of its group.
+std::vector<MomentFactor> factor_blocks(const LayerInputs& inputs, bool centred) {
+  std::vector<MomentFactor> factors;
+  for (const LayerInputs::Block& block : inputs.blocks()) {
+    factors.push_back(factor_moments(inputs.moments(block, centred), block.width));
+  }
+  return factors;
+}
+
+// Rounds the weights of a channel block by block.
+void round_channel(const std::vector<double>& row, const ChannelScale& scale, const LayerInputs& inputs,
+                   const std::vector<MomentFactor>& factors, int group, std::span<int8_t> codes) {
+  for (size_t b = 0; b < factors.size(); ++b) {
+    const LayerInputs::Block& block = inputs.blocks()[b];
+    if (block.group != group) continue;
+    ChannelScale part = scale;
+    part.peak = scale.peak - block.first;
+    round_compensated(std::span(row).subspan(static_cast<size_t>(block.first), static_cast<size_t>(block.width)), part,
+                      factors[b], codes.subspan(static_cast<size_t>(block.first), static_cast<size_t>(block.width)));
+  }
+}
+
+double sqnr(double signal, double noise) { return noise > 0 ? 10 * std::log10(signal / noise) : INFINITY; }
+
+}  // namespace
+
+Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& settings, const LayerInputs* inputs,
+                                    const std::vector<double>& smallest_scales) {
+  const ir::Tensor& weight = *weight_of(node)->constant();
+  const int axis = weight_axis(node);
+  const Layout layout = Layout::of(weight.dims(), axis);
+  const std::vector<float> reals = weight.to_floats();
+  for (const float real : reals) {
+    if (!std::isfinite(real)) return invalid_error(node.label() + ": its weights hold NaN or infinity");
+  }
+  const auto channels = static_cast<size_t>(layout.channels);
+  std::vector<std::vector<double>> rows(channels);
+  std::vector<ChannelScale> scales(channels);
+  for (size_t c = 0; c < channels; ++c) {
+    for (int64_t k = 0; k < layout.width(); ++k) rows[c].push_back(reals[layout.index(static_cast<int64_t>(c), k)]);
+    scales[c] = channel_scale(rows[c], settings.rule, smallest_scales.empty() ? 0 : smallest_scales[c]);
+  }
+  if (settings.per_tensor) share_scale(scales, rows, settings.rule);
+
+  const bool compensate = settings.compensate && inputs != nullptr && inputs->num_rows() > 0;
+  const bool correct =
+      settings.correct_bias && inputs != nullptr && inputs->num_rows() > 0 && ops::quant_facts(node).bias_operand >= 0;
+  const std::vector<MomentFactor> factors = compensate ? factor_blocks(*inputs, correct) : std::vector<MomentFactor>{};
+  const std::vector<double> means = correct ? inputs->means() : std::vector<double>{};
+  WeightCodes result;
+  ir::Tensor codes = ir::Tensor::zeros(ir::DType::i8, weight.dims());
+  const auto stored = codes.mutable_data<int8_t>();
+  std::vector<int8_t> rounded(static_cast<size_t>(layout.width()));
+  double signal = 0, noise = 0;
+  for (size_t c = 0; c < channels; ++c) {
+    const int group = inputs == nullptr ? 0 : static_cast<int>(c * static_cast<size_t>(inputs->groups()) / channels);
+    if (compensate) {
+      round_channel(rows[c], scales[c], *inputs, factors, group, rounded);
+    } else {
+      round_nearest(rows[c], scales[c], rounded);
+    }
+    double shift = 0;
+    for (size_t k = 0; k < rounded.size(); ++k) {
+      stored[layout.index(static_cast<int64_t>(c), static_cast<int64_t>(k))] = rounded[k];
+      const double error = rows[c][k] - static_cast<double>(scales[c].scale) * rounded[k];
+      signal += rows[c][k] * rows[c][k];
+      noise += error * error;
+      if (correct) shift += means[static_cast<size_t>(group) * rounded.size() + k] * error;
+    }
+    if (correct) result.shift.push_back(shift);
+  }
+  ir::Quant quant{.dtype = ir::DType::i8, .axis = settings.per_tensor ? -1 : axis, .method = "max"};
+  for (size_t c = 0; c < (settings.per_tensor ? std::min<size_t>(1, channels) : channels); ++c) {
+    quant.scale.push_back(scales[c].scale);
+    quant.zero_point.push_back(0);
+  }
+  result.weight = ir::Tensor::affine(std::move(codes), std::move(quant));
+  result.sqnr_db = sqnr(signal, noise);
+  return result;
+}
+
+std::vector<double> smallest_weight_scales(const ir::Node& node, double input_scale) {
+  const ir::Tensor& weight = *weight_of(node)->constant();
+  const int64_t channels = weight.rank() > 0 ? weight.dims()[static_cast<size_t>(weight_axis(node))] : 1;
+  std::vector<double> limits = bias_of(node, channels);
+  for (double& limit : limits) limit = std::fabs(limit) / input_scale / kLargestBiasCode;
+  return limits;
+}
+
+ir::Tensor quantize_bias(const ir::Node& node, const WeightCodes& codes, double input_scale) {
+  const int operand = ops::quant_facts(node).bias_operand;
+  if (operand < 0) return {};
+  const ir::Value* bias = node.input(operand);
+  if (bias == nullptr && codes.shift.empty()) return {};
+  const ir::Quant& weight_quant = codes.weight.quant();
+  const int64_t channels = codes.weight.rank() > 0 ? codes.weight.dims()[static_cast<size_t>(weight_axis(node))] : 1;
+  std::vector<double> reals = bias_of(node, channels);
+  ir::Dims dims = {channels};
+  if (bias != nullptr && bias->constant()->size() == channels) dims = bias->constant()->dims();
+  const int axis = weight_quant.per_tensor() ? -1 : static_cast<int>(dims.size()) - 1;
+  ir::Quant quant{.dtype = ir::DType::i32, .axis = axis, .method = "input scale * weight scale"};
+  for (const float scale : weight_quant.scale) {
+    quant.scale.push_back(static_cast<float>(input_scale) * scale);
+    quant.zero_point.push_back(0);
+  }
+  std::vector<int32_t> rounded;
+  for (size_t c = 0; c < reals.size(); ++c) {
+    const double real = reals[c] + (codes.shift.empty() ? 0 : codes.shift[c]);
+    const double scale = quant.scale[quant.scale.size() == 1 ? 0 : c];
+    rounded.push_back(static_cast<int32_t>(std::clamp(std::nearbyint(real / scale), -0x1p30, 0x1p30)));
+  }
+  return ir::Tensor::affine(ir::Tensor::of<int32_t>(dims, rounded), std::move(quant));
+}
+
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: Apache-2.0
+// Static int8 post-training quantization.
+//
+//   regions    which nodes compute on integers on the target, which values must carry codes       regions.cc
+//   sweep 1    extremes of those values over the calibration data                                  observe.cc
+//   scales     which of them share a scale                                                         scales.cc
+//   sweep 2    histograms, and what meets the weights                                              observe.cc
+//   weights    symmetric codes, rounded so that the layer's output is kept                         layer_codes.cc
+//   choice     the range of every scale, and bias correction, by measured error                    choice.cc
+//   report     what became of every operator                                                       findings.cc
+//
+// The result is annotations: values carry a Quant, weights and biases become affine constants. With weights_only the
+// weights alone become codes, which needs no data.
+#include <algorithm>
+#include <optional>
+
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/pass.h"
+#include "passes/quantize/choice.h"
+#include "passes/quantize/findings.h"
+#include "passes/quantize/node_form.h"
+#include "passes/quantize/observe.h"
+#include "passes/quantize/plan.h"
+#include "passes/quantize/selectors.h"
+
+namespace edgesmith::passes {
+namespace {
+
+using namespace quantize;
+
+// Samples that are enough to compare calibrators, whole choices, and layers. The comparisons are paired (same samples),
+// so few suffice; every sample costs several runs of the model.
+constexpr int64_t kProbeSamples = 32, kComparisonSamples = 64;
+// Inputs of a layer whose products are kept together, and memory for all products. 1280 holds whole 3x3 layers of 128
+// channels; wider ones are rounded in parts.
+constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
+constexpr int64_t kMomentBytes = int64_t{256} << 20;
+
+const OptionSchema& options() {
+  static const OptionSchema kSchema = {
+      {.name = "weights",
+       .kind = OptionKind::word,
+       .fallback = "int8",
+       .help = "type of the weights",
+       .words = {"int8"}},
+      {.name = "calibrator",
+       .kind = OptionKind::word,
+       .fallback = "auto",
+       .help = "how ranges are found; auto: by measured error, never worse than minmax",
+       .words = {"auto", "minmax", "moving-average", "percentile", "mse", "entropy"}},
+      {.name = "percentile",
+       .kind = OptionKind::real,
+       .fallback = "99.99",
+       .help = "percent of the values that the percentile calibrator keeps",
+       .min = 50,
+       .max = 100},
+      {.name = "per_tensor",
+       .kind = OptionKind::flag,
+       .fallback = "false",
+       .help = "one scale a weight tensor instead of one an output channel"},
+      {.name = "rounding",
+       .kind = OptionKind::word,
+       .fallback = "compensated",
+       .help = "how weights are rounded; compensated: so that the layer's output is kept",
+       .words = {"compensated", "nearest"}},
+      {.name = "bias_correction",
+       .kind = OptionKind::flag,
+       .fallback = "true",
+       .help = "let biases make up for the mean error of the weights, where that helps"},
+      {.name = "pair_safe",
+       .kind = OptionKind::word,
+       .fallback = "auto",
+       .help = "bound weights so that 16-bit pair sums never saturate; auto: what the target needs",
+       .words = {"auto", "on", "off"}},
+      {.name = "weights_only",
+       .kind = OptionKind::flag,
+       .fallback = "false",
+       .help = "quantize weights alone, without calibration data; arithmetic stays float"},
+      {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to quantize"},
+      {.name = "skip", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of nodes to leave float"},
+      {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave float"},
+  };
+  return kSchema;
+}
+
+WeightSettings weight_settings(const Options& options, const targets::Target& target) {
+  WeightSettings settings{.rule = target.pair_rule, .per_tensor = options.flag("per_tensor")};
+  if (options.word("pair_safe") == "on") settings.rule = targets::PairRule::pairs_to_128;
+  if (options.word("pair_safe") == "off") settings.rule = targets::PairRule::none;
+  settings.compensate = options.word("rounding") == "compensated";
+  settings.correct_bias = options.flag("bias_correction");
+  return settings;
+}
+
+std::vector<std::string> list_of(const Options& options, std::string_view name) {
+  return options.is_set(name) ? options.list(name) : std::vector<std::string>{};
+}
+
+// Whether two layers may share the codes of a constant: they multiply it with rows of the same form.
+bool same_use(const ir::Node& a, const ir::Node& b) {
+  return a.op() == b.op() && weight_axis(a) == weight_axis(b) &&
+         a.attributes().get_int("group", 1) == b.attributes().get_int("group", 1);
+}
+
+// The layers whose weights are not codes yet.
+std::vector<LayerGroup> find_layers(ir::Graph& graph, const Plan& plan) {
+  std::vector<LayerGroup> layers;
+  for (ir::Node& node : graph.nodes()) {
+    if (plan.of(node).role != Role::integer) continue;
+    ir::Value* weight = weight_of(node);
+    if (weight == nullptr || weight->constant()->encoding() == ir::Encoding::affine) continue;
+    const auto known = std::find_if(layers.begin(), layers.end(), [&](const LayerGroup& layer) {
+      return weight_of(*layer.nodes[0]) == weight && same_use(*layer.nodes[0], node);
+    });
+    if (known == layers.end()) {
+      layers.push_back({.nodes = {&node}});
+    } else {
+      known->nodes.push_back(&node);
+    }
+  }
+  return layers;
+}
+
+class Quantizer {
+ public:
+  Quantizer(ir::Graph& graph, const Options& options, PassContext& context)
+      : graph_(graph),
+        context_(context),
+        weights_(weight_settings(options, *context.target)),
+        all_(*context.calib, graph, *context.pool, *context.progress),
+        probes_(*context.calib, graph, *context.pool, *context.progress, kProbeSamples),
+        comparison_(*context.calib, graph, *context.pool, *context.progress, kComparisonSamples) {
+    choice_.calibrator = options.word("calibrator");
+    choice_.calibration.percentile = options.real("percentile");
+    choice_.calibration.steps = static_cast<int>(ir::max_code(context.target->activation_dtype) -
+                                                 ir::min_code(context.target->activation_dtype));
+    choice_.dtype = context.target->activation_dtype;
+    choice_.correct_bias = options.flag("bias_correction");
+  }
+
+  Result<Change> run(const std::vector<bool>& selected) {
+    Regions regions = find_regions(graph_, *context_.target, selected, "it was not selected");
+    auto extremes = observe_extremes(graph_, regions.watched, all_);
+    if (!extremes) return extremes.error();
+    Plan plan = plan_scales(graph_, std::move(regions), extremes->range);
+    std::vector<LayerGroup> layers = find_layers(graph_, plan);
+    const bool nothing = layers.empty() && std::all_of(plan.sets.begin(), plan.sets.end(),
+                                                       [](const ScaleSet& set) { return set.given.has_value(); });
+    if (nothing) {
+      report_nothing(graph_, plan, context_);
+      return Change::none;
+    }
+    std::vector<LayerInputs> inputs = make_inputs(layers);
+    auto observed =
+        observe_distributions(graph_, plan, *extremes, watched_layers(layers), inputs, *context_.pool, all_);
+    if (!observed) return observed.error();
+    const auto candidates = find_candidates(plan, *observed, choice_);
+    EDGESMITH_TRY(quantize_layers(plan, candidates, inputs, layers));
+    auto choice = choose(graph_, plan, candidates, layers, choice_, probes_, comparison_);
+    if (!choice) return choice.error();
+
+    const ir::Graph original = graph_.clone();
+    apply(choice->assignment, plan, graph_);
+    EDGESMITH_TRY(ops::infer_types(graph_));
+    EDGESMITH_TRY(report({original, graph_, plan, *choice, *observed, *extremes}, probes_, context_));
+    return Change::changed;
+  }
+
+ private:
+  std::vector<LayerInputs> make_inputs(const std::vector<LayerGroup>& layers) const {
+    for (int widest = kWidestBlock;; widest /= 2) {
+      std::vector<LayerInputs> inputs;
+      int64_t bytes = 0;
+      for (const LayerGroup& layer : layers) {
+        inputs.emplace_back(*layer.nodes[0], all_.num_batches(), widest);
+        bytes += inputs.back().bytes();
+        if (bytes > kMomentBytes && widest > kNarrowestBlock) break;
+      }
+      if (bytes <= kMomentBytes || widest <= kNarrowestBlock) return inputs;
+    }
+  }
+
+  static std::vector<WatchedLayer> watched_layers(const std::vector<LayerGroup>& layers) {
+    std::vector<WatchedLayer> watched;
+    for (size_t l = 0; l < layers.size(); ++l) {
+      for (const ir::Node* node : layers[l].nodes) watched.push_back({node, static_cast<int>(l)});
+    }
+    return watched;
+  }
+
+  // Lower limits of the weight scales for every range that may be chosen for the layer's input.
+  static std::vector<double> smallest_scales(const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
+                                             const LayerGroup& layer) {
+    std::vector<double> limits;
+    for (const ir::Node* node : layer.nodes) {
+      Assignment assignment;
+      for (const auto& quants : candidates) {
+        const auto finest = std::min_element(quants.begin(), quants.end(), [](const ir::Quant& a, const ir::Quant& b) {
+          return a.scale[0] < b.scale[0];
+        });
+        assignment.scales.push_back(*finest);
+      }
+      const std::vector<double> own = smallest_weight_scales(*node, input_scale(assignment, plan, *node));
+      if (limits.empty()) limits = own;
+      for (size_t c = 0; c < own.size(); ++c) limits[c] = std::max(limits[c], own[c]);
+    }
+    return limits;
+  }
+
+  Status quantize_layers(const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
+                         const std::vector<LayerInputs>& inputs, std::vector<LayerGroup>& layers) {
+    std::vector<std::optional<Error>> errors(layers.size());
+    context_.progress->begin("round weights", static_cast<int64_t>(layers.size()));
+    context_.pool->parallel_for(static_cast<int64_t>(layers.size()), [&](int64_t index, int) {
+      LayerGroup& layer = layers[static_cast<size_t>(index)];
+      const std::vector<double> smallest = smallest_scales(plan, candidates, layer);
+      for (const bool correct : {false, true}) {
+        if (correct && !weights_.correct_bias) continue;
+        WeightSettings settings = weights_;
+        settings.correct_bias = correct;
+        auto codes = quantize_weight(*layer.nodes[0], settings, &inputs[static_cast<size_t>(index)], smallest);
+        if (!codes) {
+          errors[static_cast<size_t>(index)] = codes.error();
+          return;
+        }
+        (correct ? layer.corrected : layer.plain) = std::move(*codes);
+      }
+    });
+    context_.progress->end();
+    for (const auto& error : errors) {
+      if (error) return *error;
+    }
+    return {};
+  }
+
+  ir::Graph& graph_;
+  PassContext& context_;
+  WeightSettings weights_;
+  ChoiceSettings choice_;
+  Stream all_, probes_, comparison_;
+};
+
+// Weight-only: every selected layer's weights become codes of full range; what runs stays float arithmetic.
+Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, const std::vector<bool>& selected,
+                                     PassContext& context) {
+  const WeightSettings settings{.per_tensor = options.flag("per_tensor"), .compensate = false, .correct_bias = false};
+  std::vector<LayerGroup> layers;
+  for (ir::Node& node : graph.nodes()) {
+    const ir::Value* weight = weight_of(node);
+    const bool wanted = weight != nullptr && selected[static_cast<size_t>(node.id())] &&
+                        weight->constant()->encoding() != ir::Encoding::affine &&
+                        weight->constant()->dtype() == ir::DType::f32 && weight->constant()->rank() >= 2;
+    if (!wanted) continue;
+    auto codes = quantize_weight(node, settings, nullptr, {});
+    if (!codes) return codes.error();
+    layers.push_back({.nodes = {&node}, .plain = std::move(*codes)});
+  }
+  for (const LayerGroup& layer : layers) {
+    report_weight(*layer.nodes[0], layer.plain, context);
+    set_constant(graph, *layer.nodes[0], ops::quant_facts(*layer.nodes[0]).weight_operand, layer.plain.weight);
+  }
+  context.notes.push_back("weights of " + std::to_string(layers.size()) +
+                          " operators are int8 codes; arithmetic is float");
+  return layers.empty() ? Change::none : Change::changed;
+}
+
+Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+  auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
+  if (!selected) return selected.error();
+  if (options.flag("weights_only")) return quantize_weights_only(graph, options, *selected, context);
+  if (context.calib == nullptr || context.calib->size() == 0) {
+    return usage_error("quantize needs calibration data", "give some with --calib, or use --weights-only");
+  }
+  return Quantizer(graph, options, context).run(*selected);
+}
+
+}  // namespace
+
+extern const PassInfo quantize_pass = {
+    "quantize", "static int8 quantization from calibration data, or of weights alone", options, run, true, false};
+
+}  // namespace edgesmith::passes

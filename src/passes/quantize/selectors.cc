@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/quantize/selectors.h"
+
+#include "edgesmith/base/text.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+bool is_selectable(const ir::Node& node) {
+  return !node.is(ir::OpKind::input) && !node.is(ir::OpKind::output) && !node.is(ir::OpKind::constant);
+}
+
+std::vector<std::string> names_of(const ir::Node& node) {
+  std::vector<std::string> names;
+  if (!node.name().empty()) names.push_back(node.name());
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    if (!node.output(i).name().empty()) names.push_back(node.output(i).name());
+  }
+  return names;
+}
+
+std::vector<std::string> operators_of(const ir::Node& node) {
+  if (node.is(ir::OpKind::opaque)) return {node.opaque_op};
+  return {std::string(ir::onnx_name(node.op())), std::string(ir::op_name(node.op()))};
+}
+
+// Calls `found` for every node with a word that matches `pattern`.
+template <typename Words, typename Found>
+Status for_each_match(const ir::Graph& graph, const std::string& option, const std::string& pattern, Words words,
+                      Found found) {
+  bool any = false;
+  std::vector<std::string> all;
+  for (const ir::Node& node : graph.nodes()) {
+    if (!is_selectable(node)) continue;
+    for (const std::string& word : words(node)) {
+      all.push_back(word);
+      if (!glob_match(pattern, word)) continue;
+      any = true;
+      found(node);
+      break;
+    }
+  }
+  if (any) return {};
+  const std::string near = nearest(pattern, all);
+  return usage_error(option + " '" + pattern + "' matches nothing in the model",
+                     near.empty() ? "`edgesmith inspect` lists the names" : "did you mean '" + near + "'?");
+}
+
+}  // namespace
+
+Result<std::vector<bool>> select_nodes(const ir::Graph& graph, const std::vector<std::string>& only,
+                                       const std::vector<std::string>& skip, const std::vector<std::string>& skip_ops) {
+  std::vector<bool> selected(static_cast<size_t>(graph.num_node_ids()), only.empty());
+  const auto mark = [&](bool value) {
+    return [&selected, value](const ir::Node& node) { selected[static_cast<size_t>(node.id())] = value; };
+  };
+  for (const std::string& pattern : only) EDGESMITH_TRY(for_each_match(graph, "--only", pattern, names_of, mark(true)));
+  for (const std::string& pattern : skip)
+    EDGESMITH_TRY(for_each_match(graph, "--skip", pattern, names_of, mark(false)));
+  for (const std::string& pattern : skip_ops) {
+    EDGESMITH_TRY(for_each_match(graph, "--skip-op", pattern, operators_of, mark(false)));
+  }
+  return selected;
+}
+
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "edgesmith/base/result.h"
+#include "edgesmith/ir/graph.h"
+
+namespace edgesmith::passes::quantize {
+
+/// The nodes that the user's selectors leave to be quantized, by node id: those that `only` names (all when it is
+/// empty) less those that `skip` names and those whose operator `skip_ops` names. Names are globs over names of nodes
+/// and of the values they make, operators over "Softmax" or "softmax". Errors: usage (a selector matches nothing).
+Result<std::vector<bool>> select_nodes(const ir::Graph& graph, const std::vector<std::string>& only,
+                                       const std::vector<std::string>& skip, const std::vector<std::string>& skip_ops);
+
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/quantize/stream.h"
+
+#include <algorithm>
+#include <optional>
+#include <string>
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+// The batch that the graph was made for: the first dim of its first input when that is a number.
+int64_t fixed_batch(const ir::Graph& graph) {
+  for (const ir::Value* input : graph.inputs()) {
+    const auto& shape = input->type().shape;
+    if (shape && !shape->empty() && shape->front().known()) return std::max<int64_t>(1, shape->front().value());
+  }
+  return 1;
+}
+
+}  // namespace
+
+Stream::Stream(const data::Dataset& dataset, const ir::Graph& graph, ThreadPool& pool, ProgressSink& progress,
+               int64_t limit)
+    : dataset_(dataset), graph_(graph), pool_(pool), progress_(progress) {
+  const int64_t size = dataset.size();
+  const int64_t count = limit > 0 ? std::min(limit, size) : size;
+  for (int64_t i = 0; i < count; ++i) samples_.push_back(i * size / count);
+  batch_size_ = dataset.whole_run() ? 1 : fixed_batch(graph);
+}
+
+int64_t Stream::num_batches() const { return (num_samples() + batch_size_ - 1) / batch_size_; }
+
+std::string Stream::batch_name(int64_t batch) const {
+  return dataset_.sample_name(samples_[static_cast<size_t>(batch * batch_size_)]);
+}
+
+Result<std::vector<ir::Tensor>> Stream::load(int64_t batch) const {
+  std::vector<data::Sample> samples;
+  const int64_t end = std::min(num_samples(), (batch + 1) * batch_size_);
+  for (int64_t i = batch * batch_size_; i < end; ++i) {
+    auto sample = dataset_.sample(samples_[static_cast<size_t>(i)]);
+    if (!sample) return sample.error();
+    samples.push_back(std::move(*sample));
+  }
+  if (dataset_.whole_run()) return std::move(samples[0].inputs);
+  return data::stack_inputs(samples, graph_);
+}
+
+Status Stream::run(std::string_view what, const std::function<Status(const Batch&)>& work,
+                   const std::function<void(int batches)>& fold) const {
+  const int64_t total = num_batches();
+  progress_.begin(what, num_samples());
+  for (int64_t first = 0; first < total; first += kSlots) {
+    if (interrupted()) {
+      progress_.end();
+      return Error{ErrorKind::interrupted, "interrupted during calibration", ""};
+    }
+    const int64_t count = std::min<int64_t>(kSlots, total - first);
+    std::vector<std::optional<Error>> errors(static_cast<size_t>(count));
+    pool_.parallel_for(count, [&](int64_t slot, int thread) {
+      auto inputs = load(first + slot);
+      if (!inputs) {
+        errors[static_cast<size_t>(slot)] = inputs.error();
+        return;
+      }
+      const Status status = work({*inputs, first + slot, static_cast<int>(slot), thread});
+      if (!status) errors[static_cast<size_t>(slot)] = status.error();
+    });
+    for (const auto& error : errors) {
+      if (!error) continue;
+      progress_.end();
+      return *error;
+    }
+    if (fold) fold(static_cast<int>(count));
+    progress_.update(std::min(num_samples(), (first + count) * batch_size_));
+  }
+  progress_.end();
+  return {};
+}
+
+Result<Runner> Runner::create(const ir::Graph& graph, int num_threads) {
+  auto executor = runtime::Executor::create(graph);
+  if (!executor) return executor.error();
+  Runner runner;
+  runner.executor_ = std::move(*executor);
+  for (int i = 0; i < num_threads; ++i) runner.sessions_.push_back(runner.executor_->make_session());
+  return runner;
+}
+
+Result<std::vector<ir::Tensor>> Runner::run(const Stream::Batch& batch, const runtime::Observer* observer) {
+  return sessions_[static_cast<size_t>(batch.thread)]->run(batch.inputs, observer);
+}
+
+}  // namespace edgesmith::passes::quantize

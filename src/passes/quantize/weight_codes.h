@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Symmetric codes for the weights of a layer: their scales, the limits that keep integer sums exact, and rounding.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "edgesmith/targets/target.h"
+
+namespace edgesmith::passes::quantize {
+
+/// The scale of one channel and how large its codes may be.
+struct ChannelScale {
+  float scale = 1;
+  int32_t largest = 127;  ///< limit of |code| of the weight with the largest magnitude
+  int32_t others = 127;   ///< limit of |code| of every other weight
+  int64_t peak = 0;       ///< position of that largest weight
+};
+
+/// The finest scale at which the weights of one channel can be stored, but at least `smallest`. Under
+/// PairRule::pairs_to_128 the limits of two weights sum to at most 128, so that u8 * i8 products summed in pairs stay
+/// within 255 * 128 <= 32767 whichever weights meet; a channel with one large weight keeps nearly all of its 8 bits,
+/// where a blanket 7 bits would halve every one.
+ChannelScale channel_scale(std::span<const double> weights, targets::PairRule rule, double smallest);
+
+/// Nearest codes (half to even) within the limits.
+void round_nearest(std::span<const double> weights, const ChannelScale& scale, std::span<int8_t> codes);
+
+/// Second moments of the inputs of a channel's weights: upper triangular V, row-major [width, width], with V V^T =
+/// E[x x^T] (plus damping), in the order in which the weights are rounded.
+struct MomentFactor {
+  int width = 0;
+  std::vector<int> order;      ///< order[i]: which weight is rounded i-th
+  std::vector<double> factor;  ///< V
+};
+
+/// Factors the moments, `moments` being row-major [width, width] of which the upper triangle is read. Weights whose
+/// inputs matter most are rounded first. Inputs that are always zero, and moments estimated from few samples, are made
+/// regular by adding `damping` times the mean of the diagonal to it.
+MomentFactor factor_moments(std::span<const double> moments, int width, double damping = 0.01);
+
+/// Codes that keep the layer's output rather than each weight: weights are rounded one after another, and each takes up
+/// the output error that the ones before it left, as far as their inputs are correlated. This is the solution that GPTQ
+/// (Frantar et al. 2022, "GPTQ: accurate post-training quantization", section 3; the order is its "act-order") gives,
+/// computed from V without inverting the moments: with e = w - scale * code the output error is |V^T e|^2, whose row i
+/// holds e_0 .. e_i only, so code i is chosen to cancel row i (Babai's nearest plane).
+void round_compensated(std::span<const double> weights, const ChannelScale& scale, const MomentFactor& factor,
+                       std::span<int8_t> codes);
+
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ranges and the codes that cover them; histograms; calibrators on distributions whose best range is known.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "edgesmith/base/random.h"
+#include "edgesmith/ir/quant.h"
+#include "passes/quantize/calibrators.h"
+#include "passes/quantize/histogram.h"
+#include "passes/quantize/range.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+using ir::DType;
+
+float real_of(const ir::Quant& quant, float real) {
+  const int32_t code = ir::quantize_value(real, quant.scale[0], quant.zero_point[0], quant.dtype);
+  return static_cast<float>(code - quant.zero_point[0]) * quant.scale[0];
+}
+
+Observations observe(const std::vector<float>& values) {
+  Observations observed;
+  observed.extremes = {*std::min_element(values.begin(), values.end()),
+                       *std::max_element(values.begin(), values.end())};
+  observed.moving_average = observed.extremes;
+  observed.histogram = Histogram(observed.extremes.joined({0, 0}));
+  observed.histogram.add(values);
+  return observed;
+}
+
+std::vector<float> gauss(int count, uint64_t seed, double sigma = 1) {
+  Random random(seed);
+  std::vector<float> values;
+  for (int i = 0; i < count; ++i) values.push_back(static_cast<float>(sigma * random.normal()));
+  return values;
+}
+
+double mean_squared_error(const std::vector<float>& values, Range range) {
+  const ir::Quant quant = activation_quant(range, {}, DType::u8, "");
+  double sum = 0;
+  for (const float value : values) sum += std::pow(static_cast<double>(value) - real_of(quant, value), 2);
+  return sum / static_cast<double>(values.size());
+}
+
+TEST(ActivationQuant, HoldsZeroExactlyAndBothEndsOfAnyRange) {
+  Random random(7);
+  for (int trial = 0; trial < 2000; ++trial) {
+    const auto a = static_cast<float>(random.normal() * std::pow(10, random.uniform() * 8 - 4));
+    const auto b = static_cast<float>(random.normal() * std::pow(10, random.uniform() * 8 - 4));
+    for (const DType dtype : {DType::u8, DType::i8}) {
+      const ir::Quant quant = activation_quant({std::min(a, b), std::max(a, b)}, {}, dtype, "");
+      EXPECT_EQ(real_of(quant, 0.0f), 0.0f);
+      const Range codes = code_range(quant);
+      const Range wanted = Range{std::min(a, b), std::max(a, b)}.joined({0, 0});
+      EXPECT_LE(std::fabs(real_of(quant, wanted.min) - wanted.min), 0.5001f * quant.scale[0])
+          << wanted.min << " " << wanted.max;
+      EXPECT_LE(std::fabs(real_of(quant, wanted.max) - wanted.max), 0.5001f * quant.scale[0])
+          << wanted.min << " " << wanted.max;
+      EXPECT_LE(codes.width(), 1.01f * wanted.width());
+    }
+  }
+}
+
+TEST(ActivationQuant, AfterReluZeroIsTheLowestCode) {
+  for (const float max : {0.001f, 1.0f, 3.7f, 1234.5f}) {
+    EXPECT_EQ(activation_quant({0, max}, {.min = 0}, DType::u8, "").zero_point[0], 0);
+    EXPECT_EQ(activation_quant({0, max}, {.min = 0}, DType::i8, "").zero_point[0], -128);
+    EXPECT_EQ(activation_quant({-max, max}, {.min = 0}, DType::u8, "").zero_point[0], 0);
+  }
+}
+
+TEST(ActivationQuant, NoCodeLiesBeyondAClamp) {
+  for (const float limit : {6.0f, 1.0f, 20.0f, 0.3f, 7.1f}) {
+    for (const float seen : {0.1f, 1.0f, 5.9f, 6.0f, 100.0f}) {
+      for (const float below : {0.0f, -1.0f, -0.37f}) {
+        const Bounds bounds{.min = below, .max = limit};
+        const Range codes = code_range(activation_quant({below, seen}, bounds, DType::u8, ""));
+        EXPECT_LE(codes.max, limit);
+        EXPECT_GE(codes.min, below);
+      }
+    }
+  }
+}
+
+TEST(ActivationQuant, AConstantIsExactAndARangeOfNoWidthIsSafe) {
+  const ir::Quant positive = activation_quant({5.3f, 5.3f}, {}, DType::u8, "");
+  EXPECT_FLOAT_EQ(real_of(positive, 5.3f), 5.3f);
+  const ir::Quant negative = activation_quant({-5.3f, -5.3f}, {}, DType::u8, "");
+  EXPECT_FLOAT_EQ(real_of(negative, -5.3f), -5.3f);
+  for (const Range range : {Range{0, 0}, Range{0, 1e-40f}, Range{-1e-38f, 0}}) {
+    const ir::Quant quant = activation_quant(range, {.min = 0}, DType::u8, "");
+    EXPECT_EQ(quant.scale[0], 1.0f);
+    EXPECT_EQ(real_of(quant, 0), 0);
+  }
+}
+
+TEST(Histogram, OfAnySplitOfTheDataIsTheHistogramOfTheWhole) {
+  const std::vector<float> values = gauss(10000, 3);
+  const Range range = observe(values).extremes;
+  Histogram whole(range), left(range), right(range);
+  whole.add(values);
+  left.add(std::span(values).subspan(7000));
+  right.add(std::span(values).first(7000));
+  left.merge(right);
+  EXPECT_EQ(left.counts(), whole.counts());
+  EXPECT_EQ(left.total(), whole.total());
+  EXPECT_EQ(left.zeros(), whole.zeros());
+}
+
+TEST(Histogram, CountsExactZerosApartAndTheEndsInside) {
+  Histogram histogram({-1, 1});
+  const std::vector<float> values = {0, -0.0f, -1, 1, 0.5f};
+  histogram.add(values);
+  EXPECT_EQ(histogram.zeros(), 2u);
+  EXPECT_EQ(histogram.total(), 5u);
+  EXPECT_EQ(histogram.counts().front(), 1u);
+  EXPECT_EQ(histogram.counts().back(), 1u);
+  EXPECT_DOUBLE_EQ(histogram.share_outside({-0.9f, 0.9f}), 0.4);
+}
+
+TEST(Calibrators, AllPickRangesWithinTheExtremesThatHoldZero) {
+  std::vector<std::vector<float>> data = {gauss(5000, 1), gauss(5000, 2, 1e-6), {1, 2, 3}, {-3, -2}, {0, 0, 0}, {4}};
+  for (float& value : data[0]) value = std::max(value, 0.0f);
+  for (const auto& values : data) {
+    const Observations observed = observe(values);
+    for (const CalibratorInfo& calibrator : all_calibrators()) {
+      const Range range = calibrator.pick(observed, {});
+      EXPECT_LE(range.min, 0) << calibrator.name;
+      EXPECT_GE(range.max, 0) << calibrator.name;
+      EXPECT_GE(range.min, std::min(0.0f, observed.extremes.min)) << calibrator.name;
+      EXPECT_LE(range.max, std::max(0.0f, observed.extremes.max)) << calibrator.name;
+    }
+  }
+}
+
+TEST(Calibrators, PercentileCutsTheShareThatWasAsked) {
+  std::vector<float> values = gauss(100000, 5);
+  const Range range = pick_percentile(observe(values), {.percentile = 99});
+  std::sort(values.begin(), values.end());
+  EXPECT_NEAR(range.min, values[500], 0.02);
+  EXPECT_NEAR(range.max, values[values.size() - 500], 0.02);
+  for (float& value : values) value = std::fabs(value);
+  std::sort(values.begin(), values.end());
+  const Range one_sided = pick_percentile(observe(values), {.percentile = 99});
+  EXPECT_EQ(one_sided.min, 0);
+  EXPECT_NEAR(one_sided.max, values[values.size() - 1000], 0.02);
+}
+
+TEST(Calibrators, MseIsAsGoodAsTheBestOfAFineGridOnHeavyTails) {
+  std::vector<float> values;
+  Random random(11);
+  for (int i = 0; i < 40000; ++i) {  // Laplace, one end cut by a Relu
+    const double u = random.uniform() - 0.5;
+    values.push_back(static_cast<float>(std::max(0.0, (u < 0 ? 1 : -1) * std::log(1 - 2 * std::fabs(u)))));
+  }
+  const Observations observed = observe(values);
+  double best = 1e30;
+  for (int i = 1; i <= 400; ++i) {
+    const float end = observed.extremes.max * static_cast<float>(i) / 400;
+    best = std::min(best, mean_squared_error(values, {0, end}));
+  }
+  const Range range = pick_mse(observed, {});
+  EXPECT_LT(mean_squared_error(values, range), 1.05 * best);
+  EXPECT_LE(mean_squared_error(values, range), mean_squared_error(values, observed.extremes));
+}
+
+TEST(Calibrators, OneSpikeIsClippedByMseAndPercentileButNotByMinMax) {
+  std::vector<float> values = gauss(1000000, 9);
+  values[500] = 60;
+  const Observations observed = observe(values);
+  EXPECT_EQ(pick_min_max(observed, {}).max, 60);
+  EXPECT_LT(pick_percentile(observed, {}).max, 6);
+  EXPECT_LT(pick_mse(observed, {}).max, 30);
+}
+
+TEST(Calibrators, UniformValuesKeepTheirWholeRange) {
+  std::vector<float> values;
+  for (int i = 0; i < 50000; ++i) values.push_back(-1 + 3.0f * static_cast<float>(i) / 49999);
+  const Observations observed = observe(values);
+  for (const auto& pick : {pick_mse, pick_entropy}) {
+    const Range range = pick(observed, {});
+    EXPECT_GT(range.width(), 0.98 * observed.extremes.width());
+  }
+}
+
+// ncnn issue 2973: a Kullback-Leibler calibrator took 0.38 for a value whose maximum is 2.57.
+TEST(Calibrators, EntropyDoesNotCutThePictureOfAFlatInput) {
+  Random random(21);
+  std::vector<float> values;
+  for (int i = 0; i < 100000; ++i) values.push_back(static_cast<float>(random.uniform() * 4.69 - 2.12));
+  const Range range = pick_entropy(observe(values), {});
+  EXPECT_GT(range.max, 2.5);
+  EXPECT_LT(range.min, -2.0);
+}
+
+TEST(Calibrators, EntropyClipsALongTail) {
+  std::vector<float> values = gauss(200000, 13);
+  for (int i = 0; i < 20; ++i) values.push_back(30.0f + static_cast<float>(i));
+  EXPECT_LT(pick_entropy(observe(values), {}).max, 25);
+}
+
+TEST(Calibrators, AreFoundByName) {
+  for (const CalibratorInfo& calibrator : all_calibrators()) EXPECT_EQ(find_calibrator(calibrator.name), &calibrator);
+  EXPECT_EQ(find_calibrator("kl"), nullptr);
+  EXPECT_EQ(all_calibrators()[0].name, "minmax");
+}
+
+}  // namespace
+}  // namespace edgesmith::passes::quantize

@@ -1,0 +1,396 @@
+// SPDX-License-Identifier: Apache-2.0
+// Codes of weights: scales, the pair rule, rounding, biases, and the moments of a layer's inputs.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <vector>
+
+#include "edgesmith/base/random.h"
+#include "edgesmith/ir/text.h"
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/targets/target.h"
+#include "passes/quantize/layer_codes.h"
+#include "passes/quantize/layer_inputs.h"
+#include "passes/quantize/weight_codes.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+using targets::PairRule;
+
+std::vector<double> random_weights(size_t count, Random& random) {
+  std::vector<double> weights;
+  for (size_t i = 0; i < count; ++i) weights.push_back(random.normal());
+  return weights;
+}
+
+// Second moments of correlated inputs: x = mixing * independent.
+std::vector<double> random_moments(int width, Random& random) {
+  const auto n = static_cast<size_t>(width);
+  std::vector<double> mixing = random_weights(n * n, random), moments(n * n, 0.0);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t k = 0; k < n; ++k) moments[i * n + j] += mixing[i * n + k] * mixing[j * n + k];
+    }
+  }
+  return moments;
+}
+
+double output_error(const std::vector<double>& weights, const ChannelScale& scale, const std::vector<int8_t>& codes,
+                    const std::vector<double>& moments) {
+  const size_t n = weights.size();
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      sum += (weights[i] - scale.scale * codes[i]) * moments[i * n + j] * (weights[j] - scale.scale * codes[j]);
+    }
+  }
+  return sum;
+}
+
+void expect_pair_safe(const std::vector<int8_t>& codes) {
+  std::vector<int> magnitudes;
+  for (const int8_t code : codes) magnitudes.push_back(std::abs(code));
+  std::sort(magnitudes.rbegin(), magnitudes.rend());
+  EXPECT_LE(magnitudes[0], 127);
+  if (magnitudes.size() > 1) {
+    EXPECT_LE(255 * (magnitudes[0] + magnitudes[1]), 32767);
+  }
+}
+
+TEST(ChannelScale, UsesTheFullRangeWithoutAPairRule) {
+  const std::vector<double> weights = {0.5, -1.27, 0.1};
+  const ChannelScale scale = channel_scale(weights, PairRule::none, 0);
+  EXPECT_FLOAT_EQ(scale.scale, 0.01f);
+  std::vector<int8_t> codes(3);
+  round_nearest(weights, scale, codes);
+  EXPECT_EQ(codes, (std::vector<int8_t>{50, -127, 10}));
+}
+
+TEST(ChannelScale, KeepsPairsSafeInEveryChannel) {
+  Random random(17);
+  for (int trial = 0; trial < 500; ++trial) {
+    std::vector<double> weights = random_weights(1 + random.below(40), random);
+    if (trial % 3 == 0) weights[random.below(weights.size())] *= 20;  // one outlier
+    if (trial % 7 == 0 && weights.size() > 1) weights[1] = -weights[0];
+    const ChannelScale scale = channel_scale(weights, PairRule::pairs_to_128, 0);
+    EXPECT_LE(scale.largest + scale.others, 128);
+    std::vector<int8_t> codes(weights.size());
+    round_nearest(weights, scale, codes);
+    expect_pair_safe(codes);
+    const std::vector<double> moments = random_moments(static_cast<int>(weights.size()), random);
+    round_compensated(weights, scale, factor_moments(moments, static_cast<int>(weights.size())), codes);
+    expect_pair_safe(codes);
+  }
+}
+
+TEST(ChannelScale, OneLargeWeightCostsLittleUnderThePairRule) {
+  std::vector<double> weights(50, 0.01);
+  weights[30] = 1;
+  const ChannelScale paired = channel_scale(weights, PairRule::pairs_to_128, 0);
+  const ChannelScale free = channel_scale(weights, PairRule::none, 0);
+  EXPECT_LT(paired.scale, 1.02f * free.scale);
+}
+
+TEST(ChannelScale, IsFiniteForZeroAndDenormalChannels) {
+  for (const double weight : {0.0, 1e-42, 1e-30}) {
+    for (const PairRule rule : {PairRule::none, PairRule::pairs_to_128}) {
+      const std::vector<double> weights = {weight, -weight};
+      const ChannelScale scale = channel_scale(weights, rule, 0);
+      EXPECT_TRUE(std::isnormal(scale.scale));
+      std::vector<int8_t> codes(2);
+      round_nearest(weights, scale, codes);
+      EXPECT_EQ(codes, (std::vector<int8_t>{0, 0}));
+    }
+  }
+}
+
+TEST(ChannelScale, IsNeverBelowItsLimit) {
+  EXPECT_FLOAT_EQ(channel_scale(std::vector<double>{1e-9}, PairRule::none, 0.25).scale, 0.25f);
+}
+
+// onnxruntime issue 16105: u8 [210, 198, 234] times s8 [-81, -80, 127] is -3132 exactly and -3050 with 16-bit pairs.
+TEST(PairRule, StopsTheSaturationOfPairSums) {
+  const std::vector<int> inputs = {210, 198, 234, 0};
+  const auto paired_sum = [&](const std::vector<int>& weights) {
+    int sum = 0;
+    for (size_t i = 0; i < 4; i += 2) {
+      sum += std::clamp(inputs[i] * weights[i] + inputs[i + 1] * weights[i + 1], -32768, 32767);
+    }
+    return sum;
+  };
+  EXPECT_EQ(paired_sum({-81, -80, 127, 0}), -3050);
+  const std::vector<double> reals = {-81, -80, 127, 0};
+  const ChannelScale scale = channel_scale(reals, PairRule::pairs_to_128, 0);
+  std::vector<int8_t> codes(4);
+  round_nearest(reals, scale, codes);
+  const std::vector<int> bounded(codes.begin(), codes.end());
+  EXPECT_EQ(paired_sum(bounded), std::inner_product(inputs.begin(), inputs.end(), bounded.begin(), 0));
+}
+
+TEST(MomentFactor, MultipliesBackToTheMoments) {
+  Random random(23);
+  constexpr int kWidth = 17;
+  const std::vector<double> moments = random_moments(kWidth, random);
+  const MomentFactor factor = factor_moments(moments, kWidth, 0);
+  for (size_t i = 0; i < kWidth; ++i) {
+    for (size_t j = 0; j < kWidth; ++j) {
+      double sum = 0;
+      for (size_t k = 0; k < kWidth; ++k) sum += factor.factor[i * kWidth + k] * factor.factor[j * kWidth + k];
+      const auto a = static_cast<size_t>(factor.order[i]), b = static_cast<size_t>(factor.order[j]);
+      EXPECT_NEAR(sum, moments[a * kWidth + b], 1e-9 * moments[a * kWidth + a] + 1e-9);
+      if (j < i) {
+        EXPECT_EQ(factor.factor[i * kWidth + j], 0.0);
+      }
+    }
+    if (i > 0) {
+      const auto before = static_cast<size_t>(factor.order[i - 1]), here = static_cast<size_t>(factor.order[i]);
+      EXPECT_GE(moments[before * kWidth + before], moments[here * kWidth + here]);
+    }
+  }
+}
+
+TEST(RoundCompensated, IsRoundingToNearestForUncorrelatedInputs) {
+  Random random(29);
+  const std::vector<double> weights = random_weights(30, random);
+  std::vector<double> moments(900, 0.0);
+  for (size_t i = 0; i < 30; ++i) moments[i * 31] = 1 + random.uniform();
+  const ChannelScale scale = channel_scale(weights, PairRule::none, 0);
+  std::vector<int8_t> nearest(30), compensated(30);
+  round_nearest(weights, scale, nearest);
+  round_compensated(weights, scale, factor_moments(moments, 30), compensated);
+  EXPECT_EQ(nearest, compensated);
+}
+
+TEST(RoundCompensated, LowersTheOutputErrorOfCorrelatedInputs) {
+  Random random(31);
+  double nearest_sum = 0, compensated_sum = 0;
+  for (int trial = 0; trial < 20; ++trial) {
+    const std::vector<double> weights = random_weights(40, random), moments = random_moments(40, random);
+    const ChannelScale scale = channel_scale(weights, PairRule::pairs_to_128, 0);
+    std::vector<int8_t> codes(40);
+    round_nearest(weights, scale, codes);
+    nearest_sum += output_error(weights, scale, codes, moments);
+    round_compensated(weights, scale, factor_moments(moments, 40, 0.001), codes);
+    compensated_sum += output_error(weights, scale, codes, moments);
+  }
+  EXPECT_LT(compensated_sum, 0.6 * nearest_sum);
+}
+
+TEST(RoundCompensated, IsNearTheBestOfAllRoundingsOfThreeWeights) {
+  Random random(37);
+  double best_sum = 0, compensated_sum = 0, nearest_sum = 0;
+  for (int trial = 0; trial < 200; ++trial) {
+    const std::vector<double> weights = random_weights(3, random), moments = random_moments(3, random);
+    const ChannelScale scale = channel_scale(weights, PairRule::none, 0.3);  // coarse: rounding matters
+    std::vector<int8_t> codes(3);
+    round_compensated(weights, scale, factor_moments(moments, 3, 0), codes);
+    compensated_sum += output_error(weights, scale, codes, moments);
+    round_nearest(weights, scale, codes);
+    nearest_sum += output_error(weights, scale, codes, moments);
+    double best = 1e30;
+    const std::vector<int8_t> centre = codes;
+    for (int t = 0; t < 343; ++t) {
+      const std::vector<int8_t> other = {static_cast<int8_t>(centre[0] + t % 7 - 3),
+                                         static_cast<int8_t>(centre[1] + t / 7 % 7 - 3),
+                                         static_cast<int8_t>(centre[2] + t / 49 - 3)};
+      best = std::min(best, output_error(weights, scale, other, moments));
+    }
+    best_sum += best;
+  }
+  EXPECT_LT(compensated_sum, 0.5 * (best_sum + nearest_sum));
+}
+
+ir::Graph parse(const std::string& text) {
+  auto graph = ir::parse(text);
+  EXPECT_TRUE(graph.ok()) << graph.error().message;
+  EXPECT_TRUE(ops::infer_types(*graph).ok());
+  return std::move(*graph);
+}
+
+ir::Node& find(ir::Graph& graph, ir::OpKind op) {
+  for (ir::Node& node : graph.nodes()) {
+    if (node.is(op)) return node;
+  }
+  ADD_FAILURE() << "no such node";
+  return *graph.nodes().begin();
+}
+
+ir::Tensor random_tensor(ir::Dims dims, uint64_t seed) {
+  Random random(seed);
+  ir::Tensor tensor = ir::Tensor::zeros(ir::DType::f32, std::move(dims));
+  for (float& value : tensor.mutable_data<float>()) value = static_cast<float>(random.normal());
+  return tensor;
+}
+
+TEST(LayerInputs, HaveTheMomentsOfThePatchesUnderTheKernel) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[2,4,5,6]) -> (y) {
+  %w = constant random(seed=1) : f32[6,2,3,2]
+  %y = conv %x, %w {group=2, pads=[1,0,1,1], strides=[2,1]} : f32[2,6,3,6]
+  return %y
+}
+)");
+  const ir::Node& conv = find(graph, ir::OpKind::conv);
+  LayerInputs inputs(conv, 1, 1000);
+  ASSERT_EQ(inputs.groups(), 2);
+  ASSERT_EQ(inputs.width(), 12);
+  const ir::Tensor x = random_tensor({2, 4, 5, 6}, 5);
+  std::vector<float> rows;
+  ASSERT_TRUE(inputs.take_rows(conv, x, 0, rows).ok());
+  inputs.add_rows(rows);
+  ASSERT_EQ(inputs.num_rows(), 2 * 3 * 6);  // every position, once
+
+  // By brute force: the response of the reference convolution to a filter that is one at element k is that element.
+  const auto column = [&](int group, int k) {
+    ir::Tensor one = ir::Tensor::zeros(ir::DType::f32, {6, 2, 3, 2});
+    one.mutable_data<float>()[static_cast<size_t>(group * 3 * 12 + k)] = 1;
+    const ir::Tensor* operands[] = {&x, &one, nullptr};
+    auto y = ops::eval_node(conv, operands);
+    EXPECT_TRUE(y.ok());
+    std::vector<float> values;
+    for (int64_t n = 0; n < 2; ++n) {
+      const auto all = (*y)[0].data<float>().subspan(static_cast<size_t>((n * 6 + group * 3) * 18), 18);
+      values.insert(values.end(), all.begin(), all.end());
+    }
+    return values;
+  };
+  for (int group = 0; group < 2; ++group) {
+    const auto moments = inputs.moments(inputs.blocks()[static_cast<size_t>(group)], false);
+    for (int i = 0; i < 12; ++i) {
+      const std::vector<float> a = column(group, i);
+      EXPECT_NEAR(inputs.means()[static_cast<size_t>(group * 12 + i)], std::accumulate(a.begin(), a.end(), 0.0) / 36,
+                  1e-5);
+      for (int j = i; j < 12; ++j) {
+        const std::vector<float> b = column(group, j);
+        EXPECT_NEAR(moments[static_cast<size_t>(i * 12 + j)],
+                    std::inner_product(a.begin(), a.end(), b.begin(), 0.0) / 36, 1e-5);
+      }
+    }
+  }
+}
+
+TEST(LayerInputs, OfAWideLayerAreKeptInBlocks) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[3,10]) -> (y) {
+  %w = constant random(seed=1) : f32[4,10]
+  %y = gemm %x, %w {transB=1} : f32[3,4]
+  return %y
+}
+)");
+  const ir::Node& gemm = find(graph, ir::OpKind::gemm);
+  LayerInputs inputs(gemm, 1, 4);
+  ASSERT_EQ(inputs.blocks().size(), 3u);
+  int covered = 0;
+  for (const auto& block : inputs.blocks()) {
+    EXPECT_EQ(block.first, covered);
+    EXPECT_LE(block.width, 4);
+    covered += block.width;
+  }
+  EXPECT_EQ(covered, 10);
+}
+
+TEST(QuantizeWeight, PutsTheMeanErrorOfRoundingIntoTheBias) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[64,10]) -> (y) {
+  %w = constant random(seed=1) : f32[4,10]
+  %b = constant {1, 2, 3, 4} : f32[4]
+  %y = gemm %x, %w, %b {transB=1} : f32[64,4]
+  return %y
+}
+)");
+  const ir::Node& gemm = find(graph, ir::OpKind::gemm);
+  ir::Tensor x = random_tensor({64, 10}, 9);
+  for (float& value : x.mutable_data<float>()) value = std::fabs(value) + 1;
+  LayerInputs inputs(gemm, 1, 1000);
+  std::vector<float> rows;
+  ASSERT_TRUE(inputs.take_rows(gemm, x, 0, rows).ok());
+  inputs.add_rows(rows);
+  for (const bool compensate : {false, true}) {
+    const WeightSettings settings{.rule = PairRule::pairs_to_128, .compensate = compensate, .correct_bias = true};
+    auto codes = quantize_weight(gemm, settings, &inputs, {});
+    ASSERT_TRUE(codes.ok());
+    const ir::Tensor bias = quantize_bias(gemm, *codes, 0.001);
+    const ir::Tensor weight = codes->weight.dense(), bias_reals = bias.dense();
+    const ir::Tensor* exact[] = {&x, gemm.input(1)->constant(), gemm.input(2)->constant()};
+    const ir::Tensor* coded[] = {&x, &weight, &bias_reals};
+    const auto wanted = ops::eval_node(gemm, exact), got = ops::eval_node(gemm, coded);
+    for (size_t c = 0; c < 4; ++c) {
+      double difference = 0;
+      for (size_t n = 0; n < 64; ++n) {
+        difference += (*wanted)[0].data<float>()[n * 4 + c] - (*got)[0].data<float>()[n * 4 + c];
+      }
+      EXPECT_NEAR(difference / 64, 0, 2e-5);
+    }
+  }
+}
+
+TEST(QuantizeWeight, PerTensorKeepsThePairRule) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[1,10]) -> (y) {
+  %w = constant random(seed=3) : f32[10,6]
+  %y = gemm %x, %w : f32[1,6]
+  return %y
+}
+)");
+  const ir::Node& gemm = find(graph, ir::OpKind::gemm);
+  auto codes = quantize_weight(gemm, {.rule = PairRule::pairs_to_128, .per_tensor = true}, nullptr, {});
+  ASSERT_TRUE(codes.ok());
+  EXPECT_TRUE(codes->weight.quant().per_tensor());
+  const auto stored = codes->weight.codes().data<int8_t>();
+  for (size_t c = 0; c < 6; ++c) {
+    std::vector<int8_t> channel;
+    for (size_t k = 0; k < 10; ++k) channel.push_back(stored[k * 6 + c]);
+    expect_pair_safe(channel);
+  }
+}
+
+// onnxruntime pull request 22020: a weight scale of 7.8e-10 made a bias code of 1.3e11.
+TEST(QuantizeBias, NeverOverflowsThirtyBits) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[1,2]) -> (y) {
+  %w = constant {1e-7, -1e-7, 0, 0, 1, 2} : f32[3,2]
+  %b = constant {-1.2, 5, 0.5} : f32[3]
+  %y = gemm %x, %w, %b {transB=1} : f32[1,3]
+  return %y
+}
+)");
+  const ir::Node& gemm = find(graph, ir::OpKind::gemm);
+  for (const double input_scale : {1e-6, 0.02, 3.0}) {
+    auto codes = quantize_weight(gemm, {.rule = PairRule::none}, nullptr, smallest_weight_scales(gemm, input_scale));
+    ASSERT_TRUE(codes.ok());
+    const ir::Tensor bias = quantize_bias(gemm, *codes, input_scale);
+    const std::vector<float> reals = bias.to_floats();
+    EXPECT_NEAR(reals[0], -1.2, 1e-6);
+    EXPECT_NEAR(reals[1], 5, 1e-6);
+    EXPECT_NEAR(reals[2], 0.5, 1e-2 * input_scale + 1e-7);
+    for (const int32_t code : bias.codes().data<int32_t>()) EXPECT_LT(std::abs(code), 1 << 30);
+    for (const float scale : bias.quant().scale) EXPECT_TRUE(std::isnormal(scale));
+  }
+}
+
+TEST(QuantizeWeight, RefusesNaNByName) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[1,2]) -> (y) {
+  %w = constant {1, nan} : f32[1,2]
+  %y = gemm %x, %w {transB=1} : f32[1,1] @"fc"
+  return %y
+}
+)");
+  const auto codes = quantize_weight(find(graph, ir::OpKind::gemm), {}, nullptr, {});
+  ASSERT_FALSE(codes.ok());
+  EXPECT_EQ(codes.error().kind, ErrorKind::invalid);
+  EXPECT_NE(codes.error().message.find("fc"), std::string::npos);
+}
+
+TEST(Targets, AreFoundByNameAndSayWhatRunsOnIntegers) {
+  const targets::Target* target = targets::find_target(targets::kDefaultTarget);
+  ASSERT_NE(target, nullptr);
+  EXPECT_EQ(target->pair_rule, PairRule::pairs_to_128);
+  EXPECT_TRUE(target->runs_integer(ir::OpKind::conv));
+  EXPECT_FALSE(target->runs_integer(ir::OpKind::hard_swish));
+  EXPECT_EQ(targets::find_target("ort-x86-vnni")->pair_rule, PairRule::none);
+  EXPECT_EQ(targets::find_target("toaster"), nullptr);
+  for (size_t i = 1; i < targets::all_targets().size(); ++i) {
+    EXPECT_LT(targets::all_targets()[i - 1].name, targets::all_targets()[i].name);
+  }
+}
+
+}  // namespace
+}  // namespace edgesmith::passes::quantize
