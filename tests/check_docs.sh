@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Holds the generated pages against the tool's own tables. `tests/check_docs.sh --fix` writes them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+edgesmith=build/release/edgesmith
+bad=0
+for table in passes ops metrics; do
+  page=docs/$table.md
+  if [ "${1:-}" = "--fix" ]; then
+    "$edgesmith" "$table" --markdown > "$page"
+  elif ! diff -u "$page" <("$edgesmith" "$table" --markdown) >&2; then
+    echo "docs: $page is stale; run tests/check_docs.sh --fix" >&2
+    bad=1
+  fi
+done
+[ "$bad" -eq 0 ] && echo "docs: ok"
+exit "$bad"

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs every command of the README's and docs/cli.md's ```console blocks (lines that begin with `$ `) in a clean folder, with
+# the built edgesmith on the PATH and the demo's model and data beside it. A command must end as the page says: exit code
+# 0, or the code in a trailing comment `# exit 2`.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export PATH="$root/build/release:$PATH"
+count=0
+for page in README.md docs/cli.md; do
+  folder=$work/$(basename "$page" .md)
+  mkdir -p "$folder"
+  cp "$root"/models/fashion-mnist/*.onnx "$root"/models/fashion-mnist/*.toml "$folder"
+  cd "$folder"
+  while IFS= read -r line; do
+    command=${line#\$ }
+    case $command in tools/*) continue ;; esac  # the two set-up commands are what CI itself runs
+    expected=0
+    [[ $command =~ \#\ exit\ ([0-9]+) ]] && expected=${BASH_REMATCH[1]}
+    status=0
+    bash -c "$command" >"$work/out" 2>&1 </dev/null || status=$?
+    if [ "$status" -ne "$expected" ]; then
+      echo "readme: $page: '$command' ended with exit code $status, expected $expected:" >&2
+      cat "$work/out" >&2
+      exit 1
+    fi
+    count=$((count + 1))
+  done < <(awk '/^```console/ {on = 1; next} /^```/ {on = 0} on && /^\$ /' "$root/$page")
+done
+echo "readme: $count commands ok"
