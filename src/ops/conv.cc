@@ -4,18 +4,17 @@
 //
 // Operands: x [N, C, spatial...], weight [M, C / group, kernel...], optional bias [M]. Attributes: auto_pad, dilations,
 // group, kernel_shape (only checked against the weight), pads, strides. f32, f64; f16 and bf16 through f32.
-#include <Eigen/Core>
+#include <algorithm>
+#include <vector>
 
 #include "ops/columns.h"
 #include "ops/convolution.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/matrix_product.h"
 
 namespace edgesmith::ops {
 namespace {
-
-template <typename T>
-using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 // Columns of so many elements are made at a time; more input channels are added up in several rounds.
 constexpr int64_t kMaxColumnElements = int64_t{1} << 22;
@@ -26,22 +25,22 @@ Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
   return infer_convolution(node, WeightLayout::out_in, infer_window);
 }
 
-// One group of one sample: out [M / group, outputs] += weight [M / group, C / group * taps] * columns of x.
+// One group of one sample: out [features, outputs] += weight [features, channels * taps] * columns of x.
 template <typename T>
-void add_group(const Window& window, int64_t channels, const T* x, const T* weight, Eigen::Map<Matrix<T>> out) {
+void add_group(const Window& window, int64_t channels, int64_t features, const T* x, const T* weight, T* out) {
   const int64_t taps = ir::num_elements(window.kernel), plane = ir::num_elements(window.input);
-  const int64_t outputs = out.cols();
+  const int64_t outputs = ir::num_elements(window.output);
   if (outputs == 0) return;
   const int64_t round = std::max<int64_t>(1, kMaxColumnElements / (taps * outputs));
-  const Eigen::Map<const Matrix<T>> weights(weight, out.rows(), channels * taps);
-  Matrix<T> columns;
+  std::vector<T> columns;
   for (int64_t first = 0; first < channels; first += round) {
     const int64_t count = std::min(round, channels - first);
-    columns.resize(count * taps, outputs);
+    columns.resize(static_cast<size_t>(count * taps * outputs));
     for (int64_t c = 0; c < count; ++c) {
       gather_columns(window, x + (first + c) * plane, columns.data() + c * taps * outputs);
     }
-    out.noalias() += weights.middleCols(first * taps, count * taps) * columns;
+    add_product<T>({weight + first * taps, features, count * taps, channels * taps},
+                   {columns.data(), count * taps, outputs, outputs}, out);
   }
 }
 
@@ -63,13 +62,12 @@ Result<ir::Tensor> convolve(const ir::Node& node, const Window& window, const ir
   for (int64_t n = 0; n < samples; ++n) {
     for (int64_t g = 0; g < groups; ++g) {
       const int64_t rows = features / groups;
-      Eigen::Map<Matrix<T>> result(out + (n * features + g * rows) * outputs, rows, outputs);
-      if (bias != nullptr) {
-        result.colwise() =
-            Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, 1>>(bias->data<T>().data() + g * rows, rows);
+      T* result = out + (n * features + g * rows) * outputs;
+      for (int64_t m = 0; bias != nullptr && m < rows; ++m) {
+        std::fill_n(result + m * outputs, outputs, bias->data<T>()[static_cast<size_t>(g * rows + m)]);
       }
-      add_group<T>(window, channels, in + (n * groups + g) * channels * plane, weights + g * rows * channels * taps,
-                   result);
+      add_group<T>(window, channels, rows, in + (n * groups + g) * channels * plane,
+                   weights + g * rows * channels * taps, result);
     }
   }
   return made;

@@ -5,18 +5,17 @@
 // Operands: x [N, C, spatial...], weight [C, M / group, kernel...], optional bias [M]. Attributes: auto_pad, dilations,
 // group, kernel_shape, output_padding, output_shape (spatial dims; pads follow from it), pads, strides. f32, f64; f16
 // and bf16 through f32. Outputs that no window reaches are the bias (ONNX Runtime refuses such an output_shape).
-#include <Eigen/Core>
+#include <algorithm>
+#include <vector>
 
 #include "ops/columns.h"
 #include "ops/convolution.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/matrix_product.h"
 
 namespace edgesmith::ops {
 namespace {
-
-template <typename T>
-using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
 Status verify(const ir::Node& node) { return verify_convolution(node, WeightLayout::in_out); }
 
@@ -40,13 +39,13 @@ Result<ir::Tensor> convolve(const ir::Node& node, const Window& window, const ir
   Window mirrored = window;
   std::swap(mirrored.input, mirrored.output);
   T* out = made->mutable_data<T>().data();
-  Matrix<T> columns(features * taps, positions);
+  std::vector<T> columns(static_cast<size_t>(features * taps * positions));
   for (int64_t block = 0; block < samples * groups; ++block) {
     const int64_t g = block % groups;
-    const Eigen::Map<const Matrix<T>> in(x.data<T>().data() + block * channels * positions, channels, positions);
-    const Eigen::Map<const Matrix<T>> weights(weight.data<T>().data() + g * channels * features * taps, channels,
-                                              features * taps);
-    columns.noalias() = weights.transpose() * in;
+    std::fill(columns.begin(), columns.end(), T{0});
+    add_product<T>({weight.data<T>().data() + g * channels * features * taps, channels, features * taps,
+                    features * taps, /*transposed=*/true},
+                   {x.data<T>().data() + block * channels * positions, channels, positions, positions}, columns.data());
     for (int64_t m = 0; m < features; ++m) {
       T* channel = out + (block * features + m) * plane;
       if (bias != nullptr) std::fill_n(channel, plane, bias->data<T>()[static_cast<size_t>(g * features + m)]);

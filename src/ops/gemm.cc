@@ -8,7 +8,7 @@
 
 #include "ops/check.h"
 #include "ops/elements.h"
-#include "ops/matrix.h"
+#include "ops/matrix_product.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -66,12 +66,22 @@ Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
   return std::vector{ir::Type{node.input(0)->type().dtype, ir::Shape{product.rows, product.cols}}};
 }
 
-// y += beta * C for the C that broadcasts to y.
-template <typename M>
-void add_broadcast(M& y, const ir::Tensor& c, typename M::Scalar beta, const typename M::Scalar* data) {
-  const int64_t cols = c.rank() > 0 ? c.dims().back() : 1, rows = c.rank() > 1 ? c.dims()[0] : 1;
-  for (int64_t i = 0; i < y.rows(); ++i) {
-    for (int64_t j = 0; j < y.cols(); ++j) y(i, j) += beta * data[(rows == 1 ? 0 : i) * cols + (cols == 1 ? 0 : j)];
+// y = alpha * y + beta * C for the C that broadcasts to y [rows, cols]; integers wrap around.
+template <typename T>
+void scale_and_add(T* y, const ir::Dims& dims, T alpha, const ir::Tensor* c, T beta) {
+  using P = typename UnsignedIfInteger<T>::type;
+  const T* data = c != nullptr && c->size() > 0 ? c->data<T>().data() : nullptr;
+  const int64_t cols = c != nullptr && c->rank() > 0 ? c->dims().back() : 1;
+  const int64_t rows = c != nullptr && c->rank() > 1 ? c->dims()[0] : 1;
+  for (int64_t i = 0; i < dims[0]; ++i) {
+    for (int64_t j = 0; j < dims[1]; ++j) {
+      T& element = y[i * dims[1] + j];
+      P value = static_cast<P>(element) * static_cast<P>(alpha);
+      if (data != nullptr) {
+        value += static_cast<P>(beta) * static_cast<P>(data[(rows == 1 ? 0 : i) * cols + (cols == 1 ? 0 : j)]);
+      }
+      element = static_cast<T>(value);
+    }
   }
 }
 
@@ -87,18 +97,11 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   auto made = make_tensor(a.dtype(), {a.dims()[turn_a ? 1 : 0], b.dims()[turn_b ? 0 : 1]});
   if (!made) return made.error();
   return dispatch(MatrixTypes{}, a.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
-    using P = ProductType<T>;
-    const auto alpha = static_cast<P>(static_cast<T>(node.attributes().get_float("alpha", 1)));
-    const auto beta = static_cast<P>(static_cast<T>(node.attributes().get_float("beta", 1)));
-    const auto left = matrix_view(a.data<T>().data(), a.dims()[0], a.dims()[1]);
-    const auto right = matrix_view(b.data<T>().data(), b.dims()[0], b.dims()[1]);
-    auto y = matrix_view(made->mutable_data<T>().data(), made->dims()[0], made->dims()[1]);
-    if (turn_a && turn_b) y.noalias() = left.transpose() * right.transpose();
-    if (turn_a && !turn_b) y.noalias() = left.transpose() * right;
-    if (!turn_a && turn_b) y.noalias() = left * right.transpose();
-    if (!turn_a && !turn_b) y.noalias() = left * right;
-    if (alpha != P{1}) y *= alpha;
-    if (c != nullptr && c->size() > 0) add_broadcast(y, *c, beta, reinterpret_cast<const P*>(c->data<T>().data()));
+    T* y = made->mutable_data<T>().data();
+    add_product<T>({a.data<T>().data(), a.dims()[0], a.dims()[1], a.dims()[1], turn_a},
+                   {b.data<T>().data(), b.dims()[0], b.dims()[1], b.dims()[1], turn_b}, y);
+    scale_and_add(y, made->dims(), static_cast<T>(node.attributes().get_float("alpha", 1)), c,
+                  static_cast<T>(node.attributes().get_float("beta", 1)));
     return std::vector{std::move(*made)};
   });
 }

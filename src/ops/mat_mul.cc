@@ -9,7 +9,7 @@
 #include "ops/broadcast.h"
 #include "ops/check.h"
 #include "ops/elements.h"
-#include "ops/matrix.h"
+#include "ops/matrix_product.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -101,9 +101,9 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
     T* out = made->mutable_data<T>().data();
     const int64_t products = ir::num_elements(*batch);
     for (int64_t i = 0; i < products; ++i) {
-      matrix_view(out + i * rows * cols, rows, cols).noalias() =
-          matrix_view(left + matrix_at(i, *batch, strides_a) * rows * inner, rows, inner) *
-          matrix_view(right + matrix_at(i, *batch, strides_b) * inner * cols, inner, cols);
+      add_product<T>({left + matrix_at(i, *batch, strides_a) * rows * inner, rows, inner, inner},
+                     {right + matrix_at(i, *batch, strides_b) * inner * cols, inner, cols, cols},
+                     out + i * rows * cols);
     }
     return std::vector{std::move(*made)};
   });

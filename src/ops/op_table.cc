@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operator table: one row of ir/ops.def, one `<name>_info` in src/ops/<name>.cc.
-#include <array>
-
 #include "edgesmith/ops/op_info.h"
 
 namespace edgesmith::ops {
