@@ -29,6 +29,10 @@ constexpr std::array kKernels = {
     &native::kHardSigmoidF32,
     &native::kHardSwishF32,
     &native::kBatchNormalizationF32,
+    &native::kConcatF32,
+    &native::kPadF32,
+    &native::kSliceF32,
+    &native::kTransposeF32,
 };
 
 }  // namespace

@@ -157,6 +157,34 @@ TEST(BatchNormalization, OfImagesAndRows) {
   check_node("batch_normalization %x0, %s, %b, %m, %v", {{5, 3}}, 2e-6, constants);
 }
 
+TEST(Copies, ConcatPadSliceAndTranspose) {
+  check_node("concat %x0, %x1, %x0 {axis=1}", {{2, 3, 5}, {2, 4, 5}}, 0);
+  check_node("concat %x0, %x1 {axis=-1}", {{2, 3, 5}, {2, 3, 1}}, 0);
+  check_node("concat %x0, %x1 {axis=0}", {{1, 3}, {0, 3}}, 0);
+  const std::string pads =
+      "  %p = constant {0, 1, -1, 2, 3, -2} : i64[6]\n  %v = constant {0.5} : f32[]\n"
+      "  %q = constant {1, 2} : i64[2]\n  %axis = constant {-2} : i64[1]\n";
+  check_node("pad %x0, %p, %v", {{2, 3, 7}}, 0, pads);
+  check_node("pad %x0, %p", {{2, 3, 7}}, 0, pads);
+  check_node("pad %x0, %q, _, %axis", {{2, 3, 7}}, 0, pads);
+  const std::string slices =
+      "  %s = constant {-1, 1} : i64[2]\n  %e = constant {-100, 100} : i64[2]\n"
+      "  %a = constant {-1, 0} : i64[2]\n  %t = constant {-2, 2} : i64[2]\n";
+  check_node("slice %x0, %s, %e, %a, %t", {{5, 3, 7}}, 0, slices);
+  check_node("slice %x0, %s, %e, %a, %t", {{4, 1, 8}}, 0, slices);
+  check_node("slice %x0, %s, %e, %a, %t", {{1, 1, 8}}, 0, slices);
+  check_node("transpose %x0", {{2, 3, 4}}, 0);
+  check_node("transpose %x0 {perm=[0,2,3,1]}", {{2, 3, 4, 5}}, 0);
+  check_node("transpose %x0 {perm=[2,0,1]}", {{1, 3, 4}}, 0);
+}
+
+TEST(Pools, OfLargeWindows) {
+  check_node("average_pool %x0 {kernel_shape=[8,8], strides=[8,8]}", {{2, 3, 8, 8}}, 1e-6);
+  check_node("average_pool %x0 {kernel_shape=[5,5], strides=[4,4], pads=[2,2,2,2]}", {{2, 3, 8, 8}}, 1e-6);
+  check_node("max_pool %x0 {kernel_shape=[5,5], strides=[4,4], pads=[2,2,2,2]}", {{2, 3, 8, 8}}, 0);
+  check_node("max_pool %x0 {kernel_shape=[7], strides=[3]}", {{2, 3, 11}}, 0);
+}
+
 // A random chain of element-wise work, pools, convolutions, views and joins.
 std::string random_net(Random& random) {
   std::string text =

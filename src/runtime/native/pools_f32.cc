@@ -75,6 +75,50 @@ void fill_divisors(const ops::Window& window, const PlaneLayout& layout, bool co
   }
 }
 
+// Few outputs with large windows: one output after the other, over the taps that lie inside. The same bits as below,
+// since padding changes neither a sum nor a maximum.
+template <bool Max>
+void pool_window_by_window(const ops::Window& window, const PlaneLayout& layout, const float* in, const float* divisors,
+                           float* out) {
+  const bool flat = window.input.size() == 1;
+  const int64_t kernel_h = flat ? 1 : window.kernel[0], kernel_w = window.kernel[flat ? 0 : 1];
+  const int64_t dilation_y = flat ? 1 : window.dilations[0], dilation_x = window.dilations[flat ? 0 : 1];
+  for (int64_t y = 0; y < layout.out_height; ++y) {
+    for (int64_t x = 0; x < layout.out_width; ++x) {
+      float result = Max ? -std::numeric_limits<float>::infinity() : 0.0F;
+      for (int64_t ky = 0; ky < kernel_h; ++ky) {
+        const int64_t row = y * layout.stride_y + ky * dilation_y - layout.pad_top;
+        if (row < 0 || row >= layout.height) continue;
+        for (int64_t kx = 0; kx < kernel_w; ++kx) {
+          const int64_t column = x * layout.stride_x + kx * dilation_x - layout.pad_left;
+          if (column < 0 || column >= layout.width) continue;
+          const float value = in[row * layout.width + column];
+          if (Max)
+            result = value > result ? value : result;
+          else
+            result += value;
+        }
+      }
+      *out++ = Max ? result : result / divisors[y * layout.pitch + x];
+    }
+  }
+}
+
+// Every plane: the taps one after the other over whole rows of outputs.
+template <bool Max>
+void pool_tap_by_tap(const NativeTable& table, const PlaneLayout& layout, const float* from, const float* divisors,
+                     float* results, float* out, const Epilogue& epilogue) {
+  const int64_t span = layout.span();
+  std::fill(results, results + span, Max ? -std::numeric_limits<float>::infinity() : 0.0F);
+  for (const int64_t tap : layout.taps) (Max ? table.max_into : table.add_into)(from + tap, results, span);
+  if (!Max) table.binary(Binary::div, results, 1, divisors, 1, results, span, {});
+  for (int64_t y = 0; y < layout.out_height; ++y, out += layout.out_width) {
+    table.apply_epilogue(epilogue, results + y * layout.pitch, out, layout.out_width);
+  }
+}
+
+constexpr int64_t kFewOutputs = 4;
+
 template <bool Max>
 Status run(const KernelCall& call) {
   const ir::Dims& input = call.inputs[0]->dims();
@@ -82,24 +126,22 @@ Status run(const KernelCall& call) {
   if (!window) return window.error();
   const PlaneLayout layout = layout_planes(*window);
   const NativeTable& table = native_table(call.isa);
-  const int64_t plane = layout.height * layout.width, span = layout.span();
-  if (layout.out_height * layout.out_width == 0) return {};
+  const int64_t plane = layout.height * layout.width, outputs = layout.out_height * layout.out_width;
+  if (outputs == 0) return {};
   auto* padded = reinterpret_cast<float*>(call.scratch);
   float* results = padded + padded_floats(layout);
   float* divisors = results + layout.out_height * layout.pitch;
   if (!Max) fill_divisors(*window, layout, call.node.attributes().get_int("count_include_pad", 0) != 0, divisors);
-  const float fill = Max ? -std::numeric_limits<float>::infinity() : 0.0F;
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
-  for (int64_t p = 0; p < input[0] * input[1]; ++p, in += plane) {
-    if (!layout.in_place) layout.copy(in, padded, fill);
-    const float* from = layout.in_place ? in : padded;
-    std::fill(results, results + span, fill);
-    for (const int64_t tap : layout.taps) (Max ? table.max_into : table.add_into)(from + tap, results, span);
-    if (!Max) table.binary(Binary::div, results, 1, divisors, 1, results, span, {});
-    for (int64_t y = 0; y < layout.out_height; ++y, out += layout.out_width) {
-      table.apply_epilogue(call.epilogue, results + y * layout.pitch, out, layout.out_width);
+  for (int64_t p = 0; p < input[0] * input[1]; ++p, in += plane, out += outputs) {
+    if (layout.out_width < kFewOutputs) {
+      pool_window_by_window<Max>(*window, layout, in, divisors, out);
+      table.apply_epilogue(call.epilogue, out, out, outputs);
+      continue;
     }
+    if (!layout.in_place) layout.copy(in, padded, Max ? -std::numeric_limits<float>::infinity() : 0.0F);
+    pool_tap_by_tap<Max>(table, layout, layout.in_place ? in : padded, divisors, results, out, call.epilogue);
   }
   return {};
 }
