@@ -9,6 +9,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "onnx/forms.h"
 #include "onnx/import_node.h"
+#include "onnx/inline_external.h"
 #include "onnx/node_order.h"
 #include "onnx/subgraph.h"
 #include "onnx/tensor_io.h"
@@ -156,6 +157,13 @@ class GraphBuilder {
     auto foreign = std::make_shared<OpaqueForeign>();
     foreign->message = view.message;
     foreign->owner = source_.owner;
+    auto whole = inline_external_data(view.message, source_.files);
+    if (!whole) return whole.error().in(describe(view));
+    if (*whole) {
+      auto storage = std::make_shared<const std::string>(**std::move(whole));
+      foreign->message = {wire::as_bytes(*storage), wire::as_bytes(*storage).data()};
+      foreign->owner = storage;
+    }
     foreign->num_inputs = static_cast<int>(view.inputs.size());
     foreign->captured = captured_[position];
     std::vector<ir::Value*> operands;

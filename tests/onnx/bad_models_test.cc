@@ -282,6 +282,18 @@ class ExternalFolder : public ::testing::Test {
 
 TEST_F(ExternalFolder, ReadsTheFileBesideTheModel) { EXPECT_TRUE(import({{"location", "w.bin"}}).ok()); }
 
+TEST_F(ExternalFolder, DataOfAnOpaqueNodeAreMovedIntoIt) {
+  const std::string model = model_bytes(R"(<ir_version: 7, opset_import: ["" : 13, "com.acme" : 2]>
+    g (float[2] x) => (float[2] y) { y = com.acme.Lookup <gain = 2.0> (x) })");
+  const auto graph = import_string(with_external_attribute(model, "w.bin"), (folder_ / "model").string());
+  ASSERT_TRUE(graph.ok()) << graph.error().text();
+  EXPECT_EQ(attribute_data(must_export(*graph)), std::string(16, '\0'));
+  expect_invalid(
+      import_string(with_external_attribute(model, "gone.bin"), (folder_ / "model").string()),
+      "m.onnx: com.acme::Lookup producing 'y': tensor '': external data 'gone.bin' are missing; put the file "
+      "beside the model");
+}
+
 TEST_F(ExternalFolder, DataMustStayInTheModelsFolder) {
   const std::string hint = " lie outside the model's folder; only files beside the model are read";
   expect({{"location", "../secret.bin"}}, "external data '../secret.bin'" + hint);

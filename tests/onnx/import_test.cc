@@ -3,7 +3,10 @@
 #include <gtest/gtest.h>
 
 #include "edgesmith/base/log.h"
+#include "onnx/encode.h"
 #include "onnx/onnx_helper.h"
+#include "onnx/proto.h"
+#include "onnx/tensor_io.h"
 
 namespace edgesmith::onnx {
 namespace {
@@ -216,6 +219,38 @@ TEST(Import, BelowOpset7LoadsWhatMeantTheSame) {
   EXPECT_EQ(prelu.error().text(),
             "m.onnx: prelu producing 'y': opset 6 is older than 7 (its form in opset 6 is not known); "
             "convert the model with onnx.version_converter");
+}
+
+TEST(Import, SparseInitializersStaySparse) {
+  wire::Writer values, indices, sparse, input, node, output, graph, opset, model;
+  const std::vector<float> numbers = {1.5F, -2};
+  const std::vector<int64_t> positions = {1, 3};
+  values = encode_tensor(ir::Tensor::of<float>({2}, numbers), "w");
+  indices = encode_tensor(ir::Tensor::of<int64_t>({2}, positions), "");
+  sparse.message(1, std::move(values));
+  sparse.message(2, std::move(indices));
+  sparse.integer(3, 2);
+  sparse.integer(3, 2);
+  node.text(node_field::input, "w");
+  node.text(node_field::output, "y");
+  node.text(node_field::op_type, "Relu");
+  graph.message(graph_field::node, std::move(node));
+  graph.text(graph_field::name, "g");
+  graph.message(graph_field::sparse_initializer, std::move(sparse));
+  graph.message(graph_field::output, encode_value_info("y", ir::type_of(ir::DType::f32, {2, 2})));
+  opset.integer(2, 13);
+  model.integer(model_field::ir_version, 7);
+  model.message(model_field::graph, std::move(graph));
+  model.message(model_field::opset_import, std::move(opset));
+  for (std::string bytes = model.str(), round = "12"; !round.empty(); round.pop_back()) {
+    const auto imported = import_string(bytes);
+    ASSERT_TRUE(imported.ok()) << imported.error().text();
+    const ir::Tensor& tensor = *first_op(*imported)->input(0)->constant();
+    EXPECT_EQ(tensor.encoding(), ir::Encoding::sparse);
+    EXPECT_EQ(tensor.to_floats(), (std::vector<float>{0, 1.5F, 0, -2}));
+    bytes = must_export(*imported);
+    EXPECT_EQ(check_model(bytes), "");
+  }
 }
 
 // --- quantization ---

@@ -110,6 +110,29 @@ std::string with_external_data(const std::string& bytes,
   return model.SerializeAsString();
 }
 
+std::string with_external_attribute(const std::string& bytes, const std::string& location) {
+  auto model = parse(bytes);
+  auto& attribute = *model.mutable_graph()->mutable_node(0)->add_attribute();
+  attribute.set_name("table");
+  attribute.set_type(::onnx::AttributeProto::TENSOR);
+  auto& tensor = *attribute.mutable_t();
+  tensor.add_dims(4);
+  tensor.set_data_type(1);
+  tensor.set_data_location(::onnx::TensorProto::EXTERNAL);
+  auto& entry = *tensor.add_external_data();
+  entry.set_key("location");
+  entry.set_value(location);
+  return model.SerializeAsString();
+}
+
+std::string attribute_data(const std::string& bytes) {
+  const auto model = parse(bytes);
+  for (const auto& attribute : model.graph().node(0).attribute()) {
+    if (attribute.name() == "table") return attribute.t().raw_data();
+  }
+  return "no attribute";
+}
+
 std::string with_initializer(const std::string& bytes, const std::vector<int64_t>& dims, int data_type,
                              size_t raw_bytes) {
   auto model = parse(bytes);

@@ -27,6 +27,12 @@ std::string signature(const std::string& bytes);
 std::string with_external_data(const std::string& bytes,
                                const std::vector<std::pair<std::string, std::string>>& entries);
 
+/// The model with an external tensor attribute "table" (f32[4], data at the start of `location`) on its first node.
+std::string with_external_attribute(const std::string& bytes, const std::string& location);
+
+/// The raw data of attribute "table" of the first node.
+std::string attribute_data(const std::string& bytes);
+
 /// The model with its first initializer given other dims, and raw data of `raw_bytes` bytes.
 std::string with_initializer(const std::string& bytes, const std::vector<int64_t>& dims, int data_type,
                              size_t raw_bytes);
