@@ -25,20 +25,23 @@ ir::Tensor round_to_half(const ir::Tensor& tensor, ir::DType half) {
 
 Result<std::vector<ir::Tensor>> evaluate_half_as_float(Evaluation evaluation, const ir::Node& node,
                                                        std::span<const ir::Tensor* const> inputs) {
-  ir::DType half = ir::DType::undefined;
+  ir::DType first = ir::DType::undefined;  // of the floats
+  bool any_half = false;
   std::vector<ir::Tensor> widened(inputs.size());
   std::vector<const ir::Tensor*> operands(inputs.begin(), inputs.end());
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i] == nullptr || !is_half(inputs[i]->dtype())) continue;
-    half = inputs[i]->dtype();
+    if (inputs[i] == nullptr) continue;
+    if (first == ir::DType::undefined && ir::is_float(inputs[i]->dtype())) first = inputs[i]->dtype();
+    if (!is_half(inputs[i]->dtype())) continue;
+    any_half = true;
     widened[i] = widen_half(*inputs[i]);
     operands[i] = &widened[i];
   }
-  if (half == ir::DType::undefined) return evaluation(node, inputs);
+  if (!any_half) return evaluation(node, inputs);
   auto outputs = evaluation(node, operands);
-  if (!outputs) return outputs;
+  if (!outputs || !is_half(first)) return outputs;
   for (ir::Tensor& output : *outputs) {
-    if (output.dtype() == ir::DType::f32) output = round_to_half(output, half);
+    if (output.dtype() == ir::DType::f32) output = round_to_half(output, first);
   }
   return outputs;
 }

@@ -63,7 +63,8 @@ using Evaluation = Result<std::vector<ir::Tensor>> (*)(const ir::Node& node, std
 ir::Tensor widen_half(const ir::Tensor& tensor);
 ir::Tensor round_to_half(const ir::Tensor& tensor, ir::DType half);
 
-/// Runs `evaluation` with f16 and bf16 operands widened to f32, and rounds its f32 results back to their type.
+/// Runs `evaluation` with f16 and bf16 operands widened to f32, and rounds its f32 results to the type of the first
+/// operand of floats when that is a half (Pow may mix types).
 Result<std::vector<ir::Tensor>> evaluate_half_as_float(Evaluation evaluation, const ir::Node& node,
                                                        std::span<const ir::Tensor* const> inputs);
 
