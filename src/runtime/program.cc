@@ -142,8 +142,10 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
   program.isa = isa;
   program.constants.resize(static_cast<size_t>(graph.num_value_ids()));
   std::vector<bool> fused(static_cast<size_t>(graph.num_node_ids()));
-  for (const ir::Node& node : graph.nodes()) {
+  for (const ir::Node& node : graph.nodes()) {  // all first: the bounds of a clip may come after what it is fused into
     if (node.is(OpKind::constant)) EDGESMITH_TRY(add_constant(program, node.output(), node.tensor()));
+  }
+  for (const ir::Node& node : graph.nodes()) {
     if (structural(node)) continue;
     if (ops::find_op(node.op()) == nullptr) return no_kernel(node);
     auto folded = fold(program, node);

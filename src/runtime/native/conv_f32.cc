@@ -130,7 +130,7 @@ class Convolution {
     const int64_t plane = s_.layout.height * s_.layout.width;
     const float* from = input_ + first * s_.channels * plane;
     for (int64_t c = 0; c < count * s_.channels; ++c) {
-      s_.layout.copy(from + c * plane, scratch_.padded + c * s_.layout.plane(), 0.0F);
+      s_.layout.copy(table_, from + c * plane, scratch_.padded + c * s_.layout.plane(), 0.0F);
     }
     float* end = scratch_.padded + count * s_.channels * s_.layout.plane();
     std::fill(end, end + table_.nr, 0.0F);

@@ -55,7 +55,7 @@ Status run(const KernelCall& call) {
   job.out = call.outputs[0].as<float>();
   for (int64_t n = 0; n < input[0]; ++n) {
     for (int64_t c = 0; c < input[1]; ++c, in += plane) {
-      if (!layout.in_place) layout.copy(in, padded, 0.0F);
+      if (!layout.in_place) layout.copy(table, in, padded, 0.0F);
       job.plane = layout.in_place ? in : padded;
       for (int64_t m = c * multiplier; m < (c + 1) * multiplier; ++m, job.out += out_plane) {
         job.weights = weights + m * job.taps;

@@ -28,28 +28,6 @@ AxisLayout layout_axis(int64_t kernel, int64_t stride, int64_t dilation, int64_t
   return axis;
 }
 
-// Positions [begin, end) of a phase that lie inside the input.
-void inside(int64_t phase, int64_t stride, int64_t pad, int64_t input, int64_t size, int64_t& begin, int64_t& end) {
-  const auto ceil_div = [](int64_t a, int64_t b) { return a >= 0 ? (a + b - 1) / b : -(-a / b); };
-  begin = std::clamp<int64_t>(ceil_div(pad - phase, stride), 0, size);
-  end = std::clamp<int64_t>(ceil_div(input + pad - phase, stride), begin, size);
-}
-
-// Rows are short: loops that the compiler unrolls beat calls of memcpy and memset.
-void fill_run(float* out, int64_t count, float value) {
-  for (int64_t i = 0; i < count; ++i) out[i] = value;
-}
-
-void copy_run(const float* in, int64_t stride, float* out, int64_t count) {
-  if (stride == 1) {
-    for (int64_t i = 0; i < count; ++i) out[i] = in[i];
-  } else if (stride == 2) {
-    for (int64_t i = 0; i < count; ++i) out[i] = in[2 * i];
-  } else {
-    for (int64_t i = 0; i < count; ++i) out[i] = in[i * stride];
-  }
-}
-
 }  // namespace
 
 PlaneLayout layout_planes(const ops::Window& window) {
@@ -83,25 +61,10 @@ PlaneLayout layout_planes(const ops::Window& window) {
   return out;
 }
 
-void PlaneLayout::copy(const float* input, float* plane, float fill) const {
-  for (const int64_t row_phase : row_phases) {
-    int64_t first_row, end_row;
-    inside(row_phase, stride_y, pad_top, height, rows, first_row, end_row);
-    for (const int64_t column_phase : column_phases) {
-      int64_t first, end;
-      inside(column_phase, stride_x, pad_left, width, pitch, first, end);
-      fill_run(plane, first_row * pitch, fill);
-      plane += first_row * pitch;
-      for (int64_t r = first_row; r < end_row; ++r, plane += pitch) {
-        const int64_t row = (r * stride_y + row_phase - pad_top) * width + column_phase - pad_left;
-        fill_run(plane, first, fill);
-        if (first < end) copy_run(input + row + first * stride_x, stride_x, plane + first, end - first);
-        fill_run(plane + end, pitch - end, fill);
-      }
-      fill_run(plane, (rows - end_row) * pitch, fill);
-      plane += (rows - end_row) * pitch;
-    }
-  }
+void PlaneLayout::copy(const NativeTable& table, const float* input, float* plane, float fill) const {
+  table.lay_out_plane({input, plane, fill, height, width, stride_y, stride_x, pad_top, pad_left, row_phases.data(),
+                       column_phases.data(), static_cast<int64_t>(row_phases.size()),
+                       static_cast<int64_t>(column_phases.size()), rows, pitch});
 }
 
 }  // namespace edgesmith::runtime::native

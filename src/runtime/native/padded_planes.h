@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "edgesmith/ops/window.h"
+#include "runtime/native/table.h"
 
 namespace edgesmith::runtime::native {
 
@@ -28,7 +29,7 @@ struct PlaneLayout {
   /// One past the last position that an output occupies.
   int64_t span() const { return (out_height - 1) * pitch + out_width; }
   /// Lays out one plane; padding is `fill`.
-  void copy(const float* input, float* plane, float fill) const;
+  void copy(const NativeTable& table, const float* input, float* plane, float fill) const;
 };
 
 /// For a window of one or two spatial axes.

@@ -140,7 +140,7 @@ Status run(const KernelCall& call) {
       table.apply_epilogue(call.epilogue, out, out, outputs);
       continue;
     }
-    if (!layout.in_place) layout.copy(in, padded, Max ? -std::numeric_limits<float>::infinity() : 0.0F);
+    if (!layout.in_place) layout.copy(table, in, padded, Max ? -std::numeric_limits<float>::infinity() : 0.0F);
     pool_tap_by_tap<Max>(table, layout, layout.in_place ? in : padded, divisors, results, out, call.epilogue);
   }
   return {};

@@ -35,6 +35,19 @@ struct Tile {
   const Epilogue* epilogue;
 };
 
+/// One plane to be laid out for windows (native/padded_planes.h says how).
+struct PlaneCopy {
+  const float* input;
+  float* plane;
+  float fill;
+  int64_t height, width;  ///< of the input
+  int64_t stride_y, stride_x, pad_top, pad_left;
+  const int64_t* row_phases;
+  const int64_t* column_phases;
+  int64_t num_row_phases, num_column_phases;
+  int64_t rows, pitch;  ///< of one phase
+};
+
 /// Runs of pixels that are neighbours in the padded input, for packing a panel.
 struct Segment {
   int64_t source;  ///< offset of the first pixel, to which the offset of k is added
@@ -66,6 +79,7 @@ struct NativeTable {
   /// panel has room for `lanes` floats more.
   void (*pack_panel)(const float* source, const int64_t* offsets, int64_t k, const Segment* segments, int count,
                      float* panel);
+  void (*lay_out_plane)(const PlaneCopy& copy);
   void (*depthwise)(const DepthwisePlane& plane);
   /// out[i] = epilogue(in[i]); in may be out.
   void (*apply_epilogue)(const Epilogue& epilogue, const float* in, float* out, int64_t count);

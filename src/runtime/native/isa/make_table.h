@@ -5,6 +5,7 @@
 #include "runtime/native/isa/depthwise.h"
 #include "runtime/native/isa/elementwise.h"
 #include "runtime/native/isa/gemm_tile.h"
+#include "runtime/native/isa/planes.h"
 
 namespace {
 
@@ -14,6 +15,7 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .nr = kTileColumns,
           .gemm_tile = gemm_tile,
           .pack_panel = pack_panel,
+          .lay_out_plane = lay_out_plane,
           .depthwise = depthwise,
           .apply_epilogue = apply_epilogue,
           .binary = binary,

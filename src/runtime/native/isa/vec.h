@@ -21,6 +21,11 @@ inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 inline __mmask16 first(int n) { return static_cast<__mmask16>((1U << n) - 1U); }
 inline Vec load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
 inline void store_n(float* p, Vec v, int n) { _mm512_mask_storeu_ps(p, first(n), v); }
+// The numbers at even places of a, then of b.
+inline Vec even_numbers(Vec a, Vec b) {
+  const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+  return _mm512_permutex2var_ps(a, even, b);
+}
 constexpr int kHalf = 8;
 // Copies n (at most kHalf) floats; kHalf are written.
 inline void copy_half(float* to, const float* from, int n) {
@@ -48,6 +53,10 @@ inline __m256i first(int n) {
 }
 inline Vec load_n(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
 inline void store_n(float* p, Vec v, int n) { _mm256_maskstore_ps(p, first(n), v); }
+inline Vec even_numbers(Vec a, Vec b) {
+  const __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
+}
 constexpr int kHalf = 4;
 inline void copy_half(float* to, const float* from, int n) {
   const __m128i mask = _mm_cmpgt_epi32(_mm_set1_epi32(n), _mm_setr_epi32(0, 1, 2, 3));
@@ -72,6 +81,7 @@ inline Vec load(const float* p) { return *p; }
 inline void store(float* p, Vec v) { *p = v; }
 inline Vec load_n(const float* p, int) { return *p; }
 inline void store_n(float* p, Vec v, int) { *p = v; }
+inline Vec even_numbers(Vec a, Vec) { return a; }
 constexpr int kHalf = 0;
 inline void copy_half(float*, const float*, int) {}
 inline Vec set1(float x) { return x; }

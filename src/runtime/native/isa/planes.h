@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "runtime/native/isa/epilogue.h"
+
+namespace {
+
+using edgesmith::runtime::native::PlaneCopy;
+
+inline void fill_run(float* out, int64_t count, Vec value) {
+  for_vectors(count, [&](int64_t i, int n) { store_upto(out + i, value, n); });
+}
+
+// out[i] = in[i * stride]; nothing past the last one is read.
+inline void copy_run(const float* in, int64_t stride, float* out, int64_t count) {
+  if (stride == 1) {
+    for_vectors(count, [&](int64_t i, int n) { store_upto(out + i, load_upto(in + i, n), n); });
+  } else if (stride == 2 && kLanes > 1) {
+    for_vectors(count, [&](int64_t i, int n) {
+      const int low = 2 * n - 1 < kLanes ? 2 * n - 1 : kLanes, high = 2 * n - 1 - low;
+      const Vec a = load_upto(in + 2 * i, low), b = high > 0 ? load_upto(in + 2 * i + kLanes, high) : set1(0);
+      store_upto(out + i, even_numbers(a, b), n);
+    });
+  } else {
+    for (int64_t i = 0; i < count; ++i) out[i] = in[i * stride];
+  }
+}
+
+// Positions [begin, end) of a phase that lie inside the input.
+inline void inside(int64_t phase, int64_t stride, int64_t pad, int64_t input, int64_t size, int64_t& begin,
+                   int64_t& end) {
+  const auto ceil_div = [](int64_t a, int64_t b) { return a >= 0 ? (a + b - 1) / b : -(-a / b); };
+  const auto clamp = [](int64_t x, int64_t lo, int64_t hi) { return x < lo ? lo : x > hi ? hi : x; };
+  begin = clamp(ceil_div(pad - phase, stride), 0, size);
+  end = clamp(ceil_div(input + pad - phase, stride), begin, size);
+}
+
+void lay_out_plane(const PlaneCopy& c) {
+  const Vec fill = set1(c.fill);
+  float* plane = c.plane;
+  for (int64_t p = 0; p < c.num_row_phases; ++p) {
+    const int64_t row_phase = c.row_phases[p];
+    int64_t first_row, end_row;
+    inside(row_phase, c.stride_y, c.pad_top, c.height, c.rows, first_row, end_row);
+    for (int64_t q = 0; q < c.num_column_phases; ++q) {
+      int64_t first, end;
+      inside(c.column_phases[q], c.stride_x, c.pad_left, c.width, c.pitch, first, end);
+      fill_run(plane, first_row * c.pitch, fill);
+      plane += first_row * c.pitch;
+      for (int64_t r = first_row; r < end_row; ++r, plane += c.pitch) {
+        const int64_t row = (r * c.stride_y + row_phase - c.pad_top) * c.width + c.column_phases[q] - c.pad_left;
+        for (int64_t i = 0; i < first; ++i) plane[i] = c.fill;
+        if (first < end) copy_run(c.input + row + first * c.stride_x, c.stride_x, plane + first, end - first);
+        for (int64_t i = end; i < c.pitch; ++i) plane[i] = c.fill;
+      }
+      fill_run(plane, (c.rows - end_row) * c.pitch, fill);
+      plane += (c.rows - end_row) * c.pitch;
+    }
+  }
+}
+
+}  // namespace
