@@ -15,7 +15,7 @@ constexpr double kMostSamples = 1e9;
 std::string drop_sentence(const data::MetricInfo* metric, const char* against, double drop, double budget) {
   const std::string name = metric != nullptr ? std::string(metric->name) : "the metric";
   const auto text = [&](double value) {
-    return metric != nullptr ? metric_text(*metric, value) : std::to_string(value);
+    return metric != nullptr ? difference_text(*metric, value) : std::to_string(value);
   };
   return name + " drops by " + text(drop) + " against " + against + ", the budget is " + text(budget);
 }
@@ -95,6 +95,9 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
     decision.status = stop ? StepStatus::failed : StepStatus::rolled_back;
     decision.kept = false;
     decision.refused = true;
+  } else if (!tally.decided && evidence.same_outputs) {
+    decision.decided = true;
+    decision.reason.clear();
   } else if (!tally.decided) {
     decision.status = StepStatus::undecided;
     decision.refused = gate.undecided == OnUndecided::fail;
@@ -109,6 +112,13 @@ std::string grouped(int64_t number) {
     text.insert(static_cast<size_t>(i), ",");
   }
   return text;
+}
+
+std::string difference_text(const data::MetricInfo& metric, double difference) {
+  if (metric.unit != "%") return metric_text(metric, difference);
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, "%.2f points", difference);
+  return buffer;
 }
 
 std::string metric_text(const data::MetricInfo& metric, double value) {

@@ -85,13 +85,18 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
 
   const auto take_sample = [&](size_t index, const data::Sample& sample, const Outputs& outputs,
                                const Outputs& original) -> Status {
-    for (MetricNumbers& numbers : evaluation.metrics) {
+    for (size_t m = 0; m < evaluation.metrics.size(); ++m) {
+      MetricNumbers& numbers = evaluation.metrics[m];
+      if (numbers.metric == nullptr) continue;
       const data::MetricInfo& metric = *numbers.metric;
       const auto width = static_cast<size_t>(metric.width);
       const std::span<double> row(numbers.numbers.data() + index * width, width);
       const std::span<const ir::Tensor> given = metric.needs_reference ? original : std::span<const ir::Tensor>();
       const Status status = metric.sample(outputs, given, sample, row);
-      if (!status.ok()) return status.error().in(data.sample_name(static_cast<int64_t>(index)));
+      if (!status.ok() && m >= context.required_metrics)
+        numbers.metric = nullptr;
+      else if (!status.ok())
+        return status.error().in(data.sample_name(static_cast<int64_t>(index)));
     }
     return {};
   };
@@ -112,6 +117,7 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
   const auto start = std::chrono::steady_clock::now();
   EDGESMITH_TRY(data::for_each_batch(models, data, *context.pool, context.progress, take_batch, options));
   evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  std::erase_if(evaluation.metrics, [](const MetricNumbers& numbers) { return numbers.metric == nullptr; });
   if (kept_bytes > Reference::kMostKeptBytes) reference->kept_.clear();
   return evaluation;
 }

@@ -63,8 +63,10 @@ Result<std::vector<const data::MetricInfo*>> choose_metrics(const Recipe& recipe
       recipe.gate.metric.empty() ? default_metric(data) : data::find_metric(recipe.gate.metric);
   if (first == nullptr) return usage_error("unknown metric '" + recipe.gate.metric + "'", "see 'edgesmith metrics'");
   std::vector<const data::MetricInfo*> metrics = {first};
-  const data::MetricInfo* agreement = data::find_metric("agreement");
-  if (agreement != nullptr && agreement != first) metrics.push_back(agreement);
+  for (const char* name : {"agreement", "sqnr"}) {
+    const data::MetricInfo* metric = data::find_metric(name);
+    if (metric != nullptr && metric != first) metrics.push_back(metric);
+  }
   return metrics;
 }
 

@@ -31,6 +31,14 @@ int64_t peak_rss_bytes() {
   return static_cast<int64_t>(usage.ru_maxrss) * 1024;
 }
 
+/// Outputs that are this close to the original's differ by rounding only (relative error below 1e-4.5).
+constexpr double kSameOutputsDb = 90;
+
+std::optional<double> value_of(const Evaluation& evaluation, const char* metric) {
+  const MetricNumbers* numbers = evaluation.find(metric);
+  return numbers != nullptr ? std::optional(numbers->value().value) : std::nullopt;
+}
+
 /// Everything a run holds while it goes on.
 class Run {
  public:
@@ -142,7 +150,8 @@ Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, St
   step.eval_seconds = seconds_since(start);
   step.metric = evaluation.metrics[0].value();
   step.drop = data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, evaluation.metrics[0].numbers);
-  if (const MetricNumbers* agreement = evaluation.find("agreement")) step.agreement = agreement->value().value;
+  step.agreement = value_of(evaluation, "agreement");
+  step.sqnr_db = value_of(evaluation, "sqnr");
   return {};
 }
 
@@ -182,6 +191,7 @@ Status Run::run_step(size_t index) {
     evidence.bytes = report.size.bytes;
     if (report.drop) {
       evidence.samples = evaluation.samples;
+      evidence.same_outputs = report.sqnr_db.value_or(0) >= kSameOutputsDb && report.drop->drop == 0;
       evidence.from_original = report.drop;
       evidence.from_previous =
           data::paired_difference(*metrics_[0], best_evaluation_.metrics[0].numbers, evaluation.metrics[0].numbers);
@@ -276,9 +286,8 @@ Status Run::finish() {
     report_.final_metric = best_evaluation_.metrics[0].value();
     report_.final_drop =
         data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, best_evaluation_.metrics[0].numbers);
-    if (const MetricNumbers* agreement = best_evaluation_.find("agreement")) {
-      report_.final_agreement = agreement->value().value;
-    }
+    report_.final_agreement = value_of(best_evaluation_, "agreement");
+    report_.final_sqnr_db = value_of(best_evaluation_, "sqnr");
   }
   bool rolled_back_only = true;
   for (const StepReport& step : report_.steps) {

@@ -84,7 +84,7 @@ std::string cards(const RunReport& report) {
   if (report.output) html += size_card(report);
   if (report.final_agreement && report.baseline->metric->name != "agreement") {
     html += card("same answers", "arg-max of the output", number_text("%.2f %%", *report.final_agreement),
-                 "of the samples, compared with the original");
+                 report.final_sqnr_db ? number_text("SQNR of the outputs %.1f dB", *report.final_sqnr_db) : "");
   }
   const refine::ModelSize& size = report.output ? report.output->size : report.model.size;
   html += card("multiply-adds", "from " + count_text(report.model.size.macs), count_text(size.macs),

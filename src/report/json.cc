@@ -74,12 +74,13 @@ Json metric_json(const MetricValue& metric) {
 
 /// A metric measured against the original.
 Json compared_json(const std::optional<MetricValue>& metric, const std::optional<data::PairedDifference>& drop,
-                   const std::optional<double>& agreement) {
+                   const std::optional<double>& agreement, const std::optional<double>& sqnr_db) {
   if (!metric) return nullptr;
   Json json = {{"name", metric->metric->name}, {"value", metric->value}};
   json["drop"] = drop ? Json(drop->drop) : Json();
   json["ci95"] = drop ? Json{drop->ci95[0], drop->ci95[1]} : Json();
   json["agreement"] = optional_json(agreement);
+  json["sqnr_db"] = optional_json(sqnr_db);
   json["samples"] = metric->samples;
   return json;
 }
@@ -111,7 +112,7 @@ Json step_json(const StepReport& step) {
           {"reason", step.reason},
           {"seconds", step.seconds},
           {"eval_seconds", step.eval_seconds},
-          {"metric", compared_json(step.metric, step.drop, step.agreement)},
+          {"metric", compared_json(step.metric, step.drop, step.agreement, step.sqnr_db)},
           {"size", size_json(step.size)},
           {"options", std::move(options)},
           {"notes", step.notes}};
@@ -174,7 +175,8 @@ std::string run_json(const RunReport& report) {
   json["steps"] = std::move(steps);
   json["output"] = report.output ? model_json(*report.output) : Json();
   if (report.output) {
-    json["output"]["metric"] = compared_json(report.final_metric, report.final_drop, report.final_agreement);
+    json["output"]["metric"] =
+        compared_json(report.final_metric, report.final_drop, report.final_agreement, report.final_sqnr_db);
     json["output"]["notes"] = report.output_notes;
   }
   json["test"] = test_json(report);

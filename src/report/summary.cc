@@ -71,7 +71,11 @@ std::string result_text(const RunReport& report, bool color) {
                    ", " + refine::grouped(report.baseline->samples) + " samples)"},
               Style::bold);
     if (report.final_agreement && metric.name != "agreement") {
-      table.row({"same answers", "", "", refine::metric_text(metric, *report.final_agreement)});
+      char noise[48] = "";
+      if (report.final_sqnr_db) std::snprintf(noise, sizeof noise, "SQNR %.1f dB", *report.final_sqnr_db);
+      char agreement[48];
+      std::snprintf(agreement, sizeof agreement, "%.2f %%", *report.final_agreement);
+      table.row({"same answers", "", "", agreement, noise});
     }
   }
   if (report.test_before && report.test_after) {

@@ -98,6 +98,7 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   context.pool = &pool;
   context.progress = progress->get();
   context.executor.reference = flags.reference;
+  context.required_metrics = metrics->size();
   auto evaluation = refine::evaluate(*graph, **data, *metrics, nullptr, "evaluate", context);
   if (!evaluation) return evaluation.error().in(flags.model);
   show(flags, *evaluation, common);

@@ -54,6 +54,8 @@ struct StepEvidence {
   bool last = true;                                     ///< no step comes after it
   std::optional<data::PairedDifference> from_original;  ///< absent: nothing was measured
   std::optional<data::PairedDifference> from_previous;  ///< against the best model before the step
+  /// The outputs are the original's up to rounding, so that there is nothing for an interval to be unsure about.
+  bool same_outputs = false;
   int64_t samples = 0;
   int64_t bytes = 0;
 };
@@ -74,7 +76,9 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
 
 /// "1,234,567".
 std::string grouped(int64_t number);
-/// A metric's value or drop for people: "88.40 %", "31.25 dB", "0.0123".
+/// A metric's value for people: "88.40 %", "31.25 dB", "0.0123".
 std::string metric_text(const data::MetricInfo& metric, double value);
+/// A difference of two of its values: "0.12 points", "1.50 dB", "0.0123".
+std::string difference_text(const data::MetricInfo& metric, double difference);
 
 }  // namespace edgesmith::refine

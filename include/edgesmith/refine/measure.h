@@ -39,6 +39,9 @@ struct MeasureContext {
   ThreadPool* pool = nullptr;        ///< never null
   ProgressSink* progress = nullptr;  ///< never null
   runtime::ExecutorOptions executor;
+  /// The first so many metrics must be computable; the others are left out of the result when the outputs or the data
+  /// cannot give them.
+  size_t required_metrics = 1;
 };
 
 /// The original model, whose outputs others are compared with. Outputs are kept as long as they take little memory

@@ -51,6 +51,7 @@ struct StepReport {
   std::optional<MetricValue> metric;
   std::optional<data::PairedDifference> drop;  ///< against the original
   std::optional<double> agreement;             ///< percent of samples whose arg-max is the original's
+  std::optional<double> sqnr_db;               ///< of the outputs, against the original's
   ModelSize size;
   std::string reason;  ///< why it was not accepted, or what is undecided
   std::vector<std::string> notes;
@@ -80,7 +81,7 @@ struct RunReport {
   std::vector<std::string> output_notes;    ///< of the exporter: "opset raised from 11 to 13: ..."
   std::optional<MetricValue> final_metric;  ///< of what was written, on the evaluation data
   std::optional<data::PairedDifference> final_drop;
-  std::optional<double> final_agreement;
+  std::optional<double> final_agreement, final_sqnr_db;
   std::optional<MetricValue> test_before, test_after;  ///< on the test data
   std::optional<data::PairedDifference> test_drop;
   std::string verdict;  ///< one sentence: what the gate said of the whole run
