@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// The contract of the command line: exit codes, error lines, JSON, help.
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "cli/run_tool.h"
+#include "support/tiny_model.h"
+
+namespace edgesmith::testing {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::json;
+
+class Cli : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    write_model(kTinyModel, folder_ / "m.onnx");
+    write_data(folder_ / "d.npz", 60, 1, 6);
+    write_data(folder_ / "calib.npz", 40, 2);
+  }
+
+  ToolResult run(const std::vector<std::string>& args, ToolOptions options = {}) {
+    options.folder = folder_.path();
+    return run_tool(args, options);
+  }
+  /// Expects exit code `code` and exactly this error line.
+  void expect_error(const std::vector<std::string>& args, int code, const std::string& line) {
+    const ToolResult result = run(args);
+    EXPECT_EQ(result.exit_code, code) << result.err;
+    EXPECT_EQ(result.err, "edgesmith: error: " + line + "\n");
+    EXPECT_EQ(result.out, "");
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(Cli, EvaluatesAModel) {
+  const ToolResult result = run({"eval", "m.onnx", "--data", "d.npz", "--json", "-q"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.err, "");
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["schema"], "edgesmith.eval/1");
+  EXPECT_EQ(json["metric"]["name"], "top1");
+  EXPECT_NEAR(json["metric"]["value"].get<double>(), 90.0, 1e-9);
+  EXPECT_EQ(json["samples"], 60);
+  EXPECT_TRUE(json.contains("seconds"));
+  EXPECT_TRUE(json.contains("samples_per_second"));
+}
+
+TEST_F(Cli, TakesAClassBalancedPartOfTheData) {
+  const ToolResult result = run({"eval", "m.onnx", "--data", "d.npz", "--data-limit", "12", "--json", "-q"});
+  EXPECT_EQ(Json::parse(result.out)["samples"], 12);
+}
+
+TEST_F(Cli, SimplifiesAndComparesWithTheOriginal) {
+  const ToolResult simplified =
+      run({"simplify", "m.onnx", "-o", "s.onnx", "--eval", "d.npz", "--max-drop", "0.5", "--json", "--report", "rep"});
+  ASSERT_EQ(simplified.exit_code, 0) << simplified.err;
+  const Json json = Json::parse(simplified.out);
+  EXPECT_EQ(json["command"], "simplify");
+  EXPECT_EQ(json["steps"][0]["status"], "accepted");
+  EXPECT_EQ(json["output"]["bytes"], fs::file_size(folder_ / "s.onnx"));
+  EXPECT_TRUE(fs::exists(folder_ / "rep/report.html"));
+  EXPECT_EQ(Json::parse(*read_file(folder_ / "rep/report.json")), json);
+
+  const ToolResult compared = run({"compare", "m.onnx", "s.onnx", "--data", "d.npz", "--json", "-q"});
+  ASSERT_EQ(compared.exit_code, 0) << compared.err;
+  const Json difference = Json::parse(compared.out);
+  EXPECT_EQ(difference["schema"], "edgesmith.compare/1");
+  for (const char* key : {"a", "b", "drop", "ci95", "agreement", "cosine", "sqnr_db", "max_abs_error"}) {
+    EXPECT_TRUE(difference.contains(key)) << key;
+  }
+  EXPECT_EQ(difference["drop"], 0.0);
+  EXPECT_EQ(difference["agreement"], 100.0);
+  EXPECT_EQ(difference["max_abs_error"], 0.0);
+}
+
+TEST_F(Cli, WritesEveryAnswerByName) {
+  const ToolResult result = run({"infer", "m.onnx", "--data", "d.npz", "-o", "a.npz"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const auto arrays = data::read_npz(folder_ / "a.npz");
+  ASSERT_TRUE(arrays.ok());
+  ASSERT_EQ(arrays->size(), 1u);
+  EXPECT_EQ((*arrays)[0].name, "logits");
+  EXPECT_EQ((*arrays)[0].tensor.dims(), (ir::Dims{60, 3}));
+  const auto data = data::read_npz(folder_ / "d.npz");
+  EXPECT_EQ((*arrays)[0].tensor.to_floats(), (*data)[0].tensor.to_floats()) << "relu and unit weights change nothing";
+  ASSERT_EQ(run({"infer", "m.onnx", "--data", "d.npz", "-o", "b.npz", "--reference", "--threads", "1"}).exit_code, 0);
+  EXPECT_EQ(*read_file(folder_ / "a.npz"), *read_file(folder_ / "b.npz"));
+}
+
+TEST_F(Cli, InspectsAModel) {
+  const ToolResult result = run({"inspect", "m.onnx", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["model"]["params"], 9);
+  EXPECT_EQ(json["model"]["macs"], 9);
+  EXPECT_EQ(json["inputs"][0]["name"], "x");
+  EXPECT_EQ(json["quantized"]["values"], 0);
+  EXPECT_NE(run({"inspect", "m.onnx"}).out.find("multiply-adds"), std::string::npos);
+}
+
+TEST_F(Cli, RunsARecipeIntoAFolder) {
+  ASSERT_TRUE(write_file(folder_ / "r.toml",
+                         "model = \"m.onnx\"\noutput = \"small.onnx\"\n[data]\neval = \"d.npz\"\n[[step]]\npass = "
+                         "\"simplify\"\n")
+                  .ok());
+  const ToolResult result = run({"run", "r.toml", "-o", "out"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  for (const char* name : {"out/small.onnx", "out/report.json", "out/report.html"}) {
+    EXPECT_TRUE(fs::exists(folder_ / name)) << name;
+  }
+  EXPECT_EQ(run({"run", "r.toml", "-o", "out"}).exit_code, 2) << "the output exists";
+  EXPECT_EQ(run({"run", "r.toml", "-o", "out", "--force"}).exit_code, 0);
+}
+
+TEST_F(Cli, PrintsTheRecipeThatACommandMeans) {
+  const ToolResult printed = run({"simplify", "m.onnx", "-o", "s.onnx", "--eval", "d.npz", "--eval-limit", "30",
+                                  "--scale", "1/2", "--max-drop", "0.5", "--set", "seed=4", "--print-recipe"});
+  ASSERT_EQ(printed.exit_code, 0) << printed.err;
+  EXPECT_FALSE(fs::exists(folder_ / "s.onnx"));
+  ASSERT_TRUE(write_file(folder_ / "r.toml", printed.out).ok());
+  const ToolResult ran = run({"run", "r.toml", "--json"});
+  ASSERT_EQ(ran.exit_code, 0) << ran.err;
+  const Json json = Json::parse(ran.out);
+  EXPECT_EQ(json["recipe"]["seed"], 4);
+  EXPECT_EQ(json["data"][0]["samples"], 30);
+  EXPECT_EQ(json["data"][0]["preprocess"]["scale"], 0.5);
+  EXPECT_TRUE(fs::exists(folder_ / "s.onnx"));
+}
+
+TEST_F(Cli, ListsItsTables) {
+  for (const char* command : {"passes", "ops", "metrics"}) {
+    const ToolResult json = run({command, "--json"});
+    EXPECT_EQ(json.exit_code, 0);
+    EXPECT_EQ(Json::parse(json.out)["schema"], "edgesmith." + std::string(command) + "/1");
+    EXPECT_EQ(run({command, "--markdown"}).out.substr(0, 2), "# ");
+    EXPECT_EQ(run({command}).exit_code, 0);
+  }
+  EXPECT_EQ(run({"passes", "simplify"}).exit_code, 0);
+  expect_error({"passes", "simplfy"}, 2, "unknown pass 'simplfy'; did you mean 'simplify'?");
+}
+
+TEST_F(Cli, ExitsWith1WhenTheGateSaysNo) {
+  const ToolResult result = run({"simplify", "m.onnx", "-o", "s.onnx", "--max-bytes", "10", "--json"});
+  EXPECT_EQ(result.exit_code, 1);
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["exit_code"], 1);
+  EXPECT_EQ(json["steps"][0]["status"], "rolled_back");
+  EXPECT_TRUE(json["output"].is_null());
+  EXPECT_FALSE(fs::exists(folder_ / "s.onnx"));
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--max-bytes", "10", "--allow-rollback"}).exit_code, 0);
+  const ToolResult failed =
+      run({"simplify", "m.onnx", "-o", "s.onnx", "--max-bytes", "10", "--on-fail", "fail", "--json"});
+  EXPECT_EQ(failed.exit_code, 1);
+  EXPECT_EQ(Json::parse(failed.out)["steps"][0]["status"], "failed");
+}
+
+TEST_F(Cli, ExitsWith2ForWrongUsage) {
+  expect_error({}, 2, "no command given; see 'edgesmith --help'");
+  expect_error({"simplfy"}, 2, "unknown command 'simplfy'; did you mean 'simplify'?");
+  expect_error({"--jsn"}, 2, "unknown option '--jsn' before the command; see 'edgesmith --help'");
+  expect_error({"eval", "m.onnx", "--dat", "d.npz"}, 2, "eval: unknown option '--dat'; did you mean '--data'?");
+  expect_error({"eval", "m.onnx", "more"}, 2, "eval: unexpected argument 'more'; see 'edgesmith eval --help'");
+  expect_error({"eval", "m.onnx"}, 2, "eval: no data given; add --data D");
+  expect_error({"infer", "m.onnx", "--data", "d.npz"}, 2, "infer: no output given; add -o OUT.npz");
+  expect_error({"simplify", "m.onnx"}, 2, "simplify: no output given; add -o OUT.onnx");
+  expect_error({"simplify", "m.onnx", "-o", "m.onnx", "--force"}, 2,
+               "m.onnx: the output is the input; name another file");
+  expect_error({"eval", "m.onnx", "--data", "d.npz", "--metric", "top2"}, 2,
+               "unknown metric 'top2'; see 'edgesmith metrics'");
+  expect_error({"inspect", "m.onnx", "--target", "ort-x87"}, 2, "unknown target 'ort-x87'; did you mean 'ort-x86'?");
+  EXPECT_EQ(run({"eval"}).exit_code, 2);
+  EXPECT_EQ(run({"eval", "m.onnx", "--threads", "none"}).exit_code, 2);
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--on-fail", "cry"}).exit_code, 2);
+}
+
+TEST_F(Cli, LeavesAnExistingOutputAlone) {
+  ASSERT_TRUE(write_file(folder_ / "s.onnx", "mine").ok());
+  expect_error({"simplify", "m.onnx", "-o", "s.onnx"}, 2,
+               "s.onnx: exists already; name another file, or add --force to overwrite it");
+  EXPECT_EQ(*read_file(folder_ / "s.onnx"), "mine");
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--force"}).exit_code, 0);
+}
+
+TEST_F(Cli, ExitsWith5WhenFilesFail) {
+  expect_error({"inspect", "none.onnx"}, 5, "none.onnx: cannot open: No such file or directory; check the path");
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "none/s.onnx"}).exit_code, 5);
+  EXPECT_EQ(run({"eval", "m.onnx", "--data", "d.npz", "--events", "none/e.jsonl"}).exit_code, 5);
+}
+
+TEST_F(Cli, ExitsWith5WhenStdoutIsFull) {
+  if (access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
+  ToolOptions options;
+  options.stdout_path = "/dev/full";
+  EXPECT_EQ(run({"inspect", "m.onnx"}, options).exit_code, 5);
+  EXPECT_EQ(run({"eval", "m.onnx", "--data", "d.npz", "--json"}, options).exit_code, 5);
+}
+
+TEST_F(Cli, LeavesNothingBehindOnAFullDisk) {
+  const std::string disk = folder_ / "disk";
+  fs::create_directory(disk);
+  const std::string mount = "mount -t tmpfs -o size=4k tmpfs " + disk + " 2>/dev/null";
+  if (std::system(mount.c_str()) != 0) GTEST_SKIP() << "cannot mount a small tmpfs here";
+  const ToolResult result = run({"infer", "m.onnx", "--data", "d.npz", "-o", "disk/a.npz"});
+  EXPECT_EQ(result.exit_code, 0) << "60 answers fit: " << result.err;
+  write_data(folder_ / "many.npz", 5000, 3);
+  const ToolResult full = run({"infer", "m.onnx", "--data", "many.npz", "-o", "disk/b.npz"});
+  const auto left = fs::directory_iterator(disk);
+  EXPECT_EQ(std::distance(begin(left), end(left)), 1) << "the first answers, and no temporary file";
+  EXPECT_EQ(std::system(("umount " + disk).c_str()), 0);
+  EXPECT_EQ(full.exit_code, 5);
+  EXPECT_NE(full.err.find("disk/b.npz: cannot write: No space left on device"), std::string::npos) << full.err;
+}
+
+TEST_F(Cli, ExitsWith130WhenInterruptedAndLeavesNothing) {
+  write_data(folder_ / "many.npz", 2000000, 3);
+  ToolOptions options;
+  options.while_running = [&](int pid) {
+    for (int i = 0; i < 3000; ++i) {  // wait for the measuring to begin
+      const auto events = read_file(folder_ / "e.jsonl");
+      if (events.ok() && events->find("begin") != std::string::npos) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    kill(pid, SIGINT);
+  };
+  const ToolResult result = run(
+      {"simplify", "m.onnx", "-o", "s.onnx", "--eval", "many.npz", "--events", "e.jsonl", "--threads", "1"}, options);
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_NE(result.err.find("edgesmith: error: "), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_ / "s.onnx"));
+  for (const std::string& name : folder_.names()) EXPECT_NE(name.substr(0, 11), ".edgesmith-") << name;
+}
+
+TEST_F(Cli, PutsTheErrorIntoTheJsonToo) {
+  const ToolResult result = run({"eval", "none.onnx", "--data", "d.npz", "--json"});
+  EXPECT_EQ(result.exit_code, 5);
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["error"]["kind"], "io");
+  EXPECT_EQ(json["error"]["message"], "none.onnx: cannot open: No such file or directory");
+  EXPECT_EQ(json["error"]["hint"], "check the path");
+  EXPECT_EQ(Json::parse(run({"evla", "--json"}).out)["error"]["kind"], "usage");
+}
+
+TEST_F(Cli, WritesPlainProgressAndNoColourWhereNobodyLooks) {
+  const ToolResult result = run({"eval", "m.onnx", "--data", "d.npz"});
+  EXPECT_EQ(result.out.find('\033'), std::string::npos);
+  EXPECT_EQ(result.err.find('\033'), std::string::npos);
+  EXPECT_NE(result.err.find("evaluate: 60"), std::string::npos);
+  EXPECT_EQ(run({"eval", "m.onnx", "--data", "d.npz", "-q"}).err, "");
+  EXPECT_NE(run({"simplify", "m.onnx", "-o", "s.onnx", "--color", "always"}).out.find('\033'), std::string::npos);
+}
+
+TEST_F(Cli, WritesEventsAsJsonLines) {
+  ASSERT_EQ(run({"eval", "m.onnx", "--data", "d.npz", "--events", "e.jsonl", "-q"}).exit_code, 0);
+  std::istringstream lines(*read_file(folder_ / "e.jsonl"));
+  std::vector<std::string> events;
+  for (std::string line; std::getline(lines, line);) events.push_back(Json::parse(line)["event"]);
+  ASSERT_GE(events.size(), 2u);
+  EXPECT_EQ(events.front(), "begin");
+  EXPECT_EQ(events.back(), "end");
+}
+
+TEST_F(Cli, ListsOfNumbersDoNotSwallowTheModel) {
+  const ToolResult result = run({"eval", "--mean", "-0.5", "0", "0", "--data", "d.npz", "m.onnx", "-q"});
+  EXPECT_EQ(result.err.find("unexpected argument"), std::string::npos) << result.err;
+}
+
+TEST(CliHelp, IsAsDocumented) {
+  std::string text = run_tool({"--help"}).out;
+  for (const char* command :
+       {"inspect", "eval", "compare", "infer", "simplify", "quantize", "run", "passes", "ops", "metrics"}) {
+    text += "\n$ edgesmith " + std::string(command) + " --help\n" + run_tool({command, "--help"}).out;
+  }
+  const std::string path = EDGESMITH_SOURCE_DIR "/tests/cli/help.txt";
+  if (std::getenv("UPDATE_GOLDEN") != nullptr) {
+    ASSERT_TRUE(write_file(path, text).ok());
+    GTEST_SKIP() << "wrote " << path;
+  }
+  EXPECT_EQ(*read_file(path), text) << "UPDATE_GOLDEN=1 rewrites it";
+}
+
+TEST(CliHelp, NamesTheVersion) { EXPECT_EQ(run_tool({"--version"}).out.substr(0, 10), "edgesmith "); }
+
+}  // namespace
+}  // namespace edgesmith::testing

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/refine/recipe.h"
+
+#include <gtest/gtest.h>
+
+namespace edgesmith::refine {
+namespace {
+
+constexpr const char* kRecipe = R"(model = "m.onnx"
+target = "ort-x86"
+output = "out.onnx"
+seed = 7
+
+[data]
+calib = { path = "calib.npz", limit = 64, preprocess = { scale = 0.5, mean = [1, 2.5], std = [3.0] } }
+eval = "eval.toml"
+
+[gate]
+metric = "top1"
+max_drop = 1
+on_fail = "fail"
+
+[[step]]
+pass = "simplify"
+max_drop = 0.25
+
+[[step]]
+pass = "fold-constants"
+max_bytes = 4096
+)";
+
+Result<Recipe> parse(const std::string& text, std::vector<std::string> overrides = {}) {
+  return parse_recipe(text, "r.toml", "/models", overrides);
+}
+
+std::string error_of(const std::string& text, std::vector<std::string> overrides = {}) {
+  const auto recipe = parse(text, std::move(overrides));
+  if (recipe.ok()) return "no error";
+  EXPECT_EQ(recipe.error().kind, ErrorKind::usage);
+  return recipe.error().text();
+}
+
+TEST(Recipe, ReadsEveryPart) {
+  const auto recipe = parse(kRecipe);
+  ASSERT_TRUE(recipe.ok()) << recipe.error().text();
+  EXPECT_EQ(recipe->model, "/models/m.onnx");
+  EXPECT_EQ(recipe->output, "/models/out.onnx");
+  EXPECT_EQ(recipe->seed, 7u);
+  ASSERT_TRUE(recipe->data.calib.has_value());
+  EXPECT_EQ(recipe->data.calib->path, "/models/calib.npz");
+  EXPECT_EQ(recipe->data.calib->limit, 64);
+  EXPECT_EQ(recipe->data.calib->seed, 7u);
+  ASSERT_EQ(recipe->data.calib->preprocess.size(), 1u);
+  EXPECT_EQ(recipe->data.calib->preprocess[0].second.mean, (std::vector<double>{1, 2.5}));
+  EXPECT_EQ(recipe->data.eval->path, "/models/eval.toml");
+  EXPECT_FALSE(recipe->data.test.has_value());
+  EXPECT_EQ(recipe->gate.max_drop, 1.0);
+  EXPECT_EQ(recipe->gate.on_fail, OnFail::fail);
+  EXPECT_EQ(recipe->gate.undecided, OnUndecided::accept);
+  ASSERT_EQ(recipe->steps.size(), 2u);
+  EXPECT_EQ(recipe->steps[0].pass, "simplify");
+  EXPECT_EQ(recipe->steps[0].max_drop, 0.25);
+  EXPECT_EQ(recipe->steps[1].max_bytes, 4096);
+}
+
+TEST(Recipe, PrintsAsARecipeThatMeansTheSame) {
+  const auto recipe = parse(kRecipe);
+  ASSERT_TRUE(recipe.ok());
+  const std::string text = print_recipe(*recipe);
+  const auto again = parse(text);
+  ASSERT_TRUE(again.ok()) << again.error().text() << "\n" << text;
+  EXPECT_EQ(print_recipe(*again), text);
+  EXPECT_EQ(text, R"(model = "/models/m.onnx"
+target = "ort-x86"
+output = "/models/out.onnx"
+seed = 7
+
+[data]
+calib = { path = "/models/calib.npz", limit = 64, preprocess = { scale = 0.5, mean = [1.0, 2.5], std = [3.0] } }
+eval = "/models/eval.toml"
+
+[gate]
+metric = "top1"
+max_drop = 1.0
+on_fail = "fail"
+
+[[step]]
+pass = "simplify"
+max_drop = 0.25
+
+[[step]]
+pass = "fold-constants"
+max_bytes = 4096
+)");
+}
+
+TEST(Recipe, QuotesWhatTomlWouldMisread) {
+  const auto recipe = parse("model = 'a\"b\\c.onnx'\n");
+  ASSERT_TRUE(recipe.ok());
+  const auto again = parse(print_recipe(*recipe));
+  ASSERT_TRUE(again.ok());
+  EXPECT_EQ(again->model, "/models/a\"b\\c.onnx");
+}
+
+TEST(Recipe, LetsTheCommandLineReplaceKeys) {
+  const auto recipe = parse(kRecipe, {"gate.max_drop=2.5", "step.simplify.max_drop=3", "step.2.max_bytes=1",
+                                      "data.eval=other.npz", "seed=9", "gate.undecided=fail"});
+  ASSERT_TRUE(recipe.ok()) << recipe.error().text();
+  EXPECT_EQ(recipe->gate.max_drop, 2.5);
+  EXPECT_EQ(recipe->gate.undecided, OnUndecided::fail);
+  EXPECT_EQ(recipe->steps[0].max_drop, 3.0);
+  EXPECT_EQ(recipe->steps[1].max_bytes, 1);
+  EXPECT_EQ(recipe->data.eval->path, "/models/other.npz");
+  EXPECT_EQ(recipe->seed, 9u);
+}
+
+TEST(Recipe, RefusesOverridesThatMeanNothing) {
+  EXPECT_EQ(error_of(kRecipe, {"step.quantise.bits=4"}),
+            "--set step.quantise.bits=4: the recipe has no step 'quantise'; its steps: simplify, fold-constants");
+  EXPECT_EQ(error_of(kRecipe, {"gate.max_drop"}),
+            "--set gate.max_drop: has no key and value; write key=value, such as gate.max_drop=0.5");
+  EXPECT_EQ(error_of(kRecipe, {"seed.x=1"}), "--set seed.x=1: 'seed' is not a table in this recipe");
+  EXPECT_EQ(error_of(kRecipe, {"gate.max_dorp=1"}),
+            "r.toml: unknown key 'max_dorp' in [gate]; did you mean 'max_drop'?");
+}
+
+TEST(Recipe, NamesTheLineAndTheNearestKeyOfAMistake) {
+  EXPECT_EQ(error_of("model = \"m.onnx\"\n[gate]\nmax_dorp = 1\n"),
+            "r.toml: line 3: unknown key 'max_dorp' in [gate]; did you mean 'max_drop'?");
+  EXPECT_EQ(error_of("modle = \"m.onnx\"\n"),
+            "r.toml: line 1: unknown key 'modle' in the recipe; did you mean 'model'?");
+  EXPECT_EQ(error_of("[[step]]\npass = \"simplfy\"\n"),
+            "r.toml: line 2: unknown pass 'simplfy'; did you mean 'simplify'?");
+  EXPECT_EQ(error_of("[gate]\nmetric = \"top2\"\n"), "r.toml: line 2: unknown metric 'top2'; did you mean 'top1'?");
+  EXPECT_EQ(error_of("target = \"ort-x87\"\n"), "r.toml: line 1: unknown target 'ort-x87'; did you mean 'ort-x86'?");
+  EXPECT_EQ(error_of("[data]\nvalid = \"x\"\n").substr(0, 41), "r.toml: line 2: unknown key 'valid' in [da");
+}
+
+TEST(Recipe, RefusesValuesOfTheWrongKind) {
+  EXPECT_EQ(error_of("model = 3\n"), "r.toml: line 1: key 'model' in the recipe wants a text, not 3");
+  EXPECT_EQ(error_of("seed = -1\n"),
+            "r.toml: line 1: key 'seed' in the recipe wants a whole number of at least 0, not -1");
+  EXPECT_EQ(error_of("[gate]\nmax_drop = \"much\"\n"),
+            "r.toml: line 2: key 'max_drop' in [gate] wants a number of at least 0, not \"much\"");
+  EXPECT_EQ(error_of("[gate]\nmax_drop = nan\n"),
+            "r.toml: line 2: key 'max_drop' in [gate] wants a number of at least 0, not nan");
+  EXPECT_EQ(error_of("[gate]\non_fail = \"ignore\"\n"),
+            "r.toml: line 2: key 'on_fail' in [gate] has no value 'ignore'; known: rollback, fail");
+  EXPECT_EQ(error_of("[[step]]\nbits = 4\n"),
+            "r.toml: line 1: step 1 has no pass; add pass = \"...\"; see 'edgesmith passes'");
+  EXPECT_EQ(error_of("step = 3\n"), "r.toml: line 1: 'step' wants a list of tables; write [[step]]");
+  EXPECT_EQ(error_of("gate = 3\n"), "r.toml: line 1: [gate] wants a table");
+  EXPECT_EQ(error_of("[data]\neval = 3\n"), "r.toml: line 2: data.eval wants a path or a table, not 3");
+}
+
+TEST(Recipe, ExplainsWhatIsNotToml) {
+  const std::string error = error_of("model = \n");
+  EXPECT_EQ(error.substr(0, 25), "r.toml: line 1: not TOML:") << error;
+}
+
+TEST(Recipe, NamesTheMissingFile) {
+  const auto recipe = load_recipe("/nonexistent/recipe.toml");
+  ASSERT_FALSE(recipe.ok());
+  EXPECT_EQ(recipe.error().kind, ErrorKind::io);
+}
+
+}  // namespace
+}  // namespace edgesmith::refine

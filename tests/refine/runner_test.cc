@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/refine/runner.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "edgesmith/base/log.h"
+#include "edgesmith/onnx/import.h"
+#include "support/tiny_model.h"
+
+namespace edgesmith::refine {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Runner : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    log::set_level(log::Level::off);
+    testing::write_model(testing::kTinyModel, folder_ / "m.onnx");
+    testing::write_data(folder_ / "eval.npz", 60, 1, 6);
+    testing::write_data(folder_ / "other.npz", 30, 2);
+  }
+  void TearDown() override {
+    log::take_warnings();
+    log::set_level(log::Level::info);
+  }
+
+  /// A recipe in the folder, with the model and an output.
+  Result<RunReport> run(const std::string& text, RunOptions options = {}) {
+    options.threads = 2;
+    auto recipe = parse_recipe("model = \"m.onnx\"\noutput = \"out.onnx\"\n" + text, "r.toml", folder_.path());
+    if (!recipe) return recipe.error();
+    return run_recipe(*recipe, options);
+  }
+  bool wrote() const { return fs::exists(folder_ / "out.onnx"); }
+
+  testing::TemporaryFolder folder_;
+};
+
+constexpr const char* kEval = "[data]\neval = \"eval.npz\"\n";
+constexpr const char* kSimplify = "[[step]]\npass = \"simplify\"\n";
+
+TEST_F(Runner, MeasuresBeforeAndAfterAndWritesTheResult) {
+  const auto report = run(std::string(kEval) + "[gate]\nmax_drop = 0.5\n" + kSimplify);
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->exit_code, 0);
+  ASSERT_TRUE(report->baseline.has_value());
+  EXPECT_EQ(report->baseline->metric->name, "top1");
+  EXPECT_NEAR(report->baseline->value, 90.0, 1e-9);
+  ASSERT_EQ(report->steps.size(), 1u);
+  EXPECT_EQ(report->steps[0].status, StepStatus::accepted);
+  EXPECT_EQ(report->steps[0].drop->drop, 0.0);
+  EXPECT_EQ(report->steps[0].agreement, 100.0);
+  EXPECT_LT(report->steps[0].size.nodes, report->model.size.nodes);
+  EXPECT_EQ(report->model.size.params, 9);
+  EXPECT_EQ(report->model.size.nonzero, 3);
+  EXPECT_EQ(report->model.size.macs, 9);
+  ASSERT_TRUE(report->output.has_value());
+  EXPECT_EQ(static_cast<uintmax_t>(report->output->size.bytes), fs::file_size(folder_ / "out.onnx"));
+  EXPECT_EQ(report->output->size.bytes, report->steps[0].size.bytes) << "bytes reported are bytes written";
+  EXPECT_TRUE(onnx::import_file(folder_ / "out.onnx").ok());
+}
+
+TEST_F(Runner, ComparesWithTheOriginalWithoutLabels) {
+  const auto report = run("[data]\neval = { path = \"eval.npz\", labels = \"none\" }\n" + std::string(kSimplify));
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->baseline->metric->name, "agreement");
+  EXPECT_EQ(report->baseline->value, 100.0);
+  EXPECT_EQ(report->final_drop->drop, 0.0);
+}
+
+TEST_F(Runner, GatesNothingWithoutData) {
+  const auto report = run("[gate]\nmax_drop = 0.5\n" + std::string(kSimplify));
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->exit_code, 0);
+  EXPECT_FALSE(report->baseline.has_value());
+  EXPECT_EQ(report->warnings, std::vector<std::string>{"no evaluation data: the accuracy budget is not checked"});
+  EXPECT_EQ(report->verdict, "nothing was gated: no evaluation data were given");
+}
+
+TEST_F(Runner, WritesNothingWhenNoStepWasAccepted) {
+  const auto report = run(std::string(kEval) + "[gate]\nmax_bytes = 1\n" + kSimplify);
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->exit_code, 1);
+  EXPECT_EQ(report->steps[0].status, StepStatus::rolled_back);
+  EXPECT_FALSE(report->output.has_value());
+  EXPECT_FALSE(wrote());
+}
+
+TEST_F(Runner, KeepsTheBestModelWhenALaterStepIsRolledBack) {
+  const auto report = run(std::string(kEval) + "[[step]]\npass = \"eliminate-identities\"\n" + kSimplify +
+                          "max_bytes = 1\n" + "[[step]]\npass = \"fold-constants\"\n");
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->exit_code, 1);
+  EXPECT_EQ(report->steps[0].status, StepStatus::accepted);
+  EXPECT_EQ(report->steps[2].status, StepStatus::unchanged);
+  EXPECT_TRUE(wrote());
+}
+
+TEST_F(Runner, ExitsWithZeroAfterARollbackThatIsAllowed) {
+  RunOptions options;
+  options.allow_rollback = true;
+  const auto report = run(std::string(kEval) + "[gate]\nmax_bytes = 1\n" + kSimplify, options);
+  ASSERT_TRUE(report.ok());
+  EXPECT_EQ(report->exit_code, 0);
+  EXPECT_FALSE(wrote());
+}
+
+TEST_F(Runner, StopsAndWritesNothingWhenAskedToFail) {
+  const auto report =
+      run(std::string(kEval) + "[gate]\non_fail = \"fail\"\n[[step]]\npass = \"eliminate-identities\"\n" +
+          "max_bytes = 1\n" + kSimplify);
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->exit_code, 1);
+  ASSERT_EQ(report->steps.size(), 1u);
+  EXPECT_EQ(report->steps[0].status, StepStatus::failed);
+  EXPECT_FALSE(wrote());
+}
+
+TEST_F(Runner, SaysWhenAStepFoundNothingToDo) {
+  const auto report = run("[[step]]\npass = \"fold-constants\"\n");
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->exit_code, 0);
+  EXPECT_EQ(report->steps[0].status, StepStatus::unchanged);
+  EXPECT_EQ(report->warnings, std::vector<std::string>{"fold-constants changed nothing: found nothing to do"});
+  EXPECT_TRUE(wrote());
+}
+
+TEST_F(Runner, StoresThePreprocessingInTheModel) {
+  const auto report =
+      run("[data]\neval = { path = \"eval.npz\", preprocess = { scale = 2.0 } }\n" + std::string(kSimplify));
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  const auto graph = onnx::import_file(folder_ / "out.onnx");
+  ASSERT_TRUE(graph.ok());
+  const std::string* stored = graph->find_metadata("edgesmith.preprocess");
+  ASSERT_NE(stored, nullptr);
+  EXPECT_EQ(*stored, report->data[0].preprocess);
+}
+
+TEST_F(Runner, WarnsOfCalibrationSamplesThatAreEvaluatedToo) {
+  const auto report =
+      run("[data]\ncalib = { path = \"eval.npz\", limit = 10 }\neval = \"eval.npz\"\n" + std::string(kSimplify));
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  ASSERT_EQ(report->warnings.size(), 1u);
+  EXPECT_EQ(report->warnings[0],
+            "10 of the 10 calibration samples are also in the evaluation data: the measured accuracy is too good");
+}
+
+TEST_F(Runner, RefusesTestDataThatWereCalibratedOn) {
+  const auto report = run("[data]\ncalib = \"other.npz\"\ntest = \"other.npz\"\n" + std::string(kSimplify));
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().kind, ErrorKind::invalid);
+  EXPECT_EQ(report.error().message, "30 of the 30 calibration samples are also in the test data");
+  EXPECT_FALSE(wrote());
+}
+
+TEST_F(Runner, MeasuresTheTestDataOnceForTheReport) {
+  const auto report = run("[data]\neval = \"eval.npz\"\ntest = \"other.npz\"\n" + std::string(kSimplify));
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_NEAR(report->test_before->value, 100.0, 1e-9);
+  EXPECT_NEAR(report->test_after->value, 100.0, 1e-9);
+  EXPECT_EQ(report->test_after->samples, 30);
+}
+
+TEST_F(Runner, NeverWritesOverTheInputOrAnExistingFile) {
+  auto recipe = parse_recipe("model = \"m.onnx\"\noutput = \"./sub/../m.onnx\"\n", "r.toml", folder_.path());
+  RunOptions options;
+  options.force = true;
+  EXPECT_EQ(run_recipe(*recipe, options).error().message, (folder_ / "m.onnx") + ": the output is the input");
+  fs::create_symlink(folder_ / "m.onnx", folder_ / "link.onnx");
+  EXPECT_EQ(check_output(folder_ / "link.onnx", folder_ / "m.onnx", true).error().kind, ErrorKind::usage);
+  fs::create_hard_link(folder_ / "m.onnx", folder_ / "hard.onnx");
+  EXPECT_EQ(check_output(folder_ / "hard.onnx", folder_ / "m.onnx", true).error().kind, ErrorKind::usage);
+  ASSERT_TRUE(write_file(folder_ / "out.onnx", "mine").ok());
+  EXPECT_EQ(run(kSimplify).error().kind, ErrorKind::usage);
+  EXPECT_EQ(*read_file(folder_ / "out.onnx"), "mine");
+  EXPECT_EQ(check_output(folder_ / "missing/out.onnx", folder_ / "m.onnx", false).error().kind, ErrorKind::io);
+  EXPECT_EQ(check_output(folder_.path(), folder_ / "m.onnx", true).error().kind, ErrorKind::usage);
+}
+
+TEST_F(Runner, GivesTheSameFileForAnyNumberOfThreads) {
+  RunOptions options;
+  options.force = true;
+  const auto first = run(std::string(kEval) + kSimplify, options);
+  ASSERT_TRUE(first.ok());
+  auto recipe = parse_recipe("model = \"m.onnx\"\noutput = \"out.onnx\"\n" + std::string(kEval) + kSimplify, "r.toml",
+                             folder_.path());
+  options.threads = 1;
+  const auto second = run_recipe(*recipe, options);
+  ASSERT_TRUE(second.ok());
+  EXPECT_EQ(first->output->sha256, second->output->sha256);
+  EXPECT_EQ(first->final_metric->value, second->final_metric->value);
+}
+
+}  // namespace
+}  // namespace edgesmith::refine

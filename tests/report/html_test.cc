@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/report/html.h"
+
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "edgesmith/base/file.h"
+#include "report/sample_report.h"
+#include "support/tiny_model.h"
+
+namespace edgesmith::report {
+namespace {
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST(Html, FetchesNothingAndRunsNoScript) {
+  const std::string html = run_html(sample_report());
+  for (const char* part : {"http://", "https://", "//cdn", "<script", "<link", "@import", "url(", " src="}) {
+    EXPECT_FALSE(contains(html, part)) << part;
+  }
+}
+
+TEST(Html, ShowsStepsPlotsLayersAndSettings) {
+  const std::string html = run_html(sample_report());
+  for (const char* part : {"fold-constants", "rolled back", "accuracy against size", "SQNR of each layer",
+                           "range of each tensor", "outlier channel 3", "max_drop = 0.5", "test.npz", "Warnings"}) {
+    EXPECT_TRUE(contains(html, part)) << part;
+  }
+}
+
+TEST(Html, EscapesNamesOfTheModel) {
+  const std::string html = run_html(sample_report());
+  EXPECT_TRUE(contains(html, "&lt;a&amp;b&gt;.onnx"));
+  EXPECT_TRUE(contains(html, "stem&lt;conv&gt;"));
+  EXPECT_FALSE(contains(html, "<a&b>"));
+  EXPECT_FALSE(contains(html, "stem<conv>"));
+}
+
+TEST(Html, LeavesOutWhatWasNotMeasured) {
+  refine::RunReport report = sample_report();
+  report.baseline.reset();
+  report.final_metric.reset();
+  report.final_agreement.reset();
+  report.output.reset();
+  for (refine::StepReport& step : report.steps) {
+    step.metric.reset();
+    step.layers.clear();
+  }
+  const std::string html = run_html(report);
+  EXPECT_FALSE(contains(html, "accuracy against size"));
+  EXPECT_FALSE(contains(html, "SQNR of each layer"));
+  EXPECT_TRUE(contains(html, "fold-constants"));
+}
+
+TEST(Html, DrawsNoNumberThatIsNotFinite) {
+  refine::RunReport report = sample_report();
+  report.steps[0].metric->value = std::numeric_limits<double>::quiet_NaN();
+  report.steps[1].layers[0].numbers["sqnr_db"] = std::numeric_limits<double>::infinity();
+  report.steps[1].layers[0].numbers["max"] = std::numeric_limits<double>::quiet_NaN();
+  const std::string html = run_html(report);
+  EXPECT_FALSE(contains(html, "=\"nan"));
+  EXPECT_FALSE(contains(html, "=\"inf"));
+  EXPECT_FALSE(contains(html, "=\"-nan"));
+}
+
+TEST(Html, IsWrittenBesideTheJson) {
+  const testing::TemporaryFolder folder;
+  ASSERT_TRUE(write_report(sample_report(), folder / "new/deep").ok());
+  EXPECT_EQ(*read_file(folder / "new/deep/report.html"), run_html(sample_report()));
+  EXPECT_TRUE(read_file(folder / "new/deep/report.json").ok());
+}
+
+}  // namespace
+}  // namespace edgesmith::report
