@@ -24,7 +24,8 @@ struct RunData {
 /// warning; sharing with the test data is an error (invalid). Errors: io, invalid, usage.
 Result<RunData> open_run_data(const Recipe& recipe, const ir::Graph& graph);
 
-/// The metrics to measure: the gate's first, then agreement and SQNR with the original. Errors: usage (the data cannot give the metric).
+/// The metrics to measure: the gate's first, then agreement and SQNR with the original. Errors: usage (the data cannot
+/// give the metric).
 Result<std::vector<const data::MetricInfo*>> choose_metrics(const Recipe& recipe, const data::Dataset& data);
 
 }  // namespace edgesmith::refine

@@ -163,7 +163,7 @@ std::string worst_section(const std::vector<LayerRecord>& layers) {
             "</td></tr>\n";
   }
   return section("Worst layers", "Where most of the signal is lost, why, and the option that would help.",
-                 "<div class=\"scroll\"><table><tr><th>node</th><th>op</th><th>type</th><th class=\"num\">SQNR</th>"
+                 "<div class=\"scroll\"><table><tr><th>node</th><th>op</th><th>status</th><th class=\"num\">SQNR</th>"
                  "<th>reason</th><th>what would help</th></tr>\n" +
                      rows + "</table></div>");
 }

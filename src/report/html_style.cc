@@ -19,7 +19,7 @@ h2{font-size:17px;margin:0 0 4px}
 .verdict{display:inline-block;border-radius:8px;padding:6px 12px;font-weight:600}
 .good{color:var(--good);background:var(--good-bg)}.bad{color:var(--bad);background:var(--bad-bg)}
 .warn{color:var(--warn);background:var(--warn-bg)}.plain{color:var(--dim);background:var(--line)}
-.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(215px,1fr));gap:14px;margin:18px 0}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(180px,1fr));gap:14px;margin:18px 0}
 .card,section{background:var(--card);border:1px solid var(--line);border-radius:12px}
 .card{padding:14px 16px}
 section{padding:18px 20px;margin:16px 0}
@@ -32,7 +32,7 @@ section{padding:18px 20px;margin:16px 0}
 .meter i{display:block;height:100%;background:var(--accent)}
 p.about{color:var(--dim);margin:0 0 12px;font-size:14px}
 .scroll{overflow-x:auto}
-.tall{max-height:560px;overflow:auto}
+.tall{max-height:640px;overflow:auto}
 table{border-collapse:collapse;width:100%;font-size:14px;font-variant-numeric:tabular-nums}
 th{color:var(--dim);font-weight:500;text-align:left;white-space:nowrap}
 th,td{padding:7px 14px 7px 0;border-bottom:1px solid var(--line);vertical-align:top}

@@ -15,9 +15,9 @@ namespace fs = std::filesystem;
 
 /// Protobuf by hand: a field with bytes, and one with a number below 128.
 std::string field(int number, const std::string& bytes) {
-  std::string text(1, static_cast<char>(number << 3 | 2));
+  std::string text(1, static_cast<char>((number << 3) | 2));
   size_t size = bytes.size();
-  for (; size > 127; size >>= 7) text += static_cast<char>(size & 127 | 128);
+  for (; size > 127; size >>= 7) text += static_cast<char>((size & 127) | 128);
   return text + static_cast<char>(size) + bytes;
 }
 std::string field(int number, int value) {

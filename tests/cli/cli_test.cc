@@ -213,8 +213,9 @@ TEST_F(Cli, LeavesNothingBehindOnAFullDisk) {
   EXPECT_EQ(result.exit_code, 0) << "60 answers fit: " << result.err;
   write_data(folder_ / "many.npz", 5000, 3);
   const ToolResult full = run({"infer", "m.onnx", "--data", "many.npz", "-o", "disk/b.npz"});
-  const auto left = fs::directory_iterator(disk);
-  EXPECT_EQ(std::distance(begin(left), end(left)), 1) << "the first answers, and no temporary file";
+  int left = 0;
+  for (const auto& entry : fs::directory_iterator(disk)) left += entry.exists() ? 1 : 0;
+  EXPECT_EQ(left, 1) << "the first answers, and no temporary file";
   EXPECT_EQ(std::system(("umount " + disk).c_str()), 0);
   EXPECT_EQ(full.exit_code, 5);
   EXPECT_NE(full.err.find("disk/b.npz: cannot write: No space left on device"), std::string::npos) << full.err;

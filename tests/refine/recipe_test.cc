@@ -133,7 +133,7 @@ TEST(Recipe, NamesTheLineAndTheNearestKeyOfAMistake) {
             "r.toml: line 2: unknown pass 'simplfy'; did you mean 'simplify'?");
   EXPECT_EQ(error_of("[gate]\nmetric = \"top2\"\n"), "r.toml: line 2: unknown metric 'top2'; did you mean 'top1'?");
   EXPECT_EQ(error_of("target = \"ort-x87\"\n"), "r.toml: line 1: unknown target 'ort-x87'; did you mean 'ort-x86'?");
-  EXPECT_EQ(error_of("[data]\nvalid = \"x\"\n").substr(0, 41), "r.toml: line 2: unknown key 'valid' in [da");
+  EXPECT_EQ(error_of("[data]\nvalid = \"x\"\n").substr(0, 42), "r.toml: line 2: unknown key 'valid' in [da");
 }
 
 TEST(Recipe, RefusesValuesOfTheWrongKind) {

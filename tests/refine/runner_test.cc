@@ -90,11 +90,19 @@ TEST_F(Runner, WritesNothingWhenNoStepWasAccepted) {
 }
 
 TEST_F(Runner, KeepsTheBestModelWhenALaterStepIsRolledBack) {
-  const auto report = run(std::string(kEval) + "[[step]]\npass = \"eliminate-identities\"\n" + kSimplify +
-                          "max_bytes = 1\n" + "[[step]]\npass = \"fold-constants\"\n");
+  const auto report = run(std::string(kEval) + R"(
+[[step]]
+pass = "eliminate-identities"
+[[step]]
+pass = "fold-constants"
+max_bytes = 1
+[[step]]
+pass = "eliminate-identities"
+)");
   ASSERT_TRUE(report.ok()) << report.error().text();
   EXPECT_EQ(report->exit_code, 1);
   EXPECT_EQ(report->steps[0].status, StepStatus::accepted);
+  EXPECT_EQ(report->steps[1].status, StepStatus::rolled_back);
   EXPECT_EQ(report->steps[2].status, StepStatus::unchanged);
   EXPECT_TRUE(wrote());
 }
@@ -120,11 +128,11 @@ TEST_F(Runner, StopsAndWritesNothingWhenAskedToFail) {
 }
 
 TEST_F(Runner, SaysWhenAStepFoundNothingToDo) {
-  const auto report = run("[[step]]\npass = \"fold-constants\"\n");
+  const auto report = run("[[step]]\npass = \"fuse-pad\"\n");
   ASSERT_TRUE(report.ok()) << report.error().text();
   EXPECT_EQ(report->exit_code, 0);
   EXPECT_EQ(report->steps[0].status, StepStatus::unchanged);
-  EXPECT_EQ(report->warnings, std::vector<std::string>{"fold-constants changed nothing: found nothing to do"});
+  EXPECT_EQ(report->warnings, std::vector<std::string>{"fuse-pad changed nothing: found nothing to do"});
   EXPECT_TRUE(wrote());
 }
 

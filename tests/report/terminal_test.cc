@@ -41,12 +41,12 @@ TEST(Numbers, HaveThreeDigitsAndAUnit) {
 
 TEST(Summary, SaysWhatWasDoneAndWhatItCost) {
   EXPECT_EQ(run_summary(sample_report(), false), R"(run nets/<a&b>.onnx
-  step            status          top1    bytes    size    time
-  simplify        accepted     90.00 %   990 kB  99.0 %   0.2 s
-  fold-constants  rolled_back  89.00 %   280 kB  28.0 %    0 ms
+  step            status          top1   bytes    size   time
+  simplify        accepted     90.00 %  990 kB  99.0 %  0.2 s
+  fold-constants  rolled_back  89.00 %  280 kB  28.0 %   0 ms
     fold-constants: a note
 
-  top1          90.00 %  ->  90.00 %  +0.00 (95 %: +0.00 to +0.00, 10,000 samples)
+  top1          90.00 %  ->   90.00 %  +0.00 (95 %: +0.00 to +0.00, 10,000 samples)
   same answers               100.00 %
   file          1.00 MB  ->    990 kB  99.0 % of the bytes
   activations   64.0 kB  ->   64.0 kB  at the peak, for one sample

@@ -44,9 +44,11 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-/// logits = relu(identity(x)) w: the class is the largest of three inputs.
+/// logits = relu(identity(x)) (half + half): the class is the largest of three inputs. There is something to do for
+/// eliminate-identities and for fold-constants.
 inline constexpr const char* kTinyModel = R"(graph @tiny(%x: f32[N,3]) -> (logits: f32[N,3]) {
-  %w = constant {1, 0, 0, 0, 1, 0, 0, 0, 1} : f32[3,3]
+  %half = constant {0.5, 0, 0, 0, 0.5, 0, 0, 0, 0.5} : f32[3,3]
+  %w = add %half, %half : f32[3,3]
   %same = identity %x : f32[N,3]
   %r = relu %same : f32[N,3]
   %y = mat_mul %r, %w : f32[N,3]

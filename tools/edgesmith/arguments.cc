@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "edgesmith/base/text.h"
+#include "help.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -97,10 +98,7 @@ Result<Parsed> parse_arguments(Program& program, int argc, char** argv) {
   try {
     program.app.parse(args);
   } catch (const CLI::CallForHelp&) {
-    const auto chosen = program.app.get_subcommands();
-    std::string text = chosen.empty() ? program.app.help() : chosen.front()->help();
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    print(text);
+    print(help_text(command != nullptr ? *command : program.app));
     return Parsed::answered;
   } catch (const CLI::ParseError& error) {
     return usage_error((command != nullptr ? command->get_name() + ": " : "") + in_our_style(error.what()),

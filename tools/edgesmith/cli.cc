@@ -17,7 +17,7 @@ namespace edgesmith::cli {
 CLI::App* Program::add_command(const std::string& name, const std::string& summary, Action run) {
   CLI::App* command = app.add_subcommand(name, summary);
   command->allow_extras();  // reported with a suggestion, see arguments.cc
-  command->get_formatter()->column_width(36);
+  command->set_help_flag("-h,--help", "print this text")->group("Common");
   command->add_flag("--json", common.json, "one JSON document on stdout, and nothing else there")->group("Common");
   command->add_flag("-q,--quiet", common.quiet, "no progress, no messages but warnings and errors")->group("Common");
   command->add_flag("-v,--verbose", common.verbose, "say more")->group("Common");

@@ -209,7 +209,9 @@ Result<int> run(const std::string& model, const std::string& target_name, const 
   if (!target_name.empty() && target == nullptr) {
     std::vector<std::string> names;
     for (const targets::Target& known : targets::all_targets()) names.emplace_back(known.name);
-    return usage_error("unknown target '" + target_name + "'", "known: " + join(names, ", "));
+    const std::string near = nearest(target_name, names);
+    return usage_error("unknown target '" + target_name + "'",
+                       near.empty() ? "known: " + join(names, ", ") : "did you mean '" + near + "'?");
   }
   auto graph = onnx::import_file(model);
   if (!graph) return graph.error();

@@ -26,9 +26,12 @@ std::string kebab(std::string_view name) {
 
 std::string help_text(const OptionRow& row) {
   std::string text(row.help);
-  if (!row.words.empty()) text += ": " + join(std::vector<std::string>(row.words.begin(), row.words.end()), ", ");
-  if (!row.fallback.empty() && row.kind != OptionKind::flag) text += " (default " + std::string(row.fallback) + ")";
-  return text;
+  if (row.kind == OptionKind::flag) return text;
+  std::string more;
+  if (!row.words.empty()) more = "one of " + join(std::vector<std::string>(row.words.begin(), row.words.end()), ", ");
+  if (row.min < row.max) more = shortest(row.min) + " to " + shortest(row.max);
+  if (!row.fallback.empty()) more += (more.empty() ? "default " : "; default ") + std::string(row.fallback);
+  return more.empty() ? text : text + " (" + more + ")";
 }
 
 const char* type_text(const OptionRow& row) {
@@ -50,7 +53,7 @@ void add_pass_option(CLI::App* command, const OptionRow& row, PassFlags& flags) 
     command
         ->add_flag_callback(
             "--" + std::string(on ? "no-" : "") + name, [&values, on] { values = {on ? "false" : "true"}; },
-            (on ? "not: " : "") + help_text(row))
+            (on ? "do not " : "") + help_text(row))
         ->group("Pass");
     return;
   }

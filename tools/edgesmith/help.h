@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+namespace edgesmith::cli {
+
+/// The text of --help: the list of commands, or one command with its options by group, wrapped to 100 columns.
+std::string help_text(const CLI::App& app);
+
+}  // namespace edgesmith::cli
