@@ -262,8 +262,23 @@ std::string Run::verdict() const {
     return "the result takes " + grouped(best_size_.bytes) + " bytes, the budget is " +
            grouped(*recipe_.gate.max_bytes);
   }
-  if (data_.eval == nullptr) return "nothing was gated: no evaluation data were given";
-  return recipe_.gate.has_budget() ? "within the budget" : "no budget was set: measured, not judged";
+  if (data_.eval == nullptr && !recipe_.gate.max_bytes) return "nothing was gated: no evaluation data were given";
+  std::string kept;
+  if (recipe_.gate.max_drop && data_.eval != nullptr) {
+    const double drop =
+        data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, best_evaluation_.metrics[0].numbers).drop;
+    const std::string most = difference_text(*metrics_[0], *recipe_.gate.max_drop);
+    kept = drop > 0 ? difference_text(*metrics_[0], drop) + " of " + most : "nothing of the " + most;
+    kept = " lost " + kept + " that it may";
+  }
+  if (recipe_.gate.max_bytes) {
+    kept += std::string(kept.empty() ? "" : ", and") + " takes " + grouped(best_size_.bytes) + " of " +
+            grouped(*recipe_.gate.max_bytes) + " bytes";
+  }
+  if (!kept.empty()) {
+    return "within the budget: the result" + kept + (data_.eval == nullptr ? "; its accuracy was not measured" : "");
+  }
+  return "no budget was set: measured, not judged";
 }
 
 Status Run::finish() {

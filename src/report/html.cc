@@ -47,7 +47,8 @@ std::string change_html(const data::MetricInfo& metric, const data::PairedDiffer
   const double high = metric.higher_is_better ? -drop.ci95[0] : drop.ci95[1];
   const char* format = metric.unit.empty() ? "%+.4g" : "%+.2f";
   const auto text = [&](double value) { return std::isfinite(value) ? number_text(format, value + 0.0) : "n/a"; };
-  const char* style = drop.drop > 0 ? "down" : drop.drop < 0 ? "up" : "";
+  // Only what the interval is sure of is good or bad news.
+  const char* style = drop.ci95[0] > 0 ? "down" : drop.ci95[1] < 0 ? "up" : "";
   return "<span class=\"" + std::string(style) + "\">" + text(change) + "</span> (95 %: " + text(low) + " to " +
          text(high) + ")";
 }
@@ -153,19 +154,23 @@ std::string worst_section(const std::vector<LayerRecord>& layers) {
   std::stable_sort(worst.begin(), worst.end(),
                    [&](const LayerRecord* a, const LayerRecord* b) { return sqnr(a) < sqnr(b); });
   if (worst.size() > kWorstLayers) worst.resize(kWorstLayers);
+  const bool any_advice =
+      std::any_of(worst.begin(), worst.end(), [](const LayerRecord* layer) { return !layer->advice.empty(); });
   std::string rows;
   for (const LayerRecord* layer : worst) {
     const double db = sqnr(layer);
     rows += "<tr><td><code>" + escape_html(layer->node.empty() ? layer->value : layer->node) + "</code></td><td>" +
             escape_html(layer->op) + "</td><td>" + escape_html(layer->status) + "</td><td class=\"num\">" +
-            (std::isfinite(db) ? number_text("%.1f dB", db) : "") + "</td><td>" + escape_html(layer->reason) +
-            "</td><td>" + (layer->advice.empty() ? "" : "<code>" + escape_html(layer->advice) + "</code>") +
-            "</td></tr>\n";
+            (std::isfinite(db) ? number_text("%.1f dB", db) : "") + "</td><td>" + escape_html(layer->reason) + "</td>";
+    if (any_advice) {
+      rows += "<td>" + escape_html(layer->advice) + "</td>";
+    }
+    rows += "</tr>\n";
   }
-  return section("Worst layers", "Where most of the signal is lost, why, and the option that would help.",
+  return section("Worst layers", "Where most of the signal is lost, and why.",
                  "<div class=\"scroll\"><table><tr><th>node</th><th>op</th><th>status</th><th class=\"num\">SQNR</th>"
-                 "<th>reason</th><th>what would help</th></tr>\n" +
-                     rows + "</table></div>");
+                 "<th>reason</th>" +
+                     std::string(any_advice ? "<th>what would help</th>" : "") + "</tr>\n" + rows + "</table></div>");
 }
 
 std::string option_text(const passes::OptionValue& value) {

@@ -114,7 +114,7 @@ std::string accuracy_plot(const RunReport& report) {
     high = std::max({high, point.value, std::isfinite(point.high) ? point.high : point.value});
     most = std::max(most, point.bytes);
   }
-  constexpr double kWidth = 1000, kHeight = 330, kLeft = 70, kRight = 960, kTop = 20, kBottom = 280;
+  constexpr double kWidth = 1000, kHeight = 330, kLeft = 70, kRight = 960, kTop = 30, kBottom = 280;
   const Axis x{0, most * 1.08, kLeft, kRight};
   const Axis y = Axis::around(low, high, 0.15, 1e-6, kBottom, kTop);
   std::string body;
@@ -128,7 +128,7 @@ std::string accuracy_plot(const RunReport& report) {
   }
   body += label((kLeft + kRight) / 2, kHeight - 6, "size of the file", "middle", "dim");
   body +=
-      label(kLeft - 60, kTop - 6,
+      label(kLeft - 60, kTop - 14,
             std::string(metric.name) + (metric.unit.empty() ? "" : ", " + std::string(metric.unit)), "start", "dim");
   std::string path;
   for (const Point& point : points) path += (path.empty() ? "M" : "L") + at(x(point.bytes)) + " " + at(y(point.value));
