@@ -182,6 +182,31 @@ TEST_F(Cli, ExitsWith2ForWrongUsage) {
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--on-fail", "cry"}).exit_code, 2);
 }
 
+TEST_F(Cli, QuantizesAModelIntoTheSameBytesForAnyNumberOfThreads) {
+  const std::vector<std::string> args = {"quantize", "m.onnx",   "--calib", "calib.npz", "--eval",
+                                         "d.npz",    "--report", "rep",     "--json",    "-q"};
+  std::vector<std::string> first = args, second = args;
+  first.insert(first.end(), {"-o", "one.onnx", "--threads", "1"});
+  second.insert(second.end(), {"-o", "two.onnx", "--threads", "2"});
+  const ToolResult result = run(first);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  ASSERT_EQ(run(second).exit_code, 0);
+  EXPECT_EQ(*read_file(folder_ / "one.onnx"), *read_file(folder_ / "two.onnx"));
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["steps"][0]["pass"], "quantize");
+  EXPECT_EQ(json["steps"][0]["options"]["calibrator"], "auto");
+  EXPECT_FALSE(json["layers"].empty());
+  EXPECT_GT(Json::parse(run({"inspect", "one.onnx", "--json"}).out)["quantized"]["values"], 0);
+}
+
+TEST_F(Cli, QuantizesNothingWithoutCalibrationDataOrWithASelectorThatMatchesNothing) {
+  expect_error({"quantize", "m.onnx", "-o", "q.onnx"}, 2,
+               "quantize needs calibration data; give some with --calib, or use --weights-only");
+  EXPECT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.npz", "--skip", "stem*"}).exit_code, 2);
+  EXPECT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.npz", "--calibrator", "luck"}).exit_code, 2);
+  EXPECT_FALSE(fs::exists(folder_ / "q.onnx"));
+}
+
 TEST_F(Cli, LeavesAnExistingOutputAlone) {
   ASSERT_TRUE(write_file(folder_ / "s.onnx", "mine").ok());
   expect_error({"simplify", "m.onnx", "-o", "s.onnx"}, 2,

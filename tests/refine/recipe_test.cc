@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "edgesmith/passes/pass.h"
+
 namespace edgesmith::refine {
 namespace {
 
@@ -151,6 +153,20 @@ TEST(Recipe, RefusesValuesOfTheWrongKind) {
   EXPECT_EQ(error_of("step = 3\n"), "r.toml: line 1: 'step' wants a list of tables; write [[step]]");
   EXPECT_EQ(error_of("gate = 3\n"), "r.toml: line 1: [gate] wants a table");
   EXPECT_EQ(error_of("[data]\neval = 3\n"), "r.toml: line 2: data.eval wants a path or a table, not 3");
+}
+
+TEST(Recipe, LeavesNoOptionOfAPassUnreachable) {
+  for (const passes::PassInfo& pass : passes::all_passes()) {
+    for (const passes::OptionRow& row : pass.options()) {
+      for (const char* key : {"pass", "max_drop", "max_bytes"}) EXPECT_NE(row.name, key) << pass.name;
+    }
+  }
+}
+
+TEST(Recipe, ReadsTheRecipesOfTheDemo) {
+  const auto recipe = load_recipe(EDGESMITH_SOURCE_DIR "/models/fashion-mnist/int8.toml");
+  ASSERT_TRUE(recipe.ok()) << recipe.error().text();
+  EXPECT_EQ(recipe->steps.back().pass, "quantize");
 }
 
 TEST(Recipe, ExplainsWhatIsNotToml) {

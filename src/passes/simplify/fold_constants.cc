@@ -4,7 +4,7 @@
 //   %s = add {1, 2}, {3, 4}     =>   %s = constant {4, 6}
 //
 // The file must not grow: a result may take at most as many bytes as the operands that only this node reads, or
-// `max_bytes`. Quantized constants are left alone: folding them would turn codes into floats.
+// `max_constant_bytes`. Quantized constants are left alone: folding them would turn codes into floats.
 #include <algorithm>
 
 #include "edgesmith/ops/op_info.h"
@@ -18,7 +18,7 @@ using ir::OpKind;
 const OptionSchema& options() {
   // 4 KiB holds shape code and masks of a few heads, and is little beside any model's weights.
   static const OptionSchema schema = {
-      {"max_bytes", OptionKind::integer, "4096", "largest folded constant in bytes that may grow the file", 0, 1e12}};
+      {"max_constant_bytes", OptionKind::integer, "4096", "largest folded constant in bytes that may grow the file", 0, 1e12}};
   return schema;
 }
 
@@ -87,7 +87,7 @@ Result<std::optional<ir::Tensor>> fold(const ir::Node& node, int64_t max_bytes) 
 Result<Change> run(ir::Graph& graph, const Options& options, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    auto result = fold(node, options.integer("max_bytes"));
+    auto result = fold(node, options.integer("max_constant_bytes"));
     if (!result) return result.error();
     if (!*result) continue;
     ir::Value& constant = graph.add_constant(std::move(**result), node.output().name(), &node);
