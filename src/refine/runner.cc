@@ -15,6 +15,7 @@
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
+#include "refine/advise.h"
 #include "refine/run_data.h"
 
 namespace edgesmith::refine {
@@ -34,6 +35,15 @@ int64_t peak_rss_bytes() {
 /// Outputs that are this close to the original's differ by rounding only (relative error below 1e-4.5).
 constexpr double kSameOutputsDb = 90;
 
+/// Everything that the run reads and must not write.
+std::vector<std::string> input_files(const Recipe& recipe) {
+  std::vector<std::string> files = {recipe.model};
+  for (const auto* spec : {&recipe.data.calib, &recipe.data.train, &recipe.data.eval, &recipe.data.test}) {
+    if (*spec) files.push_back((*spec)->path);
+  }
+  return files;
+}
+
 std::optional<double> value_of(const Evaluation& evaluation, const char* metric) {
   const MetricNumbers* numbers = evaluation.find(metric);
   return numbers != nullptr ? std::optional(numbers->value().value) : std::nullopt;
@@ -50,7 +60,7 @@ class Run {
   }
 
   Result<RunReport> run() {
-    EDGESMITH_TRY(check_output(recipe_.output, recipe_.model, options_.force));
+    EDGESMITH_TRY(check_output(recipe_.output, input_files(recipe_), options_.force));
     EDGESMITH_TRY(load());
     EDGESMITH_TRY(measure_baseline());
     for (size_t i = 0; i < recipe_.steps.size() && !stopped_; ++i) {
@@ -181,6 +191,7 @@ Status Run::run_step(size_t index) {
   report.seconds = seconds_since(start);
   report.notes = std::move(context.notes);
   report.layers = std::move(context.layers);
+  add_losses(*best_, report.layers);
 
   StepEvidence evidence;
   evidence.changed = *change == passes::Change::changed;
@@ -222,15 +233,16 @@ void Run::settle(const Step& step, const Decision& decision, StepReport& report)
     report.reason = report.notes.empty() ? "found nothing to do" : report.notes.front();
     log::warning(step.pass + " changed nothing: " + report.reason);
   }
+  const bool undone = decision.status == StepStatus::rolled_back || decision.status == StepStatus::failed;
+  if (!undone && decision.decided) return;
+  std::string doubt;
   if (!decision.decided) {
-    const std::string samples = decision.samples_needed > 0
-                                    ? "about " + grouped(decision.samples_needed) + " would settle it"
-                                    : "no number of them would settle it";
-    log::warning(step.pass + ": undecided: " + decision.reason + ", and the samples cannot tell; " + samples);
+    doubt = decision.samples_needed > 0
+                ? "; the samples cannot tell for sure, about " + grouped(decision.samples_needed) + " would settle it"
+                : "; the samples cannot tell for sure, and no number of them would settle it";
   }
-  if (decision.status == StepStatus::rolled_back || decision.status == StepStatus::failed) {
-    log::warning(step.pass + (stopped_ ? " failed: " : " was rolled back: ") + decision.reason);
-  }
+  const char* what = !undone ? " is undecided: " : stopped_ ? " failed: " : " was rolled back: ";
+  log::warning(step.pass + what + decision.reason + doubt);
 }
 
 Status Run::measure_test() {
@@ -320,12 +332,14 @@ Status Run::finish() {
 
 }  // namespace
 
-Status check_output(const std::string& output, const std::string& model, bool force) {
+Status check_output(const std::string& output, std::span<const std::string> inputs, bool force) {
   if (output.empty()) return {};
   std::error_code error;
-  if (fs::equivalent(output, model, error) ||
-      fs::absolute(output).lexically_normal() == fs::absolute(model).lexically_normal()) {
-    return usage_error(output + ": the output is the input", "name another file");
+  for (const std::string& input : inputs) {
+    if (fs::equivalent(output, input, error) ||
+        fs::absolute(output).lexically_normal() == fs::absolute(input).lexically_normal()) {
+      return usage_error(output + ": the output is the input", "name another file");
+    }
   }
   if (fs::is_directory(output, error)) return usage_error(output + ": is a directory", "name a file");
   if (fs::exists(output, error) && !force) {

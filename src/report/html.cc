@@ -139,6 +139,11 @@ std::vector<LayerRecord> layers_of(const RunReport& report) {
   return layers;
 }
 
+std::string lost_text(const LayerRecord& layer) {
+  const auto lost = layer.numbers.find("lost_db");
+  return lost != layer.numbers.end() && std::isfinite(lost->second) ? number_text("%.1f dB", lost->second) : "";
+}
+
 /// Layers with a reason or advice first by how much they hurt: the lowest SQNR on top, those without one last.
 std::string worst_section(const std::vector<LayerRecord>& layers) {
   std::vector<const LayerRecord*> worst;
@@ -161,7 +166,8 @@ std::string worst_section(const std::vector<LayerRecord>& layers) {
     const double db = sqnr(layer);
     rows += "<tr><td><code>" + escape_html(layer->node.empty() ? layer->value : layer->node) + "</code></td><td>" +
             escape_html(layer->op) + "</td><td>" + escape_html(layer->status) + "</td><td class=\"num\">" +
-            (std::isfinite(db) ? number_text("%.1f dB", db) : "") + "</td><td>" + escape_html(layer->reason) + "</td>";
+            (std::isfinite(db) ? number_text("%.1f dB", db) : "") + "</td><td class=\"num\">" + lost_text(*layer) +
+            "</td><td>" + escape_html(layer->reason) + "</td>";
     if (any_advice) {
       rows += "<td>" + escape_html(layer->advice) + "</td>";
     }
@@ -169,7 +175,7 @@ std::string worst_section(const std::vector<LayerRecord>& layers) {
   }
   return section("Worst layers", "Where most of the signal is lost, and why.",
                  "<div class=\"scroll\"><table><tr><th>node</th><th>op</th><th>status</th><th class=\"num\">SQNR</th>"
-                 "<th>reason</th>" +
+                 "<th class=\"num\">lost here</th><th>reason</th>" +
                      std::string(any_advice ? "<th>what would help</th>" : "") + "</tr>\n" + rows + "</table></div>");
 }
 

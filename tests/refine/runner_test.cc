@@ -178,14 +178,18 @@ TEST_F(Runner, NeverWritesOverTheInputOrAnExistingFile) {
   options.force = true;
   EXPECT_EQ(run_recipe(*recipe, options).error().message, (folder_ / "m.onnx") + ": the output is the input");
   fs::create_symlink(folder_ / "m.onnx", folder_ / "link.onnx");
-  EXPECT_EQ(check_output(folder_ / "link.onnx", folder_ / "m.onnx", true).error().kind, ErrorKind::usage);
+  EXPECT_EQ(check_output(folder_ / "link.onnx", std::vector{folder_ / "m.onnx"}, true).error().kind, ErrorKind::usage);
   fs::create_hard_link(folder_ / "m.onnx", folder_ / "hard.onnx");
-  EXPECT_EQ(check_output(folder_ / "hard.onnx", folder_ / "m.onnx", true).error().kind, ErrorKind::usage);
+  EXPECT_EQ(check_output(folder_ / "hard.onnx", std::vector{folder_ / "m.onnx"}, true).error().kind, ErrorKind::usage);
+  recipe = parse_recipe("model = \"m.onnx\"\noutput = \"eval.npz\"\n[data]\neval = \"eval.npz\"\n", "r.toml",
+                        folder_.path());
+  EXPECT_EQ(run_recipe(*recipe, options).error().message, (folder_ / "eval.npz") + ": the output is the input");
   ASSERT_TRUE(write_file(folder_ / "out.onnx", "mine").ok());
   EXPECT_EQ(run(kSimplify).error().kind, ErrorKind::usage);
   EXPECT_EQ(*read_file(folder_ / "out.onnx"), "mine");
-  EXPECT_EQ(check_output(folder_ / "missing/out.onnx", folder_ / "m.onnx", false).error().kind, ErrorKind::io);
-  EXPECT_EQ(check_output(folder_.path(), folder_ / "m.onnx", true).error().kind, ErrorKind::usage);
+  EXPECT_EQ(check_output(folder_ / "missing/out.onnx", std::vector{folder_ / "m.onnx"}, false).error().kind,
+            ErrorKind::io);
+  EXPECT_EQ(check_output(folder_.path(), std::vector{folder_ / "m.onnx"}, true).error().kind, ErrorKind::usage);
 }
 
 TEST_F(Runner, GivesTheSameFileForAnyNumberOfThreads) {

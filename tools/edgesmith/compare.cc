@@ -6,6 +6,7 @@
 
 #include "cli.h"
 #include "data_flags.h"
+#include "edgesmith/base/log.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
@@ -88,7 +89,8 @@ void show(const CompareFlags& flags, const Comparison& c, const Common& common) 
                                   {"agreement", number_json(c.agreement)},
                                   {"cosine", number_json(c.cosine)},
                                   {"sqnr_db", number_json(c.sqnr_db)},
-                                  {"max_abs_error", number_json(c.max_abs_error)}})
+                                  {"max_abs_error", number_json(c.max_abs_error)},
+                                  {"warnings", log::take_warnings()}})
               .dump(2));
     return;
   }

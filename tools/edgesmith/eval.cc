@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "data_flags.h"
+#include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
@@ -63,7 +64,8 @@ void show(const EvalFlags& flags, const refine::Evaluation& evaluation, const Co
                                   {"metrics", std::move(all)},
                                   {"samples", evaluation.samples},
                                   {"seconds", evaluation.seconds},
-                                  {"samples_per_second", rate}})
+                                  {"samples_per_second", rate},
+                                  {"warnings", log::take_warnings()}})
               .dump(2));
     return;
   }

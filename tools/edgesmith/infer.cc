@@ -44,7 +44,7 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   if (!spec) return spec.error();
   if (!*spec) return usage_error("infer: no data given", "add --data D");
   if (flags.output.empty()) return usage_error("infer: no output given", "add -o OUT.npz");
-  EDGESMITH_TRY(refine::check_output(flags.output, flags.model, flags.force));
+  EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model, (*spec)->path}, flags.force));
   auto graph = onnx::import_file(flags.model);
   if (!graph) return graph.error();
   auto data = data::open_dataset(**spec, *graph);

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -117,7 +118,8 @@ Result<std::unique_ptr<ProgressSink>> make_progress(const Common& common) {
       return io_error(common.events + ": cannot create: " + std::strerror(errno), "check the path of --events");
     }
   }
-  const bool bar = isatty(STDERR_FILENO) == 1;
+  const char* terminal = std::getenv("TERM");
+  const bool bar = isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
   return std::unique_ptr<ProgressSink>(std::make_unique<Progress>(!common.quiet, bar, events));
 }
 

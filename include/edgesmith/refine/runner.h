@@ -2,6 +2,7 @@
 // Runs a recipe: pass, verify, measure, accept or roll back, write.
 #pragma once
 
+#include <span>
 #include <string>
 
 #include "edgesmith/base/progress.h"
@@ -25,8 +26,8 @@ struct RunOptions {
 /// data share), io, invalid, unsupported, interrupted.
 Result<RunReport> run_recipe(const Recipe& recipe, const RunOptions& options);
 
-/// Errors of `output` as the place of a result: usage when it is the input `model`, or exists and `force` is false; io
-/// when its folder is not there.
-Status check_output(const std::string& output, const std::string& model, bool force);
+/// Errors of `output` as the place of a result: usage when it is one of the `inputs`, or exists and `force` is false;
+/// io when its folder is not there.
+Status check_output(const std::string& output, std::span<const std::string> inputs, bool force);
 
 }  // namespace edgesmith::refine
