@@ -141,7 +141,8 @@ std::vector<LayerRecord> layers_of(const RunReport& report) {
 
 std::string lost_text(const LayerRecord& layer) {
   const auto lost = layer.numbers.find("lost_db");
-  return lost != layer.numbers.end() && std::isfinite(lost->second) ? number_text("%.1f dB", lost->second) : "";
+  const bool shown = lost != layer.numbers.end() && std::isfinite(lost->second) && lost->second >= 0.05;
+  return shown ? number_text("%.1f dB", lost->second) : "";
 }
 
 /// Layers with a reason or advice first by how much they hurt: the lowest SQNR on top, those without one last.
