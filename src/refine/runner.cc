@@ -280,11 +280,10 @@ std::string Run::verdict() const {
     const double drop =
         data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, best_evaluation_.metrics[0].numbers).drop;
     const std::string most = difference_text(*metrics_[0], *recipe_.gate.max_drop);
-    kept = drop > 0 ? difference_text(*metrics_[0], drop) + " of " + most : "nothing of the " + most;
-    kept = " lost " + kept + " that it may";
+    kept = " lost " + (drop > 0 ? difference_text(*metrics_[0], drop) : std::string("nothing")) + " of at most " + most;
   }
   if (recipe_.gate.max_bytes) {
-    kept += std::string(kept.empty() ? "" : ", and") + " takes " + grouped(best_size_.bytes) + " of " +
+    kept += std::string(kept.empty() ? "" : ", and") + " takes " + grouped(best_size_.bytes) + " of at most " +
             grouped(*recipe_.gate.max_bytes) + " bytes";
   }
   if (!kept.empty()) {
