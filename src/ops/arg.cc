@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "ops/elements.h"
+
 namespace edgesmith::ops {
 namespace {
 
@@ -49,7 +51,7 @@ Result<ArgPlan> plan_arg(const ir::Node& node, const ir::Tensor& x) {
     if (d > *axis) plan.inner *= dim;
   }
   plan.out_dims = without_axis(x.dims(), *axis, keeps_dims(node));
-  EDGESMITH_TRY(check_size(plan.out_dims));
+  EDGESMITH_TRY(check_size(ir::DType::f64, plan.out_dims));
   if (plan.length == 0 && ir::num_elements(plan.out_dims) > 0) {
     return invalid_error("there is nothing to choose from: axis " + std::to_string(*axis) + " of " + x.type().text() +
                          " has no elements");

@@ -10,6 +10,7 @@
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/dispatch.h"
+#include "ops/elements.h"
 #include "ops/facts.h"
 #include "ops/integer_math.h"
 #include "ops/strided_walk.h"
@@ -20,7 +21,7 @@ namespace edgesmith::ops {
 /// The broadcast of two shapes. 1 against N is N, N against N is N, a number above 1 against a symbol is the number,
 /// two different symbols are unknown. Errors: invalid, with both shapes.
 Result<ir::Shape> broadcast_shapes(const ir::Shape& a, const ir::Shape& b);
-/// The same for concrete dims. Errors: invalid, also when the result has more elements than memory can hold.
+/// The same for concrete dims. Errors: invalid.
 Result<ir::Dims> broadcast_dims(const ir::Dims& a, const ir::Dims& b);
 /// Strides that walk `dims` as broadcast to `to` (0 along stretched dims).
 ir::Dims broadcast_strides(const ir::Dims& dims, const ir::Dims& to);
@@ -49,14 +50,16 @@ Status check_same_dtype(const ir::Tensor& a, const ir::Tensor& b);
 /// Errors: invalid when an integer tensor holds a zero.
 Status check_divisor(const ir::Tensor& divisor);
 
-/// function(a[i], b[i]) over the broadcast of both, as elements of type R.
+/// function(a[i], b[i]) over the broadcast of both, as elements of type R. Errors: invalid (shapes), io (an absurd
+/// size).
 template <typename A, typename B, typename R, typename Function>
 Result<ir::Tensor> map_broadcast(const ir::Tensor& a, std::span<const A> a_data, const ir::Tensor& b,
                                  std::span<const B> b_data, const Function& function) {
   const auto dims = broadcast_dims(a.dims(), b.dims());
   if (!dims) return dims.error();
-  ir::Tensor out = ir::Tensor::zeros(ir::dtype_of<R>(), *dims);
-  R* to = out.mutable_data<R>().data();
+  Result<ir::Tensor> out = make_tensor(ir::dtype_of<R>(), *dims);
+  if (!out) return out;
+  R* to = out->mutable_data<R>().data();
   const StridedWalk<2> walk{*dims, {broadcast_strides(a.dims(), *dims), broadcast_strides(b.dims(), *dims)}};
   walk_runs(walk, [&](int64_t position, const auto& offsets, int64_t count, const auto& steps) {
     const A* x = a_data.data() + offsets[0];

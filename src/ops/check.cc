@@ -51,13 +51,6 @@ Status check_all_same_dtype(const ir::Node& node) {
   return {};
 }
 
-Status check_size(const ir::Dims& dims) {
-  const int64_t size = ir::num_elements(dims);
-  if (size >= 0 && size < (int64_t{1} << 34)) return {};
-  return invalid_error("a result of shape " + ir::type_of(ir::DType::undefined, dims).text().substr(9) +
-                       " is too large to be made");
-}
-
 Result<std::vector<int64_t>> read_ints(const ir::Tensor& tensor) {
   const bool is_int = tensor.dtype() == ir::DType::i64 || tensor.dtype() == ir::DType::i32;
   if (is_int && tensor.rank() <= 1) return tensor.to_int64s();

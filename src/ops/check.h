@@ -37,9 +37,6 @@ Status check_same_dtype(const ir::Node& node, std::initializer_list<int> indices
 /// The operands of every index have one element type.
 Status check_all_same_dtype(const ir::Node& node);
 
-/// A tensor of these dims can be made: the number of elements fits, and is below 2^34. Errors: invalid, with the dims.
-Status check_size(const ir::Dims& dims);
-
 /// The numbers of an i64 or i32 tensor (axes, a shape, sizes) of rank 0 or 1. Errors: invalid, with its type.
 Result<std::vector<int64_t>> read_ints(const ir::Tensor& tensor);
 

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "ops/elements.h"
+
 namespace edgesmith::ops {
 namespace {
 
@@ -94,7 +96,7 @@ Result<ReductionPlan> plan_reduction(const ir::Node& node, std::span<const ir::T
     }
   }
   std::reverse(plan.out_dims.begin(), plan.out_dims.end());
-  EDGESMITH_TRY(check_size(plan.out_dims));
+  EDGESMITH_TRY(check_size(ir::DType::f64, plan.out_dims));  // the accumulators
   return plan;
 }
 

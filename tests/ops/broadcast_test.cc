@@ -79,8 +79,12 @@ TEST(Binary, TakesEmptyOperandsAndRefusesShapesThatDoNotFit) {
 }
 
 TEST(Binary, RefusesResultsThatNoMemoryHolds) {
-  EXPECT_FALSE(broadcast_dims({int64_t{1} << 40, 1}, {1, int64_t{1} << 40}).ok());
-  EXPECT_FALSE(broadcast_dims({1 << 20, 1}, {1, 1 << 20}).ok());
+  const int64_t n = 1 << 20;
+  const ir::Tensor column = ir::Tensor::zeros(ir::DType::f32, {n, 1}), line = ir::Tensor::zeros(ir::DType::f32, {1, n});
+  expect_error(run_op(OpKind::add, {column, line}), ErrorKind::io, "f32[1048576,1048576]");
+  // No elements in, very many out.
+  const ir::Tensor nothing = ir::Tensor::zeros(ir::DType::f32, {0, int64_t{1} << 40});
+  expect_error(run_op(OpKind::reduce_sum, {nothing, i64({1}, {0})}), ErrorKind::io, "[1,1099511627776]");
 }
 
 TEST(Binary, WrapsIntegersAround) {
