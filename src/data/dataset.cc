@@ -110,8 +110,8 @@ Result<std::vector<Pipeline>> make_pipelines(const PreprocessTable& table, const
 
 Status check_labels(const Source& source, const std::vector<int64_t>& chosen, const Signature& signature) {
   if (!source.has_labels()) return {};
-  int64_t classes = signature.num_classes();
-  if (classes == 1) classes = 2;  // one score for yes or no
+  const bool one_score = signature.num_classes() == 1;
+  const int64_t classes = one_score ? 2 : signature.num_classes();  // one score says yes or no
   for (const int64_t index : chosen) {
     const int64_t label = source.label(index);
     if (label >= 0 && (classes < 0 || label < classes)) continue;
@@ -119,7 +119,9 @@ Status check_labels(const Source& source, const std::vector<int64_t>& chosen, co
     const bool from_one = classes > 0 && label == classes;
     return invalid_error(source.name(index) + ": label " + std::to_string(label) + " " + range +
                              (classes < 0 ? "" : ", the classes of output '" + signature.output_names[0] + "'"),
-                         from_one ? "labels count from 0" : "check the labels");
+                         one_score  ? "expected outputs of a regression are floats"
+                         : from_one ? "labels count from 0"
+                                    : "check the labels");
   }
   return {};
 }

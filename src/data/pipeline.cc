@@ -80,8 +80,9 @@ Result<ir::Tensor> Pipeline::run(const RawInput& raw, const std::string& name) c
     if (auto image = image_of(tensor)) return run_image(std::move(*image), name);
   }
   if (geometry_) {
-    return usage_error(name + ": color, resize and crop apply to pictures, and " + tensor.type().text() + " is none",
-                       "leave them out of [preprocess], or give uint8 [N,H,W,C]");
+    return usage_error(
+        name + ": color, resize and crop apply to pictures, and " + tensor.type().text() + " is none",
+        "give uint8 [N,H,W,C], or declare what these data need ([preprocess] with nothing in it: nothing)");
   }
   return run_tensor(tensor, name);
 }

@@ -14,8 +14,8 @@ namespace {
 constexpr double kManyDeviations = 20;
 // Pixels that differ by at least kContrast levels and come out closer together than kFlat were scaled down twice.
 constexpr double kContrast = 64, kFlat = 0.1;
-// Floats that were below 2 before scaling and lie within this afterwards were scaled already.
-constexpr double kTiny = 0.02;
+// Floats of this size were normalised before: scaling them down again leaves nothing of their spread.
+constexpr double kNormalised = 10, kSpread = 0.5;
 
 std::string between(double low, double high) {
   char text[64];
@@ -57,8 +57,11 @@ std::string range_complaint(const ValueRange& range, const Preprocess& preproces
   if (range.pixels && range.raw_high - range.raw_low >= kContrast && range.high - range.low < kFlat) {
     return "pixels come out as " + values + ", nearly without contrast; scale, mean or std are too strong";
   }
-  if (!range.pixels && preprocess.scale != 1 && largest < kTiny && range.raw_high <= 2 && range.raw_low >= -2) {
-    return "values are " + values + " after scale; the data seem to be scaled already";
+  const bool normalised = std::max(std::fabs(range.raw_low), std::fabs(range.raw_high)) <= kNormalised &&
+                          range.raw_high - range.raw_low >= kSpread;
+  if (!range.pixels && normalised && preprocess.scale < 1 && range.high - range.low < kFlat) {
+    return "values are " + values + " after preprocessing; the data seem to be scaled already, they are " +
+           between(range.raw_low, range.raw_high);
   }
   return {};
 }

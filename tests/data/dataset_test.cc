@@ -311,6 +311,10 @@ TEST(RangeCheck, WarnsWhenValuesLookUnlikeTheDeclaration) {
   Preprocess scaled;
   scaled.scale = 1.0 / 255;
   EXPECT_NE(warnings_for(unit, spec_with(unit, scaled), {-1, 2}).find("scaled already"), std::string::npos);
+  const std::string ready = npz_with(folder, f32({1, 2}, {-2, 2}));
+  imagenet.scale = 1.0 / 255;
+  EXPECT_NE(warnings_for(ready, spec_with(ready, imagenet), {-1, 2}).find("scaled already, they are -2 to 2"),
+            std::string::npos);
   const std::string zeros = npz_with(folder, f32({1, 2}, {0, 0}));
   EXPECT_NE(warnings_for(zeros, spec_of(zeros), {-1, 2}).find("every value of the first samples is 0"),
             std::string::npos);
