@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <memory>
 
 #include "data/bytes.h"
 #include "data/data_helper.h"
@@ -25,7 +26,8 @@ std::string npy(const std::string& dict, const std::string& elements, char versi
 }
 
 Result<ir::Tensor> parse(const std::string& content) {
-  return parse_npy({std::as_bytes(std::span(content)), nullptr}, "x.npy");
+  const auto kept = std::make_shared<const std::string>(content);  // the tensor shares its bytes
+  return parse_npy({std::as_bytes(std::span(*kept)), kept}, "x.npy");
 }
 
 std::string le32(std::initializer_list<uint32_t> values) {
@@ -129,8 +131,8 @@ TEST(Zip, ReadsSizesFromZip64Fields) {
   const std::string fixed = le(45, 2) + le(0, 2) + le(0, 2) + le(0, 4) + le(0, 4) + all + all + le(name.size(), 2);
   std::string zip = le(0x04034b50, 4) + fixed + le(20, 2) + name + le(1, 2) + le(16, 2) + le(5, 8) + le(5, 8) + body;
   const size_t directory = zip.size();
-  zip += le(0x02014b50, 4) + le(45, 2) + fixed + le(28, 2) + le(0, 10) + all + name + le(1, 2) + le(24, 2) + le(5, 8) +
-         le(5, 8) + le(0, 8);
+  zip += le(0x02014b50, 4) + le(45, 2) + fixed + le(28, 2) + le(0, 8) + le(0, 2) + all + name + le(1, 2) + le(24, 2) +
+         le(5, 8) + le(5, 8) + le(0, 8);
   const size_t end64 = zip.size();
   zip += le(0x06064b50, 4) + le(44, 8) + le(45, 2) + le(45, 2) + le(0, 8) + le(1, 8) + le(1, 8) +
          le(end64 - directory, 8) + le(directory, 8);
