@@ -84,8 +84,10 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
   while (!bytes.empty() && failed_errno_ == 0) {
     const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) failed_errno_ = errno;
-    else bytes = bytes.subspan(static_cast<size_t>(n));
+    if (n < 0)
+      failed_errno_ = errno;
+    else
+      bytes = bytes.subspan(static_cast<size_t>(n));
   }
 }
 
@@ -96,8 +98,10 @@ Status AtomicFile::flush() {
   while (!rest.empty() && failed_errno_ == 0) {
     const ssize_t n = ::write(fd_, rest.data(), rest.size());
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) failed_errno_ = errno;
-    else rest = rest.subspan(static_cast<size_t>(n));
+    if (n < 0)
+      failed_errno_ = errno;
+    else
+      rest = rest.subspan(static_cast<size_t>(n));
   }
   buffer_.clear();
   if (failed_errno_ != 0) return io_error_from_errno(path_, "cannot write", failed_errno_);

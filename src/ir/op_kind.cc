@@ -11,7 +11,10 @@ struct Row {
 };
 
 constexpr Row kRows[] = {
-    {"input", ""}, {"output", ""}, {"constant", ""}, {"opaque", ""},
+    {"input", ""},
+    {"output", ""},
+    {"constant", ""},
+    {"opaque", ""},
 #define OP(name, onnx_name) {#name, onnx_name},
 #include "edgesmith/ir/ops.def"
 #undef OP

@@ -60,16 +60,26 @@ std::vector<To> convert_dense(const Tensor& tensor) {
       }
       break;
     }
-    case DType::i4: case DType::u4: case DType::i2: case DType::u2: {
+    case DType::i4:
+    case DType::u4:
+    case DType::i2:
+    case DType::u2: {
       const bool is_signed = tensor.dtype() == DType::i4 || tensor.dtype() == DType::i2;
       for (int64_t i = 0; i < tensor.size(); ++i) {
         out.push_back(static_cast<To>(packed_code(tensor.bytes(), i, dtype_bits(tensor.dtype()), is_signed)));
       }
       break;
     }
-    case DType::undefined: case DType::string: case DType::c64: case DType::c128: case DType::f8e4m3fn:
-    case DType::f8e4m3fnuz: case DType::f8e5m2: case DType::f8e5m2fnuz: case DType::f4e2m1: case DType::f8e8m0:
-      EDGESMITH_CHECK(false) << "no numbers in a tensor of " << dtype_name(tensor.dtype());
+    case DType::undefined:
+    case DType::string:
+    case DType::c64:
+    case DType::c128:
+    case DType::f8e4m3fn:
+    case DType::f8e4m3fnuz:
+    case DType::f8e5m2:
+    case DType::f8e5m2fnuz:
+    case DType::f4e2m1:
+    case DType::f8e8m0: EDGESMITH_CHECK(false) << "no numbers in a tensor of " << dtype_name(tensor.dtype());
   }
   return out;
 }
@@ -278,7 +288,8 @@ uint16_t float_to_half(float value) {
   if (std::isnan(value)) return static_cast<uint16_t>(sign | 0x7E00u);
   const float magnitude = std::fabs(value);
   if (magnitude >= 65520.0f) return static_cast<uint16_t>(sign | 0x7C00u);
-  if (magnitude < 0x1.0p-14f) return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, 24))));
+  if (magnitude < 0x1.0p-14f)
+    return static_cast<uint16_t>(sign | static_cast<uint16_t>(std::nearbyint(std::ldexp(magnitude, 24))));
   uint32_t m = std::bit_cast<uint32_t>(magnitude) - (112u << 23);
   m += 0xFFFu + ((m >> 13) & 1u);  // round half to even
   return static_cast<uint16_t>(sign | (m >> 13));

@@ -34,8 +34,7 @@ AlignedBytes allocate_aligned(int64_t bytes) {
   return AlignedBytes(static_cast<std::byte*>(std::aligned_alloc(kArenaAlignment, size)));
 }
 
-Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> inputs,
-                                                             const Observer* observer) {
+Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> inputs, const Observer* observer) {
   EDGESMITH_TRY(check_inputs(inputs));
   Binding& binding = observer != nullptr ? plain_ : fused_;
   binding.steps = observer != nullptr ? &program_.plain_steps : &program_.steps;
@@ -187,7 +186,8 @@ Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const 
   } else if (step.kernel->scratch_bytes != nullptr) {
     std::vector<const ir::Dims*> inputs;
     for (const ir::Tensor* operand : operands) inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
-    const auto bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, output_dims[0], program_.isa);
+    const auto bytes =
+        step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, output_dims[0], program_.isa);
     if (!bytes) return bytes.error().in(step.node->label());
     own_scratch = allocate_aligned(*bytes);
     scratch = own_scratch.get();

@@ -19,7 +19,7 @@
 namespace edgesmith::testing {
 
 struct GoldenCase {
-  std::vector<std::string> comments;  ///< the lines above the graph, with their '#'
+  std::vector<std::string> comments;                        ///< the lines above the graph, with their '#'
   std::vector<std::pair<std::string, std::string>> passes;  ///< name and "key=value key=value"
   double tolerance = 1e-5;
   std::string error;

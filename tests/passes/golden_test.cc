@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// golden_test FILE.ir ...: makes every case a test. A case is five checks: the text after the passes, results before and
-// after (by running both), a truthful Change, a second run that changes nothing, and print/parse round trips.
+// golden_test FILE.ir ...: makes every case a test. A case is five checks: the text after the passes, results before
+// and after (by running both), a truthful Change, a second run that changes nothing, and print/parse round trips.
 // UPDATE_GOLDEN=1 rewrites the expectations instead; review the diff.
 #include <gtest/gtest.h>
 

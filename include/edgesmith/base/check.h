@@ -27,7 +27,7 @@ struct Voidify {
 
 }  // namespace edgesmith::detail
 
-#define EDGESMITH_CHECK(condition)                              \
-  (condition) ? (void)0                                         \
-              : ::edgesmith::detail::Voidify() &                \
-                    ::edgesmith::detail::CheckFailure(__FILE__, __LINE__, #condition).stream()
+#define EDGESMITH_CHECK(condition) \
+  (condition)                      \
+      ? (void)0                    \
+      : ::edgesmith::detail::Voidify() & ::edgesmith::detail::CheckFailure(__FILE__, __LINE__, #condition).stream()

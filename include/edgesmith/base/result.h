@@ -14,12 +14,12 @@ namespace edgesmith {
 
 /// What kind of thing went wrong; decides the exit code (docs/cli.md).
 enum class ErrorKind {
-  usage,         ///< wrong option, recipe or selector (exit 2)
-  invalid,       ///< the model or the data is wrong (exit 3)
-  unsupported,   ///< valid, but something needed is not supported (exit 4)
-  io,            ///< files, memory or time limits (exit 5)
-  interrupted,   ///< SIGINT (exit 130)
-  internal,      ///< a bug of ours (exit 70)
+  usage,        ///< wrong option, recipe or selector (exit 2)
+  invalid,      ///< the model or the data is wrong (exit 3)
+  unsupported,  ///< valid, but something needed is not supported (exit 4)
+  io,           ///< files, memory or time limits (exit 5)
+  interrupted,  ///< SIGINT (exit 130)
+  internal,     ///< a bug of ours (exit 70)
 };
 
 /// The word used for `kind` in JSON: "usage", "invalid", ...
@@ -57,8 +57,8 @@ inline Error io_error(std::string message, std::string hint = {}) {
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}        // NOLINT: implicit by design
-  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}    // NOLINT: implicit by design
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT: implicit by design
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT: implicit by design
 
   bool ok() const { return state_.index() == 0; }
   explicit operator bool() const { return ok(); }
@@ -103,7 +103,7 @@ class [[nodiscard]] Status {
 
 /// Returns the error of `expr` (a Result or Status) from the enclosing function, if it failed.
 /// Where the value is wanted, write: `auto x = f(); if (!x) return x.error();`
-#define EDGESMITH_TRY(expr)                                        \
-  do {                                                             \
+#define EDGESMITH_TRY(expr)                                           \
+  do {                                                                \
     if (auto status_ = (expr); !status_.ok()) return status_.error(); \
   } while (false)

@@ -19,17 +19,17 @@ namespace edgesmith::data {
 
 /// Declared preprocessing of image or array samples, in this order; what is absent is not done.
 struct Preprocess {
-  std::string color;                 ///< "", "rgb", "bgr", "gray"
-  double crop_fraction = 0;          ///< centre square of this share of the shorter side; 0: none
-  int64_t resize_short = 0;          ///< resize the shorter side to this; 0: none
-  std::vector<int64_t> resize_to;    ///< [height, width]; empty: none
-  std::string filter = "bilinear";   ///< nearest, box, bilinear, hamming, bicubic, lanczos: Pillow's, antialiased
-  int64_t crop = 0;                  ///< centre crop; 0: none
-  std::string layout = "nchw";       ///< nchw or nhwc
-  double scale = 1;                  ///< then (x * scale - mean) / std
+  std::string color;                ///< "", "rgb", "bgr", "gray"
+  double crop_fraction = 0;         ///< centre square of this share of the shorter side; 0: none
+  int64_t resize_short = 0;         ///< resize the shorter side to this; 0: none
+  std::vector<int64_t> resize_to;   ///< [height, width]; empty: none
+  std::string filter = "bilinear";  ///< nearest, box, bilinear, hamming, bicubic, lanczos: Pillow's, antialiased
+  int64_t crop = 0;                 ///< centre crop; 0: none
+  std::string layout = "nchw";      ///< nchw or nhwc
+  double scale = 1;                 ///< then (x * scale - mean) / std
   std::vector<double> mean, std;
 
-  bool empty() const;                ///< nothing is declared
+  bool empty() const;  ///< nothing is declared
   /// Canonical one-line JSON, written into the model's metadata as `edgesmith.preprocess`.
   std::string json() const;
   static Result<Preprocess> from_json(const std::string& text);
@@ -37,18 +37,18 @@ struct Preprocess {
 
 /// Where data come from and how they are read: one path of the command line with its flags, or an inline table.
 struct DataSpec {
-  std::string path;                             ///< folder, .csv, .npz, .npy, IDX file, ONNX test-data folder, .toml
-  std::string labels;                           ///< "", "folders", "folder-numbers", "none", an array's name, a file
+  std::string path;    ///< folder, .csv, .npz, .npy, IDX file, ONNX test-data folder, .toml
+  std::string labels;  ///< "", "folders", "folder-numbers", "none", an array's name, a file
   std::vector<std::pair<std::string, Preprocess>> preprocess;  ///< by input name; "" applies to every (image) input
-  int64_t limit = 0;                            ///< 0: all; else a deterministic, class-balanced subset
+  int64_t limit = 0;                                           ///< 0: all; else a deterministic, class-balanced subset
   uint64_t seed = 0;
 };
 
 /// One sample: a tensor for each graph input (with the model's batch axis of 1 in front), and its label.
 struct Sample {
   std::vector<ir::Tensor> inputs;
-  int64_t label = -1;                ///< -1: none
-  std::vector<ir::Tensor> targets;   ///< expected outputs, for regression metrics and ONNX test data; may be empty
+  int64_t label = -1;               ///< -1: none
+  std::vector<ir::Tensor> targets;  ///< expected outputs, for regression metrics and ONNX test data; may be empty
 };
 
 class Dataset {

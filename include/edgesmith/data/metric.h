@@ -16,13 +16,13 @@ namespace edgesmith::data {
 /// One metric. A metric is computed from one number (or a few) a sample, so that two models can be compared sample by
 /// sample; memory is `width` doubles a sample.
 struct MetricInfo {
-  std::string_view name;      ///< "top1"
-  std::string_view summary;   ///< one line, with the unit
-  std::string_view unit;      ///< "%", "dB", ""
+  std::string_view name;     ///< "top1"
+  std::string_view summary;  ///< one line, with the unit
+  std::string_view unit;     ///< "%", "dB", ""
   bool higher_is_better;
-  bool needs_labels;          ///< class labels (or targets, for regression metrics)
-  bool needs_reference;       ///< compares with the outputs of the original model (agreement, cosine, SQNR)
-  int width;                  ///< doubles kept for each sample
+  bool needs_labels;     ///< class labels (or targets, for regression metrics)
+  bool needs_reference;  ///< compares with the outputs of the original model (agreement, cosine, SQNR)
+  int width;             ///< doubles kept for each sample
   /// Writes the `width` numbers of one sample. `outputs` are the model's results for this sample, `reference` the
   /// original's (empty unless needs_reference). Errors: invalid (no label, wrong output shape), naming what is missing.
   Status (*sample)(std::span<const ir::Tensor> outputs, std::span<const ir::Tensor> reference, const Sample& sample,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The in-memory form of a model (docs/ir.md): a graph of nodes and values with use lists that are always true.
 //
-// Everything is a node: graph inputs, constants, and the one `output` node whose operands are the results. Every read is
-// a use, so "replace all uses" has no special case. Edges change only through Graph's mutators. Pointers are to walk,
-// dense ids to order, print and index side tables; no order depends on pointers or hashing.
+// Everything is a node: graph inputs, constants, and the one `output` node whose operands are the results. Every read
+// is a use, so "replace all uses" has no special case. Edges change only through Graph's mutators. Pointers are to
+// walk, dense ids to order, print and index side tables; no order depends on pointers or hashing.
 #pragma once
 
 #include <cstdint>
@@ -101,9 +101,7 @@ class Node {
 
   int num_inputs() const { return static_cast<int>(operands_.size()); }
   /// Operand `index`; null when it is an optional one that is absent (also when index >= num_inputs()).
-  Value* input(int index) const {
-    return index < num_inputs() ? operands_[static_cast<size_t>(index)].value : nullptr;
-  }
+  Value* input(int index) const { return index < num_inputs() ? operands_[static_cast<size_t>(index)].value : nullptr; }
   int num_outputs() const { return static_cast<int>(outputs_.size()); }
   Value& output(int index = 0) const { return *outputs_[static_cast<size_t>(index)]; }
 

@@ -14,12 +14,12 @@ namespace edgesmith::ir {
 ///
 /// On a value, it means that every reader sees dequantize(quantize(x)); exporters materialise the Q/DQ nodes.
 struct Quant {
-  DType dtype = DType::undefined;      ///< i8, u8, i16, u16, i32, i4, u4 (i2, u2)
-  std::vector<float> scale;            ///< one, or one per channel (or per block, row-major over the blocked shape)
-  std::vector<int32_t> zero_point;     ///< as many as scales
-  int axis = -1;                       ///< channel axis (>= 0), or -1 for per-tensor
-  int64_t block_size = 0;              ///< > 0: blocked along `axis` (ONNX opset 21)
-  std::string method;                  ///< how it was found: "min-max", "mse", "imported", ...; for reports only
+  DType dtype = DType::undefined;   ///< i8, u8, i16, u16, i32, i4, u4 (i2, u2)
+  std::vector<float> scale;         ///< one, or one per channel (or per block, row-major over the blocked shape)
+  std::vector<int32_t> zero_point;  ///< as many as scales
+  int axis = -1;                    ///< channel axis (>= 0), or -1 for per-tensor
+  int64_t block_size = 0;           ///< > 0: blocked along `axis` (ONNX opset 21)
+  std::string method;               ///< how it was found: "min-max", "mse", "imported", ...; for reports only
 
   bool per_tensor() const { return axis < 0; }
   /// Equality of the arithmetic; `method` is ignored.

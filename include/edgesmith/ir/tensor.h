@@ -24,8 +24,8 @@ enum class Encoding {
   sparse,   ///< values + positions of the non-zeros
 };
 
-/// An immutable tensor: cheap to copy, storage shared (possibly a memory-mapped file). Compressed forms stay compressed;
-/// dense() makes the reals on demand.
+/// An immutable tensor: cheap to copy, storage shared (possibly a memory-mapped file). Compressed forms stay
+/// compressed; dense() makes the reals on demand.
 class Tensor {
  public:
   Tensor() = default;
@@ -36,9 +36,13 @@ class Tensor {
   template <typename T>
   static Tensor of(Dims dims, std::span<const T> values);
   template <typename T>
-  static Tensor of(Dims dims, const std::vector<T>& values) { return of<T>(std::move(dims), std::span<const T>(values)); }
+  static Tensor of(Dims dims, const std::vector<T>& values) {
+    return of<T>(std::move(dims), std::span<const T>(values));
+  }
   template <typename T>
-  static Tensor scalar(T value) { return of<T>({}, std::span<const T>(&value, 1)); }
+  static Tensor scalar(T value) {
+    return of<T>({}, std::span<const T>(&value, 1));
+  }
   static Tensor strings(Dims dims, std::vector<std::string> values);
   /// Zero-filled dense tensor that the caller fills through mutable_data() before sharing it.
   static Tensor zeros(DType dtype, Dims dims);

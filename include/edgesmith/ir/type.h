@@ -19,8 +19,8 @@ int64_t num_elements(const Dims& dims);
 /// One dimension of a type: a number, a named symbol ("N"), or unknown.
 class Dim {
  public:
-  Dim() = default;                                             // unknown
-  Dim(int64_t value) : value_(value) {}                        // NOLINT: implicit by design
+  Dim() = default;                       // unknown
+  Dim(int64_t value) : value_(value) {}  // NOLINT: implicit by design
   explicit Dim(std::string symbol) : symbol_(std::move(symbol)) {}
 
   bool known() const { return value_ >= 0; }

@@ -19,10 +19,10 @@ struct ExportOptions {
 };
 
 struct ExportSummary {
-  std::string sha256;                 ///< of the .onnx file
-  uint64_t bytes = 0;                 ///< of the file and its external data
-  int64_t opset = 0;                  ///< of the default domain, as written
-  std::vector<std::string> notes;     ///< "opset raised from 11 to 13: per-channel DequantizeLinear needs it", ...
+  std::string sha256;              ///< of the .onnx file
+  uint64_t bytes = 0;              ///< of the file and its external data
+  int64_t opset = 0;               ///< of the default domain, as written
+  std::vector<std::string> notes;  ///< "opset raised from 11 to 13: per-channel DequantizeLinear needs it", ...
 };
 
 /// Writes the graph atomically as ONNX: the source's opset, raised only as far as needed; external data to

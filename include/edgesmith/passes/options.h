@@ -17,11 +17,11 @@ enum class OptionKind { flag, integer, real, word, text_list };
 
 /// One option of a pass.
 struct OptionRow {
-  std::string_view name;      ///< snake_case in recipes ("max_drop"), kebab-case on the command line (--max-drop)
+  std::string_view name;  ///< snake_case in recipes ("max_drop"), kebab-case on the command line (--max-drop)
   OptionKind kind;
-  std::string_view fallback;  ///< default, as text; "" = unset
-  std::string_view help;      ///< one line, with the unit
-  double min = 0, max = 0;    ///< range of numbers; min == max: any
+  std::string_view fallback;                 ///< default, as text; "" = unset
+  std::string_view help;                     ///< one line, with the unit
+  double min = 0, max = 0;                   ///< range of numbers; min == max: any
   std::vector<std::string_view> words = {};  ///< allowed words of kind word; empty: any text
 };
 

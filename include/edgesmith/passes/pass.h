@@ -23,18 +23,18 @@ enum class Change : bool { none, changed };
 
 /// Per-value or per-layer findings of a pass, for the report's tables and plots.
 struct LayerRecord {
-  std::string node;        ///< name of the node (or its label when it has none)
+  std::string node;  ///< name of the node (or its label when it has none)
   std::string op;
-  std::string value;       ///< name of the value described
-  std::string status;      ///< "int8", "float", ...
-  std::string reason;      ///< why it stayed float, which calibrator won, what limits it
-  std::string advice;      ///< the option that would help, or ""
+  std::string value;                      ///< name of the value described
+  std::string status;                     ///< "int8", "float", ...
+  std::string reason;                     ///< why it stayed float, which calibrator won, what limits it
+  std::string advice;                     ///< the option that would help, or ""
   std::map<std::string, double> numbers;  ///< "sqnr_db", "min", "max", "scale", "clipped_percent", ...
 };
 
 /// What a pass may borrow from the runner.
 struct PassContext {
-  const data::Dataset* calib = nullptr;     ///< null: none was given
+  const data::Dataset* calib = nullptr;  ///< null: none was given
   const data::Dataset* train = nullptr;
   const ir::Graph* original = nullptr;      ///< the model as it came in (the teacher); never null under the runner
   const targets::Target* target = nullptr;  ///< never null under the runner
@@ -54,7 +54,7 @@ struct PassInfo {
   /// True for a pass that is a step of a recipe (simplify, quantize); false for the small ones inside `simplify`,
   /// which recipes may name all the same.
   bool is_step;
-  bool needs_calib;          ///< without calibration data the run is a usage error
+  bool needs_calib;  ///< without calibration data the run is a usage error
 };
 
 std::span<const PassInfo> all_passes();

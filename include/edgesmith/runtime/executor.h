@@ -14,7 +14,7 @@
 namespace edgesmith::runtime {
 
 struct ExecutorOptions {
-  bool reference = false;  ///< evaluate every node with ops::eval (Eigen, clear before fast)
+  bool reference = false;     ///< evaluate every node with ops::eval (Eigen, clear before fast)
   bool ignore_quant = false;  ///< run as if no value were annotated (affine constants still mean their reals)
 };
 
@@ -25,7 +25,8 @@ using Observer = std::function<void(const ir::Value& value, const ir::Tensor& te
 /// A compiled graph. Immutable and shared by threads; each thread runs with a Session of its own.
 class Executor {
  public:
-  /// Plans `graph`, which must outlive the executor and not change. Errors: unsupported (an op without a kernel, named).
+  /// Plans `graph`, which must outlive the executor and not change. Errors: unsupported (an op without a kernel,
+  /// named).
   static Result<std::unique_ptr<Executor>> create(const ir::Graph& graph, const ExecutorOptions& options = {});
   ~Executor();
 

@@ -17,8 +17,8 @@ using ir::OpKind;
 
 const OptionSchema& options() {
   // 4 KiB holds shape code and masks of a few heads, and is little beside any model's weights.
-  static const OptionSchema schema = {
-      {"max_constant_bytes", OptionKind::integer, "4096", "largest folded constant in bytes that may grow the file", 0, 1e12}};
+  static const OptionSchema schema = {{"max_constant_bytes", OptionKind::integer, "4096",
+                                       "largest folded constant in bytes that may grow the file", 0, 1e12}};
   return schema;
 }
 
