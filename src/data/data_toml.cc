@@ -170,9 +170,6 @@ Result<DataSpec> data_spec_from_toml(std::string_view text, const std::string& f
     }
   }
   if (spec.path.empty()) return usage_error(name + ": no 'path'", "say where the data are: path = \"...\"");
-  if (std::filesystem::path(spec.path).extension() == ".toml") {
-    return usage_error(name + ": 'path' is another description: " + spec.path, "name the data themselves");
-  }
   spec.path = below(folder, spec.path);
   spec.labels = resolve_labels(spec.labels, folder);
   return spec;

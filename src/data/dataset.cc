@@ -200,6 +200,9 @@ Result<DataSpec> resolve_toml(const DataSpec& spec) {
   if (!text) return text.error();
   auto resolved = data_spec_from_toml(*text, std::filesystem::path(spec.path).parent_path().string(), spec.path);
   if (!resolved) return resolved;
+  if (std::filesystem::path(resolved->path).extension() == ".toml") {
+    return usage_error(spec.path + ": 'path' is another description: " + resolved->path, "name the data themselves");
+  }
   if (!spec.labels.empty()) resolved->labels = spec.labels;
   for (const auto& [name, preprocess] : spec.preprocess) {
     const auto same = std::find_if(resolved->preprocess.begin(), resolved->preprocess.end(),

@@ -199,6 +199,16 @@ TEST_F(Cli, QuantizesAModelIntoTheSameBytesForAnyNumberOfThreads) {
   EXPECT_GT(Json::parse(run({"inspect", "one.onnx", "--json"}).out)["quantized"]["values"], 0);
 }
 
+TEST_F(Cli, CalibratesOnDataThatATomlFileDescribes) {
+  ASSERT_TRUE(write_file(folder_ / "calib.toml", "path = 'calib.npz'\nlimit = 30\n[preprocess]\nscale = 1\n").ok());
+  const ToolResult result =
+      run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.toml", "--calib-limit", "16", "-q"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  // A description of a description is refused, whichever way it is reached.
+  ASSERT_TRUE(write_file(folder_ / "twice.toml", "path = 'calib.toml'\n").ok());
+  EXPECT_EQ(run({"quantize", "m.onnx", "-o", "r.onnx", "--calib", "twice.toml", "-q"}).exit_code, 2);
+}
+
 TEST_F(Cli, QuantizesNothingWithoutCalibrationDataOrWithASelectorThatMatchesNothing) {
   expect_error({"quantize", "m.onnx", "-o", "q.onnx"}, 2,
                "quantize needs calibration data; give some with --calib, or use --weights-only");

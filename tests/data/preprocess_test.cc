@@ -147,7 +147,6 @@ TEST(DataToml, NamesTheNearestKeyForAnUnknownOne) {
       {"path = 'a'\n[preprocess]\ncrop = 2.5", "d.toml.preprocess: 'crop' is not a positive integer"},
       {"path = 'a'\n[preprocess]\nstd = [0]",
        "d.toml.preprocess: preprocess.std: 0 is not a finite number other than zero"},
-      {"path = 'b.toml'", "d.toml: 'path' is another description: b.toml; name the data themselves"},
   };
   for (const auto& [text, message] : cases) {
     auto spec = data_spec_from_toml(text, "", "d.toml");
