@@ -8,6 +8,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/integer_math.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -53,7 +54,7 @@ Result<std::vector<ir::Tensor>> count_up(const ir::Node&, std::span<const ir::Te
     Result<ir::Tensor> y = make_tensor(inputs[0]->dtype(), {*count});
     if (!y) return y.error();
     const auto out = y->mutable_data<T>();
-    for (size_t i = 0; i < out.size(); ++i) out[i] = static_cast<T>(start + static_cast<T>(i) * delta);
+    for (size_t i = 0; i < out.size(); ++i) out[i] = wrapping_add(start, wrapping_multiply(static_cast<T>(i), delta));
     return std::vector{std::move(*y)};
   });
 }
