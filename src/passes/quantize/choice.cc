@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/quantize/choice.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "passes/quantize/consumer_error.h"
@@ -9,9 +10,24 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
+// Candidates whose squared error over all calibration samples is further than this from the least are not tried: the
+// few probe samples may miss the tail that they would cut off.
+constexpr double kNearLeast = 1.25;
 // What a calibrator must gain over min-max in the results of a set's readers: less is noise of the probe samples. The
 // second, cautious choice takes clear cases only.
 constexpr double kGainDb = 0.1, kClearGainDb = 1.0;
+
+// Drops candidates that are far from the least squared error; the first (min-max) stays.
+std::vector<ir::Quant> near_least(std::vector<ir::Quant> quants, const Histogram& histogram, int steps) {
+  std::vector<double> errors;
+  for (const ir::Quant& quant : quants) errors.push_back(histogram.squared_error(code_range(quant), steps));
+  const double limit = kNearLeast * *std::min_element(errors.begin(), errors.end());
+  std::vector<ir::Quant> kept;
+  for (size_t i = 0; i < quants.size(); ++i) {
+    if (i == 0 || errors[i] <= std::min(limit, errors[0])) kept.push_back(std::move(quants[i]));
+  }
+  return kept;
+}
 
 // The candidates of one set in the order of the calibrator table; equal codes are kept once, under the first name.
 std::vector<ir::Quant> candidates_of(const ScaleSet& set, const Observations& observed,
@@ -30,13 +46,13 @@ std::vector<ir::Quant> candidates_of(const ScaleSet& set, const Observations& ob
     for (const ir::Quant& other : quants) known = known || other.same_codes(quant);
     if (!known) quants.push_back(std::move(quant));
   }
-  return quants;
+  return automatic ? near_least(std::move(quants), observed.histogram, settings.calibration.steps) : quants;
 }
 
 // One way to quantize the whole graph, to be measured.
 struct Trial {
   Assignment assignment;
-  bool corrected = false, automatic = false;
+  bool corrected = false;
   std::vector<Win> wins;
   ir::Graph graph;
   double error = 0;
@@ -57,16 +73,17 @@ class Chooser {
         std::vector<Win> wins = winners(*errors, gain);
         if (!wins.empty()) selections.push_back(std::move(wins));
       }
+      std::vector<Win> least = least_errors(*errors);
+      if (!least.empty()) selections.push_back(std::move(least));
     }
-    for (const std::vector<Win>& wins : selections) {
-      if (settings_.correct_bias) add_trial(wins, true);
-      add_trial(wins, false);
+    for (const std::vector<Win>& wins : selections) add_trial(wins, settings_.correct_bias);
+    EDGESMITH_TRY(measure(comparison, 0));
+    if (settings_.correct_bias) {
+      const size_t first = trials_.size();
+      for (Trial& trial : trials_) trial.graph = ir::Graph();  // measured; only the numbers are needed
+      add_trial(std::vector<Win>(best_trial().wins), false);
+      EDGESMITH_TRY(measure(comparison, first));
     }
-    std::vector<const ir::Graph*> graphs;
-    for (const Trial& trial : trials_) graphs.push_back(&trial.graph);
-    auto errors = measure_outputs(graph_, graphs, comparison);
-    if (!errors) return errors.error();
-    for (size_t t = 0; t < trials_.size(); ++t) trials_[t].error = (*errors)[t];
     return best();
   }
 
@@ -85,8 +102,30 @@ class Chooser {
     return wins;
   }
 
+  // The candidate with the least squared error of the values themselves, where it also helps their readers.
+  std::vector<Win> least_errors(const std::vector<std::vector<double>>& errors) const {
+    std::vector<Win> wins;
+    for (size_t s = 0; s < candidates_.size(); ++s) {
+      for (size_t c = 1; c < candidates_[s].size(); ++c) {
+        if (candidates_[s][c].method == "mse" && errors[s][c] < errors[s][0])
+          wins.push_back({s, "mse", 10 * std::log10(errors[s][0] / errors[s][c])});
+      }
+    }
+    return wins;
+  }
+
+  // Measures the trials from `first` on.
+  Status measure(const Stream& comparison, size_t first) {
+    std::vector<const ir::Graph*> graphs;
+    for (size_t t = first; t < trials_.size(); ++t) graphs.push_back(&trials_[t].graph);
+    auto errors = measure_outputs(graph_, graphs, comparison);
+    if (!errors) return errors.error();
+    for (size_t t = first; t < trials_.size(); ++t) trials_[t].error = (*errors)[t - first];
+    return {};
+  }
+
   void add_trial(const std::vector<Win>& wins, bool corrected) {
-    Trial trial{.corrected = corrected, .automatic = !wins.empty(), .wins = wins, .graph = graph_.clone()};
+    Trial trial{.corrected = corrected, .wins = wins, .graph = graph_.clone()};
     for (const auto& quants : candidates_) trial.assignment.scales.push_back(quants[0]);
     for (const Win& win : wins) {
       for (const ir::Quant& quant : candidates_[win.set]) {
@@ -103,22 +142,23 @@ class Chooser {
   }
 
   // The trial with the least error; on a tie the earlier, simpler one.
-  Choice best() {
+  const Trial& best_trial() const {
     const Trial* best = &trials_[0];
     for (const Trial& trial : trials_) {
       if (trial.error < best->error) best = &trial;
     }
-    Choice choice{.assignment = best->assignment,
-                  .corrected = best->corrected,
-                  .error_db = decibels(best->error),
-                  .minmax_db = NAN,
+    return *best;
+  }
+
+  Choice best() const {
+    const Trial& best = best_trial();
+    Choice choice{.assignment = best.assignment,
+                  .corrected = best.corrected,
+                  .error_db = decibels(best.error),
+                  .minmax_db = decibels(trials_[0].error),
                   .uncorrected_db = NAN,
-                  .wins = best->wins};
-    for (const Trial& trial : trials_) {
-      const bool same_ranges = trial.wins.size() == best->wins.size() && trial.automatic == best->automatic;
-      if (!trial.automatic && trial.corrected == best->corrected) choice.minmax_db = decibels(trial.error);
-      if (settings_.correct_bias && same_ranges && !trial.corrected) choice.uncorrected_db = decibels(trial.error);
-    }
+                  .wins = best.wins};
+    if (settings_.correct_bias) choice.uncorrected_db = decibels(trials_.back().error);
     return choice;
   }
 

@@ -38,7 +38,7 @@ struct Choice {
   Assignment assignment;
   bool corrected = false;     ///< bias correction is in
   double error_db = 0;        ///< SQNR of the outputs on calibration data
-  double minmax_db = 0;       ///< the same with min-max everywhere (NaN when not measured)
+  double minmax_db = 0;       ///< the same with min-max (or the calibrator asked for) everywhere
   double uncorrected_db = 0;  ///< the same without bias correction (NaN when not measured)
   std::vector<Win> wins;      ///< in the assignment
 };

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/quantize/histogram.h"
 
+#include <algorithm>
+
 #include "edgesmith/base/check.h"
 
 namespace edgesmith::passes::quantize {
@@ -39,6 +41,17 @@ double Histogram::share_outside(Range range) const {
     if (centre(bin) < range.min || centre(bin) > range.max) outside += counts_[static_cast<size_t>(bin)];
   }
   return static_cast<double>(outside) / static_cast<double>(total_);
+}
+
+double Histogram::squared_error(Range codes, int steps) const {
+  const double step = static_cast<double>(codes.width()) / steps;
+  double error = 0;
+  for (int bin = 0; bin < kBins; ++bin) {
+    const auto count = static_cast<double>(counts_[static_cast<size_t>(bin)]);
+    const double beyond = std::max(codes.min - centre(bin), centre(bin) - codes.max);
+    error += count * (beyond > step / 2 ? beyond * beyond : step * step / 12);
+  }
+  return error;
 }
 
 }  // namespace edgesmith::passes::quantize

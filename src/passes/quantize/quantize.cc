@@ -31,6 +31,9 @@ using namespace quantize;
 // Samples that are enough to compare calibrators, whole choices, and layers. The comparisons are paired (same samples),
 // so few suffice; every sample costs several runs of the model.
 constexpr int64_t kProbeSamples = 32, kComparisonSamples = 64;
+// The comparison looks at other samples than the probes do (where there are enough), so that what was fitted to those
+// does not win by that.
+constexpr double kPhase = 0.3;
 // Inputs of a layer whose products are kept together, and memory for all products. 1280 holds whole 3x3 layers of 128
 // channels; wider ones are rounded in parts.
 constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
@@ -129,7 +132,7 @@ class Quantizer {
         weights_(weight_settings(options, *context.target)),
         all_(*context.calib, graph, *context.pool, *context.progress),
         probes_(*context.calib, graph, *context.pool, *context.progress, kProbeSamples),
-        comparison_(*context.calib, graph, *context.pool, *context.progress, kComparisonSamples) {
+        comparison_(*context.calib, graph, *context.pool, *context.progress, kComparisonSamples, kPhase) {
     choice_.calibrator = options.word("calibrator");
     choice_.calibration.percentile = options.real("percentile");
     choice_.calibration.steps = static_cast<int>(ir::max_code(context.target->activation_dtype) -

@@ -20,11 +20,14 @@ int64_t fixed_batch(const ir::Graph& graph) {
 }  // namespace
 
 Stream::Stream(const data::Dataset& dataset, const ir::Graph& graph, ThreadPool& pool, ProgressSink& progress,
-               int64_t limit)
+               int64_t limit, double phase)
     : dataset_(dataset), graph_(graph), pool_(pool), progress_(progress) {
   const int64_t size = dataset.size();
   const int64_t count = limit > 0 ? std::min(limit, size) : size;
-  for (int64_t i = 0; i < count; ++i) samples_.push_back(i * size / count);
+  for (int64_t i = 0; i < count; ++i) {
+    samples_.push_back(static_cast<int64_t>((static_cast<double>(i) + phase) * static_cast<double>(size) /
+                                            static_cast<double>(count)));
+  }
   batch_size_ = dataset.whole_run() ? 1 : fixed_batch(graph);
 }
 

@@ -30,10 +30,10 @@ class Stream {
     int thread = 0;
   };
 
-  /// Samples of `dataset` for the inputs of `graph`: all, or `limit` of them at equal distances. A batch is one sample
-  /// (as many as the model's fixed batch).
+  /// Samples of `dataset` for the inputs of `graph`: all, or `limit` of them at equal distances, starting `phase` of a
+  /// distance after the first. A batch is one sample (as many as the model's fixed batch).
   Stream(const data::Dataset& dataset, const ir::Graph& graph, ThreadPool& pool, ProgressSink& progress,
-         int64_t limit = 0);
+         int64_t limit = 0, double phase = 0);
 
   int64_t num_samples() const { return static_cast<int64_t>(samples_.size()); }
   int64_t num_batches() const;
