@@ -81,7 +81,9 @@ class Chooser {
     if (settings_.correct_bias) {
       const size_t first = trials_.size();
       for (Trial& trial : trials_) trial.graph = ir::Graph();  // measured; only the numbers are needed
-      add_trial(std::vector<Win>(best_trial().wins), false);
+      const std::vector<Win> wins = best_trial().wins;
+      add_trial(wins, false);
+      if (!wins.empty()) add_trial({}, false);
       EDGESMITH_TRY(measure(comparison, first));
     }
     return best();
@@ -155,10 +157,14 @@ class Chooser {
     Choice choice{.assignment = best.assignment,
                   .corrected = best.corrected,
                   .error_db = decibels(best.error),
-                  .minmax_db = decibels(trials_[0].error),
+                  .minmax_db = -INFINITY,
                   .uncorrected_db = NAN,
                   .wins = best.wins};
-    if (settings_.correct_bias) choice.uncorrected_db = decibels(trials_.back().error);
+    for (const Trial& trial : trials_) {
+      if (trial.wins.empty()) choice.minmax_db = std::max(choice.minmax_db, decibels(trial.error));
+      if (trial.corrected || !settings_.correct_bias) continue;
+      if (trial.wins.size() == best.wins.size()) choice.uncorrected_db = decibels(trial.error);
+    }
     return choice;
   }
 

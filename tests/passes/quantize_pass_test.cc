@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole pass on small networks, through its row of the pass table.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "edgesmith/base/random.h"
+#include "edgesmith/ir/text.h"
+#include "edgesmith/ir/verifier.h"
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/pass.h"
+#include "edgesmith/runtime/executor.h"
+
+namespace edgesmith::passes {
+namespace {
+
+// Random pictures; their values decide alone by index, so they are the same in any order.
+class Pictures : public data::Dataset {
+ public:
+  Pictures(ir::Dims dims, int64_t size) : dims_(std::move(dims)), size_(size) {}
+  int64_t size() const override { return size_; }
+  bool has_labels() const override { return false; }
+  Result<data::Sample> sample(int64_t index) const override {
+    Random random(static_cast<uint64_t>(index) + 100);
+    data::Sample sample;
+    ir::Tensor tensor = ir::Tensor::zeros(ir::DType::f32, dims_);
+    for (float& value : tensor.mutable_data<float>()) value = static_cast<float>(random.normal());
+    if (index == poisoned_) tensor.mutable_data<float>()[3] = NAN;
+    sample.inputs.push_back(std::move(tensor));
+    return sample;
+  }
+  std::string sample_name(int64_t index) const override { return "pictures[" + std::to_string(index) + "]"; }
+  Result<uint64_t> fingerprint(int64_t index) const override { return static_cast<uint64_t>(index); }
+  const data::Preprocess& preprocess() const override { return preprocess_; }
+  const std::vector<std::pair<std::string, data::Preprocess>>& preprocess_table() const override { return table_; }
+  void poison(int64_t index) { poisoned_ = index; }
+
+ private:
+  ir::Dims dims_;
+  int64_t size_, poisoned_ = -1;
+  data::Preprocess preprocess_;
+  std::vector<std::pair<std::string, data::Preprocess>> table_;
+};
+
+ir::Graph parse(const std::string& text) {
+  auto graph = ir::parse(text);
+  EXPECT_TRUE(graph.ok()) << graph.error().message;
+  const Status types = ops::infer_types(*graph);
+  EXPECT_TRUE(types.ok()) << types.error().message;
+  return std::move(*graph);
+}
+
+// A residual network with a pool and a classifier.
+ir::Graph network() {
+  return parse(R"(graph @net(%x: f32[N,3,8,8]) -> (scores) {
+  %w1 = constant random(seed=1) : f32[8,3,3,3]
+  %b1 = constant random(seed=2) : f32[8]
+  %w2 = constant random(seed=3) : f32[8,1,3,3]
+  %w3 = constant random(seed=4) : f32[8,8,1,1]
+  %w4 = constant random(seed=5) : f32[5,8]
+  %b4 = constant random(seed=6) : f32[5]
+  %c1 = conv %x, %w1, %b1 {pads=[1,1,1,1]} : f32[N,8,8,8] @"first"
+  %r1 = relu %c1 : f32[N,8,8,8]
+  %c2 = conv %r1, %w2 {group=8, pads=[1,1,1,1]} : f32[N,8,8,8] @"depthwise"
+  %c3 = conv %c2, %w3 : f32[N,8,8,8] @"point"
+  %s = add %c3, %r1 : f32[N,8,8,8] @"join"
+  %r2 = relu %s : f32[N,8,8,8]
+  %g = global_average_pool %r2 : f32[N,8,1,1] @"pool"
+  %f = flatten %g : f32[N,8]
+  %y = gemm %f, %w4, %b4 {transB=1} : f32[N,5] @"classifier"
+  return %y
+}
+)");
+}
+
+struct Outcome {
+  Result<Change> change = Change::none;
+  std::vector<std::string> notes;
+  std::vector<LayerRecord> layers;
+};
+
+Outcome quantize(ir::Graph& graph, const data::Dataset* calib,
+                 const std::vector<std::pair<std::string, std::string>>& settings = {}, int threads = 2,
+                 const std::string& target = "ort-x86") {
+  const PassInfo* pass = find_pass("quantize");
+  Options options(pass->options());
+  for (const auto& [name, value] : settings) {
+    const Status status = options.set_text(name, value);
+    EXPECT_TRUE(status.ok()) << status.error().text();
+  }
+  ThreadPool pool(threads);
+  ProgressSink progress;
+  const ir::Graph original = graph.clone();
+  PassContext context;
+  context.calib = calib;
+  context.original = &original;
+  context.target = targets::find_target(target);
+  context.pool = &pool;
+  context.progress = &progress;
+  Outcome outcome;
+  outcome.change = run_pass(*pass, graph, options, context);
+  if (!outcome.change) {
+    ADD_FAILURE() << outcome.change.error().text();
+  }
+  outcome.notes = context.notes;
+  outcome.layers = context.layers;
+  return outcome;
+}
+
+// The error of a run that must fail.
+Error refused(ir::Graph& graph, const data::Dataset* calib,
+              const std::vector<std::pair<std::string, std::string>>& settings = {}) {
+  const PassInfo* pass = find_pass("quantize");
+  Options options(pass->options());
+  for (const auto& [name, value] : settings) EXPECT_TRUE(options.set_text(name, value).ok());
+  ThreadPool pool(2);
+  ProgressSink progress;
+  PassContext context;
+  context.calib = calib;
+  context.target = targets::find_target("ort-x86");
+  context.pool = &pool;
+  context.progress = &progress;
+  auto change = run_pass(*pass, graph, options, context);
+  EXPECT_FALSE(change.ok());
+  return change.ok() ? Error{} : change.error();
+}
+
+std::string text_of(const ir::Graph& graph) { return ir::print(graph, {.max_elements = 0}); }
+
+double sqnr_db(const ir::Graph& original, const ir::Graph& quantized, const Pictures& pictures, int64_t first) {
+  auto a = runtime::Executor::create(original), b = runtime::Executor::create(quantized);
+  EXPECT_TRUE(a.ok() && b.ok());
+  auto sa = (*a)->make_session(), sb = (*b)->make_session();
+  double signal = 0, noise = 0;
+  for (int64_t i = first; i < first + 50; ++i) {
+    auto sample = pictures.sample(i);
+    const std::vector<float> x = (*sa->run(sample->inputs))[0].to_floats(),
+                             y = (*sb->run(sample->inputs))[0].to_floats();
+    for (size_t k = 0; k < x.size(); ++k) {
+      signal += static_cast<double>(x[k]) * x[k];
+      noise += std::pow(static_cast<double>(x[k]) - y[k], 2);
+    }
+  }
+  return 10 * std::log10(signal / noise);
+}
+
+ir::Value& value_of(ir::Graph& graph, const std::string& name) {
+  for (ir::Node& node : graph.nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      if (node.output(i).name() == name) return node.output(i);
+    }
+  }
+  ADD_FAILURE() << "no value " << name;
+  return graph.nodes().begin()->output();
+}
+
+TEST(Quantize, MakesEveryLayerIntegerAndKeepsTheAnswers) {
+  for (const std::string target : {"ort-x86", "ort-x86-vnni"}) {
+    ir::Graph graph = network();
+    const ir::Graph original = graph.clone();
+    const Pictures pictures({1, 3, 8, 8}, 100);
+    const Outcome outcome = quantize(graph, &pictures, {}, 2, target);
+    ASSERT_TRUE(outcome.change.ok());
+    EXPECT_EQ(*outcome.change, Change::changed);
+    for (const std::string name : {"x", "r1", "c2", "c3", "r2", "g", "f"}) {
+      EXPECT_TRUE(value_of(graph, name).quant().has_value()) << name;
+    }
+    for (const std::string name : {"c1", "s", "y"}) EXPECT_FALSE(value_of(graph, name).quant().has_value()) << name;
+    EXPECT_EQ(value_of(graph, "r1").quant()->zero_point[0], 0);
+    EXPECT_EQ(value_of(graph, "r1").quant()->dtype, ir::DType::u8);
+    EXPECT_TRUE(value_of(graph, "g").quant()->same_codes(*value_of(graph, "f").quant()));
+    EXPECT_GT(sqnr_db(original, graph, pictures, 1000), 30) << target;
+  }
+}
+
+TEST(Quantize, StoresWeightsAndBiasesAsCodesOfTheRightScales) {
+  ir::Graph graph = network();
+  const Pictures pictures({1, 3, 8, 8}, 20);
+  ASSERT_TRUE(quantize(graph, &pictures).change.ok());
+  for (const ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::conv) && !node.is(ir::OpKind::gemm)) continue;
+    const ir::Tensor& weight = *node.input(1)->constant();
+    ASSERT_EQ(weight.encoding(), ir::Encoding::affine) << node.label();
+    EXPECT_EQ(weight.quant().dtype, ir::DType::i8);
+    EXPECT_EQ(weight.quant().axis, 0);
+    ASSERT_NE(node.input(2), nullptr) << node.label() << ": bias correction adds a bias";
+    const ir::Tensor& bias = *node.input(2)->constant();
+    ASSERT_EQ(bias.encoding(), ir::Encoding::affine);
+    EXPECT_EQ(bias.quant().dtype, ir::DType::i32);
+    const float input_scale = node.input(0)->quant()->scale[0];
+    for (size_t c = 0; c < bias.quant().scale.size(); ++c) {
+      EXPECT_FLOAT_EQ(bias.quant().scale[c], input_scale * weight.quant().scale[c]);
+    }
+    // The pair rule of the default target.
+    const auto codes = weight.codes().data<int8_t>();
+    const size_t width = codes.size() / weight.quant().scale.size();
+    for (size_t c = 0; c < weight.quant().scale.size(); ++c) {
+      std::vector<int> magnitudes;
+      for (size_t k = 0; k < width; ++k) magnitudes.push_back(std::abs(codes[c * width + k]));
+      std::sort(magnitudes.rbegin(), magnitudes.rend());
+      EXPECT_LE(magnitudes[0] + magnitudes[1], 128);
+    }
+  }
+}
+
+TEST(Quantize, GivesTheSameBytesForAnyNumberOfThreadsAndEveryTime) {
+  const Pictures pictures({1, 3, 8, 8}, 40);
+  std::set<std::string> texts;
+  for (const int threads : {1, 2, 3, 1}) {
+    ir::Graph graph = network();
+    ASSERT_TRUE(quantize(graph, &pictures, {}, threads).change.ok());
+    texts.insert(text_of(graph));
+  }
+  EXPECT_EQ(texts.size(), 1u);
+}
+
+TEST(Quantize, FindsNothingToDoTheSecondTime) {
+  ir::Graph graph = network();
+  const Pictures pictures({1, 3, 8, 8}, 20);
+  ASSERT_TRUE(quantize(graph, &pictures).change.ok());
+  const std::string once = text_of(graph);
+  const Outcome again = quantize(graph, &pictures);
+  ASSERT_TRUE(again.change.ok());
+  EXPECT_EQ(*again.change, Change::none);
+  EXPECT_EQ(text_of(graph), once);
+}
+
+TEST(Quantize, LeavesValuesThatWereCodedBefore) {
+  ir::Graph graph = network();
+  const Pictures pictures({1, 3, 8, 8}, 20);
+  const ir::Quant given{.dtype = ir::DType::u8, .scale = {0.25f}, .zero_point = {7}, .method = "imported"};
+  value_of(graph, "c2").set_quant(given);
+  ASSERT_TRUE(quantize(graph, &pictures).change.ok());
+  EXPECT_TRUE(value_of(graph, "c2").quant()->same_codes(given));
+}
+
+TEST(Quantize, ReportsEveryLayerWithItsError) {
+  ir::Graph graph = network();
+  const Pictures pictures({1, 3, 8, 8}, 40);
+  const Outcome outcome = quantize(graph, &pictures);
+  std::set<std::string> nodes;
+  for (const LayerRecord& record : outcome.layers) {
+    nodes.insert(record.node);
+    EXPECT_EQ(record.status, "int8") << record.node;
+    ASSERT_EQ(record.numbers.count("sqnr_db"), 1u) << record.node;
+    EXPECT_GT(record.numbers.at("sqnr_db"), 20) << record.node;
+  }
+  for (const std::string name : {"first", "depthwise", "point", "join", "pool", "classifier"}) {
+    EXPECT_EQ(nodes.count(name), 1u) << name;
+  }
+  EXPECT_GE(outcome.notes.size(), 2u);
+}
+
+TEST(Quantize, AutoIsNeverWorseThanMinMaxOnCalibrationData) {
+  // One picture in forty holds a spike, so that min-max is a poor choice somewhere.
+  class Spiked : public Pictures {
+   public:
+    using Pictures::Pictures;
+    Result<data::Sample> sample(int64_t index) const override {
+      auto sample = Pictures::sample(index);
+      if (index % 40 == 5) {
+        ir::Tensor tensor = ir::Tensor::of<float>(sample->inputs[0].dims(), sample->inputs[0].data<float>());
+        tensor.mutable_data<float>()[0] = 60;
+        sample->inputs[0] = std::move(tensor);
+      }
+      return sample;
+    }
+  };
+  const Spiked pictures({1, 3, 8, 8}, 80);
+  std::vector<double> quality;
+  for (const std::string calibrator : {"auto", "minmax"}) {
+    ir::Graph graph = network();
+    const Outcome outcome = quantize(graph, &pictures, {{"calibrator", calibrator}});
+    ASSERT_TRUE(outcome.change.ok());
+    for (const std::string& note : outcome.notes) {
+      double db = 0;
+      if (std::sscanf(note.c_str(), "outputs are at %lf dB", &db) == 1) quality.push_back(db);
+    }
+  }
+  ASSERT_EQ(quality.size(), 2u);
+  EXPECT_GE(quality[0], quality[1] - 0.051);  // notes are rounded to a tenth
+}
+
+TEST(Quantize, EveryCalibratorWorks) {
+  const Pictures pictures({1, 3, 8, 8}, 40);
+  for (const std::string calibrator : {"minmax", "moving-average", "percentile", "mse", "entropy"}) {
+    ir::Graph graph = network();
+    const ir::Graph original = graph.clone();
+    ASSERT_TRUE(quantize(graph, &pictures, {{"calibrator", calibrator}}).change.ok());
+    EXPECT_EQ(value_of(graph, "c2").quant()->method, calibrator);
+    EXPECT_EQ(value_of(graph, "x").quant()->method, "minmax") << "inputs are not clipped";
+    EXPECT_GT(sqnr_db(original, graph, pictures, 0), 15) << calibrator;
+  }
+}
+
+TEST(Quantize, PerTensorWeightsHaveOneScale) {
+  ir::Graph graph = network();
+  const Pictures pictures({1, 3, 8, 8}, 20);
+  ASSERT_TRUE(quantize(graph, &pictures, {{"per_tensor", "true"}, {"rounding", "nearest"}}).change.ok());
+  EXPECT_EQ(value_of(graph, "w1").constant()->quant().scale.size(), 1u);
+}
+
+TEST(Quantize, WeightsAloneNeedNoDataAndKeepFloatArithmetic) {
+  ir::Graph graph = network();
+  const ir::Graph original = graph.clone();
+  const Outcome outcome = quantize(graph, nullptr, {{"weights_only", "true"}});
+  ASSERT_TRUE(outcome.change.ok());
+  EXPECT_EQ(*outcome.change, Change::changed);
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.is(ir::OpKind::constant) || node.num_outputs() == 0) continue;
+    EXPECT_FALSE(node.output().quant().has_value());
+  }
+  EXPECT_EQ(value_of(graph, "w3").constant()->encoding(), ir::Encoding::affine);
+  EXPECT_EQ(value_of(graph, "b1").constant()->encoding(), ir::Encoding::dense);
+  EXPECT_GT(sqnr_db(original, graph, Pictures({1, 3, 8, 8}, 1), 0), 35);
+  const Outcome again = quantize(graph, nullptr, {{"weights_only", "true"}});
+  EXPECT_EQ(*again.change, Change::none);
+}
+
+TEST(Quantize, WithoutDataIsAUsageError) {
+  ir::Graph graph = network();
+  EXPECT_EQ(refused(graph, nullptr).kind, ErrorKind::usage);
+  const Pictures none({1, 3, 8, 8}, 0);
+  EXPECT_EQ(refused(graph, &none).kind, ErrorKind::usage);
+}
+
+TEST(Quantize, ASelectorThatMatchesNothingIsAUsageError) {
+  ir::Graph graph = network();
+  const Pictures pictures({1, 3, 8, 8}, 4);
+  const Error error = refused(graph, &pictures, {{"skip", "clasifier"}});
+  EXPECT_EQ(error.kind, ErrorKind::usage);
+  EXPECT_NE(error.hint.find("classifier"), std::string::npos);
+}
+
+TEST(Quantize, SkippedLayersStayFloat) {
+  ir::Graph graph = network();
+  const Pictures pictures({1, 3, 8, 8}, 20);
+  const Outcome outcome = quantize(graph, &pictures, {{"skip", "first"}, {"skip_op", "Gemm"}});
+  ASSERT_TRUE(outcome.change.ok());
+  EXPECT_EQ(value_of(graph, "w1").constant()->encoding(), ir::Encoding::dense);
+  EXPECT_EQ(value_of(graph, "w4").constant()->encoding(), ir::Encoding::dense);
+  EXPECT_EQ(value_of(graph, "w3").constant()->encoding(), ir::Encoding::affine);
+  EXPECT_FALSE(value_of(graph, "x").quant().has_value());
+}
+
+TEST(Quantize, ASampleWithNaNIsNamed) {
+  ir::Graph graph = network();
+  Pictures pictures({1, 3, 8, 8}, 20);
+  pictures.poison(13);
+  const Error error = refused(graph, &pictures);
+  EXPECT_EQ(error.kind, ErrorKind::invalid);
+  EXPECT_NE(error.message.find("pictures[13]"), std::string::npos) << error.message;
+}
+
+TEST(Quantize, DeadChannelsAndTinyWeightsWithLargeBiasesAreSafe) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[N,2,4,4]) -> (z) {
+  %w = constant {0, 0, 1e-9, -1e-9, 0.5, -0.25, -3, -3} : f32[4,2,1,1]
+  %b = constant {5, -1.2, 0, -100} : f32[4]
+  %v = constant {1, 1, 1, 1} : f32[1,4,1,1]
+  %c = conv %x, %w, %b : f32[N,4,4,4]
+  %r = relu %c : f32[N,4,4,4]
+  %z = conv %r, %v : f32[N,1,4,4]
+  return %z
+}
+)");
+  const ir::Graph original = graph.clone();
+  const Pictures pictures({1, 2, 4, 4}, 30);
+  ASSERT_TRUE(quantize(graph, &pictures).change.ok());
+  for (const float scale : value_of(graph, "w").constant()->quant().scale) EXPECT_TRUE(std::isnormal(scale));
+  const std::vector<float> biases = value_of(graph, "b").constant()->to_floats();
+  EXPECT_NEAR(biases[0], 5, 1e-5);
+  EXPECT_NEAR(biases[1], -1.2, 1e-5);
+  EXPECT_GT(sqnr_db(original, graph, pictures, 0), 35);
+}
+
+TEST(Quantize, AReluThatNeverFiresIsSafe) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[N,2,4,4]) -> (z) {
+  %w = constant {0.1, 0.1} : f32[1,2,1,1]
+  %b = constant {-50} : f32[1]
+  %c = conv %x, %w, %b : f32[N,1,4,4]
+  %r = relu %c : f32[N,1,4,4]
+  %z = add %r, %x : f32[N,2,4,4]
+  return %z
+}
+)");
+  const Pictures pictures({1, 2, 4, 4}, 10);
+  ASSERT_TRUE(quantize(graph, &pictures).change.ok());
+  EXPECT_TRUE(std::isnormal(value_of(graph, "r").quant()->scale[0]));
+  EXPECT_EQ(value_of(graph, "r").quant()->zero_point[0], 0);
+}
+
+TEST(Quantize, LayersThatShareWeightsKeepSharingThem) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[N,2,4,4]) -> (z) {
+  %w = constant random(seed=1) : f32[2,2,3,3]
+  %a = conv %x, %w {pads=[1,1,1,1]} : f32[N,2,4,4]
+  %z = conv %a, %w {pads=[1,1,1,1]} : f32[N,2,4,4]
+  return %z
+}
+)");
+  const Pictures pictures({1, 2, 4, 4}, 10);
+  ASSERT_TRUE(quantize(graph, &pictures).change.ok());
+  EXPECT_EQ(value_of(graph, "a").node().input(1), value_of(graph, "z").node().input(1));
+  EXPECT_EQ(value_of(graph, "w").constant()->encoding(), ir::Encoding::affine);
+}
+
+TEST(Quantize, AFloatReaderOfAWeightKeepsTheOldConstant) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[N,2,4,4]) -> (z, t) {
+  %w = constant random(seed=1) : f32[2,2,3,3]
+  %z = conv %x, %w {pads=[1,1,1,1]} : f32[N,2,4,4]
+  %t = tanh %w : f32[2,2,3,3]
+  return %z, %t
+}
+)");
+  const Pictures pictures({1, 2, 4, 4}, 10);
+  ASSERT_TRUE(quantize(graph, &pictures).change.ok());
+  EXPECT_EQ(value_of(graph, "t").node().input(0)->constant()->encoding(), ir::Encoding::dense);
+  EXPECT_EQ(value_of(graph, "z").node().input(1)->constant()->encoding(), ir::Encoding::affine);
+}
+
+TEST(Quantize, AFixedBatchIsFedWhole) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[4,2,4,4]) -> (z) {
+  %w = constant random(seed=1) : f32[2,2,3,3]
+  %z = conv %x, %w {pads=[1,1,1,1]} : f32[4,2,4,4]
+  return %z
+}
+)");
+  const Pictures pictures({1, 2, 4, 4}, 10);  // the last batch is filled up
+  EXPECT_TRUE(quantize(graph, &pictures).change.ok());
+  EXPECT_TRUE(value_of(graph, "z").quant().has_value());
+}
+
+TEST(Quantize, SaysWhyNothingCouldBeDone) {
+  ir::Graph graph = parse("graph @g(%x: f32[N,4]) -> (z) {\n  %z = tanh %x : f32[N,4]\n  return %z\n}\n");
+  const Pictures pictures({1, 4}, 4);
+  const Outcome outcome = quantize(graph, &pictures);
+  ASSERT_TRUE(outcome.change.ok());
+  EXPECT_EQ(*outcome.change, Change::none);
+  ASSERT_EQ(outcome.layers.size(), 1u);
+  EXPECT_EQ(outcome.layers[0].reason, "ort-x86 computes Tanh on floats");
+}
+
+}  // namespace
+}  // namespace edgesmith::passes
