@@ -291,6 +291,19 @@ TEST(Regions, ComputedWeightsAndScaledGemmsStayFloatWithTheReason) {
   EXPECT_EQ(p.reason("y"), "its alpha or beta is not 1");
 }
 
+TEST(Regions, AProductWithAConstantStackOfMatricesStaysFloat) {
+  Planned p(R"(graph @g(%x: f32[2,3,4], %m: f32[3,4]) -> (z, y) {
+  %v = constant random(seed=1) : f32[2,4,5]
+  %w = constant random(seed=2) : f32[4,5]
+  %z = mat_mul %x, %v : f32[2,3,5]
+  %y = mat_mul %m, %w : f32[3,5]
+  return %z, %y
+}
+)");
+  EXPECT_EQ(p.all_coded(), "m");
+  EXPECT_EQ(p.reason("z"), "its constant operand is no matrix");
+}
+
 TEST(Regions, ASkippedNodeStaysFloat) {
   Planned p("graph @g(%x: f32[1,4,2,2]) -> (z) {\n" + kConv +
                 "  %c = conv %x, %w : f32[1,4,2,2]\n  %z = conv %c, %w : f32[1,4,2,2]\n  return %z\n}\n",

@@ -23,6 +23,15 @@ bool has_channel_bias(const ir::Node& node, int operand, int64_t channels) {
   return tensor->size() == channels && tensor->dims().back() == channels;
 }
 
+std::optional<Obstacle> find_gemm_obstacle(const ir::Node& node) {
+  const ir::Attributes& attributes = node.attributes();
+  const bool scaled =
+      attributes.get_float("alpha", 1) != 1 || (node.input(2) != nullptr && attributes.get_float("beta", 1) != 1);
+  if (scaled) return Obstacle{"its alpha or beta is not 1", "simplify the model first"};
+  if (attributes.get_int("transA", 0) != 0) return Obstacle{"its first operand is transposed", ""};
+  return std::nullopt;
+}
+
 std::optional<Obstacle> find_layer_obstacle(const ir::Node& node, const ops::QuantFacts& facts) {
   const ir::Value* weight = node.input(facts.weight_operand);
   if (weight == nullptr) return Obstacle{"its weights are missing", ""};
@@ -31,12 +40,8 @@ std::optional<Obstacle> find_layer_obstacle(const ir::Node& node, const ops::Qua
     return Obstacle{"its weights are computed, not constant", "simplify the model first"};
   }
   if (weight->constant()->dtype() != ir::DType::f32) return Obstacle{"its weights are not 32-bit floats", ""};
-  if (node.is(OpKind::gemm)) {
-    const ir::Attributes& attributes = node.attributes();
-    const bool scaled =
-        attributes.get_float("alpha", 1) != 1 || (node.input(2) != nullptr && attributes.get_float("beta", 1) != 1);
-    if (scaled) return Obstacle{"its alpha or beta is not 1", "simplify the model first"};
-    if (attributes.get_int("transA", 0) != 0) return Obstacle{"its first operand is transposed", ""};
+  if (node.is(OpKind::mat_mul) && weight->constant()->rank() != 2) {
+    return Obstacle{"its constant operand is no matrix", ""};
   }
   const int64_t channels =
       weight->constant()->rank() > 0 ? weight->constant()->dims()[static_cast<size_t>(weight_axis(node))] : 1;
@@ -50,6 +55,9 @@ std::optional<Obstacle> find_layer_obstacle(const ir::Node& node, const ops::Qua
 
 std::optional<Obstacle> find_obstacle(const ir::Node& node, const targets::Target& target) {
   if (node.is(OpKind::opaque)) return Obstacle{"edgesmith does not know this operator", ""};
+  if (node.is(OpKind::gemm)) {
+    if (auto obstacle = find_gemm_obstacle(node)) return obstacle;
+  }
   const ops::QuantFacts facts = ops::quant_facts(node);
   if (facts.kind == Kind::float_only || !target.runs_integer(node.op())) {
     return Obstacle{std::string(target.name) + " computes " + onnx_name_of(node) + " on floats", ""};
