@@ -10,23 +10,21 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-// Candidates whose squared error over all calibration samples is further than this from the least are not tried: the
-// few probe samples may miss the tail that they would cut off.
+// A cautious choice takes no candidate whose squared error over all calibration samples is further than this from the
+// least: the few probe samples may miss the tail that it would cut off. A bold one trusts the probes.
 constexpr double kNearLeast = 1.25;
 // What a calibrator must gain over min-max in the results of a set's readers: less is noise of the probe samples. The
 // second, cautious choice takes clear cases only.
 constexpr double kGainDb = 0.1, kClearGainDb = 1.0;
 
-// Drops candidates that are far from the least squared error; the first (min-max) stays.
-std::vector<ir::Quant> near_least(std::vector<ir::Quant> quants, const Histogram& histogram, int steps) {
+// Which candidates are near the least squared error, and no worse than the first (min-max).
+std::vector<bool> near_least(const std::vector<ir::Quant>& quants, const Histogram& histogram, int steps) {
   std::vector<double> errors;
   for (const ir::Quant& quant : quants) errors.push_back(histogram.squared_error(code_range(quant), steps));
-  const double limit = kNearLeast * *std::min_element(errors.begin(), errors.end());
-  std::vector<ir::Quant> kept;
-  for (size_t i = 0; i < quants.size(); ++i) {
-    if (i == 0 || errors[i] <= std::min(limit, errors[0])) kept.push_back(std::move(quants[i]));
-  }
-  return kept;
+  const double limit = std::min(errors[0], kNearLeast * *std::min_element(errors.begin(), errors.end()));
+  std::vector<bool> near;
+  for (const double error : errors) near.push_back(error <= limit);
+  return near;
 }
 
 // The candidates of one set in the order of the calibrator table; equal codes are kept once, under the first name.
@@ -46,7 +44,7 @@ std::vector<ir::Quant> candidates_of(const ScaleSet& set, const Observations& ob
     for (const ir::Quant& other : quants) known = known || other.same_codes(quant);
     if (!known) quants.push_back(std::move(quant));
   }
-  return automatic ? near_least(std::move(quants), observed.histogram, settings.calibration.steps) : quants;
+  return quants;
 }
 
 // One way to quantize the whole graph, to be measured.
@@ -61,17 +59,26 @@ struct Trial {
 class Chooser {
  public:
   Chooser(const ir::Graph& graph, const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
-          const std::vector<LayerGroup>& layers, const ChoiceSettings& settings)
-      : graph_(graph), plan_(plan), candidates_(candidates), layers_(layers), settings_(settings) {}
+          const std::vector<Observations>& observed, const std::vector<LayerGroup>& layers,
+          const ChoiceSettings& settings)
+      : graph_(graph), plan_(plan), candidates_(candidates), layers_(layers), settings_(settings) {
+    for (size_t s = 0; s < candidates.size(); ++s) {
+      near_.push_back(candidates[s].size() < 2
+                          ? std::vector<bool>(candidates[s].size(), true)
+                          : near_least(candidates[s], observed[s].histogram, settings.calibration.steps));
+    }
+  }
 
   Result<Choice> run(const Stream& probes, const Stream& comparison) {
     std::vector<std::vector<Win>> selections = {{}};  // the first: min-max (or the calibrator asked for) everywhere
     if (settings_.calibrator == "auto") {
       auto errors = measure_consumers(graph_, plan_, candidates_, probes);
       if (!errors) return errors.error();
-      for (const double gain : {kGainDb, kClearGainDb}) {
-        std::vector<Win> wins = winners(*errors, gain);
-        if (!wins.empty()) selections.push_back(std::move(wins));
+      for (const bool cautious : {false, true}) {
+        for (const double gain : {kGainDb, kClearGainDb}) {
+          std::vector<Win> wins = winners(*errors, gain, cautious);
+          if (!wins.empty()) selections.push_back(std::move(wins));
+        }
       }
       std::vector<Win> least = least_errors(*errors);
       if (!least.empty()) selections.push_back(std::move(least));
@@ -90,11 +97,12 @@ class Chooser {
   }
 
  private:
-  std::vector<Win> winners(const std::vector<std::vector<double>>& errors, double least_gain) const {
+  std::vector<Win> winners(const std::vector<std::vector<double>>& errors, double least_gain, bool cautious) const {
     std::vector<Win> wins;
     for (size_t s = 0; s < candidates_.size(); ++s) {
       size_t best = 0;
       for (size_t c = 1; c < candidates_[s].size(); ++c) {
+        if (cautious && !near_[s][c]) continue;
         if (errors[s][c] < errors[s][best]) best = c;
       }
       if (best == 0) continue;
@@ -171,6 +179,7 @@ class Chooser {
   const ir::Graph& graph_;
   const Plan& plan_;
   const std::vector<std::vector<ir::Quant>>& candidates_;
+  std::vector<std::vector<bool>> near_;
   const std::vector<LayerGroup>& layers_;
   const ChoiceSettings& settings_;
   std::vector<Trial> trials_;
@@ -188,9 +197,9 @@ std::vector<std::vector<ir::Quant>> find_candidates(const Plan& plan, const std:
 }
 
 Result<Choice> choose(const ir::Graph& graph, const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
-                      const std::vector<LayerGroup>& layers, const ChoiceSettings& settings, const Stream& probes,
-                      const Stream& comparison) {
-  return Chooser(graph, plan, candidates, layers, settings).run(probes, comparison);
+                      const std::vector<Observations>& observed, const std::vector<LayerGroup>& layers,
+                      const ChoiceSettings& settings, const Stream& probes, const Stream& comparison) {
+  return Chooser(graph, plan, candidates, observed, layers, settings).run(probes, comparison);
 }
 
 }  // namespace edgesmith::passes::quantize

@@ -51,7 +51,7 @@ std::vector<std::vector<ir::Quant>> find_candidates(const Plan& plan, const std:
 /// the whole choice only if the network's outputs then are no further from the float ones than with min-max everywhere;
 /// bias correction likewise. All on calibration samples. Errors: those of the runs.
 Result<Choice> choose(const ir::Graph& graph, const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
-                      const std::vector<LayerGroup>& layers, const ChoiceSettings& settings, const Stream& probes,
-                      const Stream& comparison);
+                      const std::vector<Observations>& observed, const std::vector<LayerGroup>& layers,
+                      const ChoiceSettings& settings, const Stream& probes, const Stream& comparison);
 
 }  // namespace edgesmith::passes::quantize

@@ -30,7 +30,7 @@ using namespace quantize;
 
 // Samples that are enough to compare calibrators, whole choices, and layers. The comparisons are paired (same samples),
 // so few suffice; every sample costs several runs of the model.
-constexpr int64_t kProbeSamples = 32, kComparisonSamples = 64;
+constexpr int64_t kProbeSamples = 32, kComparisonSamples = 128;
 // The comparison looks at other samples than the probes do (where there are enough), so that what was fitted to those
 // does not win by that.
 constexpr double kPhase = 0.3;
@@ -159,7 +159,7 @@ class Quantizer {
     if (!observed) return observed.error();
     const auto candidates = find_candidates(plan, *observed, choice_);
     EDGESMITH_TRY(quantize_layers(plan, candidates, inputs, layers));
-    auto choice = choose(graph_, plan, candidates, layers, choice_, probes_, comparison_);
+    auto choice = choose(graph_, plan, candidates, *observed, layers, choice_, probes_, comparison_);
     if (!choice) return choice.error();
 
     const ir::Graph original = graph_.clone();
