@@ -3,11 +3,14 @@
 
 #include <array>
 
+#include "runtime/integer/form.h"
 #include "runtime/native/kernels.h"
 
 namespace edgesmith::runtime {
 
 namespace {
+
+constexpr std::string_view kReferenceProvider = "reference";
 
 // Best first for each operator.
 constexpr std::array kKernels = {
@@ -41,7 +44,17 @@ std::span<const Kernel* const> all_kernels() { return kKernels; }
 
 const Kernel* find_kernel(const ir::Node& node, Isa isa) {
   for (const Kernel* kernel : kKernels) {
-    if (kernel->op == node.op() && allows(isa, kernel->isa) && kernel->supports(node)) return kernel;
+    if (kernel->op != node.op() || kernel->supports == nullptr) continue;
+    if (allows(isa, kernel->isa) && kernel->supports(node)) return kernel;
+  }
+  return nullptr;
+}
+
+const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference) {
+  for (const Kernel* kernel : kKernels) {
+    if (kernel->op != form.node->op() || kernel->supports_form == nullptr) continue;
+    if (reference && kernel->provider != kReferenceProvider) continue;
+    if (allows(isa, kernel->isa) && kernel->supports_form(form)) return kernel;
   }
   return nullptr;
 }

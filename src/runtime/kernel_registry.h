@@ -16,6 +16,16 @@
 
 namespace edgesmith::runtime {
 
+namespace integer {
+struct Form;
+}
+
+/// The order of the elements of a value in memory. Dims are always those of the graph.
+enum class Layout {
+  row_major,
+  channels_last,  ///< [N, spatial.., C] for a value of dims [N, C, spatial..]; the same as row_major below rank 3
+};
+
 /// What a kernel makes once from the constants of a node (packed weights); shared by all sessions.
 struct Prepared {
   virtual ~Prepared() = default;
@@ -65,8 +75,16 @@ struct Kernel {
   ir::OpKind op;
   Isa isa = Isa::scalar;  ///< least instruction set
   bool epilogue = false;  ///< applies KernelCall::epilogue itself
-  /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims).
+  /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims). Null: the row
+  /// computes on codes.
   bool (*supports)(const ir::Node& node) = nullptr;
+  /// Not null: the row computes on codes. Data operands and output 0 are then codes in the layout below (the dtypes are
+  /// those of the form; operands that carry no codes are not to be read), and `prepare_form` takes the constants from
+  /// the node of the form. `epilogue` and `prepare` mean nothing here: a clamp is in the form's result.
+  bool (*supports_form)(const integer::Form& form) = nullptr;
+  Layout layout = Layout::row_major;
+  /// May be null.
+  Result<std::shared_ptr<const Prepared>> (*prepare_form)(const integer::Form& form, Isa isa) = nullptr;
   /// May be null. `constants[i]`: operand i when it is constant, else null.
   Result<std::shared_ptr<const Prepared>> (*prepare)(const ir::Node& node, std::span<const ir::Tensor* const> constants,
                                                      Isa isa) = nullptr;
@@ -82,5 +100,7 @@ struct Kernel {
 std::span<const Kernel* const> all_kernels();
 /// The first row that takes `node` on `isa`, or null: the reference evaluation.
 const Kernel* find_kernel(const ir::Node& node, Isa isa);
+/// The first row that computes `form` on codes, or null. `reference`: only plain evaluations.
+const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference);
 
 }  // namespace edgesmith::runtime

@@ -132,7 +132,7 @@ bool is_view(const ir::Node& node) {
 }
 
 const ir::Quant* Program::annotation(const ir::Value& value) const {
-  return options.ignore_quant || !value.quant() ? nullptr : &*value.quant();
+  return options.arithmetic == Arithmetic::floating || !value.quant() ? nullptr : &*value.quant();
 }
 
 Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, Isa isa) {

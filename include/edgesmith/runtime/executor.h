@@ -13,9 +13,18 @@
 
 namespace edgesmith::runtime {
 
+/// How quantized operators compute. Everything that is not quantized computes on float32 under each of them.
+enum class Arithmetic {
+  floating,             ///< no value is quantized (affine constants still mean their reals)
+  fake_quant,           ///< float32 kernels; every annotated value is rounded to its codes and back
+  exact_i32,            ///< integer sums of 32 bits; codes of the result by a float32 multiplier
+  x86_u8s8_saturating,  ///< the same, but products are added in pairs that saturate at 16 bits (x86 without VNNI)
+  tflite,               ///< integer sums, fixed-point multipliers as in TensorFlow Lite and CMSIS-NN
+};
+
 struct ExecutorOptions {
-  bool reference = false;     ///< evaluate every node with ops::eval (Eigen, clear before fast)
-  bool ignore_quant = false;  ///< run as if no value were annotated (affine constants still mean their reals)
+  bool reference = false;  ///< evaluate every node plainly (ops::eval, runtime/integer; clear before fast)
+  Arithmetic arithmetic = Arithmetic::fake_quant;
 };
 
 /// What an observer is shown: a value just computed (after its annotation was applied), valid during the call only.
