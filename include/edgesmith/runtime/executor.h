@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "edgesmith/base/result.h"
@@ -21,6 +22,14 @@ enum class Arithmetic {
   x86_u8s8_saturating,  ///< the same, but products are added in pairs that saturate at 16 bits (x86 without VNNI)
   tflite,               ///< integer sums, fixed-point multipliers as in TensorFlow Lite and CMSIS-NN
 };
+
+/// "float", "fake-quant", "exact-i32", "x86-u8s8-saturating", "tflite".
+std::string_view arithmetic_word(Arithmetic arithmetic);
+/// The arithmetic of that name; "ort-x86" is what ONNX Runtime computes on this CPU: exact-i32 with VNNI,
+/// x86-u8s8-saturating without. Errors: usage, with a suggestion.
+Result<Arithmetic> find_arithmetic(std::string_view word);
+/// The words that find_arithmetic knows.
+std::vector<std::string> arithmetic_words();
 
 struct ExecutorOptions {
   bool reference = false;  ///< evaluate every node plainly (ops::eval, runtime/integer; clear before fast)
