@@ -26,7 +26,7 @@ namespace {
 // Padded rows written at a time: less than the second-level cache. Pixels that run through all blocks of output
 // channels before the next ones: few enough to stay in the first-level cache.
 constexpr int64_t kBandBytes = 128 * 1024;
-constexpr int64_t kChunk = 96;
+constexpr int64_t kMaxChunk = 128, kMinChunk = 24, kChunkBytes = 12 * 1024;
 constexpr int64_t kSlack = 64;
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
@@ -164,8 +164,10 @@ class Convolution {
 
   // Pixels 0 .. count - 1 of rows of out_width, all channels.
   void multiply(const uint8_t* source, int64_t count, uint8_t* out) {
-    std::array<int64_t, kChunk> pixels;
-    const int64_t chunks = (count + kChunk - 1) / kChunk;
+    std::array<int64_t, kMaxChunk> pixels;
+    const int64_t bytes = s_.stride_x * s_.stride_y * s_.channels * element_;  // that one pixel adds
+    const int64_t chunk = std::clamp(kChunkBytes / std::max<int64_t>(1, bytes), kMinChunk, kMaxChunk);
+    const int64_t chunks = (count + chunk - 1) / chunk;
     int64_t y = 0, x = 0;
     for (int64_t first = 0, c = 0; c < chunks; ++c) {
       const int64_t size = (count - first) / (chunks - c);

@@ -91,7 +91,7 @@ PackedLayer pack_layer(const integer::WeightLayer& layer, const integer::Form& f
   const int64_t lanes = table.lanes, group_outputs = layer.outputs / conv_groups;
   int64_t bytes = 0, lane = 0;
   for (int64_t g = 0; g < conv_groups; ++g) {
-    int64_t vectors = (group_outputs + lanes - 1) / lanes, blocks = (vectors + kIntTileVectors - 1) / kIntTileVectors;
+    int64_t vectors = (group_outputs + lanes - 1) / lanes, blocks = (vectors + table.vectors - 1) / table.vectors;
     for (int64_t m = 0; blocks > 0; --blocks) {
       const int64_t n = (vectors + blocks - 1) / blocks;  // nearly equal
       const int64_t outputs = std::min(n * lanes, group_outputs - m);

@@ -40,6 +40,7 @@ struct IntTiles {
 
 struct IntTable {
   int lanes;         ///< 32-bit integers in a vector
+  int vectors;       ///< of outputs in the tile that does best, at most kIntTileVectors
   bool exact_bytes;  ///< groups of bytes add exactly; else only where no pair of products leaves 16 bits
   void (*tiles)(const IntTiles& tiles);
   /// out[i] = in[i] ^ flip, as bytes or as words.

@@ -14,40 +14,45 @@ inline Ints dot(Ints sum, Ints a, Ints w) {
   return Words ? dot_words(sum, a, w) : dot_bytes(sum, a, w);
 }
 
-// Stores the sums of M pixels by N vectors.
+// Stores vector I of a tile, which lies in the piece I % 4 of `packed`.
+template <int N, int I, typename Packed>
+inline __attribute__((always_inline)) void store_vector(const IntTiles& t, const Packed& packed, uint8_t* out) {
+  uint8_t* to = out + I / N * t.out_stride + I % N * kIntLanes;
+  if (I % N == N - 1 && t.last < kIntLanes) {
+    uint8_t bytes[kIntLanes];
+    VecCodes::store_piece<I % 4>(bytes, packed);
+    copy_bytes(to, bytes, t.last);
+  } else {
+    VecCodes::store_piece<I % 4>(to, packed);
+  }
+}
+
+// Stores the vectors I .. M * N - 1 of a tile of M pixels by N vectors. Everything is indexed by constants, so that the
+// sums stay in registers.
+template <int M, int N, int I = 0>
+inline __attribute__((always_inline)) void store_tile(const IntTiles& t, const VecCodes& codes,
+                                                      const Ints (&sums)[M][N], const Reals (&scale)[N], uint8_t* out) {
+  constexpr int kEnd = M * N, kB = I + 1 < kEnd ? I + 1 : I, kC = I + 2 < kEnd ? I + 2 : I,
+                kD = I + 3 < kEnd ? I + 3 : I;
+  const Ints a = scaled(sums[I / N][I % N], scale[I % N]);
+  const Ints b = kB == I ? a : scaled(sums[kB / N][kB % N], scale[kB % N]);
+  const Ints c = kC == I ? a : scaled(sums[kC / N][kC % N], scale[kC % N]);
+  const Ints d = kD == I ? a : scaled(sums[kD / N][kD % N], scale[kD % N]);
+  const auto packed = codes.pack(a, b, c, d);
+  store_vector<N, I>(t, packed, out);
+  if constexpr (kB != I) store_vector<N, kB>(t, packed, out);
+  if constexpr (kC != I) store_vector<N, kC>(t, packed, out);
+  if constexpr (kD != I) store_vector<N, kD>(t, packed, out);
+  if constexpr (I + 4 < kEnd) store_tile<M, N, I + 4>(t, codes, sums, scale, out);
+}
+
 template <int M, int N>
-inline void store_tile(const IntTiles& t, const VecCodes& codes, const Ints (&sums)[M][N], uint8_t* out) {
+inline __attribute__((always_inline)) void store_sums(const IntTiles& t, const VecCodes& codes,
+                                                      const Ints (&sums)[M][N], uint8_t* out) {
   Reals scale[N];
 #pragma GCC unroll 4
   for (int j = 0; j < N; ++j) scale[j] = load_reals(t.scale + j * kIntLanes);
-  constexpr int kCount = M * N;
-#pragma GCC unroll 24
-  for (int v = 0; v < kCount; v += 4) {
-    Ints rounded[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      const int at = v + i < kCount ? v + i : kCount - 1;
-      rounded[i] = v + i < kCount ? scaled(sums[at / N][at % N], scale[at % N]) : rounded[0];
-    }
-    const auto packed = codes.pack(rounded[0], rounded[1], rounded[2], rounded[3]);
-    const auto store = [&](auto piece) {
-      constexpr int kPiece = decltype(piece)::kValue;
-      const int at = v + kPiece;
-      if (at >= kCount) return;
-      uint8_t* to = out + at / N * t.out_stride + at % N * kIntLanes;
-      if (at % N == N - 1 && t.last < kIntLanes) {
-        uint8_t bytes[kIntLanes];
-        VecCodes::store_piece<kPiece>(bytes, packed);
-        copy_bytes(to, bytes, t.last);
-      } else {
-        VecCodes::store_piece<kPiece>(to, packed);
-      }
-    };
-    store(Piece<0>());
-    store(Piece<1>());
-    store(Piece<2>());
-    store(Piece<3>());
-  }
+  store_tile<M, N>(t, codes, sums, scale, out);
 }
 
 // M pixels by N vectors.
@@ -66,6 +71,7 @@ void run_int_tile(const IntTiles& t, const VecCodes& codes, const int64_t* pixel
   const uint8_t* weights = t.weights;
   for (int64_t s = 0; s < t.segments; ++s) {
     const int64_t end = t.segment[s] + 4 * t.groups;
+#pragma GCC unroll 2
     for (int64_t at = t.segment[s]; at < end; at += 4) {
       Ints w[N];
 #pragma GCC unroll 4
@@ -79,7 +85,7 @@ void run_int_tile(const IntTiles& t, const VecCodes& codes, const int64_t* pixel
       }
     }
   }
-  store_tile<M, N>(t, codes, sums, out);
+  store_sums<M, N>(t, codes, sums, out);
 }
 
 // One pixel: four sets of sums, since one dot waits for the one before it.
@@ -116,7 +122,7 @@ void run_int_row(const IntTiles& t, const VecCodes& codes, const int64_t* pixels
   for (int j = 0; j < N; ++j) {
     sums[0][j] = add_ints(add_ints(sets[0][j], sets[1][j]), add_ints(sets[2][j], sets[3][j]));
   }
-  store_tile<1, N>(t, codes, sums, out);
+  store_sums<1, N>(t, codes, sums, out);
 }
 
 // Tiles of nearly equal size, so that none is left with few pixels.

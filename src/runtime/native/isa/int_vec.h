@@ -23,6 +23,7 @@ using Ints = int32_t __attribute__((vector_size(4 * kIntLanes)));
 using Reals = float __attribute__((vector_size(4 * kIntLanes)));
 constexpr bool kExactBytes = true;  // dot_bytes is exact whatever the bytes
 constexpr int tile_rows(int vectors) { return kIntLanes == 16 ? 8 : 4 / vectors; }
+constexpr int kBestVectors = 3;
 inline Ints load_ints(const void* p) {
   Ints v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -61,6 +62,7 @@ constexpr int kIntLanes = 16;
 using Ints = __m512i;
 using Reals = __m512;
 constexpr int tile_rows(int) { return 8; }  // by 3 vectors: 24 sums, 3 of weights, the broadcast, constants
+constexpr int kBestVectors = 3;
 inline Ints load_ints(const void* p) { return _mm512_loadu_si512(p); }
 inline void store_ints(void* p, Ints v) { _mm512_storeu_si512(p, v); }
 inline Ints set_ints(int32_t x) { return _mm512_set1_epi32(x); }
@@ -91,6 +93,7 @@ constexpr int kIntLanes = 8;
 using Ints = __m256i;
 using Reals = __m256;
 constexpr int tile_rows(int vectors) { return vectors == 1 ? 8 : 12 / vectors; }  // 12 sums of 16 registers
+constexpr int kBestVectors = 2;
 inline Ints load_ints(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 inline void store_ints(void* p, Ints v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
 inline Ints set_ints(int32_t x) { return _mm256_set1_epi32(x); }

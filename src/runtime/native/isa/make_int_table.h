@@ -6,7 +6,12 @@
 namespace {
 
 constexpr edgesmith::runtime::native::IntTable make_int_table() {
-  return {.lanes = kIntLanes, .exact_bytes = kExactBytes, .tiles = int_tiles, .flip_bytes = flip_bytes, .widen = widen};
+  return {.lanes = kIntLanes,
+          .vectors = kBestVectors,
+          .exact_bytes = kExactBytes,
+          .tiles = int_tiles,
+          .flip_bytes = flip_bytes,
+          .widen = widen};
 }
 
 }  // namespace
