@@ -34,6 +34,7 @@ constexpr std::array kKernels = {
     &native::kPadF32,
     &native::kSliceF32,
     &native::kTransposeF32,
+    &native::kConvI8,
 };
 
 }  // namespace

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "runtime/native/isa/int_tile.h"
+
+namespace {
+
+constexpr edgesmith::runtime::native::IntTable make_int_table() {
+  return {.lanes = kIntLanes,
+          .vectors = kBestVectors,
+          .exact_bytes = kExactBytes,
+          .tiles = int_tiles,
+          .flip_bytes = flip_bytes,
+          .widen = widen};
+}
+
+}  // namespace
