@@ -96,9 +96,12 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   ThreadPool pool(common.threads);
+  const auto executor = executor_options(common, pool.num_threads());
+  if (!executor) return executor.error();
   refine::MeasureContext context;
   context.pool = &pool;
   context.progress = progress->get();
+  context.executor = *executor;
   context.executor.reference = flags.reference;
   context.required_metrics = metrics->size();
   auto evaluation = refine::evaluate(*graph, **data, *metrics, nullptr, "evaluate", context);
@@ -121,6 +124,7 @@ void add_eval(Program& program) {
       ->type_name("NAME");
   command->add_flag("--reference", flags->reference, "run the clear kernels instead of the fast ones");
   add_work_options(command, program.common);
+  add_memory_option(command, program.common);
 }
 
 }  // namespace edgesmith::cli
