@@ -49,6 +49,7 @@ Result<MemoryPlan> plan_memory(const ir::Graph& graph) {
   }
   auto dims = ops::infer_dims(graph, inputs);
   if (!dims) return dims.error();
+  EDGESMITH_TRY(check_sizes(graph, *dims));
   Program program;
   program.graph = &graph;
   program.constants.resize(static_cast<size_t>(program.num_slots()));

@@ -2,6 +2,7 @@
 #include "runtime/session.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "edgesmith/ops/op_info.h"
@@ -35,7 +36,8 @@ AlignedBytes allocate_aligned(int64_t bytes) {
   return AlignedBytes(static_cast<std::byte*>(std::aligned_alloc(kArenaAlignment, size)));
 }
 
-Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> inputs, const Observer* observer) {
+Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> inputs, const Observer* observer,
+                                                  const StepTimer* timer) {
   EDGESMITH_TRY(check_inputs(inputs));
   Binding& binding = observer != nullptr ? plain_ : fused_;
   binding.steps = observer != nullptr ? &program_.plain_steps : &program_.steps;
@@ -46,7 +48,7 @@ Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> in
   EDGESMITH_TRY(set_inputs(binding, inputs));
   if (observer != nullptr) show_known(binding, *observer);
   for (size_t s = 0; s < binding.steps->size(); ++s) {
-    EDGESMITH_TRY(run_step(binding, s));
+    EDGESMITH_TRY(timer == nullptr ? run_step(binding, s) : time_step(binding, s, *timer));
     if (observer != nullptr) {
       const ir::Node& node = (*binding.steps)[s].last();
       for (int i = 0; i < node.num_outputs(); ++i)
@@ -79,10 +81,17 @@ Status SessionState::bind(Binding& binding, std::span<const ir::Tensor> inputs) 
   for (const ir::Tensor& input : inputs) binding.input_dims.push_back(input.dims());
   auto dims = ops::infer_dims(*program_.graph, binding.input_dims);
   if (!dims) return dims.error();
+  EDGESMITH_TRY(check_sizes(*program_.graph, *dims));
   for (size_t v = 0; v < dims->size(); ++v) {
     if (program_.constants[v].valid()) (*dims)[v] = program_.constants[v].dims();
   }
   binding.plan = plan_shapes(program_, *binding.steps, std::move(*dims));
+  const int64_t limit = program_.options.memory_limit;
+  if (limit > 0 && binding.plan.bytes > limit) {
+    return io_error(
+        "activations take " + std::to_string(binding.plan.bytes) + " bytes, the limit is " + std::to_string(limit),
+        "feed fewer samples at a time, or raise the limit");
+  }
   EDGESMITH_TRY(grow_arena(binding.plan.bytes));
 
   binding.values = program_.constants;
@@ -153,6 +162,13 @@ Status SessionState::run_step(Binding& binding, size_t index) {
   EDGESMITH_TRY(*dims ? run_kernel(binding, index, **dims) : run_reference(binding, index));
   if ((step.epilogue.quantize && *dims) || on_codes) return {};
   for (int i = 0; i < step.last().num_outputs(); ++i) EDGESMITH_TRY(annotate(binding, step.last().output(i)));
+  return {};
+}
+
+Status SessionState::time_step(Binding& binding, size_t index, const StepTimer& timer) {
+  const auto start = std::chrono::steady_clock::now();
+  EDGESMITH_TRY(run_step(binding, index));
+  timer(*(*binding.steps)[index].node, std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
   return {};
 }
 

@@ -23,7 +23,8 @@ class SessionState {
  public:
   explicit SessionState(const Program& program) : program_(program) {}
 
-  Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer);
+  Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer,
+                                      const StepTimer* timer = nullptr);
 
  private:
   /// The plan for one list of steps and one set of input dims, with a tensor for every value.
@@ -41,6 +42,7 @@ class SessionState {
   Status grow_arena(int64_t bytes);
   Status set_inputs(Binding& binding, std::span<const ir::Tensor> inputs);
   Status run_step(Binding& binding, size_t index);
+  Status time_step(Binding& binding, size_t index, const StepTimer& timer);
   Status run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims);
   Status run_reference(Binding& binding, size_t index);
   Status run_conversion(Binding& binding, size_t index);

@@ -147,4 +147,20 @@ ShapePlan plan_shapes(const Program& program, const std::vector<Step>& steps, Va
   return plan;
 }
 
+Status check_sizes(const ir::Graph& graph, const ValueDims& dims) {
+  constexpr int64_t kMostElements = int64_t{1} << 40;  // terabytes; sums over a graph stay far from overflow
+  for (const ir::Node& node : graph.nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const auto& out = dims[index_of(node.output(i))];
+      if (!out) continue;
+      const int64_t count = ir::num_elements(*out);
+      if (count >= 0 && count <= kMostElements) continue;
+      return io_error(node.label() + ": its output " + ir::type_of(node.output(i).type().dtype, *out).text() +
+                          " is too large for memory",
+                      "feed a smaller input");
+    }
+  }
+  return {};
+}
+
 }  // namespace edgesmith::runtime

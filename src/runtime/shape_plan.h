@@ -34,4 +34,7 @@ struct ShapePlan {
 ShapePlan plan_shapes(const Program& program, const std::vector<Step>& steps, ValueDims dims,
                       const PlanOptions& options = {});
 
+/// Errors: io, naming the node, for an output too large for any memory (its bytes could not be counted on).
+Status check_sizes(const ir::Graph& graph, const ValueDims& dims);
+
 }  // namespace edgesmith::runtime

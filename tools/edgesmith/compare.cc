@@ -146,7 +146,7 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
   refine::MeasureContext context;
   context.pool = &pool;
   context.progress = progress->get();
-  const auto executor = flags.executor.options();
+  const auto executor = flags.executor.options(common, pool.num_threads());
   if (!executor) return executor.error();
   context.executor = *executor;
   auto comparison = measure(flags, *a, *b, **data, context);
@@ -167,7 +167,7 @@ void add_compare(Program& program) {
   add_preprocess_options(command, flags->data);
   command->add_option("--metric", flags->metric, "what the drop is about (default top1, without labels agreement)")
       ->type_name("NAME");
-  add_executor_options(command, flags->executor);
+  add_executor_options(command, flags->executor, program.common);
   add_work_options(command, program.common);
 }
 

@@ -97,11 +97,11 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   ThreadPool pool(common.threads);
+  const auto executor = flags.executor.options(common, pool.num_threads());
+  if (!executor) return executor.error();
   refine::MeasureContext context;
   context.pool = &pool;
   context.progress = progress->get();
-  const auto executor = flags.executor.options();
-  if (!executor) return executor.error();
   context.executor = *executor;
   context.required_metrics = metrics->size();
   auto evaluation = refine::evaluate(*graph, **data, *metrics, nullptr, "evaluate", context);
@@ -122,7 +122,7 @@ void add_eval(Program& program) {
   command->add_option("--metric", flags->metrics, "what is measured (default top1); may be repeated")
       ->allow_extra_args(false)
       ->type_name("NAME");
-  add_executor_options(command, flags->executor);
+  add_executor_options(command, flags->executor, program.common);
   add_work_options(command, program.common);
 }
 

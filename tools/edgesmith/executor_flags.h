@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <string>
 
+#include "cli.h"
 #include "edgesmith/runtime/executor.h"
 
 namespace edgesmith::cli {
@@ -13,11 +14,11 @@ struct ExecutorFlags {
   bool reference = false;
   std::string arithmetic = std::string(runtime::arithmetic_word(runtime::ExecutorOptions().arithmetic));
 
-  /// Errors: usage (unknown arithmetic).
-  Result<runtime::ExecutorOptions> options() const;
+  /// For sessions on `threads` threads. Errors: usage (unknown arithmetic, a --memory-limit that is no size).
+  Result<runtime::ExecutorOptions> options(const Common& common, int threads) const;
 };
 
-/// Adds --reference and --arithmetic.
-void add_executor_options(CLI::App* command, ExecutorFlags& flags);
+/// Adds --reference, --arithmetic and --memory-limit.
+void add_executor_options(CLI::App* command, ExecutorFlags& flags, Common& common);
 
 }  // namespace edgesmith::cli
