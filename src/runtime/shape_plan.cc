@@ -151,7 +151,7 @@ Status check_sizes(const ir::Graph& graph, const ValueDims& dims) {
   constexpr int64_t kMostElements = int64_t{1} << 40;  // terabytes; sums over a graph stay far from overflow
   for (const ir::Node& node : graph.nodes()) {
     for (int i = 0; i < node.num_outputs(); ++i) {
-      const auto& out = dims[index_of(node.output(i))];
+      const auto& out = dims[index(node.output(i).id())];
       if (!out) continue;
       const int64_t count = ir::num_elements(*out);
       if (count >= 0 && count <= kMostElements) continue;
