@@ -63,8 +63,9 @@ struct Kernel {
   std::string_view provider;  ///< "native"
   std::string_view name;      ///< "conv_f32"
   ir::OpKind op;
-  Isa isa = Isa::scalar;  ///< least instruction set
-  bool epilogue = false;  ///< applies KernelCall::epilogue itself
+  Isa isa = Isa::scalar;      ///< least instruction set
+  bool epilogue = false;      ///< applies KernelCall::epilogue itself
+  bool reassociates = false;  ///< reassociates sums: runs only where ExecutorOptions::reassociate allows it
   /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims).
   bool (*supports)(const ir::Node& node) = nullptr;
   /// May be null. `constants[i]`: operand i when it is constant, else null.
@@ -80,7 +81,8 @@ struct Kernel {
 
 /// All rows, best first for each operator.
 std::span<const Kernel* const> all_kernels();
-/// The first row that takes `node` on `isa`, or null: the reference evaluation.
-const Kernel* find_kernel(const ir::Node& node, Isa isa);
+/// The first row that takes `node` on `isa`, or null: the reference evaluation. `reassociate`: rows that reassociate
+/// sums count too.
+const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate = false);
 
 }  // namespace edgesmith::runtime

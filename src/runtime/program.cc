@@ -110,7 +110,7 @@ Result<Step> make_step(const Program& program, const ir::Node& node) {
   if (program.options.reference) return step;
   step.view = is_view(node) && view_allowed(program, node);
   if (step.view) return step;
-  step.kernel = find_kernel(node, program.isa);
+  step.kernel = find_kernel(node, program.isa, program.options.reassociate);
   if (step.kernel == nullptr || step.kernel->prepare == nullptr) return step;
   auto prepared = step.kernel->prepare(node, constant_operands(program, node), program.isa);
   if (!prepared) return prepared.error().in(node.label());

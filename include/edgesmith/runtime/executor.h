@@ -16,6 +16,8 @@ namespace edgesmith::runtime {
 struct ExecutorOptions {
   bool reference = false;     ///< evaluate every node with ops::eval (Eigen, clear before fast)
   bool ignore_quant = false;  ///< run as if no value were annotated (affine constants still mean their reals)
+  /// Kernels that reassociate sums may be used (bench and the host as a target; never calibration or accuracy).
+  bool reassociate = false;
 };
 
 /// What an observer is shown: a value just computed (after its annotation was applied), valid during the call only.

@@ -6,6 +6,8 @@
 #include "runtime/native/isa/elementwise.h"
 #include "runtime/native/isa/gemm_tile.h"
 #include "runtime/native/isa/planes.h"
+#include "runtime/native/isa/rows.h"
+#include "runtime/native/isa/winograd.h"
 
 namespace {
 
@@ -17,6 +19,10 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .pack_panel = pack_panel,
           .lay_out_plane = lay_out_plane,
           .depthwise = depthwise,
+          .multiply_rows = multiply_rows,
+          .block_rows = block_rows,
+          .winograd_input = winograd_input,
+          .winograd_output = winograd_output,
           .apply_epilogue = apply_epilogue,
           .binary = binary,
           .scale_shift = scale_shift,
