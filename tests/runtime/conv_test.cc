@@ -362,6 +362,48 @@ TEST(DepthwiseConv, IsTheDefinition) {
   }
 }
 
+TEST(DepthwiseConv, ReadsSquareWindowsWherePlanesLie) {
+  for (const int64_t kernel : {3, 5}) {
+    for (const int64_t stride : {1, 2}) {
+      for (const int64_t size : {1, 2, 4, 5, 7, 8, 15, 16, 17, 31, 33, 34, 70}) {
+        const int64_t pad = size == 17 ? 0 : kernel / 2;
+        if (size + 2 * pad < kernel) continue;
+        check({.samples = 2,
+               .channels = 3,
+               .height = size,
+               .width = size,
+               .out_channels = size % 2 == 0 ? 3 : 6,
+               .kernel_h = kernel,
+               .kernel_w = kernel,
+               .group = 3,
+               .strides = {stride, stride},
+               .pads = {pad, pad, pad, pad},
+               .bias = size != 8});
+      }
+      check({.samples = 1,
+             .channels = 2,
+             .height = 9,
+             .width = 21,
+             .out_channels = 2,
+             .kernel_h = kernel,
+             .kernel_w = kernel,
+             .group = 2,
+             .strides = {stride, stride},
+             .pads = {7, 0, 1, 9}});
+      check({.samples = 1,
+             .channels = 2,
+             .height = 3,
+             .width = 40,
+             .out_channels = 2,
+             .kernel_h = kernel,
+             .kernel_w = kernel,
+             .group = 2,
+             .strides = {stride, stride},
+             .pads = {9, 21, 11, 3}});
+    }
+  }
+}
+
 TEST(DepthwiseConv, MultipliesChannelsDilatesAndNeedsNoPadding) {
   check({.samples = 1,
          .channels = 3,

@@ -69,6 +69,19 @@ struct DepthwisePlane {
   const Epilogue* epilogue;
 };
 
+/// Planes of a depthwise convolution by a square window of 3 or 5 with stride 1 or 2, read where they lie. Each plane
+/// gives `multiplier` planes of outputs.
+struct DepthwiseWindow {
+  const float* in;
+  int64_t planes, multiplier, height, width;
+  int64_t kernel, stride, pad_top, pad_left;
+  const float* weights;  ///< [planes * multiplier][kernel][kernel]
+  const float* bias;     ///< [planes * multiplier] or null
+  int64_t out_height, out_width;
+  float* out;
+  const Epilogue* epilogue;
+};
+
 /// C = A * B + bias, where B is packed in panels of at most kPanelVectors vectors: [panel][k][columns of the panel].
 /// How `columns` (a multiple of `lanes`) are cut into panels is panel_vectors()'s choice.
 constexpr int kPanelVectors = 4;
@@ -117,6 +130,7 @@ struct NativeTable {
                      float* panel);
   void (*lay_out_plane)(const PlaneCopy& copy);
   void (*depthwise)(const DepthwisePlane& plane);
+  void (*depthwise_window)(const DepthwiseWindow& window);
   void (*multiply_rows)(const RowProduct& product);
   void (*block_rows)(const BlockedRows& rows);
   void (*winograd_input)(const WinogradTiles& tiles);   ///< blocked to transformed

@@ -49,12 +49,7 @@ struct Weights : Prepared {
 
 // G g: three numbers to six.
 std::array<double, 6> transform(double a, double b, double c) {
-  return {a / 4,
-          -(a + b + c) / 6,
-          -(a - b + c) / 6,
-          a / 24 + b / 12 + c / 6,
-          a / 24 - b / 12 + c / 6,
-          c};
+  return {a / 4, -(a + b + c) / 6, -(a - b + c) / 6, a / 24 + b / 12 + c / 6, a / 24 - b / 12 + c / 6, c};
 }
 
 std::array<float, kPoints> transform_kernel(const float* g) {
@@ -129,7 +124,8 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Di
   s.tiles_x = (s.out_width + kTile - 1) / kTile;
   s.tiles_y = (s.out_height + kTile - 1) / kTile;
   const int64_t row_bytes = s.tiles_x * kPoints * (s.padded_channels + s.padded_features) * 4;
-  s.rows_at_once = std::clamp<int64_t>(kBlockBytes / std::max<int64_t>(1, row_bytes), 1, std::max<int64_t>(1, s.tiles_y));
+  s.rows_at_once =
+      std::clamp<int64_t>(kBlockBytes / std::max<int64_t>(1, row_bytes), 1, std::max<int64_t>(1, s.tiles_y));
   return s;
 }
 
@@ -170,8 +166,8 @@ class Convolution {
                        tiles_.pitch, blocked_});
     table_.winograd_input(tiles_);
     for (int64_t p = 0; p < kPoints; ++p) {
-      table_.multiply_rows({transformed_ + p * s_.padded_channels, kPoints * s_.padded_channels, 1,
-                            count * s_.tiles_x, s_.padded_features, s_.channels,
+      table_.multiply_rows({transformed_ + p * s_.padded_channels, kPoints * s_.padded_channels, 1, count * s_.tiles_x,
+                            s_.padded_features, s_.channels,
                             weights_.points.data() + p * s_.channels * s_.padded_features, nullptr,
                             products_ + p * s_.padded_features, kPoints * s_.padded_features});
     }

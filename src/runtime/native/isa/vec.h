@@ -26,6 +26,17 @@ inline Vec even_numbers(Vec a, Vec b) {
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   return _mm512_permutex2var_ps(a, even, b);
 }
+inline Vec odd_numbers(Vec a, Vec b) {
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return _mm512_permutex2var_ps(a, odd, b);
+}
+// Lanes [begin, end), where either may lie outside the vector; what is masked out is not read, and zero.
+using Mask = __mmask16;
+inline Mask mask_between(int64_t begin, int64_t end) {
+  const auto below = [](int64_t n) { return n <= 0 ? 0U : n >= 16 ? 0xFFFFU : (1U << n) - 1U; };
+  return static_cast<Mask>(below(end) & ~below(begin));
+}
+inline Vec load_masked(const float* p, Mask mask) { return _mm512_maskz_loadu_ps(mask, p); }
 // Swaps rows and columns of kLanes vectors.
 inline void transpose(Vec* v) {
   Vec t[16];
@@ -81,6 +92,16 @@ inline Vec even_numbers(Vec a, Vec b) {
   const __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
   return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
 }
+inline Vec odd_numbers(Vec a, Vec b) {
+  const __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
+}
+using Mask = __m256i;
+inline Mask mask_between(int64_t begin, int64_t end) {
+  const auto limit = [](int64_t n) { return n < 0 ? 0 : n > 8 ? 8 : static_cast<int>(n); };
+  return _mm256_andnot_si256(first(limit(begin)), first(limit(end)));
+}
+inline Vec load_masked(const float* p, Mask mask) { return _mm256_maskload_ps(p, mask); }
 inline void transpose(Vec* v) {
   Vec t[8];
 #pragma GCC unroll 2
@@ -123,6 +144,10 @@ inline void store(float* p, Vec v) { *p = v; }
 inline Vec load_n(const float* p, int) { return *p; }
 inline void store_n(float* p, Vec v, int) { *p = v; }
 inline Vec even_numbers(Vec a, Vec) { return a; }
+inline Vec odd_numbers(Vec, Vec b) { return b; }
+using Mask = bool;
+inline Mask mask_between(int64_t begin, int64_t end) { return begin <= 0 && end > 0; }
+inline Vec load_masked(const float* p, Mask mask) { return mask ? *p : 0.0F; }
 inline void transpose(Vec*) {}
 constexpr int kHalf = 0;
 inline void copy_half(float*, const float*, int) {}
