@@ -41,8 +41,7 @@ Result<Arithmetic> find_arithmetic(std::string_view word) {
   for (const Arithmetic arithmetic : kAll) {
     if (word == arithmetic_word(arithmetic)) return arithmetic;
   }
-  return usage_error("unknown arithmetic '" + std::string(word) + "'",
-                     "known are " + join(arithmetic_words(), ", "));
+  return usage_error("unknown arithmetic '" + std::string(word) + "'", "known are " + join(arithmetic_words(), ", "));
 }
 
 }  // namespace edgesmith::runtime

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a graph to steps: constants are made dense, constant parts folded, activations fused, and under integer arithmetic
-// whatever has an integer form computes on codes, with conversions where codes and reals meet.
+// From a graph to steps: constants are made dense, constant parts folded, activations fused, and under integer
+// arithmetic whatever has an integer form computes on codes, with conversions where codes and reals meet.
 #include "edgesmith/ops/op_info.h"
 #include "runtime/integer/convert.h"
 #include "runtime/program.h"
@@ -112,14 +112,13 @@ Result<Step> make_step(const Program& program, const ir::Node& node) {
   if (program.options.reference) return step;
   step.view = is_view(node) && view_allowed(program, node);
   if (step.view) return step;
-  step.kernel = find_kernel(node, program.isa);
+  step.kernel = find_kernel(node, program.isa, program.options.reassociate);
   if (step.kernel == nullptr || step.kernel->prepare == nullptr) return step;
   auto prepared = step.kernel->prepare(node, constant_operands(program, node), program.isa);
   if (!prepared) return prepared.error().in(node.label());
   step.prepared = std::move(*prepared);
   return step;
 }
-
 
 // Makes Program::steps.
 class Compiler {

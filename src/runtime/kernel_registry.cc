@@ -13,6 +13,7 @@ namespace {
 // Best first for each operator.
 constexpr std::array kKernels = {
     &native::kDepthwiseConvF32,
+    &native::kWinogradConvF32,
     &native::kConvF32,
     &native::kGemmF32,
     &native::kMatMulF32,
@@ -41,9 +42,10 @@ constexpr std::array kKernels = {
 
 std::span<const Kernel* const> all_kernels() { return kKernels; }
 
-const Kernel* find_kernel(const ir::Node& node, Isa isa) {
+const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate) {
   for (const Kernel* kernel : kKernels) {
     if (kernel->op != node.op() || kernel->supports == nullptr) continue;
+    if (kernel->reassociates && !reassociate) continue;
     if (allows(isa, kernel->isa) && kernel->supports(node)) return kernel;
   }
   return nullptr;

@@ -75,6 +75,7 @@ struct Kernel {
   std::optional<ir::OpKind> op;  ///< empty: whatever supports_form takes
   Isa isa = Isa::scalar;         ///< least instruction set
   bool epilogue = false;         ///< applies KernelCall::epilogue itself
+  bool reassociates = false;     ///< reassociates sums: runs only where ExecutorOptions::reassociate allows it
   /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims). Null: the row
   /// computes on codes.
   bool (*supports)(const ir::Node& node) = nullptr;
@@ -99,8 +100,9 @@ struct Kernel {
 
 /// All rows, best first for each operator.
 std::span<const Kernel* const> all_kernels();
-/// The first row that takes `node` on `isa`, or null: the reference evaluation.
-const Kernel* find_kernel(const ir::Node& node, Isa isa);
+/// The first row that takes `node` on `isa`, or null: the reference evaluation. `reassociate`: rows that reassociate
+/// sums count too.
+const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate = false);
 /// The first row that computes `form` on codes, or null. `reference`: only plain evaluations.
 const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference);
 

@@ -183,9 +183,9 @@ TEST(IntegerArithmetic, RunsEveryNodeOfAQuantizedNetOnCodes) {
   const ir::Graph graph = quantized_net(127);
   const auto program = compile(graph, {.reference = true, .arithmetic = Arithmetic::exact_i32}, Isa::scalar);
   ASSERT_TRUE(program.ok()) << program.error().text();
-  EXPECT_EQ(kernels_of(*program), (std::vector<std::string>{"conv_codes", "conv_codes", "move_codes", "add_codes",
-                                                            "move_codes", "lookup_codes", "average_codes",
-                                                            "matrix_product_codes"}));
+  EXPECT_EQ(kernels_of(*program),
+            (std::vector<std::string>{"conv_codes", "conv_codes", "move_codes", "add_codes", "move_codes",
+                                      "lookup_codes", "average_codes", "matrix_product_codes"}));
   for (const Step& step : program->steps) {
     if (step.conversion == Conversion::none) continue;
     EXPECT_EQ(step.converted->name(), step.conversion == Conversion::quantize ? "x" : "y");
@@ -210,8 +210,7 @@ TEST(IntegerArithmetic, SaturatesOnlyWhereWeightsAllowIt) {
     // All weights of one sign and size, so that pairs reach their limit.
     ir::Quant quant = named(graph, "w1").constant()->quant();
     const std::vector<int8_t> ones(216, static_cast<int8_t>(largest));
-    graph.set_tensor(named(graph, "w1").node(),
-                     ir::Tensor::affine(ir::Tensor::of<int8_t>({8, 3, 3, 3}, ones), quant));
+    graph.set_tensor(named(graph, "w1").node(), ir::Tensor::affine(ir::Tensor::of<int8_t>({8, 3, 3, 3}, ones), quant));
     named(graph, "r1").set_quant([] {
       ir::Quant wide;
       wide.dtype = ir::DType::u8;

@@ -6,7 +6,6 @@
 #include "bench_output.h"
 #include "cli.h"
 #include "data_flags.h"
-#include "executor_flags.h"
 #include "edgesmith/base/cpu.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/data/preprocess.h"
@@ -15,6 +14,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/bench.h"
 #include "edgesmith/refine/runner.h"
+#include "executor_flags.h"
 
 namespace edgesmith::cli {
 namespace {

@@ -17,9 +17,10 @@ Result<runtime::ExecutorOptions> ExecutorFlags::options(const Common& common, in
 
 void add_executor_options(CLI::App* command, ExecutorFlags& flags, Common& common) {
   command->add_flag("--reference", flags.reference, "run the clear kernels instead of the fast ones");
-  command->add_option("--arithmetic", flags.arithmetic,
-                      "how quantized operators compute: " + join(runtime::arithmetic_words(), ", ") + " (default " +
-                          flags.arithmetic + ")")
+  command
+      ->add_option("--arithmetic", flags.arithmetic,
+                   "how quantized operators compute: " + join(runtime::arithmetic_words(), ", ") + " (default " +
+                       flags.arithmetic + ")")
       ->type_name("NAME");
   add_memory_option(command, common);
 }

@@ -35,6 +35,8 @@ struct ExecutorOptions {
   bool reference = false;  ///< evaluate every node plainly (ops::eval, runtime/integer; clear before fast)
   Arithmetic arithmetic = Arithmetic::fake_quant;
   int64_t memory_limit = 0;  ///< most bytes of activations in one session; 0: no limit
+  /// Kernels that reassociate sums may be used (bench and the host as a target; never calibration or accuracy).
+  bool reassociate = false;
 };
 
 /// What an observer is shown: a value just computed (after its annotation was applied), valid during the call only.

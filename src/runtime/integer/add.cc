@@ -37,8 +37,11 @@ FixedPointAdd fixed_point_add(const Form& form) {
   CodeType common;
   common.scale = 2 * std::max(a.scale, b.scale);
   CodeType result = form.result;
-  FixedPointAdd out = {a.zero_point, b.zero_point, make_requantize({a.scale}, common, true),
-                       make_requantize({b.scale}, common, true), {}};
+  FixedPointAdd out = {a.zero_point,
+                       b.zero_point,
+                       make_requantize({a.scale}, common, true),
+                       make_requantize({b.scale}, common, true),
+                       {}};
   out.result = make_requantize({common.scale / static_cast<float>(1 << kAddShift)}, result, true);
   return out;
 }

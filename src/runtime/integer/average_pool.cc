@@ -10,7 +10,8 @@ namespace {
 
 // The requantization of a sum of `count` codes.
 Requantize mean_of(const Form& form, int64_t count) {
-  Requantize out = make_requantize({form.operands[0]->scale / static_cast<float>(count)}, form.result, form.fixed_point());
+  Requantize out =
+      make_requantize({form.operands[0]->scale / static_cast<float>(count)}, form.result, form.fixed_point());
   if (!form.fixed_point()) out.scale = {form.operands[0]->scale / (form.result.scale * static_cast<float>(count))};
   return out;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolution on codes [N, C, spatial...] row-major, any group: for every output the codes under the window are gathered
-// (channels innermost, padding is the zero point) and multiplied with the output channel's weights.
+// Convolution on codes [N, C, spatial...] row-major, any group: for every output the codes under the window are
+// gathered (channels innermost, padding is the zero point) and multiplied with the output channel's weights.
 #include "edgesmith/ops/window.h"
 #include "runtime/integer/plain.h"
 
@@ -41,8 +41,8 @@ Status run_conv(const KernelCall& call) {
   const auto& [form, layer] = static_cast<const PlainWeights&>(*call.prepared);
   const ir::Dims& x = call.inputs[0]->dims();
   const ir::Dims& weight = call.inputs[1]->dims();
-  const auto window = ops::resolve_window(call.node, ir::Dims(x.begin() + 2, x.end()),
-                                          ir::Dims(weight.begin() + 2, weight.end()));
+  const auto window =
+      ops::resolve_window(call.node, ir::Dims(x.begin() + 2, x.end()), ir::Dims(weight.begin() + 2, weight.end()));
   if (!window) return window.error();
   const int64_t pixels = ir::num_elements(window->output), plane = ir::num_elements(window->input);
   if (x[0] * layer.outputs * pixels == 0) return {};
@@ -64,7 +64,8 @@ Status run_conv(const KernelCall& call) {
           }
         }
         const int32_t sum = dot(patch, layer.weight.data() + m * layer.k, layer.input_zero_point, saturating);
-        const auto biased = static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(layer.bias[static_cast<size_t>(m)]));
+        const auto biased = static_cast<int32_t>(static_cast<uint32_t>(sum) +
+                                                 static_cast<uint32_t>(layer.bias[static_cast<size_t>(m)]));
         call.outputs[0].data[(n * layer.outputs + m) * pixels + pixel] = as_byte(layer.requantize.code(biased, m));
       }
     }

@@ -11,11 +11,13 @@ using ir::OpKind;
 
 namespace {
 
-constexpr std::array kFunctions = {
-    OpKind::abs,        OpKind::celu,      OpKind::clip,    OpKind::elu,  OpKind::erf,      OpKind::exp,
-    OpKind::gelu,       OpKind::hard_sigmoid, OpKind::hard_swish, OpKind::identity, OpKind::leaky_relu,
-    OpKind::mish,       OpKind::neg,       OpKind::relu,    OpKind::selu, OpKind::sigmoid, OpKind::softplus,
-    OpKind::softsign,   OpKind::sqrt,      OpKind::tanh,    OpKind::thresholded_relu};
+constexpr std::array kFunctions = {OpKind::abs,      OpKind::celu,         OpKind::clip,
+                                   OpKind::elu,      OpKind::erf,          OpKind::exp,
+                                   OpKind::gelu,     OpKind::hard_sigmoid, OpKind::hard_swish,
+                                   OpKind::identity, OpKind::leaky_relu,   OpKind::mish,
+                                   OpKind::neg,      OpKind::relu,         OpKind::selu,
+                                   OpKind::sigmoid,  OpKind::softplus,     OpKind::softsign,
+                                   OpKind::sqrt,     OpKind::tanh,         OpKind::thresholded_relu};
 
 }  // namespace
 

@@ -20,8 +20,8 @@ Status run_matrix_product(const KernelCall& call) {
     for (int64_t k = 0; k < layer.k; ++k) row[static_cast<size_t>(k)] = codes[r * layer.k + k];
     for (int64_t m = 0; m < layer.outputs; ++m) {
       const int32_t sum = dot(row, layer.weight.data() + m * layer.k, layer.input_zero_point, saturating);
-      const auto biased = static_cast<int32_t>(static_cast<uint32_t>(sum) +
-                                               static_cast<uint32_t>(layer.bias[static_cast<size_t>(m)]));
+      const auto biased =
+          static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(layer.bias[static_cast<size_t>(m)]));
       call.outputs[0].data[r * layer.outputs + m] = as_byte(layer.requantize.code(biased, m));
     }
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Operators that move codes about without computing, and those that pick the largest or smallest: ops::eval on the codes
-// themselves. Operands and result have one scale and zero point.
+// Operators that move codes about without computing, and those that pick the largest or smallest: ops::eval on the
+// codes themselves. Operands and result have one scale and zero point.
 #include <cstring>
 
 #include "edgesmith/ops/op_info.h"

@@ -11,9 +11,8 @@ Status run_mul(const KernelCall& call) {
   const Form& form = static_cast<const PlainForm&>(*call.prepared).form;
   const CodeType &a = *form.operands[0], &b = *form.operands[1];
   const Requantize requantize = make_requantize({a.scale * b.scale}, form.result, form.fixed_point());
-  return for_each_pair(call, [&](int32_t x, int32_t y) {
-    return requantize.code((x - a.zero_point) * (y - b.zero_point), 0);
-  });
+  return for_each_pair(
+      call, [&](int32_t x, int32_t y) { return requantize.code((x - a.zero_point) * (y - b.zero_point), 0); });
 }
 
 }  // namespace edgesmith::runtime::integer

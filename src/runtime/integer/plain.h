@@ -53,8 +53,7 @@ Result<LookupTable> make_lookup(const Form& form);
 /// Codes of a tensor, or of an output, whatever their dtype.
 class ReadCodes {
  public:
-  ReadCodes(const ir::Tensor& tensor)
-      : bytes_(tensor.bytes().data()), is_signed_(tensor.dtype() == ir::DType::i8) {}
+  ReadCodes(const ir::Tensor& tensor) : bytes_(tensor.bytes().data()), is_signed_(tensor.dtype() == ir::DType::i8) {}
   int32_t operator[](int64_t i) const {
     const auto byte = static_cast<uint8_t>(bytes_[i]);
     return is_signed_ ? static_cast<int8_t>(byte) : byte;
