@@ -137,7 +137,7 @@ TEST_F(Cli, PrintsTheRecipeThatACommandMeans) {
 }
 
 TEST_F(Cli, ListsItsTables) {
-  for (const char* command : {"passes", "ops", "metrics"}) {
+  for (const char* command : {"passes", "ops", "metrics", "targets"}) {
     const ToolResult json = run({command, "--json"});
     EXPECT_EQ(json.exit_code, 0);
     EXPECT_EQ(Json::parse(json.out)["schema"], "edgesmith." + std::string(command) + "/1");
@@ -312,7 +312,7 @@ TEST_F(Cli, ListsOfNumbersDoNotSwallowTheModel) {
 TEST(CliHelp, IsAsDocumented) {
   std::string text = run_tool({"--help"}).out;
   for (const char* command :
-       {"inspect", "eval", "compare", "infer", "simplify", "quantize", "run", "passes", "ops", "metrics"}) {
+       {"inspect", "eval", "compare", "infer", "simplify", "quantize", "run", "passes", "ops", "metrics", "targets"}) {
     text += "\n$ edgesmith " + std::string(command) + " --help\n" + run_tool({command, "--help"}).out;
   }
   const std::string path = EDGESMITH_SOURCE_DIR "/tests/cli/help.txt";

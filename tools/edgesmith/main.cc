@@ -44,6 +44,7 @@ int run(int argc, char** argv) {
   cli::add_passes(program);
   cli::add_ops(program);
   cli::add_metrics(program);
+  cli::add_targets(program);
 
   const bool json = wants_json(argc, argv);
   const auto parsed = cli::parse_arguments(program, argc, argv);
