@@ -66,18 +66,25 @@ void add_device_keys(std::vector<KeyRow>& rows) {
   add("name", KeyKind::text, true, "the machine", [](T& t, V v) { t.device.name = v.text; });
   add("isa", KeyKind::text, true, "instruction set and the extensions that its kernels use",
       [](T& t, V v) { t.device.isa = v.text; });
-  add("clock", KeyKind::frequency, false, "of the cores", [](T& t, V v) { t.device.clock_hz = v.number; }, 1e3, 1e10);
-  add("cores", KeyKind::integer, false, "how many compute together (default 1)",
+  add(
+      "clock", KeyKind::frequency, false, "of the cores", [](T& t, V v) { t.device.clock_hz = v.number; }, 1e3, 1e10);
+  add(
+      "cores", KeyKind::integer, false, "how many compute together (default 1)",
       [](T& t, V v) { t.device.cores = whole(v); }, 1, 4096);
-  add("caches", KeyKind::byte_list, false, "data caches, first level first",
+  add(
+      "caches", KeyKind::byte_list, false, "data caches, first level first",
       [](T& t, V v) { t.device.cache_bytes.assign(v.numbers.begin(), v.numbers.end()); }, 1, 1e12);
-  add("bandwidth", KeyKind::bandwidth, false, "of main memory, as reached",
+  add(
+      "bandwidth", KeyKind::bandwidth, false, "of main memory, as reached",
       [](T& t, V v) { t.device.bandwidth = v.number; }, 1e3, 1e14);
-  add("ram", KeyKind::bytes, false, "for activations, and for weights where they lie there",
+  add(
+      "ram", KeyKind::bytes, false, "for activations, and for weights where they lie there",
       [](T& t, V v) { t.device.ram_bytes = whole(v); }, 1, 1e15);
-  add("flash", KeyKind::bytes, false, "for weights and code", [](T& t, V v) { t.device.flash_bytes = whole(v); }, 1,
+  add(
+      "flash", KeyKind::bytes, false, "for weights and code", [](T& t, V v) { t.device.flash_bytes = whole(v); }, 1,
       1e15);
-  add("power", KeyKind::power, false, "while it computes", [](T& t, V v) { t.device.watts = v.number; }, 1e-6, 1e5);
+  add(
+      "power", KeyKind::power, false, "while it computes", [](T& t, V v) { t.device.watts = v.number; }, 1e-6, 1e5);
   const std::string_view speed = "device.macs_per_cycle";
   rows.push_back({speed, "f32", KeyKind::number, true, "peak multiply-accumulates of 32-bit floats in one core",
                   [](T& t, V v) { t.device.f32.macs_per_cycle = v.number; }, 1e-3, 1e6});
@@ -90,39 +97,34 @@ void add_quantization_keys(std::vector<KeyRow>& rows) {
                        void (*set)(Target&, V), std::vector<std::string_view> words = {}) {
     rows.push_back({"quantization", key, kind, required, help, set, 0, 0, std::move(words)});
   };
-  add(
-      "arithmetic", KeyKind::word, true, "how quantized operators compute",
+  add("arithmetic", KeyKind::word, true, "how quantized operators compute",
       [](T& t, V v) { t.arithmetic = static_cast<Arithmetic>(index_of(kArithmetics, v.text)); },
       {kArithmetics.begin(), kArithmetics.end()});
-  add(
-      "activations", KeyKind::word, true, "data type of activations",
+  add("activations", KeyKind::word, true, "data type of activations",
       [](T& t, V v) { t.activation_dtype = ir::dtype_from_name(v.text); }, {"u8", "i8"});
+  add("either_activation", KeyKind::flag, false, "the other 8-bit type runs as well (default false)",
+      [](T& t, V v) { t.either_activation = v.flag; });
   add("symmetric", KeyKind::flag, false, "the zero point of activations is 0 (default false)",
       [](T& t, V v) { t.symmetric_activations = v.flag; });
-  add(
-      "weights", KeyKind::word, true, "data type of weights; their zero point is 0",
+  add("weights", KeyKind::word, true, "data type of weights; their zero point is 0",
       [](T& t, V v) { t.weight_dtype = ir::dtype_from_name(v.text); }, {"i8"});
-  rows.push_back({"quantization", "smallest_weight", KeyKind::integer, false, "smallest code of a weight (default -127)",
+  rows.push_back({"quantization", "smallest_weight", KeyKind::integer, false,
+                  "smallest code of a weight (default -127)",
                   [](T& t, V v) { t.weight_min = static_cast<int32_t>(v.number); }, -128, -1});
   add("per_channel", KeyKind::flag, true, "weights have a scale for each output channel",
       [](T& t, V v) { t.per_channel = v.flag; });
-  add(
-      "pair_rule", KeyKind::word, true,
+  add("pair_rule", KeyKind::word, true,
       "pairs-to-128: products are summed in pairs with 16 bits, so the two largest weights of a channel may sum to 128",
       [](T& t, V v) { t.pair_rule = v.text == "none" ? PairRule::none : PairRule::pairs_to_128; },
       {"none", "pairs-to-128"});
-  add(
-      "bias", KeyKind::word, false, "i32 (default): codes with the scale of the products; f32: it stays float",
+  add("bias", KeyKind::word, false, "i32 (default): codes with the scale of the products; f32: it stays float",
       [](T& t, V v) { t.float_bias = v.text == "f32"; }, {"i32", "f32"});
-  add(
-      "concat", KeyKind::word, false, "one-scale: inputs and output of Concat share a scale; any (default)",
+  add("concat", KeyKind::word, false, "one-scale: inputs and output of Concat share a scale; any (default)",
       [](T& t, V v) { t.one_concat_scale = v.text == "one-scale"; }, {"any", "one-scale"});
-  add(
-      "codes_on", KeyKind::word, false,
+  add("codes_on", KeyKind::word, false,
       "where quantized operators want codes: inputs-and-outputs (default), or inputs alone",
       [](T& t, V v) { t.input_codes_only = v.text == "inputs"; }, {"inputs-and-outputs", "inputs"});
-  add(
-      "residual", KeyKind::word, false,
+  add("residual", KeyKind::word, false,
       "which operands of a residual Add want codes: both (default), or skip-only: not the one out of a Conv",
       [](T& t, V v) { t.skip_codes_only = v.text == "skip-only"; }, {"both", "skip-only"});
   add("integer_ops", KeyKind::operators, true, "operators that compute on integers between codes; the rest stays float",
@@ -137,22 +139,35 @@ void add_limit_keys(std::vector<KeyRow>& rows) {
                        double min = 0, double max = 0) {
     rows.push_back({"limits", key, kind, false, help, set, min, max});
   };
-  add("opset", KeyKind::range, "least and largest opset of the model's file",
+  add(
+      "opset", KeyKind::range, "least and largest opset of the model's file",
       [](T& t, V v) {
         t.limits.opset = {static_cast<int64_t>(v.numbers[0]), static_cast<int64_t>(v.numbers[1])};
       },
       1, 1000);
-  add("batch", KeyKind::integer, "largest batch", [](T& t, V v) { t.limits.batch = whole(v); }, 1, 1e6);
-  rows.push_back({"limits", "free_dims", KeyKind::word, false,
+  add(
+      "batch", KeyKind::integer, "largest batch", [](T& t, V v) { t.limits.batch = whole(v); }, 1, 1e6);
+  rows.push_back({"limits",
+                  "free_dims",
+                  KeyKind::word,
+                  false,
                   "which dims of the model's inputs may be free: none, batch (the first), or any (default)",
-                  [](T& t, V v) { t.limits.free_dims = static_cast<FreeDims>(index_of(kFreeDims, v.text)); }, 0, 0,
+                  [](T& t, V v) { t.limits.free_dims = static_cast<FreeDims>(index_of(kFreeDims, v.text)); },
+                  0,
+                  0,
                   {kFreeDims.begin(), kFreeDims.end()}});
-  add("rank", KeyKind::integer, "largest number of dims of a value", [](T& t, V v) { t.limits.rank = whole(v); }, 1, 64);
-  add("kernel", KeyKind::integer, "largest side of a convolution's or pool's window",
+  add(
+      "rank", KeyKind::integer, "largest number of dims of a value", [](T& t, V v) { t.limits.rank = whole(v); }, 1,
+      64);
+  add(
+      "kernel", KeyKind::integer, "largest side of a convolution's or pool's window",
       [](T& t, V v) { t.limits.kernel = whole(v); }, 1, 1e6);
-  add("stride", KeyKind::integer, "largest stride", [](T& t, V v) { t.limits.stride = whole(v); }, 1, 1e6);
-  add("dilation", KeyKind::integer, "largest dilation", [](T& t, V v) { t.limits.dilation = whole(v); }, 1, 1e6);
-  add("concat_inputs", KeyKind::integer, "most inputs of Concat", [](T& t, V v) { t.limits.concat_inputs = whole(v); },
+  add(
+      "stride", KeyKind::integer, "largest stride", [](T& t, V v) { t.limits.stride = whole(v); }, 1, 1e6);
+  add(
+      "dilation", KeyKind::integer, "largest dilation", [](T& t, V v) { t.limits.dilation = whole(v); }, 1, 1e6);
+  add(
+      "concat_inputs", KeyKind::integer, "most inputs of Concat", [](T& t, V v) { t.limits.concat_inputs = whole(v); },
       1, 1e6);
   add("grouped_conv", KeyKind::flag, "convolutions in groups of several channels run (default true)",
       [](T& t, V v) { t.limits.grouped_conv = v.flag; });
@@ -164,13 +179,21 @@ void add_limit_keys(std::vector<KeyRow>& rows) {
       [](T& t, V v) { t.limits.only_ops = v.operators; });
   add("unsupported_ops", KeyKind::operators, "the operators that it lacks, when that list is the shorter one",
       [](T& t, V v) { t.limits.unsupported_ops = v.operators; });
-  add("output_channels", KeyKind::integer, "convolutions are fastest when their output channels are a multiple of this",
+  add(
+      "output_channels", KeyKind::integer, "convolutions are fastest when their output channels are a multiple of this",
       [](T& t, V v) { t.limits.output_channels = whole(v); }, 1, 1024);
-  add("input_channels", KeyKind::integer, "the same for input channels",
+  add(
+      "input_channels", KeyKind::integer, "the same for input channels",
       [](T& t, V v) { t.limits.input_channels = whole(v); }, 1, 1024);
-  rows.push_back({"limits", "weights_in", KeyKind::word, false, "where weights lie while it runs: ram (default) or flash",
-                  [](T& t, V v) { t.limits.weights = v.text == "flash" ? WeightMemory::flash : WeightMemory::ram; }, 0,
-                  0, {"ram", "flash"}});
+  rows.push_back({"limits",
+                  "weights_in",
+                  KeyKind::word,
+                  false,
+                  "where weights lie while it runs: ram (default) or flash",
+                  [](T& t, V v) { t.limits.weights = v.text == "flash" ? WeightMemory::flash : WeightMemory::ram; },
+                  0,
+                  0,
+                  {"ram", "flash"}});
 }
 
 std::vector<KeyRow> make_keys() {
@@ -182,8 +205,7 @@ std::vector<KeyRow> make_keys() {
   top("name", KeyKind::text, "what --target names", [](T& t, V v) { t.name = v.text; });
   top("summary", KeyKind::text, "one line", [](T& t, V v) { t.summary = v.text; });
   top("runtime", KeyKind::text, "the program that runs the model", [](T& t, V v) { t.runtime = v.text; });
-  top(
-      "status", KeyKind::word, "run: models of ours were run on it; rules: only its documents were read",
+  top("status", KeyKind::word, "run: models of ours were run on it; rules: only its documents were read",
       [](T& t, V v) { t.evidence = v.text == "run" ? Evidence::run : Evidence::rules; }, {"run", "rules"});
   top("checked", KeyKind::text, "what was run or read, and when", [](T& t, V v) { t.checked = v.text; });
   add_device_keys(rows);
@@ -201,8 +223,8 @@ std::vector<KeyRow> make_keys() {
   std::stable_sort(rows.begin(), rows.end(), [](const KeyRow& a, const KeyRow& b) {
     // Tables stay together, in the order in which they first appear.
     static constexpr std::array<std::string_view, 8> kTables = {
-        "", "device", "device.macs_per_cycle", "quantization", "quantization.fixed_outputs",
-        "limits", "cost", "cost.f32"};
+        "",     "device",  "device.macs_per_cycle", "quantization", "quantization.fixed_outputs", "limits",
+        "cost", "cost.f32"};
     return index_of(kTables, a.table) < index_of(kTables, b.table);
   });
   return rows;
@@ -223,7 +245,8 @@ constexpr std::array<Unit, 4> kTimes = {{{"ns", 1e-9}, {"us", 1e-6}, {"ms", 1e-3
 std::string kind_text(const KeyRow& row) {
   std::vector<std::string> units;
   for (const Unit& unit : units_of(row.kind)) units.emplace_back(unit.first);
-  const std::string range = row.min < row.max && row.max < 1e5 ? " " + shortest(row.min) + " to " + shortest(row.max) : "";
+  const std::string range =
+      row.min < row.max && row.max < 1e5 ? " " + shortest(row.min) + " to " + shortest(row.max) : "";
   switch (row.kind) {
     case KeyKind::text: return "text";
     case KeyKind::flag: return "true or false";

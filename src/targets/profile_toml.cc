@@ -163,8 +163,7 @@ class ProfileReader {
   Status check_range(const KeyRow& row, const toml::node& node, double number, std::string_view unit) const {
     if (std::isfinite(number) && number >= row.min && number <= row.max) return {};
     const std::string in = unit.empty() ? "" : " " + std::string(unit);
-    return wrong(row, node,
-                 shortest(row.min) + " to " + shortest(row.max) + in + ", not " + shortest(number) + in);
+    return wrong(row, node, shortest(row.min) + " to " + shortest(row.max) + in + ", not " + shortest(number) + in);
   }
 
   Status read_number(const KeyRow& row, const toml::node& node, double& number) const {
@@ -272,8 +271,8 @@ class ProfileReader {
       if (fits) continue;
       const std::string name(ir::onnx_name(fixed.op));
       return error(line("quantization.fixed_outputs." + name),
-                   "the zero point of " + name + " is " + std::to_string(fixed.zero_point) + ", which the activations (" +
-                       std::string(ir::dtype_name(t.activation_dtype)) + ") cannot have");
+                   "the zero point of " + name + " is " + std::to_string(fixed.zero_point) +
+                       ", which the activations (" + std::string(ir::dtype_name(t.activation_dtype)) + ") cannot have");
     }
     return {};
   }

@@ -100,7 +100,8 @@ i8 = { conv = 0.35, dense = 0.21 }
 }
 
 TEST(Profile, LeavesOutWhatIsNotKnown) {
-  const auto target = parse_profile(replaced("clock = \"120 MHz\"\nram = \"640 KiB\"\nflash = \"2 MiB\"\n", ""), "t.toml");
+  const auto target =
+      parse_profile(replaced("clock = \"120 MHz\"\nram = \"640 KiB\"\nflash = \"2 MiB\"\n", ""), "t.toml");
   ASSERT_TRUE(target.ok()) << target.error().text();
   EXPECT_FALSE(target->device.clock_hz || target->device.ram_bytes || target->device.watts ||
                target->device.bandwidth || target->limits.opset || target->limits.batch);
@@ -148,13 +149,15 @@ TEST(Profile, RefusesNonsenseUnits) {
 TEST(Profile, RefusesNonsenseNumbers) {
   EXPECT_EQ(refusal(replaced("120 MHz", "-120 MHz")),
             "t.toml: line 9: 'clock' in [device] wants 1000 to 1e+10 Hz, not -1.2e+08 Hz");
-  EXPECT_EQ(refusal(replaced("640 KiB", "nan KiB")), "t.toml: line 10: 'ram' in [device] wants 1 to 1e+15 B, not nan B");
+  EXPECT_EQ(refusal(replaced("640 KiB", "nan KiB")),
+            "t.toml: line 10: 'ram' in [device] wants 1 to 1e+15 B, not nan B");
   EXPECT_EQ(refusal(replaced("f32 = 0.5", "f32 = 0")),
             "t.toml: line 12: 'f32' in [device.macs_per_cycle] wants 0.001 to 1e+06, not 0");
   EXPECT_EQ(refusal(replaced("f32 = 0.5", "f32 = \"a half\"")),
             "t.toml: line 12: 'f32' in [device.macs_per_cycle] wants a number");
   EXPECT_EQ(refusal(kProfile + "batch = 1.5\n"), "t.toml: line 21: 'batch' in [limits] wants a whole number");
-  EXPECT_EQ(refusal(kProfile + "opset = [20, 7]\n"), "t.toml: line 21: 'opset' in [limits] wants the least number first");
+  EXPECT_EQ(refusal(kProfile + "opset = [20, 7]\n"),
+            "t.toml: line 21: 'opset' in [limits] wants the least number first");
   EXPECT_EQ(refusal(kProfile + "opset = 20\n"), "t.toml: line 21: 'opset' in [limits] wants [least, largest]");
   EXPECT_EQ(refusal(kProfile + "[cost]\nf32 = { conv = 40 }\n"),
             "t.toml: line 22: 'conv' in [cost.f32] wants 1e-04 to 4, not 40");
@@ -200,8 +203,7 @@ TEST(LoadTarget, TakesNamesAndPathsAndSuggests) {
   ASSERT_TRUE(write_file(path, kProfile).ok());
   EXPECT_EQ(load_target(path)->name, "toaster");
   ASSERT_TRUE(write_file(path, replaced("clock", "clok")).ok());
-  EXPECT_EQ(load_target(path).error().text(),
-            path + ": line 9: unknown key 'clok' in [device]; did you mean 'clock'?");
+  EXPECT_EQ(load_target(path).error().text(), path + ": line 9: unknown key 'clok' in [device]; did you mean 'clock'?");
   std::remove(path.c_str());
 }
 

@@ -38,6 +38,7 @@ struct Program {
 };
 
 void add_inspect(Program& program);
+void add_check(Program& program);
 void add_eval(Program& program);
 void add_compare(Program& program);
 void add_infer(Program& program);

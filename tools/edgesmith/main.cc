@@ -35,6 +35,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);  // what follows a command is never another one: `edgesmith passes quantize`
   cli::Program program(app);
   cli::add_inspect(program);
+  cli::add_check(program);
   cli::add_eval(program);
   cli::add_compare(program);
   cli::add_infer(program);

@@ -92,16 +92,17 @@ Json optional(const std::optional<Number>& value) {
 }
 
 Json device_json(const targets::Device& device) {
-  return {{"name", device.name},
-          {"isa", device.isa},
-          {"clock_hz", optional(device.clock_hz)},
-          {"cores", device.cores},
-          {"macs_per_cycle", {{"f32", optional(device.f32.macs_per_cycle)}, {"i8", optional(device.i8.macs_per_cycle)}}},
-          {"cache_bytes", device.cache_bytes},
-          {"bandwidth_bytes_per_second", optional(device.bandwidth)},
-          {"ram_bytes", optional(device.ram_bytes)},
-          {"flash_bytes", optional(device.flash_bytes)},
-          {"power_watts", optional(device.watts)}};
+  return {
+      {"name", device.name},
+      {"isa", device.isa},
+      {"clock_hz", optional(device.clock_hz)},
+      {"cores", device.cores},
+      {"macs_per_cycle", {{"f32", optional(device.f32.macs_per_cycle)}, {"i8", optional(device.i8.macs_per_cycle)}}},
+      {"cache_bytes", device.cache_bytes},
+      {"bandwidth_bytes_per_second", optional(device.bandwidth)},
+      {"ram_bytes", optional(device.ram_bytes)},
+      {"flash_bytes", optional(device.flash_bytes)},
+      {"power_watts", optional(device.watts)}};
 }
 
 Json quantization_json(const Target& target) {
@@ -111,6 +112,7 @@ Json quantization_json(const Target& target) {
   }
   return {{"arithmetic", targets::arithmetic_name(target.arithmetic)},
           {"activations", ir::dtype_name(target.activation_dtype)},
+          {"either_activation", target.either_activation},
           {"symmetric", target.symmetric_activations},
           {"weights", ir::dtype_name(target.weight_dtype)},
           {"smallest_weight", target.weight_min},
@@ -202,10 +204,12 @@ void device_rows(const targets::Device& device, Table& table) {
 
 void quantization_rows(const Target& target, Table& table) {
   std::string activations(ir::dtype_name(target.activation_dtype));
+  if (target.either_activation) activations += target.activation_dtype == ir::DType::u8 ? " (or i8)" : " (or u8)";
   activations += target.symmetric_activations ? ", zero point 0" : ", any zero point";
   table.row({"arithmetic", std::string(targets::arithmetic_name(target.arithmetic))});
   table.row({"activations", activations});
-  table.row({"weights", std::string(ir::dtype_name(target.weight_dtype)) + " from " + std::to_string(target.weight_min) +
+  table.row({"weights", std::string(ir::dtype_name(target.weight_dtype)) + " from " +
+                            std::to_string(target.weight_min) +
                             (target.per_channel ? ", one scale an output channel" : ", one scale a tensor") +
                             (target.pair_rule == targets::PairRule::none ? "" : ", pairs sum to 128 at most")});
   table.row({"biases", target.float_bias ? "float" : "32-bit codes"});
@@ -249,7 +253,8 @@ std::string as_text(const Target& target, bool color) {
   limit_rows(target.limits, table);
   text += table.text(color) + "\n  on integers: " + names_of(target.integer_ops) + "\n";
   if (!target.limits.only_ops.empty()) text += "  all it has:  " + names_of(target.limits.only_ops) + "\n";
-  if (!target.limits.unsupported_ops.empty()) text += "  it lacks:    " + names_of(target.limits.unsupported_ops) + "\n";
+  if (!target.limits.unsupported_ops.empty())
+    text += "  it lacks:    " + names_of(target.limits.unsupported_ops) + "\n";
   return text;
 }
 
@@ -288,10 +293,9 @@ void add_targets(Program& program) {
     bool markdown = false;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
-      program.add_command("targets", "List the targets, or show one", [flags](const Common& common) {
-        return flags->show.empty() ? list(flags->markdown, common) : show(flags->name, common);
-      });
+  CLI::App* command = program.add_command("targets", "List the targets, or show one", [flags](const Common& common) {
+    return flags->show.empty() ? list(flags->markdown, common) : show(flags->name, common);
+  });
   command->add_option("show", flags->show, "show one target")->check(CLI::IsMember({"show"}))->type_name("show");
   command->add_option("name", flags->name, "its name, or the path of a profile")->type_name("NAME");
   command->add_flag("--markdown", flags->markdown, "as Markdown (docs/targets.md)");

@@ -108,6 +108,7 @@ struct Target {
 
   Arithmetic arithmetic = Arithmetic::exact_i32;
   ir::DType activation_dtype = ir::DType::u8;
+  bool either_activation = false;      ///< the other 8-bit type runs as well
   bool symmetric_activations = false;  ///< zero point 0
   ir::DType weight_dtype = ir::DType::i8;
   int32_t weight_min = -127;  ///< smallest code of a weight (the largest is that of the dtype)
