@@ -203,11 +203,13 @@ TEST(TargetCheck, Memory) {
 
 /// A quantized layer, one thing changed.
 struct Layer {
-  std::string input = "i8, scale=0.5, zp=-3", weights = "1, -2, 127, -127", weight = "i8, scale=[0.5, 0.25], zp=[0, 0], axis=0",
-              bias = "i32, scale=[0.25, 0.125], zp=[0, 0], axis=0", output = "i8, scale=0.5, zp=4";
+  std::string input = "i8, scale=0.5, zp=-3", weights = "1, -2, 127, -127",
+              weight = "i8, scale=[0.5, 0.25], zp=[0, 0], axis=0", bias = "i32, scale=[0.25, 0.125], zp=[0, 0], axis=0",
+              output = "i8, scale=0.5, zp=4";
   std::string text() const {
     return "graph @g(%x: f32[1,2] q(" + input + ")) -> (y) {\n  %w = constant codes {" + weights + "} : f32[2,2] q(" +
-           weight + ")\n  %b = constant " + (bias.empty() ? "{1, 2} : f32[2]" : "codes {1, 2} : f32[2] q(" + bias + ")") +
+           weight + ")\n  %b = constant " +
+           (bias.empty() ? "{1, 2} : f32[2]" : "codes {1, 2} : f32[2] q(" + bias + ")") +
            "\n  %y = gemm %x, %w, %b {transB=1} : f32[1,2]" + (output.empty() ? "" : " q(" + output + ")") +
            " @\"fc\"\n  return %y\n}\n";
   }
@@ -215,7 +217,8 @@ struct Layer {
 
 TEST(TargetCheck, DataTypesOfActivations) {
   targets::Target target = lenient();
-  const Finding finding = broken("activation-dtype", target, Layer{.output = "u8, scale=0.5, zp=4"}.text(), Layer().text());
+  const Finding finding =
+      broken("activation-dtype", target, Layer{.output = "u8, scale=0.5, zp=4"}.text(), Layer().text());
   EXPECT_EQ(finding.value, "u8");
   EXPECT_EQ(finding.limit, "i8");
   EXPECT_EQ(finding.fix, "requantize the float model with --target toaster");
@@ -293,10 +296,10 @@ TEST(TargetCheck, FixedOutputs) {
     return "graph @g(%x: f32[1,4] q(i8, scale=1, zp=0)) -> (y) {\n  %y = softmax %x : f32[1,4] q(" + quant +
            ")\n  return %y\n}\n";
   };
-  EXPECT_EQ(broken("fixed-output", target, softmax("i8, scale=0.00390625, zp=-127"),
-                   softmax("i8, scale=0.00390625, zp=-128"))
-                .value,
-            "scale 0.00390625, zero point -127");
+  EXPECT_EQ(
+      broken("fixed-output", target, softmax("i8, scale=0.00390625, zp=-127"), softmax("i8, scale=0.00390625, zp=-128"))
+          .value,
+      "scale 0.00390625, zero point -127");
 }
 
 TEST(TargetCheck, ScalesOfConcat) {

@@ -88,10 +88,10 @@ std::string of_limit(const std::optional<int64_t>& bytes, const std::optional<in
 std::string as_text(const std::string& model, const targets::Target& target, const TargetCheck& check, bool verbose,
                     bool color) {
   const size_t count = check.violations.size();
-  std::string text =
-      check.takes() ? report::paint(target.name + " takes " + model, report::Style::green, color)
-                    : report::paint(target.name + " does not take " + model, report::Style::red, color) + ": " +
-                          std::to_string(count) + (count == 1 ? " rule is broken" : " rules are broken");
+  std::string text = check.takes()
+                         ? report::paint(target.name + " takes " + model, report::Style::green, color)
+                         : report::paint(target.name + " does not take " + model, report::Style::red, color) + ": " +
+                               std::to_string(count) + (count == 1 ? " rule is broken" : " rules are broken");
   text += "\n";
   if (!check.takes()) text += findings_text(check.violations, color);
   text += "  memory: RAM " + of_limit(check.memory.ram_bytes, target.device.ram_bytes);

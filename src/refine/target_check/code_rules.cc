@@ -17,7 +17,10 @@ std::string name_of(ir::DType dtype) { return std::string(ir::dtype_name(dtype))
 class CodeRules {
  public:
   CodeRules(const ir::Graph& graph, const targets::Target& target, Findings& findings)
-      : graph_(graph), target_(target), findings_(findings), again_("requantize the float model with --target " + target.name) {}
+      : graph_(graph),
+        target_(target),
+        findings_(findings),
+        again_("requantize the float model with --target " + target.name) {}
 
   void run() {
     bool quantized = false;
@@ -43,7 +46,8 @@ class CodeRules {
   void check_activation(const ir::Node& node, const ir::Value& value) {
     if (!value.quant()) return check_float(node, value);
     const ir::Quant& quant = *value.quant();
-    const bool other_8_bits = target_.either_activation && (quant.dtype == ir::DType::u8 || quant.dtype == ir::DType::i8);
+    const bool other_8_bits =
+        target_.either_activation && (quant.dtype == ir::DType::u8 || quant.dtype == ir::DType::i8);
     if (quant.dtype != target_.activation_dtype && !other_8_bits) {
       findings_.refuse(&node, "activation-dtype", name_of(quant.dtype), name_of(target_.activation_dtype), again_);
     }
@@ -161,7 +165,8 @@ std::vector<int32_t> weight_codes_of(const ir::Value& weight) {
     inner *= tensor.dims()[static_cast<size_t>(d)];
   }
   for (size_t i = 0; i < reals.size(); ++i) {
-    const size_t scale = quant.per_tensor() ? 0 : static_cast<size_t>(static_cast<int64_t>(i) / inner) % quant.scale.size();
+    const size_t scale =
+        quant.per_tensor() ? 0 : static_cast<size_t>(static_cast<int64_t>(i) / inner) % quant.scale.size();
     codes.push_back(ir::quantize_value(reals[i], quant.scale[scale], quant.zero_point[scale], quant.dtype));
   }
   return codes;

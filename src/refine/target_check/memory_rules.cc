@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Does it fit? Activations in one planned arena, weights as they are stored. What the runtime itself needs is not in any
-// profile, so a model that just fits may still be too large.
+// Does it fit? Activations in one planned arena, weights as they are stored. What the runtime itself needs is not in
+// any profile, so a model that just fits may still be too large.
 #include "edgesmith/runtime/executor.h"
 #include "refine/target_check/rules.h"
 

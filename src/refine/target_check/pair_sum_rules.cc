@@ -4,9 +4,9 @@
 //
 //   255 * (a + b) <= 32767   needs   a + b <= 128;      255 * (a + b) >= -32768   needs   a + b >= -128
 //
-// Weights of unlike signs never overflow: the worst case is one activation at 255 and the other at 0. Which weights meet
-// depends on the kernel, so a channel is unsafe when any two of its weights could overflow. Pairs are counted too, in
-// the usual order: neighbours where input channels lie innermost.
+// Weights of unlike signs never overflow: the worst case is one activation at 255 and the other at 0. Which weights
+// meet depends on the kernel, so a channel is unsafe when any two of its weights could overflow. Pairs are counted too,
+// in the usual order: neighbours where input channels lie innermost.
 #include <algorithm>
 
 #include "edgesmith/base/text.h"

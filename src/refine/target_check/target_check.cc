@@ -6,13 +6,13 @@
 namespace edgesmith::refine {
 
 void Findings::refuse(const ir::Node* node, std::string rule, std::string value, std::string limit, std::string fix) {
-  check.violations.push_back({node != nullptr ? node->label() : "", std::move(rule), std::move(value),
-                              std::move(limit), std::move(fix)});
+  check.violations.push_back(
+      {node != nullptr ? node->label() : "", std::move(rule), std::move(value), std::move(limit), std::move(fix)});
 }
 
 void Findings::hint(const ir::Node* node, std::string rule, std::string value, std::string limit, std::string fix) {
-  check.hints.push_back({node != nullptr ? node->label() : "", std::move(rule), std::move(value), std::move(limit),
-                         std::move(fix)});
+  check.hints.push_back(
+      {node != nullptr ? node->label() : "", std::move(rule), std::move(value), std::move(limit), std::move(fix)});
 }
 
 bool is_structural_node(const ir::Node& node) {
