@@ -36,6 +36,7 @@ constexpr std::array kKernels = {
     &native::kPadF32,
     &native::kSliceF32,
     &native::kTransposeF32,
+    &native::kDepthwiseConvI8,
     &native::kConvI8,
 };
 
