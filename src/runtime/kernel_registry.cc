@@ -38,6 +38,8 @@ constexpr std::array kKernels = {
     &native::kTransposeF32,
     &native::kDepthwiseConvI8,
     &native::kConvI8,
+    &native::kGemmI8,
+    &native::kMatMulI8,
 };
 
 }  // namespace

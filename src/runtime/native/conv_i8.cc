@@ -23,9 +23,6 @@ namespace edgesmith::runtime::native {
 
 namespace {
 
-// Pixels that run through all blocks of output channels before the next ones: few enough to stay in the first-level
-// cache.
-constexpr int64_t kMaxChunk = 128, kMinChunk = 24, kChunkBytes = 12 * 1024;
 constexpr int64_t kSlack = 64;
 
 struct PackedConv : Prepared {
@@ -89,17 +86,17 @@ class Convolution {
   // Pixels 0 .. count - 1 of the band, all channels.
   void multiply(const uint8_t* source, int64_t count, uint8_t* out) {
     std::array<int64_t, kMaxChunk> pixels;
-    const int64_t bytes = band_.at(0, 1) * window_.stride_x * window_.stride_y;  // that one pixel adds
-    const int64_t chunk = std::clamp(kChunkBytes / std::max<int64_t>(1, bytes), kMinChunk, kMaxChunk);
+    const int64_t chunk = layer_.chunk(band_.at(0, window_.stride_x) * window_.stride_y);
     const int64_t chunks = (count + chunk - 1) / chunk;
-    int64_t y = 0, x = 0;
+    const int64_t right = band_.at(0, window_.stride_x), down = band_.at(window_.stride_y, 0);
+    int64_t row = 0, x = 0;
     for (int64_t first = 0, c = 0; c < chunks; ++c) {
       const int64_t size = (count - first) / (chunks - c);
       for (int64_t i = 0; i < size; ++i) {
-        pixels[static_cast<size_t>(i)] = band_.at(y * window_.stride_y, x * window_.stride_x);
+        pixels[static_cast<size_t>(i)] = row + x * right;
         if (++x == window_.out_width) {
           x = 0;
-          ++y;
+          row += down;
         }
       }
       for (const LayerBlock& block : layer_.blocks) {
