@@ -3,14 +3,12 @@
 
 #include <array>
 
-#include "runtime/integer/form.h"
+#include "runtime/integer/plain.h"
 #include "runtime/native/kernels.h"
 
 namespace edgesmith::runtime {
 
 namespace {
-
-constexpr std::string_view kReferenceProvider = "reference";
 
 // Best first for each operator.
 constexpr std::array kKernels = {
@@ -56,9 +54,11 @@ const Kernel* find_kernel(const ir::Node& node, Isa isa) {
 
 const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference) {
   for (const Kernel* kernel : kKernels) {
-    if (kernel->op != form.node->op() || kernel->supports_form == nullptr) continue;
-    if (reference && kernel->provider != kReferenceProvider) continue;
+    if (reference || kernel->op != form.node->op() || kernel->supports_form == nullptr) continue;
     if (allows(isa, kernel->isa) && kernel->supports_form(form)) return kernel;
+  }
+  for (const Kernel& kernel : integer::plain_kernels()) {
+    if (kernel.supports_form(form)) return &kernel;
   }
   return nullptr;
 }

@@ -70,11 +70,11 @@ using OperandDims = std::span<const ir::Dims* const>;
 /// One row: how one provider runs one operator. Preconditions beyond `supports`: operands have the dtypes that the
 /// graph's types say.
 struct Kernel {
-  std::string_view provider;  ///< "native"
-  std::string_view name;      ///< "conv_f32"
-  ir::OpKind op;
-  Isa isa = Isa::scalar;  ///< least instruction set
-  bool epilogue = false;  ///< applies KernelCall::epilogue itself
+  std::string_view provider;     ///< "native"
+  std::string_view name;         ///< "conv_f32"
+  std::optional<ir::OpKind> op;  ///< empty: whatever supports_form takes
+  Isa isa = Isa::scalar;         ///< least instruction set
+  bool epilogue = false;         ///< applies KernelCall::epilogue itself
   /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims). Null: the row
   /// computes on codes.
   bool (*supports)(const ir::Node& node) = nullptr;
@@ -82,7 +82,8 @@ struct Kernel {
   /// those of the form; operands that carry no codes are not to be read), and `prepare_form` takes the constants from
   /// the node of the form. `epilogue` and `prepare` mean nothing here: a clamp is in the form's result.
   bool (*supports_form)(const integer::Form& form) = nullptr;
-  Layout layout = Layout::row_major;
+  /// Empty: whichever, as long as operands and result share it.
+  std::optional<Layout> layout = Layout::row_major;
   /// May be null.
   Result<std::shared_ptr<const Prepared>> (*prepare_form)(const integer::Form& form, Isa isa) = nullptr;
   /// May be null. `constants[i]`: operand i when it is constant, else null.

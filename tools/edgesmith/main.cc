@@ -36,6 +36,7 @@ int run(int argc, char** argv) {
   cli::Program program(app);
   cli::add_inspect(program);
   cli::add_eval(program);
+  cli::add_bench(program);
   cli::add_compare(program);
   cli::add_infer(program);
   cli::add_simplify(program);

@@ -35,10 +35,15 @@ struct Form {
   Arithmetic arithmetic = Arithmetic::exact_i32;
 
   /// u8 * i8 products are added in pairs that saturate at 16 bits, pairs being neighbours in a weight's row with the
-  /// channels innermost (as a channels-last convolution and a matrix product read them). Depthwise convolutions add exactly all the same.
+  /// channels innermost (as a channels-last convolution and a matrix product read them). Depthwise convolutions add
+  /// exactly all the same.
   bool saturating() const { return arithmetic == Arithmetic::x86_u8s8_saturating; }
   /// Sums become codes by a fixed-point multiplier instead of a float32 one.
   bool fixed_point() const { return arithmetic == Arithmetic::tflite; }
 };
+
+/// The form of `node` followed by a clamp to [lo, hi] that makes `result` (the node's own output where nothing
+/// follows); nothing when a data operand or the result carries no codes, or the node has several outputs.
+std::optional<Form> make_form(const ir::Node& node, const ir::Value& result, float lo, float hi, Arithmetic arithmetic);
 
 }  // namespace edgesmith::runtime::integer

@@ -32,8 +32,8 @@ int32_t rounding_shift_right(int32_t value, int32_t exponent) {
 
 int32_t fixed_point_product(int32_t sum, int32_t multiplier, int32_t shift) {
   const int64_t wide = static_cast<int64_t>(sum) * (int64_t{1} << std::max(shift, 0));
-  const auto shifted = static_cast<int32_t>(std::clamp<int64_t>(wide, std::numeric_limits<int32_t>::min(),
-                                                                std::numeric_limits<int32_t>::max()));
+  const auto shifted = static_cast<int32_t>(
+      std::clamp<int64_t>(wide, std::numeric_limits<int32_t>::min(), std::numeric_limits<int32_t>::max()));
   return rounding_shift_right(doubling_high_product(shifted, multiplier), std::max(-shift, 0));
 }
 

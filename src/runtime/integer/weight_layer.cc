@@ -49,8 +49,7 @@ std::vector<int16_t> ordered_weight(const ir::Node& node, const ir::Tensor& weig
     const int32_t zero_point = zero_points[zero_points.size() == 1 ? 0 : static_cast<size_t>(m)];
     for (int64_t i = 0; i < k; ++i) {
       const int64_t from = rows ? m * k + i % channels * taps + i / channels : i * outputs + m;
-      out[static_cast<size_t>(m * k + i)] =
-          static_cast<int16_t>(codes[static_cast<size_t>(from)] - zero_point);
+      out[static_cast<size_t>(m * k + i)] = static_cast<int16_t>(codes[static_cast<size_t>(from)] - zero_point);
     }
   }
   return out;
@@ -72,7 +71,8 @@ std::vector<int32_t> integer_bias(const ir::Tensor* bias, const std::vector<floa
       continue;
     }
     const double unit = scales[scales.size() == 1 ? 0 : m];
-    out[m] = static_cast<int32_t>(std::clamp(std::nearbyint(static_cast<double>(reals[at]) / unit), -2147483647.0, 2147483647.0));
+    out[m] = static_cast<int32_t>(
+        std::clamp(std::nearbyint(static_cast<double>(reals[at]) / unit), -2147483647.0, 2147483647.0));
   }
   return out;
 }
