@@ -35,7 +35,10 @@ constexpr std::array kKernels = {
     &native::kPadF32,
     &native::kSliceF32,
     &native::kTransposeF32,
+    &native::kDepthwiseConvI8,
     &native::kConvI8,
+    &native::kGemmI8,
+    &native::kMatMulI8,
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 // Convolutions on codes against the formula, on every table of vectors.
 #include "runtime/codes.h"
 #include "runtime/native/conv_i8.h"
+#include "runtime/native/depthwise_conv_i8.h"
 #include "runtime/native/kernels.h"
 #include "runtime/run_graph.h"
 
@@ -102,7 +103,8 @@ void check(const Case& c) {
   const ir::Node& node = graph.output_node().input(0)->node();
   const integer::Form form = form_of(c, node);
   const Kernel* kernel = find_kernel(form, Isa::scalar, false);
-  ASSERT_EQ(kernel, &native::kConvI8);
+  const bool depthwise = c.group > 1 && c.group == c.channels && c.channels == c.out_channels;
+  ASSERT_EQ(kernel, depthwise ? &native::kDepthwiseConvI8 : &native::kConvI8);
   const auto layer = integer::make_weight_layer(form);
   ASSERT_TRUE(layer.ok()) << layer.error().text();
   const CodeBuffer x = random_codes(c.samples * c.channels * c.height * c.width, 1);
@@ -111,7 +113,8 @@ void check(const Case& c) {
   const ir::Dims dims = {c.samples, c.out_channels, c.out_height(), c.out_width()};
   const auto count = static_cast<int64_t>(expected.size());
   for (const NamedTable& t : code_tables()) {
-    const auto prepared = native::prepare_conv_i8(form, *t.table);
+    const auto prepared =
+        depthwise ? native::prepare_depthwise_conv_i8(form, *t.table) : native::prepare_conv_i8(form, *t.table);
     ASSERT_TRUE(prepared.ok()) << prepared.error().text();
     std::vector<const ir::Tensor*> inputs = {&input, nullptr};
     const CodeBuffer y = run_row(*kernel, node, prepared->get(), inputs, dims, count, t.isa);
@@ -279,6 +282,87 @@ TEST(ConvCodes, TakeOneSpatialAxis) {
 TEST(ConvCodes, MakeNothingOfNothing) {
   check({.samples = 0, .channels = 3, .height = 4, .width = 4, .out_channels = 5, .kernel_h = 3, .kernel_w = 3});
   check({.samples = 1, .channels = 0, .height = 4, .width = 4, .out_channels = 5, .kernel_h = 3, .kernel_w = 3});
+}
+
+TEST(DepthwiseConvCodes, AreTheFormulaForOddChannelCounts) {
+  for (const int64_t channels : {2, 3, 7, 8, 15, 16, 17, 24, 31, 32, 33, 48, 64, 65, 96, 100, 144, 200}) {
+    for (const int64_t stride : {1, 2}) {
+      for (const int limit : {127, 64}) {
+        check({.samples = 2,
+               .channels = channels,
+               .height = 7,
+               .width = 9,
+               .out_channels = channels,
+               .kernel_h = 3,
+               .kernel_w = 3,
+               .group = channels,
+               .strides = {stride, stride},
+               .pads = {1, 1, 1, 1},
+               .limit = limit});
+      }
+    }
+  }
+}
+
+TEST(DepthwiseConvCodes, AreTheFormulaForAnyWindow) {
+  for (const int64_t kernel : {1, 2, 4, 5, 7}) {
+    for (const int64_t stride : {1, 2, 3}) {
+      for (const int64_t dilation : {1, 2}) {
+        check({.samples = 1,
+               .channels = 12,
+               .height = 14,
+               .width = 15,
+               .out_channels = 12,
+               .kernel_h = kernel,
+               .kernel_w = 3,
+               .group = 12,
+               .strides = {stride, 4 - stride},
+               .pads = {1, 0, 2, 3},
+               .dilations = {dilation, 3 - dilation}});
+      }
+    }
+  }
+}
+
+TEST(DepthwiseConvCodes, AreTheFormulaForEveryZeroPointSignAndClamp) {
+  for (const DType input : {DType::u8, DType::i8}) {
+    for (const DType output : {DType::u8, DType::i8}) {
+      for (const int32_t zero_point : {0, 3, 128, 255}) {
+        Case c = {
+            .samples = 1, .channels = 20, .height = 6, .width = 7, .out_channels = 20, .kernel_h = 3, .kernel_w = 3};
+        c.group = 20;
+        c.pads = {1, 1, 1, 1};
+        c.input = input;
+        c.output = output;
+        c.input_zero_point = input == DType::i8 ? zero_point - 128 : zero_point;
+        c.output_zero_point = output == DType::i8 ? zero_point - 128 : zero_point;
+        check(c);
+        c.lo = output == DType::i8 ? -20 : 100;
+        c.hi = output == DType::i8 ? 70 : 201;
+        check(c);
+      }
+    }
+  }
+}
+
+TEST(DepthwiseConvCodes, TakeUnsignedWeightsLargeImagesAndKernelsLargerThanTheImage) {
+  Case c = {.samples = 2, .channels = 40, .height = 60, .width = 90, .out_channels = 40, .kernel_h = 3, .kernel_w = 3};
+  c.group = 40;
+  c.strides = {1, 2};
+  c.pads = {1, 1, 1, 1};
+  check(c);
+  c.weight = DType::u8;
+  c.height = 3;
+  check(c);
+  c.height = c.width = 1;
+  c.kernel_h = c.kernel_w = 5;
+  c.pads = {2, 2, 2, 2};
+  check(c);
+  c.pads = {0, 0, 0, 0};
+  c.height = 9;
+  c.width = 12;
+  c.strides = {1, 1};
+  check(c);
 }
 
 // Under saturating arithmetic the kernel takes only what cannot saturate.

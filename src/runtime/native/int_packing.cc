@@ -55,6 +55,13 @@ void pack_block(const integer::WeightLayer& layer, const LayerBlock& block, int6
 
 }  // namespace
 
+// Few enough to stay in the first-level cache; or, when the weights do not even stay in the second one, as many as do.
+int64_t PackedLayer::chunk(int64_t bytes) const {
+  constexpr int64_t kFirst = 12 * 1024, kSecond = 256 * 1024, kLeast = 24;
+  const int64_t room = weights.size() > kSecond ? kSecond : kFirst;
+  return std::clamp(room / std::max<int64_t>(1, bytes), kLeast, kMaxChunk);
+}
+
 IntTiles PackedLayer::tiles(const LayerBlock& block) const {
   IntTiles t = {};
   t.segments = segments;

@@ -10,10 +10,14 @@
 
 namespace edgesmith::runtime::native {
 
+/// Most pixels (rows of a matrix) that run through all blocks of outputs before the next ones.
+constexpr int64_t kMaxChunk = 128;
+
 /// Bytes that start at a multiple of 64.
 class AlignedBytes64 {
  public:
   void resize(int64_t bytes) { lines_.resize(static_cast<size_t>((bytes + 63) / 64)); }
+  int64_t size() const { return static_cast<int64_t>(lines_.size()) * 64; }
   uint8_t* data() { return reinterpret_cast<uint8_t*>(lines_.data()); }
   const uint8_t* data() const { return reinterpret_cast<const uint8_t*>(lines_.data()); }
 
@@ -48,6 +52,8 @@ struct PackedLayer {
   CodeStore store;
 
   int64_t element_bytes() const { return words ? 2 : 1; }
+  /// How many pixels should run through all blocks before the next ones, when each adds `bytes` of input.
+  int64_t chunk(int64_t bytes) const;
   /// A job for one block: all but the input, the pixels, the segments' places and the output.
   IntTiles tiles(const LayerBlock& block) const;
 };

@@ -38,11 +38,34 @@ struct IntTiles {
   CodeStore store;
 };
 
+/// Which of the 4 * lanes outputs of a block lies in lane `lane` of its vector `vector` (0 to 3): what interleaving
+/// within 128 bits leaves.
+constexpr int depthwise_output(int lanes, bool words, int vector, int lane) {
+  if (words) return vector / 2 * 2 * lanes + lane / 4 * 8 + vector % 2 * 4 + lane % 4;
+  return lane / 4 * 16 + vector * 4 + lane % 4;
+}
+
+/// A run of `count` outputs of a depthwise convolution: output i is made of the elements at input + taps[t] bytes + i.
+struct IntDepthwise {
+  const uint8_t* input;
+  int64_t count;
+  const int64_t* taps;  ///< as many as groups hold
+  int64_t groups;
+  bool words;              ///< a group is 2 taps of signed words instead of 4 of unsigned bytes
+  const uint8_t* weights;  ///< [phases][groups][4][lanes] groups, in the order of depthwise_output
+  int64_t phases;          ///< the constants of block b are those of phase b % phases
+  const int32_t* start;    ///< [phases][4][lanes]
+  const float* scale;
+  uint8_t* out;
+  CodeStore store;
+};
+
 struct IntTable {
   int lanes;         ///< 32-bit integers in a vector
   int vectors;       ///< of outputs in the tile that does best, at most kIntTileVectors
   bool exact_bytes;  ///< groups of bytes add exactly; else only where no pair of products leaves 16 bits
   void (*tiles)(const IntTiles& tiles);
+  void (*depthwise)(const IntDepthwise& run);
   /// out[i] = in[i] ^ flip, as bytes or as words.
   void (*flip_bytes)(const uint8_t* in, uint8_t flip, uint8_t* out, int64_t count);
   void (*widen)(const uint8_t* in, uint8_t flip, int16_t* out, int64_t count);

@@ -85,7 +85,30 @@ void conv(const Layer& l, bool safe) {
           graph, safe);
 }
 
+void gemm(int64_t rows, int64_t k, int64_t outputs, bool safe) {
+  ir::Graph graph;
+  ir::Value& x = graph.add_input("x", ir::type_of(DType::f32, {rows, k}));
+  x.set_quant(per_tensor(DType::u8, 0.02F, 3));
+  ir::Value& w = graph.add_constant(random_weight({k, outputs}, 1, safe ? 64 : 127, 2));
+  ir::Node& node = graph.append(ir::OpKind::gemm, {&x, &w});
+  node.output().set_quant(per_tensor(DType::u8, 0.1F, 128));
+  graph.add_output("y", node.output());
+  if (!ops::infer_types(graph).ok()) return;
+  measure("gemm " + std::to_string(rows) + "," + std::to_string(outputs) + "," + std::to_string(k) +
+              (safe ? " safe" : " any"),
+          graph, safe);
+}
+
 void run_all() {
+  for (const bool safe : {false, true}) {
+    gemm(256, 256, 256, safe);
+    gemm(512, 512, 512, safe);
+    gemm(2048, 2048, 2048, safe);
+    gemm(49, 4608, 512, safe);
+    gemm(1, 640, 128, safe);
+    gemm(1, 1280, 1000, safe);
+    gemm(1, 784, 300, safe);
+  }
   const Layer layers[] = {
       // M, N, K of performance.md as 1x1 convolutions: M pixels, K channels, N outputs.
       {64, 8, 8, 64, 1},

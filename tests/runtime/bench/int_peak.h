@@ -3,25 +3,31 @@
 // assembly: compilers hoist intrinsics out of such loops.
 #pragma once
 
+#include <time.h>
+
 #include <algorithm>
-#include <chrono>
+#include <cstdint>
 #include <functional>
 
 #include "runtime/isa.h"
 
 namespace edgesmith::runtime {
 
-/// Shortest time in seconds of one call, over `seconds` of calls.
+/// Shortest time in seconds of one call, over `seconds` of calls. Time of this thread: calls that take longer than a
+/// time slice would else never be measured on a busy machine.
 inline double best_time(double seconds, const std::function<void()>& call) {
-  using Clock = std::chrono::steady_clock;
-  const auto since = [](Clock::time_point from) { return std::chrono::duration<double>(Clock::now() - from).count(); };
+  const auto now = [] {
+    timespec time = {};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+  };
   call();
   int64_t batch = 1;  // calls between two looks at the clock: at least 20 microseconds
   double best = 1e9;
-  for (const auto begin = Clock::now(); since(begin) < seconds;) {
-    const auto from = Clock::now();
+  for (const double begin = now(); now() - begin < seconds;) {
+    const double from = now();
     for (int64_t i = 0; i < batch; ++i) call();
-    const double time = since(from);
+    const double time = now() - from;
     if (time < 20e-6) {
       batch *= 2;
     } else {

@@ -47,12 +47,16 @@ struct VecCodes {
     flip = _mm512_set1_epi8(static_cast<char>(s.flip));
   }
   using Packed = __m512i;
-  Packed pack(Ints a, Ints b, Ints c, Ints d) const {
+  // The codes of each 128 bits of a, b, c and d side by side.
+  Packed pack_lanes(Ints a, Ints b, Ints c, Ints d) const {
     const __m512i ab = _mm512_adds_epi16(_mm512_packs_epi32(a, b), zero_point);
     const __m512i cd = _mm512_adds_epi16(_mm512_packs_epi32(c, d), zero_point);
     const __m512i clamped = _mm512_min_epu8(_mm512_max_epu8(_mm512_packus_epi16(ab, cd), lo), hi);
+    return _mm512_xor_si512(clamped, flip);
+  }
+  Packed pack(Ints a, Ints b, Ints c, Ints d) const {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    return _mm512_permutexvar_epi32(order, _mm512_xor_si512(clamped, flip));
+    return _mm512_permutexvar_epi32(order, pack_lanes(a, b, c, d));
   }
   template <int I>
   static void store_piece(uint8_t* p, Packed v) {
@@ -67,12 +71,16 @@ struct VecCodes {
     flip = _mm256_set1_epi8(static_cast<char>(s.flip));
   }
   using Packed = __m256i;
-  Packed pack(Ints a, Ints b, Ints c, Ints d) const {
+  // The codes of each 128 bits of a, b, c and d side by side.
+  Packed pack_lanes(Ints a, Ints b, Ints c, Ints d) const {
     const __m256i ab = _mm256_adds_epi16(_mm256_packs_epi32(a, b), zero_point);
     const __m256i cd = _mm256_adds_epi16(_mm256_packs_epi32(c, d), zero_point);
     const __m256i clamped = _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(ab, cd), lo), hi);
+    return _mm256_xor_si256(clamped, flip);
+  }
+  Packed pack(Ints a, Ints b, Ints c, Ints d) const {
     const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
-    return _mm256_permutevar8x32_epi32(_mm256_xor_si256(clamped, flip), order);
+    return _mm256_permutevar8x32_epi32(pack_lanes(a, b, c, d), order);
   }
   template <int I>
   static void store_piece(uint8_t* p, Packed v) {

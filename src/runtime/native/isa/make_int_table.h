@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "runtime/native/isa/int_depthwise.h"
 #include "runtime/native/isa/int_tile.h"
 
 namespace {
@@ -10,6 +11,7 @@ constexpr edgesmith::runtime::native::IntTable make_int_table() {
           .vectors = kBestVectors,
           .exact_bytes = kExactBytes,
           .tiles = int_tiles,
+          .depthwise = int_depthwise,
           .flip_bytes = flip_bytes,
           .widen = widen};
 }
