@@ -39,6 +39,11 @@ constexpr std::array kKernels = {
     &native::kConvI8,
     &native::kGemmI8,
     &native::kMatMulI8,
+    &native::kMaxPoolI8,
+    &native::kAveragePoolI8,
+    &native::kGlobalAveragePoolI8,
+    &native::kAddI8,
+    &native::kConcatI8,
 };
 
 }  // namespace
