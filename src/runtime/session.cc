@@ -7,6 +7,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "runtime/integer/convert.h"
+#include "runtime/native/convert_codes.h"
 #include "runtime/quantize_value.h"
 
 namespace edgesmith::runtime {
@@ -225,17 +226,25 @@ Status SessionState::run_conversion(Binding& binding, size_t index) {
   const auto layout_of = [&](int slot) {
     return program_.rep_of(slot) == Rep::codes_last ? Layout::channels_last : Layout::row_major;
   };
+  const Layout to_layout = layout_of(step.results[0]);
   if (step.conversion == Conversion::change_layout) {
-    integer::change_layout(from.dims(), from.bytes().data(), layout_of(step.results[0]), writable(to));
+    const auto change = program_.options.reference ? integer::change_layout : native::change_code_layout;
+    change(from.dims(), from.bytes().data(), to_layout, writable(to));
     return {};
   }
   const integer::CodeType type = *integer::code_type(program_.annotation(*step.converted));
   if (step.conversion == Conversion::quantize) {
-    integer::quantize(type, from.dims(), from.data<float>().data(), layout_of(step.results[0]), writable(to));
-  } else {
-    integer::dequantize(type, from.dims(), from.bytes().data(), layout_of(step.operands[0]),
-                        reinterpret_cast<float*>(writable(to)));
+    const float* reals = from.data<float>().data();
+    program_.options.reference
+        ? integer::quantize(type, from.dims(), reals, to_layout, writable(to))
+        : native::quantize_codes(program_.isa, type, from.dims(), reals, to_layout, writable(to));
+    return {};
   }
+  const std::byte* codes = from.bytes().data();
+  const Layout layout = layout_of(step.operands[0]);
+  auto* reals = reinterpret_cast<float*>(writable(to));
+  program_.options.reference ? integer::dequantize(type, from.dims(), codes, layout, reals)
+                             : native::dequantize_codes(program_.isa, type, from.dims(), codes, layout, reals);
   return {};
 }
 
