@@ -14,30 +14,13 @@
 
 namespace edgesmith::cli {
 
-CLI::App* Program::add_command(const std::string& name, const std::string& summary, Action run) {
-  CLI::App* command = app.add_subcommand(name, summary);
-  command->allow_extras();  // reported with a suggestion, see arguments.cc
-  command->set_help_flag("-h,--help", "print this text")->group("Common");
-  command->add_flag("--json", common.json, "one JSON document on stdout, and nothing else there")->group("Common");
-  command->add_flag("-q,--quiet", common.quiet, "no progress, no messages but warnings and errors")->group("Common");
-  command->add_flag("-v,--verbose", common.verbose, "say more")->group("Common");
-  command
-      ->add_option("--color", common.color,
-                   "auto, always or never; also the order of colours in pictures: rgb, bgr or gray")
-      ->allow_extra_args(false)
-      ->check(CLI::IsMember({"auto", "always", "never", "rgb", "bgr", "gray"}))
-      ->type_name("WORD")
-      ->group("Common");
-  command->callback([this, run = std::move(run)] { action = run; });
-  return command;
-}
-
-void add_work_options(CLI::App* command, Common& common) {
+void add_work_options(Command* command, Common& common) {
   command->add_option("--threads", common.threads, "threads to work with (default: all cores)")
-      ->check(CLI::Range(1, 4096))
+      ->between(1, 4096)
       ->type_name("N")
       ->group("Common");
   command->add_option("--seed", common.seed, "seed of every random choice (default 0)")
+      ->non_negative()
       ->type_name("N")
       ->group("Common");
   command->add_option("--events", common.events, "write progress to this file, one JSON object a line")

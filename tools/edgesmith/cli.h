@@ -2,12 +2,14 @@
 // What the subcommands share: common options, the way results and errors are shown, and progress.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "command.h"
 #include "edgesmith/base/progress.h"
 #include "edgesmith/base/result.h"
 
@@ -18,7 +20,7 @@ struct Common {
   bool json = false, quiet = false, verbose = false;
   std::vector<std::string> color;  ///< auto | always | never, and rgb | bgr | gray for pictures
   int threads = 0;
-  uint64_t seed = 0;
+  std::optional<uint64_t> seed;  ///< absent: 0, or what the recipe says
   std::string events;
 };
 
@@ -27,14 +29,18 @@ using Action = std::function<Result<int>(const Common&)>;
 
 /// The program while it is being put together: every add_...() registers one subcommand.
 struct Program {
-  explicit Program(CLI::App& app) : app(app) {}
+  explicit Program(const std::string& summary);
+  ~Program();
 
-  CLI::App& app;
+  std::unique_ptr<CLI::App> app;
   Common common;
   Action action;  ///< of the subcommand that was named
 
   /// A subcommand with the options that all of them have; `run` is called when it was the one named.
-  CLI::App* add_command(const std::string& name, const std::string& summary, Action run);
+  Command* add_command(const std::string& name, const std::string& summary, Action run);
+
+ private:
+  std::deque<Command> commands_;
 };
 
 void add_inspect(Program& program);
@@ -49,7 +55,7 @@ void add_ops(Program& program);
 void add_metrics(Program& program);
 
 /// Adds --threads, --seed and --events to a command that does long work.
-void add_work_options(CLI::App* command, Common& common);
+void add_work_options(Command* command, Common& common);
 
 /// Writes a result to stdout (with a newline at its end). A full disk or a closed pipe shows in finish_output().
 void print(const std::string& text);

@@ -118,7 +118,7 @@ void show(const CompareFlags& flags, const Comparison& c, const Common& common) 
 }
 
 Result<int> run(const CompareFlags& flags, const Common& common) {
-  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed);
+  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed.value_or(0));
   if (!spec) return spec.error();
   if (!*spec) return usage_error("compare: no data given", "add --data D");
   auto a = onnx::import_file(flags.a);
@@ -154,8 +154,8 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
 
 void add_compare(Program& program) {
   auto flags = std::make_shared<CompareFlags>();
-  CLI::App* command = program.add_command("compare", "Measure how two models differ on the same samples",
-                                          [flags](const Common& common) { return run(*flags, common); });
+  Command* command = program.add_command("compare", "Measure how two models differ on the same samples",
+                                         [flags](const Common& common) { return run(*flags, common); });
   command->add_option("a", flags->a, "the model to measure against")->required()->type_name("A");
   command->add_option("b", flags->b, "the other one")->required()->type_name("B");
   add_data_option(command, "data", flags->data.data, "samples");

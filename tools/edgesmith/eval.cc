@@ -84,7 +84,7 @@ void show(const EvalFlags& flags, const refine::Evaluation& evaluation, const Co
 }
 
 Result<int> run(const EvalFlags& flags, const Common& common) {
-  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed);
+  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed.value_or(0));
   if (!spec) return spec.error();
   if (!*spec) return usage_error("eval: no data given", "add --data D");
   auto graph = onnx::import_file(flags.model);
@@ -111,13 +111,12 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
 
 void add_eval(Program& program) {
   auto flags = std::make_shared<EvalFlags>();
-  CLI::App* command = program.add_command("eval", "Measure how accurate a model is",
-                                          [flags](const Common& common) { return run(*flags, common); });
+  Command* command = program.add_command("eval", "Measure how accurate a model is",
+                                         [flags](const Common& common) { return run(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   add_data_option(command, "data", flags->data.data, "labelled samples");
   add_preprocess_options(command, flags->data);
   command->add_option("--metric", flags->metrics, "what is measured (default top1); may be repeated")
-      ->allow_extra_args(false)
       ->type_name("NAME");
   command->add_flag("--reference", flags->reference, "run the clear kernels instead of the fast ones");
   add_work_options(command, program.common);

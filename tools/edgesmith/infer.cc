@@ -40,7 +40,7 @@ void show(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, 
 }
 
 Result<int> run(const InferFlags& flags, const Common& common) {
-  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed);
+  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed.value_or(0));
   if (!spec) return spec.error();
   if (!*spec) return usage_error("infer: no data given", "add --data D");
   if (flags.output.empty()) return usage_error("infer: no output given", "add -o OUT.npz");
@@ -69,8 +69,8 @@ Result<int> run(const InferFlags& flags, const Common& common) {
 
 void add_infer(Program& program) {
   auto flags = std::make_shared<InferFlags>();
-  CLI::App* command = program.add_command("infer", "Write what a model answers, every output by name, as an .npz",
-                                          [flags](const Common& common) { return run(*flags, common); });
+  Command* command = program.add_command("infer", "Write what a model answers, every output by name, as an .npz",
+                                         [flags](const Common& common) { return run(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("-o,--output", flags->output, "the .npz file")->type_name("OUT.npz")->group("Output");
   command->add_flag("--force", flags->force, "overwrite an existing output")->group("Output");
