@@ -341,7 +341,8 @@ Status check_output(const std::string& output, std::span<const std::string> inpu
     }
   }
   if (fs::is_directory(output, error)) return usage_error(output + ": is a directory", "name a file");
-  if (fs::exists(output, error) && !force) {
+  // A device is written to, not replaced: there is nothing to lose.
+  if (fs::exists(output, error) && !fs::is_other(output, error) && !force) {
     return usage_error(output + ": exists already", "name another file, or add --force to overwrite it");
   }
   const fs::path folder = fs::path(output).parent_path();
