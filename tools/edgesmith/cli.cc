@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "edgesmith/base/log.h"
+#include "edgesmith/report/document.h"
 
 namespace edgesmith::cli {
 
@@ -26,6 +27,20 @@ void add_work_options(Command* command, Common& common) {
   command->add_option("--events", common.events, "write progress to this file, one JSON object a line")
       ->type_name("FILE")
       ->group("Common");
+}
+
+void add_report_option(Command* command, Common& common) {
+  command->add_option("--report", common.report, "write report.json and report.html there")
+      ->type_name("DIR")
+      ->group("Output");
+}
+
+Status show_document(const Common& common, const std::string& title, const std::string& document,
+                     const std::function<std::string()>& text) {
+  if (!common.report.empty()) EDGESMITH_TRY(report::write_document(title, document, common.report));
+  const std::string shown = common.json ? document : text();
+  if (!shown.empty()) print(shown);
+  return {};
 }
 
 void print(const std::string& text) {

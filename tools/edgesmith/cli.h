@@ -22,6 +22,7 @@ struct Common {
   int threads = 0;
   std::optional<uint64_t> seed;  ///< absent: 0, or what the recipe says
   std::string events;
+  std::string report;  ///< folder for the report of a command that writes no model
 };
 
 /// A subcommand's work: returns the exit code or an error.
@@ -56,6 +57,14 @@ void add_metrics(Program& program);
 
 /// Adds --threads, --seed and --events to a command that does long work.
 void add_work_options(Command* command, Common& common);
+
+/// Adds --report to a command whose result is its JSON document.
+void add_report_option(Command* command, Common& common);
+
+/// Writes the report when one is asked for, and the document to stdout with --json, else what `text` returns.
+/// Errors: io.
+Status show_document(const Common& common, const std::string& title, const std::string& document,
+                     const std::function<std::string()>& text);
 
 /// Writes a result to stdout (with a newline at its end). A full disk or a closed pipe shows in finish_output().
 void print(const std::string& text);

@@ -23,8 +23,12 @@ CLI::Validator numbers(bool (*holds)(double), const std::string& what) {
 Option* Option::required() { return option_->required(), this; }
 Option* Option::type_name(const std::string& name) { return option_->type_name(name), this; }
 Option* Option::group(const std::string& name) { return option_->group(name), this; }
-Option* Option::positive() { return option_->check(numbers([](double x) { return x > 0; }, "above 0")), this; }
-Option* Option::non_negative() { return option_->check(numbers([](double x) { return x >= 0; }, "0 or more")), this; }
+Option* Option::positive() {
+  return option_->check(numbers([](double x) { return x > 0; }, "above 0")), this;
+}
+Option* Option::non_negative() {
+  return option_->check(numbers([](double x) { return x >= 0; }, "0 or more")), this;
+}
 Option* Option::between(int least, int most) { return option_->check(CLI::Range(least, most)), this; }
 Option* Option::one_of(const std::vector<std::string>& words) { return option_->check(CLI::IsMember(words)), this; }
 

@@ -53,23 +53,25 @@ nlohmann::ordered_json value_json(const refine::MetricValue& value) {
           {"unit", value.metric->unit}};
 }
 
-void show(const EvalFlags& flags, const refine::Evaluation& evaluation, const Common& common) {
-  const double rate = static_cast<double>(evaluation.samples) / std::max(evaluation.seconds, 1e-9);
-  if (common.json) {
-    nlohmann::ordered_json all = nlohmann::ordered_json::array();
-    for (const auto& numbers : evaluation.metrics) all.push_back(value_json(numbers.value()));
-    print(nlohmann::ordered_json({{"schema", "edgesmith.eval/1"},
-                                  {"model", flags.model},
-                                  {"metric", value_json(evaluation.metrics[0].value())},
-                                  {"metrics", std::move(all)},
-                                  {"samples", evaluation.samples},
-                                  {"seconds", evaluation.seconds},
-                                  {"samples_per_second", rate},
-                                  {"warnings", log::take_warnings()}})
-              .dump(2));
-    return;
-  }
-  std::string text;
+double samples_per_second(const refine::Evaluation& evaluation) {
+  return static_cast<double>(evaluation.samples) / std::max(evaluation.seconds, 1e-9);
+}
+
+std::string as_json(const EvalFlags& flags, const refine::Evaluation& evaluation) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const auto& numbers : evaluation.metrics) all.push_back(value_json(numbers.value()));
+  return nlohmann::ordered_json({{"schema", "edgesmith.eval/1"},
+                                 {"model", flags.model},
+                                 {"metric", value_json(evaluation.metrics[0].value())},
+                                 {"metrics", std::move(all)},
+                                 {"samples", evaluation.samples},
+                                 {"seconds", evaluation.seconds},
+                                 {"samples_per_second", samples_per_second(evaluation)},
+                                 {"warnings", log::take_warnings()}})
+      .dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string as_text(const refine::Evaluation& evaluation, const Common& common) {
   report::Table table({report::Table::Align::left, report::Table::Align::right, report::Table::Align::left});
   for (const auto& numbers : evaluation.metrics) {
     const refine::MetricValue value = numbers.value();
@@ -78,9 +80,9 @@ void show(const EvalFlags& flags, const refine::Evaluation& evaluation, const Co
                "95 %: " + number(value.ci95[0]) + " to " + number(value.ci95[1])});
   }
   char speed[96];
-  std::snprintf(speed, sizeof speed, "%.0f samples/s", rate);
+  std::snprintf(speed, sizeof speed, "%.0f samples/s", samples_per_second(evaluation));
   table.row({"samples", refine::grouped(evaluation.samples), report::seconds_text(evaluation.seconds) + ", " + speed});
-  print(table.text(use_color(common)));
+  return table.text(use_color(common));
 }
 
 Result<int> run(const EvalFlags& flags, const Common& common) {
@@ -103,7 +105,8 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   context.required_metrics = metrics->size();
   auto evaluation = refine::evaluate(*graph, **data, *metrics, nullptr, "evaluate", context);
   if (!evaluation) return evaluation.error().in(flags.model);
-  show(flags, *evaluation, common);
+  EDGESMITH_TRY(show_document(common, "eval " + flags.model, as_json(flags, *evaluation),
+                              [&] { return as_text(*evaluation, common); }));
   return 0;
 }
 
@@ -119,6 +122,7 @@ void add_eval(Program& program) {
   command->add_option("--metric", flags->metrics, "what is measured (default top1); may be repeated")
       ->type_name("NAME");
   command->add_flag("--reference", flags->reference, "run the clear kernels instead of the fast ones");
+  add_report_option(command, program.common);
   add_work_options(command, program.common);
 }
 

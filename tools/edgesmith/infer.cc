@@ -4,6 +4,7 @@
 
 #include "cli.h"
 #include "data_flags.h"
+#include "edgesmith/base/log.h"
 #include "edgesmith/data/arrays.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
@@ -22,21 +23,22 @@ nlohmann::ordered_json array_json(const data::NamedArray& array) {
   return {{"name", array.name}, {"dtype", ir::dtype_name(array.tensor.dtype())}, {"shape", array.tensor.dims()}};
 }
 
-void show(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, int64_t samples, const Common& common) {
-  if (common.json) {
-    nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
-    for (const data::NamedArray& array : arrays) outputs.push_back(array_json(array));
-    print(nlohmann::ordered_json({{"schema", "edgesmith.infer/1"},
-                                  {"model", flags.model},
-                                  {"samples", samples},
-                                  {"outputs", std::move(outputs)},
-                                  {"output", flags.output}})
-              .dump(2));
-  } else if (!common.quiet) {
-    std::string text = flags.output + ": " + refine::grouped(samples) + " samples\n";
-    for (const data::NamedArray& array : arrays) text += "  " + array.name + " " + array.tensor.type().text() + "\n";
-    print(text);
-  }
+std::string as_json(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, int64_t samples) {
+  nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
+  for (const data::NamedArray& array : arrays) outputs.push_back(array_json(array));
+  return nlohmann::ordered_json({{"schema", "edgesmith.infer/1"},
+                                 {"model", flags.model},
+                                 {"samples", samples},
+                                 {"outputs", std::move(outputs)},
+                                 {"output", flags.output},
+                                 {"warnings", log::take_warnings()}})
+      .dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string as_text(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, int64_t samples) {
+  std::string text = flags.output + ": " + refine::grouped(samples) + " samples\n";
+  for (const data::NamedArray& array : arrays) text += "  " + array.name + " " + array.tensor.type().text() + "\n";
+  return text;
 }
 
 Result<int> run(const InferFlags& flags, const Common& common) {
@@ -61,7 +63,9 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   std::vector<data::NamedArray> arrays;
   for (size_t o = 0; o < tensors->size(); ++o) arrays.push_back({graph->output_names()[o], (*tensors)[o]});
   EDGESMITH_TRY(data::write_npz(flags.output, arrays));
-  show(flags, arrays, (*data)->size(), common);
+  const int64_t samples = (*data)->size();
+  EDGESMITH_TRY(show_document(common, "infer " + flags.model, as_json(flags, arrays, samples),
+                              [&] { return common.quiet ? "" : as_text(flags, arrays, samples); }));
   return 0;
 }
 
@@ -77,6 +81,7 @@ void add_infer(Program& program) {
   add_data_option(command, "data", flags->data.data, "samples");
   add_preprocess_options(command, flags->data);
   command->add_flag("--reference", flags->reference, "run the clear kernels instead of the fast ones");
+  add_report_option(command, program.common);
   add_work_options(command, program.common);
 }
 

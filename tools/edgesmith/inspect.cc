@@ -251,7 +251,8 @@ Result<int> run(const std::string& model, const std::string& target_name, const 
   auto graph = onnx::import_file(model);
   if (!graph) return graph.error();
   const Inspection inspection = inspect(*graph, model, target);
-  print(common.json ? as_json(*graph, model, inspection) : as_text(*graph, model, inspection, target_name, common));
+  EDGESMITH_TRY(show_document(common, "inspect " + model, as_json(*graph, model, inspection),
+                              [&] { return as_text(*graph, model, inspection, target_name, common); }));
   return 0;
 }
 
@@ -267,6 +268,7 @@ void add_inspect(Program& program) {
                           [flags](const Common& common) { return run(flags->model, flags->target, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("--target", flags->target, "also say which layers stay float there")->type_name("NAME");
+  add_report_option(command, program.common);
   add_work_options(command, program.common);
 }
 
