@@ -105,6 +105,12 @@ TEST_F(Cli, InspectsAModel) {
   EXPECT_EQ(json["inputs"][0]["name"], "x");
   EXPECT_EQ(json["quantized"]["values"], 0);
   EXPECT_NE(run({"inspect", "m.onnx"}).out.find("multiply-adds"), std::string::npos);
+  ASSERT_EQ(json["nodes"].size(), 4u);
+  EXPECT_EQ(json["nodes"][3]["op"], "MatMul");
+  EXPECT_EQ(json["nodes"][3]["output"], "logits");
+  EXPECT_EQ(json["nodes"][3]["macs"], 9);
+  const std::string listed = run({"inspect", "m.onnx", "-v", "--threads", "1"}).out;
+  EXPECT_NE(listed.find("MatMul    logits  f32[N,3]"), std::string::npos) << listed;
 }
 
 TEST_F(Cli, RunsARecipeIntoAFolder) {
@@ -134,6 +140,30 @@ TEST_F(Cli, PrintsTheRecipeThatACommandMeans) {
   EXPECT_EQ(json["data"][0]["samples"], 30);
   EXPECT_EQ(json["data"][0]["preprocess"]["scale"], 0.5);
   EXPECT_TRUE(fs::exists(folder_ / "s.onnx"));
+}
+
+TEST_F(Cli, WritesTheReportOfCommandsThatOnlyMeasure) {
+  const std::vector<std::vector<std::string>> commands = {{"inspect", "m.onnx"},
+                                                          {"eval", "m.onnx", "--data", "d.npz"},
+                                                          {"compare", "m.onnx", "m.onnx", "--data", "d.npz"},
+                                                          {"infer", "m.onnx", "--data", "d.npz", "-o", "a.npz"}};
+  for (std::vector<std::string> args : commands) {
+    const std::string folder = "report-" + args[0];
+    args.insert(args.end(), {"--report", folder, "--json", "-q"});
+    const ToolResult result = run(args);
+    ASSERT_EQ(result.exit_code, 0) << args[0] << ": " << result.err;
+    EXPECT_EQ(*read_file(folder_ / (folder + "/report.json")), result.out) << args[0];
+    const std::string page = *read_file(folder_ / (folder + "/report.html"));
+    EXPECT_NE(page.find("<td>schema</td><td>edgesmith." + args[0] + "/1</td>"), std::string::npos) << page;
+    EXPECT_EQ(page.find("http"), std::string::npos) << "nothing is fetched";
+  }
+}
+
+TEST_F(Cli, LetsASeedOfZeroReplaceTheRecipes) {
+  ASSERT_TRUE(write_file(folder_ / "r.toml", "model = \"m.onnx\"\nseed = 4\n[[step]]\npass = \"simplify\"\n").ok());
+  EXPECT_NE(run({"run", "r.toml", "--print-recipe"}).out.find("seed = 4"), std::string::npos);
+  EXPECT_EQ(run({"run", "r.toml", "--seed", "0", "--print-recipe"}).out.find("seed = 4"), std::string::npos);
+  EXPECT_EQ(run({"run", "r.toml", "--seed", "-1", "--print-recipe"}).exit_code, 2);
 }
 
 TEST_F(Cli, ListsItsTables) {

@@ -147,7 +147,7 @@ class BenchRun {
   }
 
   Status open_data() {
-    auto spec = make_spec(flags_.data.data, flags_.data, common_.color, common_.seed);
+    auto spec = make_spec(flags_.data.data, flags_.data, common_.color, common_.seed.value_or(0));
     if (!spec) return spec.error();
     if (!*spec) return {};
     if ((*spec)->limit == 0) (*spec)->limit = kSamples;
@@ -163,7 +163,7 @@ class BenchRun {
 
   Result<Inputs> inputs_of(size_t m, int64_t batch) {
     if (!data_.empty()) return batches_of(*data_[m], graphs_[m], batch, shown_.data);
-    auto seeded = data::seeded_inputs(graphs_[m], batch, common_.seed, options_.executor.memory_limit);
+    auto seeded = data::seeded_inputs(graphs_[m], batch, common_.seed.value_or(0), options_.executor.memory_limit);
     if (!seeded) return seeded.error().in(shown_.paths[m]);
     const bool first = m == 0 && shown_.rounds.empty();
     if (first && !flags_.save_input.empty()) {
@@ -211,7 +211,7 @@ class BenchRun {
     shown_.threads = options_.threads;
     if (graphs_.size() == 2) {
       const auto& results = shown_.rounds.front().report.results;
-      shown_.ratio = refine::ratio_of_medians(results[0].nanoseconds, results[1].nanoseconds, common_.seed);
+      shown_.ratio = refine::ratio_of_medians(results[0].nanoseconds, results[1].nanoseconds, common_.seed.value_or(0));
     }
     print(common_.json ? bench_json(shown_, common_) : bench_text(shown_, common_));
     return 0;
@@ -229,16 +229,16 @@ class BenchRun {
 
 void add_bench(Program& program) {
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App* command =
+  Command* command =
       program.add_command("bench", "Measure how fast a model is on this machine, alone or beside another one",
                           [flags](const Common& common) { return BenchRun(*flags, common).run(); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("other", flags->other, "another one, run in turns with the first")->type_name("OTHER");
   command->add_option("--runs", flags->runs, "timed runs (default: by the model's arithmetic, 50 to 5000)")
-      ->check(CLI::PositiveNumber)
+      ->positive()
       ->type_name("N");
   command->add_option("--warmup", flags->warmup, "runs before them (default: a tenth, at least 5)")
-      ->check(CLI::NonNegativeNumber)
+      ->non_negative()
       ->type_name("N");
   command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
       ->type_name("N,...");

@@ -15,7 +15,7 @@ Result<runtime::ExecutorOptions> ExecutorFlags::options(const Common& common, in
   return out;
 }
 
-void add_executor_options(CLI::App* command, ExecutorFlags& flags, Common& common) {
+void add_executor_options(Command* command, ExecutorFlags& flags, Common& common) {
   command->add_flag("--reference", flags.reference, "run the clear kernels instead of the fast ones");
   command
       ->add_option("--arithmetic", flags.arithmetic,

@@ -2,7 +2,6 @@
 // How a command runs models.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "cli.h"
@@ -19,6 +18,6 @@ struct ExecutorFlags {
 };
 
 /// Adds --reference, --arithmetic and --memory-limit.
-void add_executor_options(CLI::App* command, ExecutorFlags& flags, Common& common);
+void add_executor_options(Command* command, ExecutorFlags& flags, Common& common);
 
 }  // namespace edgesmith::cli

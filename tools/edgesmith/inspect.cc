@@ -118,6 +118,26 @@ Inspection inspect(const ir::Graph& graph, const std::string& path, const target
   return inspection;
 }
 
+/// A row for every node, in order: what --only and --skip may name.
+struct NodeRow {
+  std::string name, op, output, type;
+  int64_t macs = 0;
+};
+
+std::vector<NodeRow> node_rows(const ir::Graph& graph) {
+  std::vector<NodeRow> rows;
+  for (const ir::Node& node : graph.nodes()) {
+    if (is_structural(node)) continue;
+    NodeRow row{node.name(), op_label(node), "", "", ops::cost_of(node).macs};
+    if (node.num_outputs() > 0) {
+      row.output = node.output(0).name();
+      row.type = node.output(0).type().text();
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 std::vector<std::pair<std::string, std::string>> results_of(const ir::Graph& graph) {
   std::vector<std::pair<std::string, std::string>> results;
   for (int i = 0; i < graph.num_outputs(); ++i) {
@@ -134,6 +154,11 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
   for (const auto& [name, type] : results_of(graph)) outputs.push_back({{"name", name}, {"type", type}});
   for (const auto& [op, count] : in.ops) {
     op_list.push_back({{"op", op}, {"count", count.count}, {"macs", count.macs}, {"params", count.params}});
+  }
+  Json nodes = Json::array();
+  for (const NodeRow& row : node_rows(graph)) {
+    nodes.push_back(
+        {{"name", row.name}, {"op", row.op}, {"output", row.output}, {"type", row.type}, {"macs", row.macs}});
   }
   Json metadata = Json::object();
   for (const auto& [key, value] : graph.metadata) metadata[key] = value;
@@ -155,6 +180,7 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
                {"inputs", std::move(inputs)},
                {"outputs", std::move(outputs)},
                {"ops", std::move(op_list)},
+               {"nodes", std::move(nodes)},
                {"quantized", {{"values", in.quant.values}, {"weights", in.quant.weights}, {"dtypes", in.quant.dtypes}}},
                {"metadata", std::move(metadata)},
                {"problems", in.problems},
@@ -163,7 +189,8 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
 }
 
 std::string as_text(const ir::Graph& graph, const std::string& path, const Inspection& in, const std::string& target,
-                    bool color) {
+                    const Common& common) {
+  const bool color = use_color(common);
   std::string text = report::paint(path, report::Style::bold, color) + "\n";
   Table facts({Table::Align::left, Table::Align::left});
   facts.row({"made by", (in.source.producer.empty() ? "unknown" : in.source.producer) + ", opset " +
@@ -192,6 +219,14 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
                count.macs > 0 ? report::count_text(count.macs) : ""});
   }
   text += table.text(color);
+  if (common.verbose) {
+    Table nodes({Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::right});
+    nodes.head({"node", "op", "output", "type", "multiply-adds"});
+    for (const NodeRow& row : node_rows(graph)) {
+      nodes.row({row.name, row.op, row.output, row.type, row.macs > 0 ? report::count_text(row.macs) : ""});
+    }
+    text += "\n" + nodes.text(color);
+  }
   if (!in.problems.empty()) text += "\n" + report::paint("problems", report::Style::yellow, color) + "\n";
   for (const std::string& problem : in.problems) text += "  " + problem + "\n";
   if (!target.empty()) {
@@ -214,8 +249,8 @@ Result<int> run(const std::string& model, const std::string& target_name, const 
   auto graph = onnx::import_file(model);
   if (!graph) return graph.error();
   const Inspection inspection = inspect(*graph, model, target ? &*target : nullptr);
-  print(common.json ? as_json(*graph, model, inspection)
-                    : as_text(*graph, model, inspection, target_name, use_color(common)));
+  EDGESMITH_TRY(show_document(common, "inspect " + model, as_json(*graph, model, inspection),
+                              [&] { return as_text(*graph, model, inspection, target_name, common); }));
   return 0;
 }
 
@@ -226,11 +261,13 @@ void add_inspect(Program& program) {
     std::string model, target;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
+  Command* command =
       program.add_command("inspect", "Show what is in a model: operators, sizes, costs, problems",
                           [flags](const Common& common) { return run(flags->model, flags->target, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("--target", flags->target, "also say which layers stay float there")->type_name("NAME");
+  add_report_option(command, program.common);
+  add_work_options(command, program.common);
 }
 
 }  // namespace edgesmith::cli

@@ -31,9 +31,7 @@ bool wants_json(int argc, char** argv) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Compresses trained ONNX models for edge devices, and measures what that costs.", "edgesmith");
-  app.require_subcommand(0, 1);  // what follows a command is never another one: `edgesmith passes quantize`
-  cli::Program program(app);
+  cli::Program program("Compresses trained ONNX models for edge devices, and measures what that costs.");
   cli::add_inspect(program);
   cli::add_check(program);
   cli::add_eval(program);

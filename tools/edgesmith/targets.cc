@@ -293,10 +293,10 @@ void add_targets(Program& program) {
     bool markdown = false;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = program.add_command("targets", "List the targets, or show one", [flags](const Common& common) {
+  Command* command = program.add_command("targets", "List the targets, or show one", [flags](const Common& common) {
     return flags->show.empty() ? list(flags->markdown, common) : show(flags->name, common);
   });
-  command->add_option("show", flags->show, "show one target")->check(CLI::IsMember({"show"}))->type_name("show");
+  command->add_option("show", flags->show, "show one target")->one_of({"show"})->type_name("show");
   command->add_option("name", flags->name, "its name, or the path of a profile")->type_name("NAME");
   command->add_flag("--markdown", flags->markdown, "as Markdown (docs/targets.md)");
 }
