@@ -37,6 +37,8 @@ struct Step {
   Epilogue epilogue;
   /// The node whose outputs this step makes.
   const ir::Node& last() const { return activation != nullptr ? *activation : *node; }
+  /// "native.conv_f32 (avx2)", "reference", "view", "quantize", ...
+  std::string kernel_text(Isa isa) const;
 };
 
 struct Program {

@@ -169,7 +169,9 @@ Status SessionState::run_step(Binding& binding, size_t index) {
 Status SessionState::time_step(Binding& binding, size_t index, const StepTimer& timer) {
   const auto start = std::chrono::steady_clock::now();
   EDGESMITH_TRY(run_step(binding, index));
-  timer(*(*binding.steps)[index].node, std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
+  const int64_t nanoseconds = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  const Step& step = (*binding.steps)[index];
+  timer(*step.node, step.kernel_text(program_.isa), nanoseconds);
   return {};
 }
 

@@ -343,7 +343,7 @@ TEST(Executor, TimesEveryStepOnce) {
   const ir::Graph graph = parse_graph(net_text());
   const auto executor = Executor::create(graph);
   std::vector<const ir::Node*> timed;
-  const StepTimer timer = [&](const ir::Node& node, int64_t nanoseconds) {
+  const StepTimer timer = [&](const ir::Node& node, const std::string&, int64_t nanoseconds) {
     EXPECT_GE(nanoseconds, 0);
     timed.push_back(&node);
   };

@@ -11,7 +11,7 @@ namespace edgesmith::cli {
 
 struct ExecutorFlags {
   bool reference = false;
-  std::string arithmetic = std::string(runtime::arithmetic_word(runtime::ExecutorOptions().arithmetic));
+  std::string arithmetic = std::string(runtime::arithmetic_word(runtime::Arithmetic::exact_i32));
 
   /// For sessions on `threads` threads. Errors: usage (unknown arithmetic, a --memory-limit that is no size).
   Result<runtime::ExecutorOptions> options(const Common& common, int threads) const;
