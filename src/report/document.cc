@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The report of a command that measures and changes nothing (eval, compare, infer, inspect): its JSON document as a page.
+// The report of a command that measures and changes nothing (eval, compare, infer, inspect): its JSON document as a
+// page.
 #include "edgesmith/report/document.h"
 
 #include <filesystem>
@@ -64,10 +65,9 @@ std::string tables(const Json& object) {
 
 std::string document_html(const std::string& title, const std::string& json) {
   const Json document = Json::parse(json, nullptr, false);
-  const std::string body =
-      document.is_object()
-          ? "<section><div class=\"scroll\"><table>" + rows(document, "") + "</table></div></section>\n" + tables(document)
-          : "<section><pre>" + escape_html(json) + "</pre></section>\n";
+  const std::string body = document.is_object() ? "<section><div class=\"scroll\"><table>" + rows(document, "") +
+                                                      "</table></div></section>\n" + tables(document)
+                                                : "<section><pre>" + escape_html(json) + "</pre></section>\n";
   return "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
          "<meta name=\"color-scheme\" content=\"light dark\"><title>" +

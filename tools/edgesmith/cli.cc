@@ -18,10 +18,7 @@
 namespace edgesmith::cli {
 
 void add_work_options(Command* command, Common& common, const std::string& threads_help) {
-  command->add_option("--threads", common.threads, threads_help)
-      ->between(1, 4096)
-      ->type_name("N")
-      ->group("Common");
+  command->add_option("--threads", common.threads, threads_help)->between(1, 4096)->type_name("N")->group("Common");
   command->add_option("--seed", common.seed, "seed of every random choice (default 0)")
       ->non_negative()
       ->type_name("N")

@@ -24,7 +24,7 @@ struct Common {
   std::optional<uint64_t> seed;  ///< absent: 0, or what the recipe says
   std::string events;
   std::string memory_limit;  ///< "2GiB"; "": what the machine has
-  std::string report;  ///< folder for the report of a command that writes no model
+  std::string report;        ///< folder for the report of a command that writes no model
 };
 
 /// A subcommand's work: returns the exit code or an error.
