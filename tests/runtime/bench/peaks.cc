@@ -22,34 +22,39 @@ constexpr int64_t kRounds = 100000;
 // One benchmark: `macs` multiply-accumulates a round of `loop`.
 void measure(benchmark::State& state, void (*loop)(int64_t), int64_t macs) {
   for (auto _ : state) loop(kRounds);
-  state.counters["GMAC/s"] = benchmark::Counter(static_cast<double>(state.iterations() * kRounds * macs) * 1e-9,
-                                                benchmark::Counter::kIsRate);
+  state.counters["GMAC/s"] =
+      benchmark::Counter(static_cast<double>(state.iterations() * kRounds * macs) * 1e-9, benchmark::Counter::kIsRate);
 }
 
 // Twelve sums, so that the latency of an instruction never shows; operands in registers 0 and 1, sums in 2 to 13.
-#define EDGESMITH_TWELVE(STEP, R)                                                                            \
-  STEP(R, "2")                                                                                               \
-  STEP(R, "3") STEP(R, "4") STEP(R, "5") STEP(R, "6") STEP(R, "7") STEP(R, "8") STEP(R, "9") STEP(R, "10")   \
-      STEP(R, "11") STEP(R, "12") STEP(R, "13")
-#define EDGESMITH_SUMS                                                                                              \
+#define EDGESMITH_TWELVE(STEP, R) \
+  STEP(R, "2")                    \
+  STEP(R, "3")                    \
+  STEP(R, "4")                    \
+  STEP(R, "5")                    \
+  STEP(R, "6") STEP(R, "7") STEP(R, "8") STEP(R, "9") STEP(R, "10") STEP(R, "11") STEP(R, "12") STEP(R, "13")
+#define EDGESMITH_SUMS                                                                                             \
   "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", \
       "xmm13", "xmm14", "xmm15"
-#define EDGESMITH_LOOP(NAME, BEFORE, STEP, R)                                            \
-  void NAME(int64_t rounds) {                                                            \
+#define EDGESMITH_LOOP(NAME, BEFORE, STEP, R)                                                \
+  void NAME(int64_t rounds) {                                                                \
     __asm__ volatile(BEFORE "1:\n" EDGESMITH_TWELVE(STEP, R) "decq %0\njnz 1b\nvzeroupper\n" \
-                     : "+r"(rounds)                                                      \
-                     :                                                                   \
-                     : EDGESMITH_SUMS);                                                  \
+                     : "+r"(rounds)                                                          \
+                     :                                                                       \
+                     : EDGESMITH_SUMS);                                                      \
   }
 
 #define FMA(R, S) "vfmadd231ps %%" R "0, %%" R "1, %%" R S "\n"
 // Products of bytes in pairs, of those pairs in 32 bits, and the sum: what an int8 kernel without VNNI does.
-#define MADDUBS(R, S)                         \
-  "vpmaddubsw %%" R "0, %%" R "1, %%" R "14\n" \
-  "vpmaddwd %%" R "15, %%" R "14, %%" R "14\n" \
+#define MADDUBS(R, S)                   \
+  "vpmaddubsw %%" R "0, %%" R "1, %%" R \
+  "14\n"                                \
+  "vpmaddwd %%" R "15, %%" R "14, %%" R \
+  "14\n"                                \
   "vpaddd %%" R "14, %%" R S ", %%" R S "\n"
-#define MADDWD(R, S)                         \
-  "vpmaddwd %%" R "0, %%" R "1, %%" R "14\n" \
+#define MADDWD(R, S)                  \
+  "vpmaddwd %%" R "0, %%" R "1, %%" R \
+  "14\n"                              \
   "vpaddd %%" R "14, %%" R S ", %%" R S "\n"
 #define DOT(R, S) "vpdpbusd %%" R "0, %%" R "1, %%" R S "\n"
 #define VEX_DOT(R, S) "%{vex%} vpdpbusd %%" R "0, %%" R "1, %%" R S "\n"
@@ -93,9 +98,8 @@ void register_peaks() {
 #if defined(__x86_64__)
   for (const Peak& peak : kPeaks) {
     if (!cpu_has(peak.isa)) continue;
-    benchmark::RegisterBenchmark((std::string("peak/") + peak.name).c_str(), [peak](benchmark::State& state) {
-      measure(state, peak.loop, kSums * peak.macs);
-    });
+    benchmark::RegisterBenchmark((std::string("peak/") + peak.name).c_str(),
+                                 [peak](benchmark::State& state) { measure(state, peak.loop, kSums * peak.macs); });
   }
 #endif
 }
