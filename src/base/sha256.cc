@@ -4,15 +4,24 @@
 #include <openssl/evp.h>
 
 #include <array>
+#include <memory>
 
 #include "edgesmith/base/check.h"
 
 namespace edgesmith {
 
 std::string sha256_hex(std::span<const std::byte> bytes) {
+  return sha256_hex(std::span<const std::span<const std::byte>>(&bytes, 1));
+}
+
+std::string sha256_hex(std::span<const std::span<const std::byte>> parts) {
   std::array<unsigned char, 32> digest{};
-  unsigned int size = 0;
-  EDGESMITH_CHECK(EVP_Digest(bytes.data(), bytes.size(), digest.data(), &size, EVP_sha256(), nullptr) == 1);
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
+  EDGESMITH_CHECK(context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1);
+  for (const std::span<const std::byte> part : parts) {
+    EDGESMITH_CHECK(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+  }
+  EDGESMITH_CHECK(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
   std::string hex;
   for (unsigned char byte : digest) {
     hex += "0123456789abcdef"[byte >> 4];

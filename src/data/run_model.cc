@@ -242,6 +242,8 @@ class Run {
 
 }  // namespace
 
+int64_t declared_batch(const ir::Graph& graph) { return declared_batch(signature_of(graph)); }
+
 int64_t samples_at_once(const ir::Graph& graph) {
   const Signature signature = signature_of(graph);
   const int64_t declared = declared_batch(signature);

@@ -2,6 +2,7 @@
 // All answers of a model: what `infer` writes.
 #include <cstring>
 
+#include "edgesmith/base/sha256.h"
 #include "edgesmith/data/run_model.h"
 #include "edgesmith/refine/measure.h"
 
@@ -38,6 +39,31 @@ Result<ir::Tensor> join_samples(const std::vector<const ir::Tensor*>& parts, con
 
 }  // namespace
 
+Result<std::vector<ir::Tensor>> join_outputs(const ir::Graph& graph, std::span<const std::vector<ir::Tensor>> samples) {
+  std::vector<ir::Tensor> results;
+  for (size_t o = 0; o < graph.output_names().size(); ++o) {
+    std::vector<const ir::Tensor*> parts;
+    for (const std::vector<ir::Tensor>& outputs : samples) parts.push_back(&outputs[o]);
+    auto joined = join_samples(parts, graph.output_names()[o]);
+    if (!joined) return joined.error();
+    results.push_back(std::move(*joined));
+  }
+  return results;
+}
+
+std::string outputs_sha256(std::span<const ir::Tensor> outputs) {
+  std::vector<ir::Tensor> dense;
+  std::vector<std::span<const std::byte>> parts;
+  for (const ir::Tensor& output : outputs) {
+    if (output.dtype() == ir::DType::string) {
+      for (const std::string& text : output.string_data()) parts.push_back(std::as_bytes(std::span(text)));
+    } else {
+      parts.push_back(dense.emplace_back(output.dense()).bytes());
+    }
+  }
+  return sha256_hex(parts);
+}
+
 Result<std::vector<ir::Tensor>> run_all(const ir::Graph& graph, const data::Dataset& data,
                                         const MeasureContext& context) {
   auto executor = runtime::Executor::create(graph, context.executor);
@@ -52,15 +78,7 @@ Result<std::vector<ir::Tensor>> run_all(const ir::Graph& graph, const data::Data
   data::RunOptions options;
   options.what = "run";
   EDGESMITH_TRY(data::for_each_batch(**executor, data, *context.pool, context.progress, take_batch, options));
-  std::vector<ir::Tensor> results;
-  for (size_t o = 0; o < graph.output_names().size(); ++o) {
-    std::vector<const ir::Tensor*> parts;
-    for (const std::vector<ir::Tensor>& outputs : samples) parts.push_back(&outputs[o]);
-    auto joined = join_samples(parts, graph.output_names()[o]);
-    if (!joined) return joined.error();
-    results.push_back(std::move(*joined));
-  }
-  return results;
+  return join_outputs(graph, samples);
 }
 
 }  // namespace edgesmith::refine

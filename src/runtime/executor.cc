@@ -37,8 +37,9 @@ std::unique_ptr<Executor::Session> Executor::make_session() const {
 Executor::Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Executor::Session::~Session() = default;
 
-Result<std::vector<ir::Tensor>> Executor::Session::run(std::span<const ir::Tensor> inputs, const Observer* observer) {
-  return impl_->state.run(inputs, observer);
+Result<std::vector<ir::Tensor>> Executor::Session::run(std::span<const ir::Tensor> inputs, const Observer* observer,
+                                                       const StepTimer* timer) {
+  return impl_->state.run(inputs, observer, timer);
 }
 
 std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {

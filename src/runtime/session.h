@@ -23,7 +23,8 @@ class SessionState {
  public:
   explicit SessionState(const Program& program) : program_(program) {}
 
-  Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer);
+  Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer,
+                                      const StepTimer* timer = nullptr);
 
  private:
   /// The plan for one list of steps and one set of input dims, with a tensor for every value.
@@ -32,7 +33,7 @@ class SessionState {
     std::vector<ir::Dims> input_dims;
     bool valid = false;
     ShapePlan plan;
-    std::vector<ir::Tensor> values;                        // by value id; views of the arena, constants, or results
+    std::vector<ir::Tensor> values;                        // by slot; views of the arena, constants, or results
     std::vector<std::vector<const ir::Tensor*>> operands;  // by step, into `values`
   };
 
@@ -41,9 +42,12 @@ class SessionState {
   Status grow_arena(int64_t bytes);
   Status set_inputs(Binding& binding, std::span<const ir::Tensor> inputs);
   Status run_step(Binding& binding, size_t index);
+  Status time_step(Binding& binding, size_t index, const StepTimer& timer);
   Status run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims);
   Status run_reference(Binding& binding, size_t index);
-  std::optional<std::vector<ir::Dims>> output_dims(const Binding& binding, size_t index) const;
+  Status run_conversion(Binding& binding, size_t index);
+  Result<ir::Dims> evaluated_dims(const Binding& binding, size_t index) const;
+  Result<std::optional<std::vector<ir::Dims>>> output_dims(const Binding& binding, size_t index) const;
   Status annotate(Binding& binding, const ir::Value& value);
   ir::Tensor own(ir::Tensor tensor) const;
   void show_known(const Binding& binding, const Observer& observer) const;

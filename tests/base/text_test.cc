@@ -22,6 +22,18 @@ TEST(Text, NearestSuggestsOnlyNearWords) {
   EXPECT_EQ(nearest("banana", words), "");
 }
 
+TEST(Text, SizesHaveUnits) {
+  EXPECT_EQ(parse_bytes("4096"), 4096);
+  EXPECT_EQ(parse_bytes("2GiB"), int64_t{2} << 30);
+  EXPECT_EQ(parse_bytes("1.5 MB"), 1500000);
+  EXPECT_EQ(parse_bytes("512k"), 512 * 1024);
+  EXPECT_EQ(parse_bytes("1B"), 1);
+  EXPECT_EQ(parse_bytes("1 tib"), int64_t{1} << 40);
+  for (const char* text : {"", "GiB", "two", "-1", "0", "0.1", "1 GiBs", "1 parsec", "1ib", "nan", "inf", "1e30"}) {
+    EXPECT_EQ(parse_bytes(text), std::nullopt) << text;
+  }
+}
+
 TEST(Text, ShortestFloatsReadBack) {
   EXPECT_EQ(shortest(0.1f), "0.1");
   EXPECT_EQ(shortest(-3.0f), "-3");

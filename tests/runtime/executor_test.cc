@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/runtime/executor.h"
 
+#include <algorithm>
 #include <map>
 #include <thread>
 
@@ -139,7 +140,7 @@ TEST(Executor, QuantizesAnnotatedValuesAsTheyAreMade) {
     EXPECT_TRUE(outputs[1].identical_to(seen.at(value_named(graph, "m").id())));
     first = seen;
   }
-  const auto plain = run_graph(graph, {x}, Isa::scalar, {.ignore_quant = true});
+  const auto plain = run_graph(graph, {x}, Isa::scalar, {.arithmetic = Arithmetic::floating});
   EXPECT_TRUE(plain[0].identical_to(run_graph(parse_graph(net_text()), {x}, Isa::scalar)[0]));
 }
 
@@ -336,6 +337,54 @@ TEST(PlanMemory, CountsAnnotatedValuesAsCodes) {
   EXPECT_EQ(plan_memory(graph)->arena_bytes, 80);
   value_named(graph, "x").set_quant(quant_of(1, 0));
   EXPECT_EQ(plan_memory(graph)->arena_bytes, 50);
+}
+
+TEST(Executor, TimesEveryStepOnce) {
+  const ir::Graph graph = parse_graph(net_text());
+  const auto executor = Executor::create(graph);
+  std::vector<const ir::Node*> timed;
+  const StepTimer timer = [&](const ir::Node& node, int64_t nanoseconds) {
+    EXPECT_GE(nanoseconds, 0);
+    timed.push_back(&node);
+  };
+  const std::vector<ir::Tensor> inputs = {random_tensor({2, 3, 16, 16}, 9)};
+  const auto session = (*executor)->make_session();
+  const auto plain = session->run(inputs), outputs = session->run(inputs, nullptr, &timer);
+  ASSERT_TRUE(outputs.ok());
+  EXPECT_TRUE((*outputs)[0].identical_to((*plain)[0]));
+  std::vector<const ir::Node*> steps;  // every node that is not fused into the one before it
+  for (const auto& [node, kernel] : (*executor)->kernels()) {
+    if (!node->is(ir::OpKind::relu) && !node->is(ir::OpKind::clip)) steps.push_back(node);
+  }
+  for (const ir::Node* node : steps) EXPECT_EQ(std::count(timed.begin(), timed.end(), node), 1) << node->label();
+}
+
+TEST(Executor, RefusesActivationsBeyondTheMemoryLimit) {
+  const ir::Graph graph = parse_graph(net_text());
+  ExecutorOptions options;
+  options.memory_limit = 40000;
+  const auto executor = Executor::create(graph, options);
+  const auto session = (*executor)->make_session();
+  EXPECT_TRUE(session->run(std::vector{random_tensor({1, 3, 16, 16}, 9)}).ok());
+  const auto outputs = session->run(std::vector{random_tensor({50, 3, 16, 16}, 9)});
+  ASSERT_FALSE(outputs.ok());
+  EXPECT_EQ(outputs.error().kind, ErrorKind::io);
+  EXPECT_NE(outputs.error().message.find("the limit is 40000"), std::string::npos) << outputs.error().text();
+  EXPECT_TRUE(session->run(std::vector{random_tensor({1, 3, 16, 16}, 9)}).ok()) << "the session is as good as before";
+}
+
+TEST(Executor, RefusesOutputsOfAbsurdSize) {
+  const ir::Graph graph = parse_graph(R"(graph @g(%x: f32[N,1,1,1]) -> (y) {
+  %w = constant random(seed=1) : f32[1,1,1,1]
+  %y = conv %x, %w, _ {pads=[2000000000,2000000000,2000000000,2000000000]}
+  return %y
+})");
+  const auto executor = Executor::create(graph);
+  ASSERT_TRUE(executor.ok());
+  const auto outputs = (*executor)->make_session()->run(std::vector{random_tensor({1, 1, 1, 1}, 9)});
+  ASSERT_FALSE(outputs.ok());
+  EXPECT_EQ(outputs.error().kind, ErrorKind::io) << outputs.error().text();
+  EXPECT_FALSE(plan_memory(graph).ok());
 }
 
 }  // namespace

@@ -10,7 +10,9 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "edgesmith/base/cpu.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/text.h"
 
 namespace edgesmith::cli {
 
@@ -32,8 +34,8 @@ CLI::App* Program::add_command(const std::string& name, const std::string& summa
   return command;
 }
 
-void add_work_options(CLI::App* command, Common& common) {
-  command->add_option("--threads", common.threads, "threads to work with (default: all cores)")
+void add_work_options(CLI::App* command, Common& common, const std::string& threads_help) {
+  command->add_option("--threads", common.threads, threads_help)
       ->check(CLI::Range(1, 4096))
       ->type_name("N")
       ->group("Common");
@@ -43,6 +45,24 @@ void add_work_options(CLI::App* command, Common& common) {
   command->add_option("--events", common.events, "write progress to this file, one JSON object a line")
       ->type_name("FILE")
       ->group("Common");
+}
+
+void add_memory_option(CLI::App* command, Common& common) {
+  command
+      ->add_option("--memory-limit", common.memory_limit,
+                   "most memory for activations, such as 2GiB (default: what the machine has)")
+      ->type_name("SIZE")
+      ->group("Common");
+}
+
+Result<runtime::ExecutorOptions> executor_options(const Common& common, int threads) {
+  const auto limit = common.memory_limit.empty() ? memory_bytes() : parse_bytes(common.memory_limit);
+  if (!limit) {
+    return usage_error("--memory-limit: '" + common.memory_limit + "' is no size", "write 2GiB, 512MB or bytes");
+  }
+  runtime::ExecutorOptions options;
+  options.memory_limit = std::max<int64_t>(1, *limit / threads);
+  return options;
 }
 
 void print(const std::string& text) {

@@ -10,6 +10,7 @@
 
 #include "edgesmith/base/progress.h"
 #include "edgesmith/base/result.h"
+#include "edgesmith/runtime/executor.h"
 
 namespace edgesmith::cli {
 
@@ -20,6 +21,7 @@ struct Common {
   int threads = 0;
   uint64_t seed = 0;
   std::string events;
+  std::string memory_limit;  ///< "2GiB"; "": what the machine has
 };
 
 /// A subcommand's work: returns the exit code or an error.
@@ -38,7 +40,9 @@ struct Program {
 };
 
 void add_inspect(Program& program);
+void add_check(Program& program);
 void add_eval(Program& program);
+void add_bench(Program& program);
 void add_compare(Program& program);
 void add_infer(Program& program);
 void add_simplify(Program& program);
@@ -47,9 +51,16 @@ void add_run(Program& program);
 void add_passes(Program& program);
 void add_ops(Program& program);
 void add_metrics(Program& program);
+void add_targets(Program& program);
 
 /// Adds --threads, --seed and --events to a command that does long work.
-void add_work_options(CLI::App* command, Common& common);
+void add_work_options(CLI::App* command, Common& common,
+                      const std::string& threads_help = "threads to work with (default: all cores)");
+/// Adds --memory-limit to a command that only runs models.
+void add_memory_option(CLI::App* command, Common& common);
+/// How eval, infer and bench run models: all alike, so that the hashes of infer and bench are of the same bits. Each of
+/// `threads` sessions gets its share of --memory-limit. Errors: usage.
+Result<runtime::ExecutorOptions> executor_options(const Common& common, int threads);
 
 /// Writes a result to stdout (with a newline at its end). A full disk or a closed pipe shows in finish_output().
 void print(const std::string& text);

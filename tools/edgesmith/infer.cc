@@ -8,6 +8,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/refine/runner.h"
+#include "executor_flags.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -15,14 +16,16 @@ namespace {
 struct InferFlags {
   std::string model, output;
   DataFlags data;
-  bool reference = false, force = false;
+  ExecutorFlags executor;
+  bool force = false;
 };
 
 nlohmann::ordered_json array_json(const data::NamedArray& array) {
   return {{"name", array.name}, {"dtype", ir::dtype_name(array.tensor.dtype())}, {"shape", array.tensor.dims()}};
 }
 
-void show(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, int64_t samples, const Common& common) {
+void show(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, int64_t samples,
+          const std::string& sha256, const Common& common) {
   if (common.json) {
     nlohmann::ordered_json outputs = nlohmann::ordered_json::array();
     for (const data::NamedArray& array : arrays) outputs.push_back(array_json(array));
@@ -30,12 +33,13 @@ void show(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, 
                                   {"model", flags.model},
                                   {"samples", samples},
                                   {"outputs", std::move(outputs)},
+                                  {"output_sha256", sha256},
                                   {"output", flags.output}})
               .dump(2));
   } else if (!common.quiet) {
     std::string text = flags.output + ": " + refine::grouped(samples) + " samples\n";
     for (const data::NamedArray& array : arrays) text += "  " + array.name + " " + array.tensor.type().text() + "\n";
-    print(text);
+    print(text + "  sha256 of the outputs " + sha256 + "\n");
   }
 }
 
@@ -52,16 +56,18 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   ThreadPool pool(common.threads);
+  const auto executor = flags.executor.options(common, pool.num_threads());
+  if (!executor) return executor.error();
   refine::MeasureContext context;
   context.pool = &pool;
   context.progress = progress->get();
-  context.executor.reference = flags.reference;
+  context.executor = *executor;
   auto tensors = refine::run_all(*graph, **data, context);
   if (!tensors) return tensors.error().in(flags.model);
   std::vector<data::NamedArray> arrays;
   for (size_t o = 0; o < tensors->size(); ++o) arrays.push_back({graph->output_names()[o], (*tensors)[o]});
   EDGESMITH_TRY(data::write_npz(flags.output, arrays));
-  show(flags, arrays, (*data)->size(), common);
+  show(flags, arrays, (*data)->size(), refine::outputs_sha256(*tensors), common);
   return 0;
 }
 
@@ -76,7 +82,7 @@ void add_infer(Program& program) {
   command->add_flag("--force", flags->force, "overwrite an existing output")->group("Output");
   add_data_option(command, "data", flags->data.data, "samples");
   add_preprocess_options(command, flags->data);
-  command->add_flag("--reference", flags->reference, "run the clear kernels instead of the fast ones");
+  add_executor_options(command, flags->executor, program.common);
   add_work_options(command, program.common);
 }
 

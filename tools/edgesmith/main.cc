@@ -35,7 +35,9 @@ int run(int argc, char** argv) {
   app.require_subcommand(0, 1);  // what follows a command is never another one: `edgesmith passes quantize`
   cli::Program program(app);
   cli::add_inspect(program);
+  cli::add_check(program);
   cli::add_eval(program);
+  cli::add_bench(program);
   cli::add_compare(program);
   cli::add_infer(program);
   cli::add_simplify(program);
@@ -44,6 +46,7 @@ int run(int argc, char** argv) {
   cli::add_passes(program);
   cli::add_ops(program);
   cli::add_metrics(program);
+  cli::add_targets(program);
 
   const bool json = wants_json(argc, argv);
   const auto parsed = cli::parse_arguments(program, argc, argv);

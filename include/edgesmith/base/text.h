@@ -2,6 +2,8 @@
 // Small text helpers shared by messages, tables and selectors.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +17,9 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 /// Shell-style match: `*` any run, `?` any one character; the whole text must match.
 bool glob_match(std::string_view pattern, std::string_view text);
+/// Bytes of "2GiB", "1.5 MB", "512k" or "4096": units of 1000 with a B alone, of 1024 with iB or without B, in any
+/// case. Nothing for other texts, and for sizes that are not positive.
+std::optional<int64_t> parse_bytes(std::string_view text);
 /// Shortest decimal text that reads back as the same float/double ("0.1", "inf", "nan").
 std::string shortest(float value);
 std::string shortest(double value);

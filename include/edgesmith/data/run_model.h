@@ -42,6 +42,9 @@ struct RunOptions {
   std::string what = "evaluate";  ///< for the progress sink
 };
 
+/// The batch of `graph` when it is a number; 0 when it is free, 1 when no input has a batch axis.
+int64_t declared_batch(const ir::Graph& graph);
+
 /// Samples that go through `graph` at a time: its batch when that is fixed, else a number that depends on the graph
 /// alone (activations that stay in the cache), 1 where samples cannot share a batch.
 int64_t samples_at_once(const ir::Graph& graph);

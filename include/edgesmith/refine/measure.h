@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -51,7 +52,8 @@ class Reference {
   static constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
 
   /// `graph` must outlive this. Errors: unsupported.
-  static Result<std::unique_ptr<Reference>> create(const ir::Graph& graph);
+  static Result<std::unique_ptr<Reference>> create(const ir::Graph& graph,
+                                                   const runtime::ExecutorOptions& options = {});
   ~Reference();
 
   const runtime::Executor& executor() const { return *executor_; }
@@ -70,6 +72,13 @@ class Reference {
 Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
                             std::span<const data::MetricInfo* const> metrics, Reference* reference,
                             std::string_view what, const MeasureContext& context);
+
+/// The outputs of every sample (or batch of samples) as one tensor an output, joined on axis 0 in order. Errors:
+/// unsupported (outputs that cannot be joined).
+Result<std::vector<ir::Tensor>> join_outputs(const ir::Graph& graph, std::span<const std::vector<ir::Tensor>> samples);
+
+/// SHA-256 of the bytes of `outputs`, one after the other: what `infer` and `bench` report.
+std::string outputs_sha256(std::span<const ir::Tensor> outputs);
 
 /// Every output of `graph` over all of `data`, one tensor an output, samples joined on axis 0 in order. Errors: as
 /// evaluate; unsupported (samples whose outputs cannot be joined).

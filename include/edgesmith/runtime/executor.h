@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "edgesmith/base/result.h"
@@ -13,9 +14,27 @@
 
 namespace edgesmith::runtime {
 
+/// How quantized operators compute. Everything that is not quantized computes on float32 under each of them.
+enum class Arithmetic {
+  floating,             ///< no value is quantized (affine constants still mean their reals)
+  fake_quant,           ///< float32 kernels; every annotated value is rounded to its codes and back
+  exact_i32,            ///< integer sums of 32 bits; codes of the result by a float32 multiplier
+  x86_u8s8_saturating,  ///< the same, but products are added in pairs that saturate at 16 bits (x86 without VNNI)
+  tflite,               ///< integer sums, fixed-point multipliers as in TensorFlow Lite and CMSIS-NN
+};
+
+/// "float", "fake-quant", "exact-i32", "x86-u8s8-saturating", "tflite".
+std::string_view arithmetic_word(Arithmetic arithmetic);
+/// The arithmetic of that name; "ort-x86" is what ONNX Runtime computes on this CPU: exact-i32 with VNNI,
+/// x86-u8s8-saturating without. Errors: usage, with a suggestion.
+Result<Arithmetic> find_arithmetic(std::string_view word);
+/// The words that find_arithmetic knows.
+std::vector<std::string> arithmetic_words();
+
 struct ExecutorOptions {
-  bool reference = false;     ///< evaluate every node with ops::eval (Eigen, clear before fast)
-  bool ignore_quant = false;  ///< run as if no value were annotated (affine constants still mean their reals)
+  bool reference = false;  ///< evaluate every node plainly (ops::eval, runtime/integer; clear before fast)
+  Arithmetic arithmetic = Arithmetic::fake_quant;
+  int64_t memory_limit = 0;  ///< most bytes of activations in one session; 0: no limit
   /// Kernels that reassociate sums may be used (bench and the host as a target; never calibration or accuracy).
   bool reassociate = false;
 };
@@ -23,6 +42,10 @@ struct ExecutorOptions {
 /// What an observer is shown: a value just computed (after its annotation was applied), valid during the call only.
 /// `node` is its producer. Called on the running thread.
 using Observer = std::function<void(const ir::Value& value, const ir::Tensor& tensor)>;
+
+/// Takes the time that each step of a run took. `node` is the first node of the step: what is fused into it has no time
+/// of its own. Called on the running thread, between the steps.
+using StepTimer = std::function<void(const ir::Node& node, int64_t nanoseconds)>;
 
 /// A compiled graph. Immutable and shared by threads; each thread runs with a Session of its own.
 class Executor {
@@ -40,8 +63,10 @@ class Executor {
     ~Session();
     /// Feeds one tensor for each graph input, in order, and returns the results in order. With `observer`, every
     /// computed value is shown to it (constants and graph inputs too). The same inputs give the same bits on every
-    /// thread, CPU with fused multiply-add, and batch position.
-    Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer = nullptr);
+    /// thread, CPU with fused multiply-add, and batch position. Errors: invalid (inputs that do not fit), unsupported,
+    /// io (activations beyond the memory limit, with both numbers).
+    Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer = nullptr,
+                                        const StepTimer* timer = nullptr);
 
    private:
     friend class Executor;

@@ -12,5 +12,6 @@ extern const Kernel kAddF32, kSubF32, kMulF32, kDivF32;
 extern const Kernel kReluF32, kClipF32, kLeakyReluF32, kHardSigmoidF32, kHardSwishF32;
 extern const Kernel kBatchNormalizationF32;
 extern const Kernel kConcatF32, kPadF32, kSliceF32, kTransposeF32;
+extern const Kernel kConvI8, kDepthwiseConvI8, kGemmI8, kMatMulI8;
 
 }  // namespace edgesmith::runtime::native

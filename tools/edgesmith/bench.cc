@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+// `edgesmith bench MODEL`: how fast a model is on this machine; `bench A B`: how much faster than another one.
+#include <algorithm>
+#include <charconv>
+
+#include "bench_output.h"
+#include "cli.h"
+#include "data_flags.h"
+#include "edgesmith/base/cpu.h"
+#include "edgesmith/base/log.h"
+#include "edgesmith/data/preprocess.h"
+#include "edgesmith/data/run_model.h"
+#include "edgesmith/data/seeded_inputs.h"
+#include "edgesmith/onnx/import.h"
+#include "edgesmith/refine/bench.h"
+#include "edgesmith/refine/runner.h"
+#include "executor_flags.h"
+
+namespace edgesmith::cli {
+namespace {
+
+// Samples of --data without --data-limit: enough that no branch predictor learns them, few enough to keep in memory.
+constexpr int64_t kSamples = 32;
+
+constexpr int64_t kMostRuns = 10'000'000;  // every time is kept
+
+struct BenchFlags {
+  std::string model, other, batches, save_input;
+  int64_t runs = 0, warmup = -1;
+  DataFlags data;
+  ExecutorFlags executor;
+  bool per_node = false, force = false;
+};
+
+using Inputs = std::vector<std::vector<ir::Tensor>>;
+
+/// The sizes of "1,8,32"; {0} (the model's own) for "". Errors: usage.
+Result<std::vector<int64_t>> parse_batches(const std::string& text) {
+  constexpr int64_t kMost = 1 << 20;
+  if (text.empty()) return std::vector<int64_t>{0};
+  std::vector<int64_t> batches;
+  for (const char *at = text.data(), *end = at + text.size(); at <= end;) {
+    int64_t batch = 0;
+    const auto [next, code] = std::from_chars(at, end, batch);
+    if (code != std::errc() || batch < 1 || batch > kMost || (next != end && *next != ',')) {
+      return usage_error("--batch: '" + text + "' is no list of sizes from 1 to " + std::to_string(kMost),
+                         "write 8, or 1,8,32");
+    }
+    batches.push_back(batch);
+    at = next + 1;
+  }
+  return batches;
+}
+
+/// All samples of `data`, `batch` at a time.
+Result<Inputs> batches_of(const data::Dataset& data, const ir::Graph& graph, int64_t batch, const std::string& path) {
+  Inputs inputs;
+  if (!data.whole_run() && data.size() % batch != 0) {
+    return usage_error(path + ": " + std::to_string(data.size()) + " samples are no whole number of batches of " +
+                           std::to_string(batch),
+                       "give --data-limit a multiple of the batch");
+  }
+  std::vector<data::Sample> samples;
+  for (int64_t i = 0; i < data.size(); ++i) {
+    auto sample = data.sample(i);
+    if (!sample) return sample.error();
+    if (data.whole_run()) {
+      inputs.push_back(std::move(sample->inputs));
+      continue;
+    }
+    samples.push_back(std::move(*sample));
+    if (!data::can_stack(samples.front(), samples.back(), graph)) {
+      return usage_error(data.sample_name(i) + ": its shape is not that of the samples before it in the batch",
+                         "use --batch 1");
+    }
+    if (static_cast<int64_t>(samples.size()) < batch) continue;
+    auto stacked = data::stack_inputs(samples, graph);
+    if (!stacked) return stacked.error();
+    inputs.push_back(std::move(*stacked));
+    samples.clear();
+  }
+  return inputs;
+}
+
+/// Times everything for one command line.
+class BenchRun {
+ public:
+  BenchRun(const BenchFlags& flags, const Common& common) : flags_(flags), common_(common) {}
+
+  Result<int> run() {
+    const auto batches = parse_batches(flags_.batches);
+    if (!batches) return batches.error();
+    EDGESMITH_TRY(check_flags(batches->size()));
+    EDGESMITH_TRY(import_models());
+    auto progress = make_progress(common_);
+    if (!progress) return progress.error();
+    options_.progress = progress->get();
+    options_.threads = std::max(1, common_.threads);
+    options_.per_node = flags_.per_node;
+    const auto executor = flags_.executor.options(common_, options_.threads);
+    if (!executor) return executor.error();
+    options_.executor = *executor;
+    const size_t cores = allowed_cores().size();
+    if (cores > 0 && static_cast<size_t>(options_.threads) > cores) {
+      log::warning(std::to_string(options_.threads) + " threads share " + std::to_string(cores) +
+                   (cores == 1 ? " core" : " cores") + ", so none is pinned and latencies hold waiting");
+    }
+    EDGESMITH_TRY(open_data());
+    for (const int64_t batch : *batches) EDGESMITH_TRY(time_batch(batch));
+    return finish();
+  }
+
+ private:
+  Status check_flags(size_t batch_sizes) const {
+    if (flags_.runs > kMostRuns) {
+      return usage_error("--runs: at most " + std::to_string(kMostRuns) + ", not " + std::to_string(flags_.runs));
+    }
+    if (!flags_.save_input.empty()) {
+      if (!flags_.data.data.path.empty()) return usage_error("--save-input is for seeded inputs, not for --data");
+      EDGESMITH_TRY(refine::check_output(flags_.save_input, std::vector{flags_.model}, flags_.force));
+    }
+    if (!flags_.other.empty() && batch_sizes > 1) {
+      return usage_error("bench: two models are compared at one batch size", "give --batch one number");
+    }
+    return {};
+  }
+
+  Status import_models() {
+    shown_.paths = {flags_.model};
+    if (!flags_.other.empty()) shown_.paths.push_back(flags_.other);
+    graphs_.reserve(shown_.paths.size());
+    for (const std::string& path : shown_.paths) {
+      auto graph = onnx::import_file(path);
+      if (!graph) return graph.error();
+      graphs_.push_back(std::move(*graph));
+    }
+    for (ir::Graph& graph : graphs_) {
+      shown_.graphs.push_back(&graph);
+      // Preprocessing that only one of two models remembers holds for both.
+      for (const ir::Graph& other : graphs_) {
+        const std::string* key = other.find_metadata(data::kPreprocessKey);
+        const bool missing = graph.find_metadata(data::kPreprocessKey) == nullptr;
+        if (key != nullptr && missing) graph.set_metadata(data::kPreprocessKey, *key);
+      }
+    }
+    return {};
+  }
+
+  Status open_data() {
+    auto spec = make_spec(flags_.data.data, flags_.data, common_.color, common_.seed);
+    if (!spec) return spec.error();
+    if (!*spec) return {};
+    if ((*spec)->limit == 0) (*spec)->limit = kSamples;
+    shown_.data = (*spec)->path;
+    for (size_t m = 0; m < graphs_.size(); ++m) {
+      auto data = data::open_dataset(**spec, graphs_[m]);
+      if (!data) return data.error();
+      shown_.samples = (*data)->size();
+      data_.push_back(std::move(*data));
+    }
+    return {};
+  }
+
+  Result<Inputs> inputs_of(size_t m, int64_t batch) {
+    if (!data_.empty()) return batches_of(*data_[m], graphs_[m], batch, shown_.data);
+    auto seeded = data::seeded_inputs(graphs_[m], batch, common_.seed, options_.executor.memory_limit);
+    if (!seeded) return seeded.error().in(shown_.paths[m]);
+    const bool first = m == 0 && shown_.rounds.empty();
+    if (first && !flags_.save_input.empty()) {
+      EDGESMITH_TRY(data::save_inputs(flags_.save_input, graphs_[m], *seeded));
+    }
+    return Inputs{std::move(*seeded)};
+  }
+
+  Status time_batch(int64_t wanted) {
+    const int64_t declared = data::declared_batch(graphs_[0]);
+    const int64_t batch = wanted > 0 ? wanted : std::max<int64_t>(1, declared);
+    if (!data_.empty() && declared > 0 && declared != batch) {
+      return usage_error(shown_.paths[0] + ": the model takes " + std::to_string(declared) +
+                             " samples at a time, not " + std::to_string(batch),
+                         "leave --batch out");
+    }
+    BenchShown::Round round;
+    round.batch = batch;
+    round.runs = flags_.runs > 0 ? flags_.runs : refine::default_runs(graphs_[0], batch);
+    round.warmup = flags_.warmup >= 0 ? flags_.warmup : std::max<int64_t>(5, round.runs / 10);
+    options_.runs = round.runs;
+    options_.warmup = round.warmup;
+    std::vector<refine::BenchModel> models;
+    for (size_t m = 0; m < graphs_.size(); ++m) {
+      auto inputs = inputs_of(m, data_.empty() ? wanted : batch);
+      if (!inputs) return inputs.error();
+      models.push_back({&graphs_[m], std::move(*inputs)});
+    }
+    auto report = refine::bench(models, options_);
+    if (!report) return report.error().in(join_paths());
+    if (!report->pinned && static_cast<size_t>(options_.threads) <= allowed_cores().size()) {
+      log::warning("the system does not let a thread be pinned to a core: times may jump");
+    }
+    round.report = std::move(*report);
+    shown_.rounds.push_back(std::move(round));
+    return {};
+  }
+
+  std::string join_paths() const {
+    return shown_.paths.size() == 1 ? shown_.paths[0] : shown_.paths[0] + " and " + shown_.paths[1];
+  }
+
+  Result<int> finish() {
+    shown_.per_node = flags_.per_node;
+    shown_.threads = options_.threads;
+    if (graphs_.size() == 2) {
+      const auto& results = shown_.rounds.front().report.results;
+      shown_.ratio = refine::ratio_of_medians(results[0].nanoseconds, results[1].nanoseconds, common_.seed);
+    }
+    print(common_.json ? bench_json(shown_, common_) : bench_text(shown_, common_));
+    return 0;
+  }
+
+  const BenchFlags& flags_;
+  const Common& common_;
+  std::vector<ir::Graph> graphs_;
+  std::vector<std::unique_ptr<data::Dataset>> data_;  // one a model; empty: seeded inputs
+  refine::BenchOptions options_;
+  BenchShown shown_;
+};
+
+}  // namespace
+
+void add_bench(Program& program) {
+  auto flags = std::make_shared<BenchFlags>();
+  CLI::App* command =
+      program.add_command("bench", "Measure how fast a model is on this machine, alone or beside another one",
+                          [flags](const Common& common) { return BenchRun(*flags, common).run(); });
+  command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
+  command->add_option("other", flags->other, "another one, run in turns with the first")->type_name("OTHER");
+  command->add_option("--runs", flags->runs, "timed runs (default: by the model's arithmetic, 50 to 5000)")
+      ->check(CLI::PositiveNumber)
+      ->type_name("N");
+  command->add_option("--warmup", flags->warmup, "runs before them (default: a tenth, at least 5)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
+      ->type_name("N,...");
+  command->add_flag("--per-node", flags->per_node, "also time every node, in runs of their own");
+  add_data_option(command, "data", flags->data.data, "samples to run (default: seeded inputs, free dims 1)");
+  add_preprocess_options(command, flags->data);
+  command
+      ->add_option("--save-input", flags->save_input,
+                   "write the seeded inputs, with a .toml beside them that infer takes as --data")
+      ->type_name("OUT.npz")
+      ->group("Output");
+  command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
+  add_work_options(command, program.common,
+                   "runs at the same time, each on one thread and a core of its own (default 1)");
+  add_executor_options(command, flags->executor, program.common);
+}
+
+}  // namespace edgesmith::cli

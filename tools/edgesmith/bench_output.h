@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `bench` measured, for people and as JSON.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli.h"
+#include "edgesmith/refine/bench.h"
+
+namespace edgesmith::cli {
+
+/// One or two models (paths and graphs), how they were run, and what came out.
+struct BenchShown {
+  std::vector<std::string> paths;
+  std::vector<const ir::Graph*> graphs;
+  std::string data;     ///< "": seeded inputs
+  int64_t samples = 0;  ///< of the data
+  bool per_node = false;
+  int threads = 1;
+
+  /// One batch size.
+  struct Round {
+    int64_t batch = 1, runs = 0, warmup = 0;
+    refine::BenchReport report;
+  };
+  std::vector<Round> rounds;
+  std::optional<refine::TimeRatio> ratio;  ///< of the second model over the first one
+};
+
+std::string bench_json(const BenchShown& shown, const Common& common);
+std::string bench_text(const BenchShown& shown, const Common& common);
+
+}  // namespace edgesmith::cli
