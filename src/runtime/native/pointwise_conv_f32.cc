@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// 1x1 convolution of float32 planes that has vectors across output channels, where few pixels would fill vectors badly or
-// many input channels lie too far apart. Pixels are the rows of a product with the transposed weights (packed once),
-// whose result [pixel][channel] is turned to planes. Stride 1, one group, no padding; the same sums as conv_f32, so the same bits. Scratch: that result, and the
-// bias in whole vectors.
+// 1x1 convolution of float32 planes that has vectors across output channels, where few pixels would fill vectors badly
+// or many input channels lie too far apart. Pixels are the rows of a product with the transposed weights (packed once),
+// whose result [pixel][channel] is turned to planes. Stride 1, one group, no padding; the same sums as conv_f32, so the
+// same bits. Scratch: that result, and the bias in whole vectors.
 #include <algorithm>
 
 #include "runtime/native/conv_common.h"
@@ -38,8 +38,8 @@ bool supports(const ir::Node& node) {
   if (!(*shape)[2].known() || !(*shape)[3].known()) return false;
   const int64_t pixels = (*shape)[2].value() * (*shape)[3].value();
   return node.input(1)->node().is(ir::OpKind::constant) && fills_vectors((*weight)[0]) &&
-         ((*weight)[1] >= kLongSums || !fills_vectors(pixels)) &&
-         all_equal(node.attributes().get_ints("strides"), 1) && all_equal(node.attributes().get_ints("pads"), 0);
+         ((*weight)[1] >= kLongSums || !fills_vectors(pixels)) && all_equal(node.attributes().get_ints("strides"), 1) &&
+         all_equal(node.attributes().get_ints("pads"), 0);
 }
 
 Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const ir::Tensor* const> constants,
