@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 edgesmith=build/release/edgesmith
 bad=0
-for table in passes ops metrics; do
+for table in passes ops metrics targets; do
   page=docs/$table.md
   if [ "${1:-}" = "--fix" ]; then
     "$edgesmith" "$table" --markdown > "$page"

@@ -50,8 +50,8 @@ const MetricNumbers* Evaluation::find(std::string_view metric) const {
 
 Reference::~Reference() = default;
 
-Result<std::unique_ptr<Reference>> Reference::create(const ir::Graph& graph) {
-  auto executor = runtime::Executor::create(graph);
+Result<std::unique_ptr<Reference>> Reference::create(const ir::Graph& graph, const runtime::ExecutorOptions& options) {
+  auto executor = runtime::Executor::create(graph, options);
   if (!executor) return executor.error();
   std::unique_ptr<Reference> reference(new Reference);
   reference->executor_ = std::move(*executor);

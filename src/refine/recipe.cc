@@ -137,10 +137,10 @@ Result<Recipe> read_recipe(const ConfigNode& table, const Source& source) {
   if (const ConfigNode* node = reader->get("gate")) EDGESMITH_TRY(read_gate(*node, source, recipe.gate));
   if (const ConfigNode* node = reader->get("step")) EDGESMITH_TRY(read_steps(*node, source, recipe));
   EDGESMITH_TRY(reader->finish());
-  if (targets::find_target(recipe.target) == nullptr) {
-    const ConfigNode* node = table.find("target");
-    return reader->error(*node, "unknown target '" + recipe.target + "'",
-                         suggestion(recipe.target, names_of(targets::all_targets())));
+  if (targets::is_profile_path(recipe.target)) recipe.target = path_in(source.folder, recipe.target);
+  if (const auto target = targets::load_target(recipe.target); !target) {
+    const bool named = target.error().kind == ErrorKind::usage && !targets::is_profile_path(recipe.target);
+    return named ? reader->error(*table.find("target"), target.error().message, target.error().hint) : target.error();
   }
   return recipe;
 }

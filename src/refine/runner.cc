@@ -91,6 +91,7 @@ class Run {
   RunReport report_;
   Clock::time_point start_ = Clock::now();
 
+  std::optional<targets::Target> target_;
   std::optional<ir::Graph> original_, best_;
   ModelSize best_size_;
   RunData data_;
@@ -106,6 +107,9 @@ Status Run::load() {
   auto isa = runtime::isa_name();
   if (!isa) return isa.error();
   report_.isa = *isa;
+  auto target = targets::load_target(recipe_.target);
+  if (!target) return target.error();
+  target_ = std::move(*target);
   auto file = MappedFile::open(recipe_.model);
   if (!file) return file.error();
   report_.model.path = recipe_.model;
@@ -176,7 +180,7 @@ Status Run::run_step(size_t index) {
   context.calib = data_.calib.get();
   context.train = data_.train.get();
   context.original = &*original_;
-  context.target = targets::find_target(recipe_.target);
+  context.target = &*target_;
   context.pool = &pool_;
   context.progress = measure_.progress;
   context.random = Random(recipe_.seed * 0x9E3779B97F4A7C15ull + index);

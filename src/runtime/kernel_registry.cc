@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "runtime/integer/plain.h"
 #include "runtime/native/kernels.h"
 
 namespace edgesmith::runtime {
@@ -12,6 +13,7 @@ namespace {
 // Best first for each operator.
 constexpr std::array kKernels = {
     &native::kDepthwiseConvF32,
+    &native::kWinogradConvF32,
     &native::kConvF32,
     &native::kGemmF32,
     &native::kMatMulF32,
@@ -33,15 +35,32 @@ constexpr std::array kKernels = {
     &native::kPadF32,
     &native::kSliceF32,
     &native::kTransposeF32,
+    &native::kDepthwiseConvI8,
+    &native::kConvI8,
+    &native::kGemmI8,
+    &native::kMatMulI8,
 };
 
 }  // namespace
 
 std::span<const Kernel* const> all_kernels() { return kKernels; }
 
-const Kernel* find_kernel(const ir::Node& node, Isa isa) {
+const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate) {
   for (const Kernel* kernel : kKernels) {
-    if (kernel->op == node.op() && allows(isa, kernel->isa) && kernel->supports(node)) return kernel;
+    if (kernel->op != node.op() || kernel->supports == nullptr) continue;
+    if (kernel->reassociates && !reassociate) continue;
+    if (allows(isa, kernel->isa) && kernel->supports(node)) return kernel;
+  }
+  return nullptr;
+}
+
+const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference) {
+  for (const Kernel* kernel : kKernels) {
+    if (reference || kernel->op != form.node->op() || kernel->supports_form == nullptr) continue;
+    if (allows(isa, kernel->isa) && kernel->supports_form(form)) return kernel;
+  }
+  for (const Kernel& kernel : integer::plain_kernels()) {
+    if (kernel.supports_form(form)) return &kernel;
   }
   return nullptr;
 }

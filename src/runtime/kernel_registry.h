@@ -16,6 +16,16 @@
 
 namespace edgesmith::runtime {
 
+namespace integer {
+struct Form;
+}
+
+/// The order of the elements of a value in memory. Dims are always those of the graph.
+enum class Layout {
+  row_major,
+  channels_last,  ///< [N, spatial.., C] for a value of dims [N, C, spatial..]; the same as row_major below rank 3
+};
+
 /// What a kernel makes once from the constants of a node (packed weights); shared by all sessions.
 struct Prepared {
   virtual ~Prepared() = default;
@@ -60,13 +70,23 @@ using OperandDims = std::span<const ir::Dims* const>;
 /// One row: how one provider runs one operator. Preconditions beyond `supports`: operands have the dtypes that the
 /// graph's types say.
 struct Kernel {
-  std::string_view provider;  ///< "native"
-  std::string_view name;      ///< "conv_f32"
-  ir::OpKind op;
-  Isa isa = Isa::scalar;  ///< least instruction set
-  bool epilogue = false;  ///< applies KernelCall::epilogue itself
-  /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims).
+  std::string_view provider;     ///< "native"
+  std::string_view name;         ///< "conv_f32"
+  std::optional<ir::OpKind> op;  ///< empty: whatever supports_form takes
+  Isa isa = Isa::scalar;         ///< least instruction set
+  bool epilogue = false;         ///< applies KernelCall::epilogue itself
+  bool reassociates = false;     ///< reassociates sums: runs only where ExecutorOptions::reassociate allows it
+  /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims). Null: the row
+  /// computes on codes.
   bool (*supports)(const ir::Node& node) = nullptr;
+  /// Not null: the row computes on codes. Data operands and output 0 are then codes in the layout below (the dtypes are
+  /// those of the form; operands that carry no codes are not to be read), and `prepare_form` takes the constants from
+  /// the node of the form. `epilogue` and `prepare` mean nothing here: a clamp is in the form's result.
+  bool (*supports_form)(const integer::Form& form) = nullptr;
+  /// Empty: whichever, as long as operands and result share it.
+  std::optional<Layout> layout = Layout::row_major;
+  /// May be null.
+  Result<std::shared_ptr<const Prepared>> (*prepare_form)(const integer::Form& form, Isa isa) = nullptr;
   /// May be null. `constants[i]`: operand i when it is constant, else null.
   Result<std::shared_ptr<const Prepared>> (*prepare)(const ir::Node& node, std::span<const ir::Tensor* const> constants,
                                                      Isa isa) = nullptr;
@@ -80,7 +100,10 @@ struct Kernel {
 
 /// All rows, best first for each operator.
 std::span<const Kernel* const> all_kernels();
-/// The first row that takes `node` on `isa`, or null: the reference evaluation.
-const Kernel* find_kernel(const ir::Node& node, Isa isa);
+/// The first row that takes `node` on `isa`, or null: the reference evaluation. `reassociate`: rows that reassociate
+/// sums count too.
+const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate = false);
+/// The first row that computes `form` on codes, or null. `reference`: only plain evaluations.
+const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference);
 
 }  // namespace edgesmith::runtime

@@ -20,16 +20,19 @@ const ir::Node* activation_of(const ir::Node& node) {
 }
 
 // Steps as a device runs them, without choosing kernels or touching weights.
-std::vector<Step> device_steps(const ir::Graph& graph) {
+std::vector<Step> device_steps(const Program& program) {
+  const ir::Graph& graph = *program.graph;
   std::vector<Step> steps;
   std::vector<bool> fused(static_cast<size_t>(graph.num_node_ids()));
   for (const ir::Node& node : graph.nodes()) {
     if (structural(node) || fused[static_cast<size_t>(node.id())]) continue;
-    Step step;
-    step.node = &node;
+    Step step = plain_step(program, node);
     step.view = is_view(node);
     if (!step.view) step.activation = activation_of(node);
-    if (step.activation != nullptr) fused[static_cast<size_t>(step.activation->id())] = true;
+    if (step.activation != nullptr) {
+      fused[static_cast<size_t>(step.activation->id())] = true;
+      step.results = {program.slot(step.activation->output(), Rep::reals)};
+    }
     steps.push_back(step);
   }
   return steps;
@@ -49,8 +52,8 @@ Result<MemoryPlan> plan_memory(const ir::Graph& graph) {
   EDGESMITH_TRY(check_sizes(graph, *dims));
   Program program;
   program.graph = &graph;
-  program.constants.resize(static_cast<size_t>(graph.num_value_ids()));
-  const ShapePlan plan = plan_shapes(program, device_steps(graph), std::move(*dims),
+  program.constants.resize(static_cast<size_t>(program.num_slots()));
+  const ShapePlan plan = plan_shapes(program, device_steps(program), std::move(*dims),
                                      {.scratch = false, .every_value = true, .integer_codes = true, .alignment = 1});
   return MemoryPlan{plan.bytes, plan.lower_bound};
 }

@@ -11,12 +11,28 @@
 
 namespace edgesmith::runtime {
 
-/// One thing to do: a node, or a node with the activation fused into it.
+/// The forms in which a value may lie in memory.
+enum class Rep {
+  reals,       ///< elements of the graph's dtype, row-major; fake-quantized where the value is annotated
+  codes,       ///< 8-bit codes of its annotation, row-major
+  codes_last,  ///< the same with the channels last (only for ranks above 2)
+};
+
+/// What moves a value from one form into another.
+enum class Conversion { none, quantize, dequantize, change_layout };
+
+/// One thing to do: a node, a node with the activation fused into it, or a conversion.
+///
+/// Operands and results are slots: a value in one of its forms (Program::slot).
 struct Step {
-  const ir::Node* node = nullptr;
+  const ir::Node* node = nullptr;        ///< of a conversion: the producer of the value
   const ir::Node* activation = nullptr;  ///< relu or clip that the kernel's epilogue does, or null
-  const Kernel* kernel = nullptr;        ///< null: ops::eval, or only a view
+  const Kernel* kernel = nullptr;        ///< null: ops::eval, or only a view, or a conversion
   bool view = false;                     ///< output 0 has the bytes of operand 0 (reshape and its kin)
+  Conversion conversion = Conversion::none;
+  const ir::Value* converted = nullptr;  ///< the value that a conversion moves
+  std::vector<int> operands;             ///< by operand of the node; -1: absent
+  std::vector<int> results;              ///< by output of last()
   std::shared_ptr<const Prepared> prepared;
   Epilogue epilogue;
   /// The node whose outputs this step makes.
@@ -27,14 +43,25 @@ struct Program {
   const ir::Graph* graph = nullptr;
   ExecutorOptions options;
   Isa isa = Isa::scalar;
-  std::vector<ir::Tensor> constants;  ///< by value id; valid for constants and what was folded from them
+  std::vector<ir::Tensor> constants;  ///< by slot; valid for constants and what was folded from them
   std::vector<Step> steps;            ///< activations fused
-  std::vector<Step> plain_steps;      ///< nothing fused: what an observer is shown
+  std::vector<Step> plain_steps;      ///< nothing fused, reals only: what an observer is shown
+
+  int num_values() const { return graph->num_value_ids(); }
+  int num_slots() const { return 3 * num_values(); }
+  int slot(const ir::Value& value, Rep rep) const;
+  int value_of(int slot) const { return slot % num_values(); }
+  Rep rep_of(int slot) const { return static_cast<Rep>(slot / num_values()); }
+  /// The dtype of the elements in a slot.
+  ir::DType dtype_of(const ir::Value& value, int slot) const;
 
   /// The annotation that is in force on `value`, or null.
   const ir::Quant* annotation(const ir::Value& value) const;
   bool known(const ir::Value& value) const { return constants[static_cast<size_t>(value.id())].valid(); }
 };
+
+/// A step for `node` with operands and results in reals, without a kernel.
+Step plain_step(const Program& program, const ir::Node& node);
 
 /// Errors: unsupported, for a node without a kernel; those of folding.
 Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, Isa isa);

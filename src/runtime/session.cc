@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "edgesmith/ops/op_info.h"
+#include "runtime/integer/convert.h"
 #include "runtime/quantize_value.h"
 
 namespace edgesmith::runtime {
@@ -94,23 +95,24 @@ Status SessionState::bind(Binding& binding, std::span<const ir::Tensor> inputs) 
   EDGESMITH_TRY(grow_arena(binding.plan.bytes));
 
   binding.values = program_.constants;
-  for (const ir::Node& node : program_.graph->nodes()) {
-    for (int i = 0; i < node.num_outputs(); ++i) {
-      const size_t id = index_of(node.output(i));
-      const int64_t offset = binding.plan.offsets[id];
-      if (offset < 0) continue;
-      const ir::DType dtype = node.output(i).type().dtype;
-      const int64_t bytes = ir::packed_bytes(ir::num_elements(*binding.plan.dims[id]), ir::dtype_bits(dtype));
-      const std::span<const std::byte> span(arena_.get() + offset, static_cast<size_t>(bytes));
-      binding.values[id] = ir::Tensor(dtype, *binding.plan.dims[id], span, nullptr);
-    }
-  }
+  const auto place = [&](const ir::Value& value, int slot) {
+    const int64_t offset = binding.plan.offsets[static_cast<size_t>(slot)];
+    if (offset < 0) return;
+    const ir::Dims& dims = *binding.plan.dims[index_of(value)];
+    const ir::DType dtype = program_.dtype_of(value, slot);
+    const int64_t bytes = ir::packed_bytes(ir::num_elements(dims), ir::dtype_bits(dtype));
+    const std::span<const std::byte> span(arena_.get() + offset, static_cast<size_t>(bytes));
+    binding.values[static_cast<size_t>(slot)] = ir::Tensor(dtype, dims, span, nullptr);
+  };
+  for (const ir::Value* input : program_.graph->inputs()) place(*input, program_.slot(*input, Rep::reals));
   binding.operands.clear();
   for (const Step& step : *binding.steps) {
+    for (size_t i = 0; i < step.results.size(); ++i) {
+      place(step.converted != nullptr ? *step.converted : step.last().output(static_cast<int>(i)), step.results[i]);
+    }
     auto& operands = binding.operands.emplace_back();
-    for (int i = 0; i < step.node->num_inputs(); ++i) {
-      const ir::Value* value = step.node->input(i);
-      operands.push_back(value == nullptr ? nullptr : &binding.values[index_of(*value)]);
+    for (const int slot : step.operands) {
+      operands.push_back(slot < 0 ? nullptr : &binding.values[static_cast<size_t>(slot)]);
     }
   }
   binding.valid = true;
@@ -144,16 +146,21 @@ Status SessionState::set_inputs(Binding& binding, std::span<const ir::Tensor> in
 
 Status SessionState::run_step(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
-  const ir::Value& output = step.last().output();
-  if (step.view && binding.plan.dims[index_of(output)]) {
-    if (binding.plan.offsets[index_of(output)] >= 0) return {};  // a tensor over the operand's bytes since bind()
-    const ir::Tensor& operand = *binding.operands[index][0];
-    binding.values[index_of(output)] = operand.reshaped(*binding.plan.dims[index_of(output)]);
+  const auto result = static_cast<size_t>(step.results[0]);
+  const auto& result_dims = binding.plan.dims[static_cast<size_t>(program_.value_of(step.results[0]))];
+  const bool on_codes = program_.rep_of(step.results[0]) != Rep::reals;
+  if (step.view && (result_dims || on_codes)) {
+    if (binding.plan.offsets[result] >= 0) return {};  // a tensor over the operand's bytes since bind()
+    const auto dims = result_dims ? Result<ir::Dims>(*result_dims) : evaluated_dims(binding, index);
+    if (!dims) return dims.error();
+    binding.values[result] = binding.operands[index][0]->reshaped(*dims);
     return {};
   }
+  if (step.conversion != Conversion::none) return run_conversion(binding, index);
   const auto dims = output_dims(binding, index);
-  EDGESMITH_TRY(dims ? run_kernel(binding, index, *dims) : run_reference(binding, index));
-  if (step.epilogue.quantize && dims) return {};
+  if (!dims) return dims.error();
+  EDGESMITH_TRY(*dims ? run_kernel(binding, index, **dims) : run_reference(binding, index));
+  if ((step.epilogue.quantize && *dims) || on_codes) return {};
   for (int i = 0; i < step.last().num_outputs(); ++i) EDGESMITH_TRY(annotate(binding, step.last().output(i)));
   return {};
 }
@@ -166,32 +173,80 @@ Status SessionState::time_step(Binding& binding, size_t index, const StepTimer& 
 }
 
 // Dims of the outputs that the step's kernel will write; nothing when ops::eval has to run it.
-std::optional<std::vector<ir::Dims>> SessionState::output_dims(const Binding& binding, size_t index) const {
+Result<std::optional<std::vector<ir::Dims>>> SessionState::output_dims(const Binding& binding, size_t index) const {
+  using Answer = std::optional<std::vector<ir::Dims>>;
   const Step& step = (*binding.steps)[index];
-  if (step.kernel == nullptr) return std::nullopt;
+  if (step.kernel == nullptr) return Answer();
   std::vector<ir::Dims> out;
-  for (int i = 0; i < step.last().num_outputs(); ++i) {
-    const auto& dims = binding.plan.dims[index_of(step.last().output(i))];
+  for (const int slot : step.results) {
+    const auto& dims = binding.plan.dims[static_cast<size_t>(program_.value_of(slot))];
     if (dims) out.push_back(*dims);
   }
-  if (static_cast<int>(out.size()) == step.last().num_outputs()) return out;
-  if (step.last().num_outputs() != 1 || step.kernel->output_dims == nullptr) return std::nullopt;
+  if (out.size() == step.results.size()) return Answer(std::move(out));
+  if (program_.rep_of(step.results[0]) != Rep::reals) {
+    auto dims = evaluated_dims(binding, index);
+    if (!dims) return dims.error();
+    return Answer({std::move(*dims)});
+  }
+  if (step.results.size() != 1 || step.kernel->output_dims == nullptr) return Answer();
   std::vector<const ir::Dims*> inputs;
   for (const ir::Tensor* operand : binding.operands[index]) {
     inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
   }
   const auto dims = step.kernel->output_dims(*step.node, inputs);
-  if (!dims) return std::nullopt;
-  return std::vector<ir::Dims>{*dims};
+  if (!dims) return Answer();
+  return Answer({*dims});
+}
+
+// Dims of the result of a step on codes, where they are known only while running: those of the reals.
+Result<ir::Dims> SessionState::evaluated_dims(const Binding& binding, size_t index) const {
+  const Step& step = (*binding.steps)[index];
+  std::vector<ir::Tensor> reals;
+  std::vector<const ir::Tensor*> operands;
+  reals.reserve(step.operands.size());
+  for (size_t i = 0; i < step.operands.size(); ++i) {
+    const ir::Tensor* operand = binding.operands[index][i];
+    const bool codes = operand != nullptr && program_.rep_of(step.operands[i]) != Rep::reals;
+    if (codes) reals.push_back(ir::Tensor::zeros(ir::DType::f32, operand->dims()));
+    operands.push_back(codes ? &reals.back() : operand);
+  }
+  const auto outputs = evaluate(*step.node, operands);
+  if (!outputs) return outputs.error();
+  return (*outputs)[0].dims();
+}
+
+Status SessionState::run_conversion(Binding& binding, size_t index) {
+  const Step& step = (*binding.steps)[index];
+  const ir::Tensor& from = *binding.operands[index][0];
+  ir::Tensor& to = binding.values[static_cast<size_t>(step.results[0])];
+  if (binding.plan.offsets[static_cast<size_t>(step.results[0])] < 0) {
+    to = ir::Tensor::zeros(program_.dtype_of(*step.converted, step.results[0]), from.dims());
+  }
+  const auto layout_of = [&](int slot) {
+    return program_.rep_of(slot) == Rep::codes_last ? Layout::channels_last : Layout::row_major;
+  };
+  if (step.conversion == Conversion::change_layout) {
+    integer::change_layout(from.dims(), from.bytes().data(), layout_of(step.results[0]), writable(to));
+    return {};
+  }
+  const integer::CodeType type = *integer::code_type(program_.annotation(*step.converted));
+  if (step.conversion == Conversion::quantize) {
+    integer::quantize(type, from.dims(), from.data<float>().data(), layout_of(step.results[0]), writable(to));
+  } else {
+    integer::dequantize(type, from.dims(), from.bytes().data(), layout_of(step.operands[0]),
+                        reinterpret_cast<float*>(writable(to)));
+  }
+  return {};
 }
 
 Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims) {
   const Step& step = (*binding.steps)[index];
   std::vector<OutputSlot> outputs;
   for (size_t i = 0; i < output_dims.size(); ++i) {
-    const ir::Value& value = step.last().output(static_cast<int>(i));
-    ir::Tensor& tensor = binding.values[index_of(value)];
-    if (binding.plan.offsets[index_of(value)] < 0) tensor = ir::Tensor::zeros(value.type().dtype, output_dims[i]);
+    const auto slot = static_cast<size_t>(step.results[i]);
+    const ir::DType dtype = program_.dtype_of(step.last().output(static_cast<int>(i)), step.results[i]);
+    ir::Tensor& tensor = binding.values[slot];
+    if (binding.plan.offsets[slot] < 0) tensor = ir::Tensor::zeros(dtype, output_dims[i]);
     outputs.push_back({writable(tensor), &output_dims[i]});
   }
   const auto& operands = binding.operands[index];

@@ -33,7 +33,7 @@ class SessionState {
     std::vector<ir::Dims> input_dims;
     bool valid = false;
     ShapePlan plan;
-    std::vector<ir::Tensor> values;                        // by value id; views of the arena, constants, or results
+    std::vector<ir::Tensor> values;                        // by slot; views of the arena, constants, or results
     std::vector<std::vector<const ir::Tensor*>> operands;  // by step, into `values`
   };
 
@@ -45,7 +45,9 @@ class SessionState {
   Status time_step(Binding& binding, size_t index, const StepTimer& timer);
   Status run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims);
   Status run_reference(Binding& binding, size_t index);
-  std::optional<std::vector<ir::Dims>> output_dims(const Binding& binding, size_t index) const;
+  Status run_conversion(Binding& binding, size_t index);
+  Result<ir::Dims> evaluated_dims(const Binding& binding, size_t index) const;
+  Result<std::optional<std::vector<ir::Dims>>> output_dims(const Binding& binding, size_t index) const;
   Status annotate(Binding& binding, const ir::Value& value);
   ir::Tensor own(ir::Tensor tensor) const;
   void show_known(const Binding& binding, const Observer& observer) const;

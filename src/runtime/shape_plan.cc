@@ -9,88 +9,98 @@ using ir::OpKind;
 
 namespace {
 
-size_t index_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
+size_t index(int slot) { return static_cast<size_t>(slot); }
 
-// Builds the list of buffers: one for each value that owns memory in the arena, one for each scratch.
+// Builds the list of buffers: one for each slot that owns memory in the arena, one for each scratch.
 class Planner {
  public:
   Planner(const Program& program, const std::vector<Step>& steps, const PlanOptions& options, ShapePlan& plan)
       : program_(program), steps_(steps), options_(options), plan_(plan) {
-    const auto values = static_cast<size_t>(program.graph->num_value_ids());
-    owner_.assign(values, -1);
-    buffer_.assign(values, -1);
-    last_read_.assign(values, -1);
+    const auto slots = static_cast<size_t>(program.num_slots());
+    owner_.assign(slots, -1);
+    buffer_.assign(slots, -1);
+    last_read_.assign(slots, -1);
   }
 
   void run() {
     for (const ir::Value* input : program_.graph->inputs()) {
-      if (options_.every_value || program_.annotation(*input) != nullptr) add_buffer(*input, -1);
+      if (options_.every_value || program_.annotation(*input) != nullptr) {
+        add_buffer(*input, program_.slot(*input, Rep::reals), -1);
+      }
     }
     for (size_t s = 0; s < steps_.size(); ++s) add_step(static_cast<int>(s));
     const int end = static_cast<int>(steps_.size());
     const ir::Node& results = program_.graph->output_node();
     for (int i = 0; i < results.num_inputs(); ++i) {
-      if (results.input(i) != nullptr) read(*results.input(i), end);
+      if (results.input(i) != nullptr) read(program_.slot(*results.input(i), Rep::reals), end);
     }
     place(end);
   }
 
  private:
-  // Bytes of a value in the arena; nothing when it cannot lie there.
-  std::optional<int64_t> bytes_of(const ir::Value& value) const {
-    const auto& dims = plan_.dims[index_of(value)];
+  const std::optional<ir::Dims>& dims_of(int slot) const {
+    return plan_.dims[static_cast<size_t>(program_.value_of(slot))];
+  }
+
+  // Bytes of a slot in the arena; nothing when it cannot lie there.
+  std::optional<int64_t> bytes_of(const ir::Value& value, int slot) const {
+    const auto& dims = dims_of(slot);
     if (!dims) return std::nullopt;
-    int bits = ir::dtype_bits(value.type().dtype);
+    int bits = ir::dtype_bits(program_.dtype_of(value, slot));
     const ir::Quant* quant = program_.annotation(value);
     if (options_.integer_codes && quant != nullptr) bits = ir::dtype_bits(quant->dtype);
     if (bits == 0) return std::nullopt;
     return ir::packed_bytes(ir::num_elements(*dims), bits);
   }
 
-  void add_buffer(const ir::Value& value, int step) {
-    const auto bytes = bytes_of(value);
+  void add_buffer(const ir::Value& value, int slot, int step) {
+    const auto bytes = bytes_of(value, slot);
     if (!bytes) return;
-    owner_[index_of(value)] = value.id();
-    buffer_[index_of(value)] = static_cast<int>(buffers_.size());
-    buffers_.push_back({*bytes, step, step});
+    owner_[index(slot)] = slot;
+    buffer_[index(slot)] = static_cast<int>(buffers_.size());
+    // Kernels on codes read whole vectors past the end of an operand.
+    const int64_t slack = program_.rep_of(slot) == Rep::reals ? 0 : kArenaAlignment;
+    buffers_.push_back({*bytes + slack, step, step});
   }
 
-  // Extends the life of the buffer behind `value`.
-  void read(const ir::Value& value, int step) {
-    last_read_[index_of(value)] = step;
-    const int owner = owner_[index_of(value)];
+  // Extends the life of the buffer behind `slot`.
+  void read(int slot, int step) {
+    last_read_[index(slot)] = step;
+    const int owner = owner_[index(slot)];
     if (owner < 0) return;
-    Buffer& buffer = buffers_[static_cast<size_t>(buffer_[static_cast<size_t>(owner)])];
+    Buffer& buffer = buffers_[index(buffer_[index(owner)])];
     buffer.last = std::max(buffer.last, step);
   }
 
   void add_step(int s) {
     const Step& step = steps_[static_cast<size_t>(s)];
-    for (int i = 0; i < step.node->num_inputs(); ++i) {
-      if (step.node->input(i) != nullptr) read(*step.node->input(i), s);
+    for (const int slot : step.operands) {
+      if (slot >= 0) read(slot, s);
     }
-    const ir::Node& last = step.last();
-    for (int i = 0; i < last.num_outputs(); ++i) last_read_[index_of(last.output(i))] = s;
-    if (step.view && plan_.dims[index_of(last.output())]) {
-      owner_[index_of(last.output())] = owner_[index_of(*step.node->input(0))];
+    for (const int slot : step.results) last_read_[index(slot)] = s;
+    if (step.view && dims_of(step.results[0])) {
+      owner_[index(step.results[0])] = owner_[index(step.operands[0])];
       return;
     }
     bool known = true;  // a kernel writes all of its outputs in place or none
-    for (int i = 0; i < last.num_outputs(); ++i) known = known && plan_.dims[index_of(last.output(i))].has_value();
-    if (!options_.every_value && (step.kernel == nullptr || !known)) return;
-    for (int i = 0; i < last.num_outputs(); ++i) add_buffer(last.output(i), s);
+    for (const int slot : step.results) known = known && dims_of(slot).has_value();
+    const bool in_place = step.kernel != nullptr || step.conversion != Conversion::none;
+    if (!options_.every_value && (!in_place || !known)) return;
+    if (step.conversion != Conversion::none) return add_buffer(*step.converted, step.results[0], s);
+    for (size_t i = 0; i < step.results.size(); ++i) {
+      add_buffer(step.last().output(static_cast<int>(i)), step.results[i], s);
+    }
     add_scratch(step, s);
   }
 
   void add_scratch(const Step& step, int s) {
     plan_.scratch_offsets.resize(steps_.size(), -1);
-    const auto& output = plan_.dims[index_of(step.last().output())];
+    const auto& output = dims_of(step.results[0]);
     if (!options_.scratch || step.kernel == nullptr || step.kernel->scratch_bytes == nullptr || !output) return;
     std::vector<const ir::Dims*> inputs;
-    for (int i = 0; i < step.node->num_inputs(); ++i) {
-      const ir::Value* value = step.node->input(i);
-      if (value != nullptr && !plan_.dims[index_of(*value)]) return;
-      inputs.push_back(value == nullptr ? nullptr : &*plan_.dims[index_of(*value)]);
+    for (const int slot : step.operands) {
+      if (slot >= 0 && !dims_of(slot)) return;
+      inputs.push_back(slot < 0 ? nullptr : &*dims_of(slot));
     }
     const auto bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, *output, program_.isa);
     if (!bytes || *bytes == 0) return;  // an error shows again when the kernel runs
@@ -120,9 +130,9 @@ class Planner {
   const std::vector<Step>& steps_;
   const PlanOptions& options_;
   ShapePlan& plan_;
-  std::vector<int> owner_;      // value id -> id of the value whose buffer it lies in, or -1
-  std::vector<int> buffer_;     // value id -> index of the buffer it owns, or -1
-  std::vector<int> last_read_;  // value id -> last step that reads (or makes) it, or -1
+  std::vector<int> owner_;      // slot -> the slot whose buffer it lies in, or -1
+  std::vector<int> buffer_;     // slot -> index of the buffer it owns, or -1
+  std::vector<int> last_read_;  // slot -> last step that reads (or makes) it, or -1
   std::vector<Buffer> buffers_;
   std::vector<std::pair<int, size_t>> scratch_;  // step, buffer
 };
@@ -141,7 +151,7 @@ Status check_sizes(const ir::Graph& graph, const ValueDims& dims) {
   constexpr int64_t kMostElements = int64_t{1} << 40;  // terabytes; sums over a graph stay far from overflow
   for (const ir::Node& node : graph.nodes()) {
     for (int i = 0; i < node.num_outputs(); ++i) {
-      const auto& out = dims[index_of(node.output(i))];
+      const auto& out = dims[index(node.output(i).id())];
       if (!out) continue;
       const int64_t count = ir::num_elements(*out);
       if (count >= 0 && count <= kMostElements) continue;

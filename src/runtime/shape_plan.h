@@ -22,10 +22,10 @@ struct PlanOptions {
 };
 
 struct ShapePlan {
-  ValueDims dims;
-  std::vector<int64_t> offsets;              ///< by value id; -1: not in the arena
+  ValueDims dims;                            ///< by value id
+  std::vector<int64_t> offsets;              ///< by slot; -1: not in the arena
   std::vector<int64_t> scratch_offsets;      ///< by step; -1: none
-  std::vector<std::vector<int>> last_reads;  ///< by step: ids of values that are not read after it
+  std::vector<std::vector<int>> last_reads;  ///< by step: slots that are not read after it
   int64_t bytes = 0;
   int64_t lower_bound = 0;  ///< most bytes alive at one step
 };

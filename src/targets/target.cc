@@ -1,78 +1,73 @@
 // SPDX-License-Identifier: Apache-2.0
-// The target table. What ONNX Runtime's CPU provider computes on integers was read off its optimized models (versions
-// 1.30 and 1.32, x86-64): one operator between Q/DQ nodes, saved with graph_optimization_level = extended.
 #include "edgesmith/targets/target.h"
 
 #include <algorithm>
-#include <array>
+
+#include "edgesmith/base/check.h"
+#include "edgesmith/base/file.h"
+#include "edgesmith/base/text.h"
+#include "targets/embedded_profiles.h"
 
 namespace edgesmith::targets {
 namespace {
 
-using ir::OpKind;
+bool holds(const std::vector<ir::OpKind>& ops, ir::OpKind op) {
+  return std::find(ops.begin(), ops.end(), op) != ops.end();
+}
 
-// Not here although they have Q/DQ forms elsewhere: Sub, Div, Tanh, HardSwish, HardSigmoid, Gelu, Erf, Sqrt, Max,
-// ReduceMean, Pad, linear Resize, ConvTranspose, PRelu, GlobalMaxPool. ONNX Runtime computes those on floats.
-constexpr std::array kOrtIntegerOps = {
-    OpKind::add,
-    OpKind::average_pool,
-    OpKind::clip,
-    OpKind::concat,
-    OpKind::conv,
-    OpKind::depth_to_space,
-    OpKind::expand,
-    OpKind::flatten,
-    OpKind::gather,
-    OpKind::gemm,
-    OpKind::global_average_pool,
-    OpKind::leaky_relu,
-    OpKind::mat_mul,
-    OpKind::max_pool,
-    OpKind::mul,
-    OpKind::reduce_max,
-    OpKind::reduce_min,
-    OpKind::relu,
-    OpKind::reshape,
-    OpKind::resize,
-    OpKind::sigmoid,
-    OpKind::slice,
-    OpKind::softmax,
-    OpKind::split,
-    OpKind::squeeze,
-    OpKind::tile,
-    OpKind::transpose,
-    OpKind::unsqueeze,
-};
-
-// Signed activations lose the integer form on x86 wherever a value has two readers, so both rows use unsigned ones.
-constexpr std::array<Target, 2> kTargets = {{
-    {.name = "ort-x86",
-     .summary = "ONNX Runtime on any x86-64 CPU: weights bounded so that 16-bit pair sums never saturate",
-     .activation_dtype = ir::DType::u8,
-     .weight_dtype = ir::DType::i8,
-     .pair_rule = PairRule::pairs_to_128,
-     .integer_ops = kOrtIntegerOps},
-    {.name = "ort-x86-vnni",
-     .summary = "ONNX Runtime on x86-64 with VNNI (exact sums): full-range weights",
-     .activation_dtype = ir::DType::u8,
-     .weight_dtype = ir::DType::i8,
-     .pair_rule = PairRule::none,
-     .integer_ops = kOrtIntegerOps},
-}};
+std::vector<Target> parse_embedded() {
+  std::vector<Target> targets;
+  for (const EmbeddedProfile& profile : embedded_profiles()) {
+    auto target = parse_profile(profile.text, std::string(profile.name) + ".toml");
+    EDGESMITH_CHECK(target.ok()) << target.error().text();
+    EDGESMITH_CHECK(target->name == profile.name) << target->name << " in " << profile.name << ".toml";
+    targets.push_back(std::move(*target));
+  }
+  return targets;
+}
 
 }  // namespace
 
-bool Target::runs_integer(ir::OpKind op) const {
-  return std::find(integer_ops.begin(), integer_ops.end(), op) != integer_ops.end();
+bool Target::runs_integer(ir::OpKind op) const { return holds(integer_ops, op); }
+
+bool Target::has_op(ir::OpKind op) const {
+  return limits.only_ops.empty() ? !holds(limits.unsupported_ops, op) : holds(limits.only_ops, op);
 }
 
-std::span<const Target> all_targets() { return kTargets; }
+const FixedOutput* Target::fixed_output(ir::OpKind op) const {
+  for (const FixedOutput& fixed : fixed_outputs) {
+    if (fixed.op == op) return &fixed;
+  }
+  return nullptr;
+}
+
+std::span<const Target> all_targets() {
+  static const std::vector<Target> targets = parse_embedded();
+  return targets;
+}
 
 const Target* find_target(std::string_view name) {
-  for (const Target& target : kTargets) {
+  for (const Target& target : all_targets()) {
     if (target.name == name) return &target;
   }
   return nullptr;
+}
+
+bool is_profile_path(std::string_view name) { return name.ends_with(".toml"); }
+
+Result<Target> load_target(const std::string& name_or_path) {
+  if (is_profile_path(name_or_path)) {
+    auto text = read_file(name_or_path);
+    if (!text) return text.error();
+    return parse_profile(*text, name_or_path);
+  }
+  if (const Target* target = find_target(name_or_path)) return *target;
+  std::vector<std::string> names;
+  for (const Target& target : all_targets()) names.push_back(target.name);
+  const std::string near = nearest(name_or_path, names);
+  return usage_error("unknown target '" + name_or_path + "'",
+                     near.empty() ? "known: " + join(names, ", ") + ", or a profile's path that ends in .toml"
+                                  : "did you mean '" + near + "'?");
 }
 
 }  // namespace edgesmith::targets

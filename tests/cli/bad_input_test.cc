@@ -112,6 +112,7 @@ TEST_F(BadInput, ModelsThatAreNoModelsAreRefusedByEveryCommand) {
   for (const BadFile& bad : bad_models()) {
     ASSERT_TRUE(write_file(folder_ / bad.name, bad.bytes).ok());
     expect_refused({"inspect", bad.name, "-q"}, bad.exit_code, bad.name);
+    expect_refused({"check", bad.name, "--target", "ort-x86", "-q"}, bad.exit_code, bad.name);
     for (const auto& args : commands(bad.name, "d.npz")) expect_refused(args, bad.exit_code, bad.name);
   }
 }

@@ -379,18 +379,5 @@ TEST(QuantizeWeight, RefusesNaNByName) {
   EXPECT_NE(codes.error().message.find("fc"), std::string::npos);
 }
 
-TEST(Targets, AreFoundByNameAndSayWhatRunsOnIntegers) {
-  const targets::Target* target = targets::find_target(targets::kDefaultTarget);
-  ASSERT_NE(target, nullptr);
-  EXPECT_EQ(target->pair_rule, PairRule::pairs_to_128);
-  EXPECT_TRUE(target->runs_integer(ir::OpKind::conv));
-  EXPECT_FALSE(target->runs_integer(ir::OpKind::hard_swish));
-  EXPECT_EQ(targets::find_target("ort-x86-vnni")->pair_rule, PairRule::none);
-  EXPECT_EQ(targets::find_target("toaster"), nullptr);
-  for (size_t i = 1; i < targets::all_targets().size(); ++i) {
-    EXPECT_LT(targets::all_targets()[i - 1].name, targets::all_targets()[i].name);
-  }
-}
-
 }  // namespace
 }  // namespace edgesmith::passes::quantize

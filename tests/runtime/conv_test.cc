@@ -99,6 +99,116 @@ void check(const Case& c) {
   }
 }
 
+// Kernels that reassociate sums: close to the definition, the same bits on every instruction set and in every batch.
+void check_winograd(const Case& c) {
+  SCOPED_TRACE(c.text());
+  const Operands in = operands_of(c);
+  const ir::Tensor expected = brute_force(c, in);
+  const ir::Graph graph = graph_of(c, in, true);
+  ir::Tensor first;
+  for (const Isa isa : float_isas()) {
+    const auto program = compile(graph, {.reassociate = true}, isa);
+    ASSERT_TRUE(program.ok()) << program.error().text();
+    ASSERT_EQ(program->steps[0].kernel->name, "winograd_conv_f32");
+    const std::vector<ir::Tensor> outputs = run_graph(graph, {in.x}, isa, {.reassociate = true});
+    ASSERT_EQ(outputs.size(), 1u);
+    expect_close(outputs[0], expected, 1e-5);
+    if (first.valid()) {
+      EXPECT_TRUE(outputs[0].identical_to(first)) << isa_word(isa);
+    }
+    first = outputs[0];
+  }
+}
+
+TEST(WinogradConv, IsTheDefinitionForOddChannelCounts) {
+  for (const int64_t channels : {8, 15, 16, 17, 31, 33, 80}) {
+    for (const int64_t out_channels : {8, 17, 49, 100}) {
+      check_winograd({.samples = 2,
+                      .channels = channels,
+                      .height = 9,
+                      .width = 5,
+                      .out_channels = out_channels,
+                      .kernel_h = 3,
+                      .kernel_w = 3,
+                      .pads = {1, 1, 1, 1}});
+    }
+  }
+}
+
+TEST(WinogradConv, IsTheDefinitionForOddImages) {
+  for (const int64_t size : {1, 2, 3, 4, 7, 8, 15, 16, 17, 31, 33, 130}) {
+    for (const bool bias : {true, false}) {
+      check_winograd({.samples = 1,
+                      .channels = 9,
+                      .height = size,
+                      .width = 34 - size % 34,
+                      .out_channels = 10,
+                      .kernel_h = 3,
+                      .kernel_w = 3,
+                      .pads = {1, 1, 1, 1},
+                      .bias = bias});
+    }
+  }
+}
+
+TEST(WinogradConv, PadsAsymmetrically) {
+  for (const std::vector<int64_t>& pads :
+       {std::vector<int64_t>{0, 0, 0, 0}, {0, 1, 2, 0}, {2, 0, 0, 3}, {7, 1, 0, 9}, {0, 9, 9, 0}}) {
+    check_winograd({.samples = 2,
+                    .channels = 16,
+                    .height = 6,
+                    .width = 20,
+                    .out_channels = 8,
+                    .kernel_h = 3,
+                    .kernel_w = 3,
+                    .pads = pads});
+  }
+}
+
+// Larger than what is transformed at a time.
+TEST(WinogradConv, WorksInStrips) {
+  check_winograd({.samples = 1,
+                  .channels = 40,
+                  .height = 50,
+                  .width = 61,
+                  .out_channels = 24,
+                  .kernel_h = 3,
+                  .kernel_w = 3,
+                  .pads = {1, 1, 1, 1}});
+}
+
+TEST(WinogradConv, TakesOnlyWhatItCanAndOnlyWhenAsked) {
+  const auto kernel_of = [](const Case& c, bool constant_weight, bool reassociate) {
+    const Operands in = operands_of(c);
+    const ir::Graph graph = graph_of(c, in, constant_weight);
+    const auto program = compile(graph, {.reassociate = reassociate}, Isa::scalar);
+    EXPECT_TRUE(program.ok());
+    return program.ok() ? std::string(program->steps[0].kernel->name) : "";
+  };
+  Case c = {.samples = 1,
+            .channels = 16,
+            .height = 8,
+            .width = 8,
+            .out_channels = 16,
+            .kernel_h = 3,
+            .kernel_w = 3,
+            .pads = {1, 1, 1, 1}};
+  EXPECT_EQ(kernel_of(c, true, true), "winograd_conv_f32");
+  EXPECT_EQ(kernel_of(c, true, false), "conv_f32");
+  EXPECT_EQ(kernel_of(c, false, true), "conv_f32");
+  c.strides = {1, 2};
+  EXPECT_EQ(kernel_of(c, true, true), "conv_f32");
+  c.strides = {1, 1};
+  c.dilations = {2, 2};
+  EXPECT_EQ(kernel_of(c, true, true), "conv_f32");
+  c.dilations = {1, 1};
+  c.group = 2;
+  EXPECT_EQ(kernel_of(c, true, true), "conv_f32");
+  c.group = 1;
+  c.channels = 3;
+  EXPECT_EQ(kernel_of(c, true, true), "conv_f32");
+}
+
 TEST(Conv, IsTheDefinitionForOddChannelCounts) {
   for (const int64_t channels : {1, 3, 7, 8, 15, 17, 31, 33}) {
     check({.samples = 2,
@@ -248,6 +358,48 @@ TEST(DepthwiseConv, IsTheDefinition) {
              .group = 5,
              .strides = {stride, stride},
              .pads = {1, 1, 1, 1}});
+    }
+  }
+}
+
+TEST(DepthwiseConv, ReadsSquareWindowsWherePlanesLie) {
+  for (const int64_t kernel : {3, 5}) {
+    for (const int64_t stride : {1, 2}) {
+      for (const int64_t size : {1, 2, 4, 5, 7, 8, 15, 16, 17, 31, 33, 34, 70}) {
+        const int64_t pad = size == 17 ? 0 : kernel / 2;
+        if (size + 2 * pad < kernel) continue;
+        check({.samples = 2,
+               .channels = 3,
+               .height = size,
+               .width = size,
+               .out_channels = size % 2 == 0 ? 3 : 6,
+               .kernel_h = kernel,
+               .kernel_w = kernel,
+               .group = 3,
+               .strides = {stride, stride},
+               .pads = {pad, pad, pad, pad},
+               .bias = size != 8});
+      }
+      check({.samples = 1,
+             .channels = 2,
+             .height = 9,
+             .width = 21,
+             .out_channels = 2,
+             .kernel_h = kernel,
+             .kernel_w = kernel,
+             .group = 2,
+             .strides = {stride, stride},
+             .pads = {7, 0, 1, 9}});
+      check({.samples = 1,
+             .channels = 2,
+             .height = 3,
+             .width = 40,
+             .out_channels = 2,
+             .kernel_h = kernel,
+             .kernel_w = kernel,
+             .group = 2,
+             .strides = {stride, stride},
+             .pads = {9, 21, 11, 3}});
     }
   }
 }

@@ -140,7 +140,7 @@ TEST(Executor, QuantizesAnnotatedValuesAsTheyAreMade) {
     EXPECT_TRUE(outputs[1].identical_to(seen.at(value_named(graph, "m").id())));
     first = seen;
   }
-  const auto plain = run_graph(graph, {x}, Isa::scalar, {.ignore_quant = true});
+  const auto plain = run_graph(graph, {x}, Isa::scalar, {.arithmetic = Arithmetic::floating});
   EXPECT_TRUE(plain[0].identical_to(run_graph(parse_graph(net_text()), {x}, Isa::scalar)[0]));
 }
 

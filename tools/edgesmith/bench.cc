@@ -16,6 +16,7 @@
 #include "edgesmith/refine/bench.h"
 #include "edgesmith/refine/camera.h"
 #include "edgesmith/refine/runner.h"
+#include "executor_flags.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -31,6 +32,7 @@ struct BenchFlags {
   std::string model, other, batches, save_input;
   int64_t runs = 0, warmup = -1;
   DataFlags data;
+  ExecutorFlags executor;
   bool per_node = false, force = false;
   bool pipeline = false;
   double fps = 0;
@@ -101,7 +103,7 @@ class BenchRun {
     options_.progress = progress->get();
     options_.threads = std::max(1, common_.threads);
     options_.per_node = flags_.per_node;
-    const auto executor = executor_options(common_, options_.threads);
+    const auto executor = flags_.executor.options(common_, options_.threads);
     if (!executor) return executor.error();
     options_.executor = *executor;
     const size_t cores = allowed_cores().size();
@@ -290,7 +292,7 @@ void add_bench(Program& program) {
   command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
   add_work_options(command, program.common,
                    "runs at the same time, each on one thread and a core of its own (default 1)");
-  add_memory_option(command, program.common);
+  add_executor_options(command, flags->executor, program.common);
 }
 
 }  // namespace edgesmith::cli

@@ -45,7 +45,10 @@ std::string number(const char* format, double value) {
   return buffer;
 }
 
-std::string microseconds(double value) { return number(value < 100 ? "%.2f us" : "%.1f us", value); }
+std::string microseconds(double value) {
+  if (value >= 10000) return number("%.1f ms", value / 1000);
+  return number(value < 100 ? "%.2f us" : "%.1f us", value);
+}
 
 std::string rate_text(double per_second) {
   return per_second < 100 ? number("%.1f samples/s", per_second)

@@ -40,6 +40,7 @@ struct Program {
 };
 
 void add_inspect(Program& program);
+void add_check(Program& program);
 void add_eval(Program& program);
 void add_bench(Program& program);
 void add_compare(Program& program);
@@ -50,6 +51,7 @@ void add_run(Program& program);
 void add_passes(Program& program);
 void add_ops(Program& program);
 void add_metrics(Program& program);
+void add_targets(Program& program);
 
 /// Adds --threads, --seed and --events to a command that does long work.
 void add_work_options(CLI::App* command, Common& common,

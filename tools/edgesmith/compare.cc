@@ -11,12 +11,14 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/report/terminal.h"
+#include "executor_flags.h"
 
 namespace edgesmith::cli {
 namespace {
 
 struct CompareFlags {
   std::string a, b, metric;
+  ExecutorFlags executor;
   DataFlags data;
 };
 
@@ -45,7 +47,7 @@ Result<Comparison> measure(const CompareFlags& flags, const ir::Graph& a, const 
     const data::MetricInfo* metric = data::find_metric(name);
     if (metric != nullptr && metric != comparison.metric) metrics.push_back(metric);
   }
-  auto reference = refine::Reference::create(a);
+  auto reference = refine::Reference::create(a, context.executor);
   if (!reference) return reference.error().in(flags.a);
   auto of_a = refine::evaluate(a, data, metrics, reference->get(), "run A", context);
   if (!of_a) return of_a.error().in(flags.a);
@@ -144,6 +146,9 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
   refine::MeasureContext context;
   context.pool = &pool;
   context.progress = progress->get();
+  const auto executor = flags.executor.options(common, pool.num_threads());
+  if (!executor) return executor.error();
+  context.executor = *executor;
   auto comparison = measure(flags, *a, *b, **data, context);
   if (!comparison) return comparison.error();
   show(flags, *comparison, common);
@@ -162,6 +167,7 @@ void add_compare(Program& program) {
   add_preprocess_options(command, flags->data);
   command->add_option("--metric", flags->metric, "what the drop is about (default top1, without labels agreement)")
       ->type_name("NAME");
+  add_executor_options(command, flags->executor, program.common);
   add_work_options(command, program.common);
 }
 

@@ -9,6 +9,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/report/terminal.h"
+#include "executor_flags.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -17,7 +18,7 @@ struct EvalFlags {
   std::string model;
   std::vector<std::string> metrics;
   DataFlags data;
-  bool reference = false;
+  ExecutorFlags executor;
 };
 
 /// The metrics asked for; without any, what the data can give: top1, or the distance from given outputs.
@@ -96,13 +97,12 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   ThreadPool pool(common.threads);
-  const auto executor = executor_options(common, pool.num_threads());
+  const auto executor = flags.executor.options(common, pool.num_threads());
   if (!executor) return executor.error();
   refine::MeasureContext context;
   context.pool = &pool;
   context.progress = progress->get();
   context.executor = *executor;
-  context.executor.reference = flags.reference;
   context.required_metrics = metrics->size();
   auto evaluation = refine::evaluate(*graph, **data, *metrics, nullptr, "evaluate", context);
   if (!evaluation) return evaluation.error().in(flags.model);
@@ -122,9 +122,8 @@ void add_eval(Program& program) {
   command->add_option("--metric", flags->metrics, "what is measured (default top1); may be repeated")
       ->allow_extra_args(false)
       ->type_name("NAME");
-  command->add_flag("--reference", flags->reference, "run the clear kernels instead of the fast ones");
+  add_executor_options(command, flags->executor, program.common);
   add_work_options(command, program.common);
-  add_memory_option(command, program.common);
 }
 
 }  // namespace edgesmith::cli

@@ -8,6 +8,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/refine/runner.h"
+#include "executor_flags.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -15,7 +16,8 @@ namespace {
 struct InferFlags {
   std::string model, output;
   DataFlags data;
-  bool reference = false, force = false;
+  ExecutorFlags executor;
+  bool force = false;
 };
 
 nlohmann::ordered_json array_json(const data::NamedArray& array) {
@@ -54,13 +56,12 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   ThreadPool pool(common.threads);
-  const auto executor = executor_options(common, pool.num_threads());
+  const auto executor = flags.executor.options(common, pool.num_threads());
   if (!executor) return executor.error();
   refine::MeasureContext context;
   context.pool = &pool;
   context.progress = progress->get();
   context.executor = *executor;
-  context.executor.reference = flags.reference;
   auto tensors = refine::run_all(*graph, **data, context);
   if (!tensors) return tensors.error().in(flags.model);
   std::vector<data::NamedArray> arrays;
@@ -81,9 +82,8 @@ void add_infer(Program& program) {
   command->add_flag("--force", flags->force, "overwrite an existing output")->group("Output");
   add_data_option(command, "data", flags->data.data, "samples");
   add_preprocess_options(command, flags->data);
-  command->add_flag("--reference", flags->reference, "run the clear kernels instead of the fast ones");
+  add_executor_options(command, flags->executor, program.common);
   add_work_options(command, program.common);
-  add_memory_option(command, program.common);
 }
 
 }  // namespace edgesmith::cli

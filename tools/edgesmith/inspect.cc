@@ -210,17 +210,15 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
 }
 
 Result<int> run(const std::string& model, const std::string& target_name, const Common& common) {
-  const targets::Target* target = target_name.empty() ? nullptr : targets::find_target(target_name);
-  if (!target_name.empty() && target == nullptr) {
-    std::vector<std::string> names;
-    for (const targets::Target& known : targets::all_targets()) names.emplace_back(known.name);
-    const std::string near = nearest(target_name, names);
-    return usage_error("unknown target '" + target_name + "'",
-                       near.empty() ? "known: " + join(names, ", ") : "did you mean '" + near + "'?");
+  std::optional<targets::Target> target;
+  if (!target_name.empty()) {
+    auto loaded = targets::load_target(target_name);
+    if (!loaded) return loaded.error();
+    target = std::move(*loaded);
   }
   auto graph = onnx::import_file(model);
   if (!graph) return graph.error();
-  const Inspection inspection = inspect(*graph, model, target);
+  const Inspection inspection = inspect(*graph, model, target ? &*target : nullptr);
   print(common.json ? as_json(*graph, model, inspection)
                     : as_text(*graph, model, inspection, target_name, use_color(common)));
   return 0;

@@ -34,10 +34,10 @@ struct CameraReport {
   std::vector<StageTime> stages;
   /// From a frame's arrival to its answer, in microseconds; waiting behind other frames counts.
   double p50_us = 0, p99_us = 0, max_us = 0;
-  int64_t missed = 0;       ///< frames whose answer came later than the next frame
-  double possible_fps = 0;  ///< what the busier of the two threads could do, by the means of its stages
-  double seconds = 0;       ///< by the clock
-  bool pinned = false;      ///< the two threads stayed on a core of their own each
+  int64_t missed = 0;         ///< frames whose answer came later than the next frame
+  double possible_fps = 0;    ///< what the busier of the two threads could do, by the means of its stages
+  double seconds = 0;         ///< by the clock
+  bool pinned = false;        ///< the two threads stayed on a core of their own each
   std::string output_sha256;  ///< over every sample once, as `infer` gives for them
 };
 

@@ -52,7 +52,8 @@ class Reference {
   static constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
 
   /// `graph` must outlive this. Errors: unsupported.
-  static Result<std::unique_ptr<Reference>> create(const ir::Graph& graph);
+  static Result<std::unique_ptr<Reference>> create(const ir::Graph& graph,
+                                                   const runtime::ExecutorOptions& options = {});
   ~Reference();
 
   const runtime::Executor& executor() const { return *executor_; }

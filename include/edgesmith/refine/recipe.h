@@ -36,7 +36,7 @@ struct DataRoles {
 struct Recipe {
   std::string model;   ///< path
   std::string output;  ///< path of the .onnx file
-  std::string target;  ///< name in targets::all_targets()
+  std::string target;  ///< name in targets::all_targets(), or path of a profile
   uint64_t seed = 0;
   DataRoles data;
   Gate gate;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "edgesmith/base/result.h"
@@ -13,10 +14,29 @@
 
 namespace edgesmith::runtime {
 
+/// How quantized operators compute. Everything that is not quantized computes on float32 under each of them.
+enum class Arithmetic {
+  floating,             ///< no value is quantized (affine constants still mean their reals)
+  fake_quant,           ///< float32 kernels; every annotated value is rounded to its codes and back
+  exact_i32,            ///< integer sums of 32 bits; codes of the result by a float32 multiplier
+  x86_u8s8_saturating,  ///< the same, but products are added in pairs that saturate at 16 bits (x86 without VNNI)
+  tflite,               ///< integer sums, fixed-point multipliers as in TensorFlow Lite and CMSIS-NN
+};
+
+/// "float", "fake-quant", "exact-i32", "x86-u8s8-saturating", "tflite".
+std::string_view arithmetic_word(Arithmetic arithmetic);
+/// The arithmetic of that name; "ort-x86" is what ONNX Runtime computes on this CPU: exact-i32 with VNNI,
+/// x86-u8s8-saturating without. Errors: usage, with a suggestion.
+Result<Arithmetic> find_arithmetic(std::string_view word);
+/// The words that find_arithmetic knows.
+std::vector<std::string> arithmetic_words();
+
 struct ExecutorOptions {
-  bool reference = false;     ///< evaluate every node with ops::eval (Eigen, clear before fast)
-  bool ignore_quant = false;  ///< run as if no value were annotated (affine constants still mean their reals)
-  int64_t memory_limit = 0;   ///< most bytes of activations in one session; 0: no limit
+  bool reference = false;  ///< evaluate every node plainly (ops::eval, runtime/integer; clear before fast)
+  Arithmetic arithmetic = Arithmetic::fake_quant;
+  int64_t memory_limit = 0;  ///< most bytes of activations in one session; 0: no limit
+  /// Kernels that reassociate sums may be used (bench and the host as a target; never calibration or accuracy).
+  bool reassociate = false;
 };
 
 /// What an observer is shown: a value just computed (after its annotation was applied), valid during the call only.

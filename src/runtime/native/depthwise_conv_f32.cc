@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Depthwise convolution of float32 planes: each padded plane is read once for each of its output channels.
+// Depthwise convolution of float32 planes. Square windows of 3 or 5 with stride 1 or 2 read the planes where they lie,
+// a few rows of outputs at a time; for others each plane is padded first and read once for each of its output channels.
+// Scratch: for the latter, a padded plane and the flat outputs of a narrow one.
 #include <algorithm>
 
 #include "runtime/native/conv_common.h"
@@ -13,6 +15,22 @@ namespace {
 
 bool supports(const ir::Node& node) { return is_float_conv(node) && is_depthwise(node); }
 
+bool all_equal(const ir::Dims& values, int64_t value) {
+  return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
+}
+
+// Whether NativeTable::depthwise_window takes it.
+bool is_small_square(const ops::Window& w) {
+  return w.kernel.size() == 2 && (w.kernel[0] == 3 || w.kernel[0] == 5) && all_equal(w.kernel, w.kernel[0]) &&
+         (w.strides[0] == 1 || w.strides[0] == 2) && all_equal(w.strides, w.strides[0]) && all_equal(w.dilations, 1);
+}
+
+// Half a vector of AVX-512 costs as much as a whole one, so narrow planes take the narrower vectors.
+const NativeTable& table_for_width(Isa isa, int64_t width) {
+  const NativeTable& narrow = native_table(Isa::avx2);
+  return allows(isa, Isa::avx2) && width <= narrow.lanes ? narrow : native_table(isa);
+}
+
 // Floats of the scratch: the padded plane, then the flat outputs of narrow planes.
 int64_t padded_floats(const PlaneLayout& layout) { return (layout.plane() + 15) / 16 * 16; }
 int64_t flat_floats(const PlaneLayout& layout, const NativeTable& table) {
@@ -22,24 +40,43 @@ int64_t flat_floats(const PlaneLayout& layout, const NativeTable& table) {
 Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&, Isa isa) {
   const auto window = conv_window(node, *inputs[0], *inputs[1]);
   if (!window) return window.error();
+  if (is_small_square(*window)) return 0;
   const PlaneLayout layout = layout_planes(*window);
   return (padded_floats(layout) + flat_floats(layout, native_table(isa))) * 4;
 }
 
-Status run(const KernelCall& call) {
+void run_where_planes_lie(const KernelCall& call, const ops::Window& w, const float* biases) {
   const ir::Dims &input = call.inputs[0]->dims(), &weight = call.inputs[1]->dims();
-  const auto window = conv_window(call.node, input, weight);
-  if (!window) return window.error();
-  const PlaneLayout layout = layout_planes(*window);
+  DepthwiseWindow job = {};
+  job.in = call.inputs[0]->data<float>().data();
+  job.planes = input[1];
+  job.multiplier = weight[0] / input[1];
+  job.height = w.input[0];
+  job.width = w.input[1];
+  job.kernel = w.kernel[0];
+  job.stride = w.strides[0];
+  job.pad_top = w.pads_begin[0];
+  job.pad_left = w.pads_begin[1];
+  job.weights = call.inputs[1]->data<float>().data();
+  job.bias = biases;
+  job.out_height = w.output[0];
+  job.out_width = w.output[1];
+  job.out = call.outputs[0].as<float>();
+  job.epilogue = &call.epilogue;
+  const NativeTable& table = table_for_width(call.isa, job.out_width);
+  for (int64_t n = 0; n < input[0]; ++n) {
+    table.depthwise_window(job);
+    job.in += input[1] * job.height * job.width;
+    job.out += weight[0] * job.out_height * job.out_width;
+  }
+}
+
+void run_padded(const KernelCall& call, const ops::Window& window, const float* biases) {
+  const ir::Dims &input = call.inputs[0]->dims(), &weight = call.inputs[1]->dims();
+  const PlaneLayout layout = layout_planes(window);
   const NativeTable& table = native_table(call.isa);
   const int64_t multiplier = weight[0] / input[1], plane = layout.height * layout.width;
   const int64_t out_plane = layout.out_height * layout.out_width;
-  if (out_plane == 0) return {};
-  const ir::Tensor* bias = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
-  if (bias != nullptr && bias->size() != weight[0]) {
-    return invalid_error("bias has " + std::to_string(bias->size()) + " elements for " + std::to_string(weight[0]) +
-                         " output channels");
-  }
   DepthwisePlane job = {};
   job.pitch = layout.pitch;
   job.offsets = layout.taps.data();
@@ -51,7 +88,6 @@ Status run(const KernelCall& call) {
   job.epilogue = &call.epilogue;
   const float* in = call.inputs[0]->data<float>().data();
   const float* weights = call.inputs[1]->data<float>().data();
-  const float* biases = bias == nullptr ? nullptr : bias->data<float>().data();
   job.out = call.outputs[0].as<float>();
   for (int64_t n = 0; n < input[0]; ++n) {
     for (int64_t c = 0; c < input[1]; ++c, in += plane) {
@@ -64,6 +100,20 @@ Status run(const KernelCall& call) {
       }
     }
   }
+}
+
+Status run(const KernelCall& call) {
+  const ir::Dims &input = call.inputs[0]->dims(), &weight = call.inputs[1]->dims();
+  const auto window = conv_window(call.node, input, weight);
+  if (!window) return window.error();
+  if (ir::num_elements(window->output) == 0) return {};
+  const ir::Tensor* bias = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
+  if (bias != nullptr && bias->size() != weight[0]) {
+    return invalid_error("bias has " + std::to_string(bias->size()) + " elements for " + std::to_string(weight[0]) +
+                         " output channels");
+  }
+  const float* biases = bias == nullptr ? nullptr : bias->data<float>().data();
+  (is_small_square(*window) ? run_where_planes_lie : run_padded)(call, *window, biases);
   return {};
 }
 

@@ -36,6 +36,20 @@ void pack_columns(const MatrixView& b, int nr, float factor, float* out) {
   }
 }
 
+void pack_panels(const MatrixView& b, int lanes, float* out) {
+  int64_t vectors = (b.columns + lanes - 1) / lanes, panels = (vectors + kPanelVectors - 1) / kPanelVectors;
+  for (int64_t first = 0; panels > 0; --panels) {
+    const int64_t wide = (vectors + panels - 1) / panels;
+    for (int64_t k = 0; k < b.rows; ++k) {
+      for (int64_t c = first; c < first + wide * lanes; ++c) {
+        *out++ = c < b.columns ? b.data[k * b.row_stride + c * b.column_stride] : 0.0F;
+      }
+    }
+    first += wide * lanes;
+    vectors -= wide;
+  }
+}
+
 void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& epilogue) {
   Tile tile = {};
   tile.k = p.k;

@@ -26,6 +26,10 @@ void pack_rows(const MatrixView& a, int mr, float* out);
 /// out[panel][k][nr] = factor * b, the columns missing in the last panel zero.
 void pack_columns(const MatrixView& b, int nr, float factor, float* out);
 
+/// Packs b for NativeTable::multiply_rows: panels of nearly equal width, the columns missing in the last vector zero.
+/// Takes k * columns rounded up to whole vectors.
+void pack_panels(const MatrixView& b, int lanes, float* out);
+
 /// Makes the vectors of a tile lie side by side: `columns` (at most nr) of a packed panel, going to as many of C.
 void set_vectors(Tile& tile, const NativeTable& table, int64_t columns);
 

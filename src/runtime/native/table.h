@@ -69,6 +69,55 @@ struct DepthwisePlane {
   const Epilogue* epilogue;
 };
 
+/// Planes of a depthwise convolution by a square window of 3 or 5 with stride 1 or 2, read where they lie. Each plane
+/// gives `multiplier` planes of outputs.
+struct DepthwiseWindow {
+  const float* in;
+  int64_t planes, multiplier, height, width;
+  int64_t kernel, stride, pad_top, pad_left;
+  const float* weights;  ///< [planes * multiplier][kernel][kernel]
+  const float* bias;     ///< [planes * multiplier] or null
+  int64_t out_height, out_width;
+  float* out;
+  const Epilogue* epilogue;
+};
+
+/// C = A * B + bias, where B is packed in panels of at most kPanelVectors vectors: [panel][k][columns of the panel].
+/// How `columns` (a multiple of `lanes`) are cut into panels is panel_vectors()'s choice.
+constexpr int kPanelVectors = 4;
+struct RowProduct {
+  const float* a;  ///< element (i, k) is at a[i * a_row + k * a_k]
+  int64_t a_row, a_k;
+  int64_t rows, columns, k;
+  const float* b;
+  const float* bias;  ///< [columns] or null
+  float* c;           ///< row i is at c + i * c_row
+  int64_t c_row;
+};
+
+/// Rows of an image turned to blocks of `lanes` channels: out[block][row][column][lane]. Row 0 is row `first` of the
+/// image; what lies outside the image, and lanes beyond the last channel, are zero.
+struct BlockedRows {
+  const float* in;  ///< planes
+  int64_t channels, height, width;
+  int64_t first, rows, pad_left, pitch;
+  float* out;
+};
+
+/// Tiles of 4x4 outputs of a 3x3 convolution, for Winograd's transforms.
+struct WinogradTiles {
+  int64_t tiles_y, tiles_x;
+  const float* blocked;           ///< BlockedRows::out, with rows = 4 * tiles_y + 2 and pitch = 4 * tiles_x + 2
+  int64_t rows, pitch, channels;  ///< channels of the input, rounded up to whole vectors
+  float* transformed;             ///< [tile][36][channels]
+  const float* products;          ///< [tile][36][padded_out]
+  const float* bias;              ///< [padded_out]
+  int64_t out_channels, padded_out;
+  float* out;  ///< the planes, from the first row of tiles on
+  int64_t out_rows, out_width, out_plane;
+  const Epilogue* epilogue;
+};
+
 enum class Binary { add, sub, mul, div };
 
 struct NativeTable {
@@ -81,6 +130,11 @@ struct NativeTable {
                      float* panel);
   void (*lay_out_plane)(const PlaneCopy& copy);
   void (*depthwise)(const DepthwisePlane& plane);
+  void (*depthwise_window)(const DepthwiseWindow& window);
+  void (*multiply_rows)(const RowProduct& product);
+  void (*block_rows)(const BlockedRows& rows);
+  void (*winograd_input)(const WinogradTiles& tiles);   ///< blocked to transformed
+  void (*winograd_output)(const WinogradTiles& tiles);  ///< products to out
   /// out[i] = epilogue(in[i]); in may be out.
   void (*apply_epilogue)(const Epilogue& epilogue, const float* in, float* out, int64_t count);
   /// out[i] = epilogue(a[i * a_step] op b[i * b_step]), steps 0 or 1.

@@ -3,8 +3,10 @@
 //
 //   cmake --build --preset release --target runtime_bench && build/release/tests/runtime/bench/runtime_bench
 //
-// Layers are named by their shapes; models come from EDGESMITH_ZOO (or ../shared/zoo beside the sources), and run as
-// they are and with every activation quantized to 8 bits. EDGESMITH_ISA=avx2 lowers the instruction set.
+// Peaks are what registers allow (peaks.cc). Products are M,N,K of a Gemm whose right operand is constant, layers are
+// named by their shapes. Models come from EDGESMITH_ZOO (or ../shared/zoo beside the sources), and run as they are,
+// with sums reassociated, and with every activation quantized to 8 bits. EDGESMITH_ISA=avx2 lowers the instruction set,
+// --benchmark_filter=peak/fma,gemm/ chooses.
 #include <benchmark/benchmark.h>
 
 #include <cstdlib>
@@ -14,6 +16,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
+#include "peaks.h"
 
 namespace edgesmith::runtime {
 namespace {
@@ -32,8 +35,8 @@ int64_t macs_of(const ir::Graph& graph) {
   return macs;
 }
 
-void run(benchmark::State& state, const ir::Graph& graph, int64_t batch) {
-  const auto executor = Executor::create(graph);
+void run(benchmark::State& state, const ir::Graph& graph, int64_t batch, const ExecutorOptions& options = {}) {
+  const auto executor = Executor::create(graph, options);
   if (!executor) return state.SkipWithError(executor.error().text().c_str());
   std::vector<ir::Tensor> inputs;
   for (const ir::Value* input : graph.inputs()) {
@@ -47,7 +50,8 @@ void run(benchmark::State& state, const ir::Graph& graph, int64_t batch) {
     if (!outputs) return state.SkipWithError(outputs.error().text().c_str());
     benchmark::DoNotOptimize(outputs->data());
   }
-  const auto samples = static_cast<double>(state.iterations() * inputs[0].dims()[0]);
+  const bool free_batch = !graph.inputs()[0]->type().shape->front().known();
+  const auto samples = static_cast<double>(state.iterations() * (free_batch ? batch : 1));
   state.counters["samples/s"] = benchmark::Counter(samples, benchmark::Counter::kIsRate);
   state.counters["GMAC/s"] =
       benchmark::Counter(samples * static_cast<double>(macs_of(graph)) * 1e-9, benchmark::Counter::kIsRate);
@@ -55,7 +59,7 @@ void run(benchmark::State& state, const ir::Graph& graph, int64_t batch) {
 
 // A convolution of `channels` square planes, "same" padding.
 void conv(benchmark::State& state, int64_t channels, int64_t size, int64_t out_channels, int64_t kernel, int64_t stride,
-          int64_t group) {
+          int64_t group, bool reassociate) {
   ir::Graph graph;
   ir::Value& x = graph.add_input("x", ir::type_of(ir::DType::f32, {1, channels, size, size}));
   ir::Value& w = graph.add_constant(random_tensor({out_channels, channels / group, kernel, kernel}));
@@ -65,6 +69,16 @@ void conv(benchmark::State& state, int64_t channels, int64_t size, int64_t out_c
   node.attributes().set("group", group);
   graph.add_output("y", node.output());
   if (!ops::infer_types(graph).ok()) return state.SkipWithError("the layer is not valid");
+  run(state, graph, 1, {.reassociate = reassociate});
+}
+
+// [m,k] times a constant [k,n].
+void gemm(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
+  ir::Graph graph;
+  ir::Value& a = graph.add_input("a", ir::type_of(ir::DType::f32, {m, k}));
+  ir::Value& b = graph.add_constant(random_tensor({k, n}));
+  graph.add_output("y", graph.append(ir::OpKind::gemm, {&a, &b}).output());
+  if (!ops::infer_types(graph).ok()) return state.SkipWithError("the product is not valid");
   run(state, graph, 1);
 }
 
@@ -82,11 +96,27 @@ void quantize_activations(ir::Graph& graph) {
   }
 }
 
-void model(benchmark::State& state, const std::string& path, bool quantized) {
+enum class Variant { f32, reassociated, u8 };
+
+void model(benchmark::State& state, const std::string& path, Variant variant) {
   auto graph = onnx::import_file(path);
   if (!graph) return state.SkipWithError(graph.error().text().c_str());
-  if (quantized) quantize_activations(*graph);
-  run(state, *graph, state.range(0));
+  if (variant == Variant::u8) quantize_activations(*graph);
+  run(state, *graph, state.range(0), {.reassociate = variant == Variant::reassociated});
+}
+
+void register_products() {
+  struct Product {
+    int64_t m, n, k;
+  };
+  const Product products[] = {{64, 64, 64},    {256, 256, 256},  {512, 512, 512}, {2048, 2048, 2048}, {1024, 16, 144},
+                              {256, 32, 288},  {64, 64, 576},    {125, 64, 64},   {2304, 64, 64},     {3136, 64, 576},
+                              {49, 512, 4608}, {12544, 64, 147}, {12544, 96, 16}, {784, 144, 24},     {49, 1280, 320},
+                              {1, 128, 640},   {1, 1000, 1280},  {1, 300, 784}};
+  for (const Product& p : products) {
+    const std::string name = "gemm/" + std::to_string(p.m) + "," + std::to_string(p.n) + "," + std::to_string(p.k);
+    benchmark::RegisterBenchmark(name.c_str(), [p](benchmark::State& state) { gemm(state, p.m, p.n, p.k); });
+  }
 }
 
 void register_layers() {
@@ -102,9 +132,13 @@ void register_layers() {
                              std::to_string(l.size) + "->" + std::to_string(l.out_channels) + "/k" +
                              std::to_string(l.kernel) + "/s" + std::to_string(l.stride) + "/g" +
                              std::to_string(l.group);
-    benchmark::RegisterBenchmark(name.c_str(), [l](benchmark::State& state) {
-      conv(state, l.channels, l.size, l.out_channels, l.kernel, l.stride, l.group);
-    });
+    for (const bool reassociate : {false, true}) {
+      if (reassociate && (l.kernel != 3 || l.stride != 1 || l.group != 1)) continue;
+      benchmark::RegisterBenchmark(
+          (name + (reassociate ? "/reassociated" : "")).c_str(), [l, reassociate](benchmark::State& state) {
+            conv(state, l.channels, l.size, l.out_channels, l.kernel, l.stride, l.group, reassociate);
+          });
+    }
   }
 }
 
@@ -113,10 +147,11 @@ void register_models(const std::filesystem::path& zoo) {
                            "mobilenetv2-cifar10", "efficientnet-lite0-imagenet"}) {
     const std::string path = (zoo / (std::string(name) + ".onnx")).string();
     if (!std::filesystem::exists(path)) continue;
-    for (const bool quantized : {false, true}) {
-      const std::string label = std::string(name) + (quantized ? "/u8" : "/f32");
-      benchmark::RegisterBenchmark(label.c_str(),
-                                   [path, quantized](benchmark::State& state) { model(state, path, quantized); })
+    const std::pair<Variant, const char*> variants[] = {
+        {Variant::f32, "/f32"}, {Variant::reassociated, "/reassociated"}, {Variant::u8, "/u8"}};
+    for (const auto& [variant, suffix] : variants) {
+      benchmark::RegisterBenchmark((std::string(name) + suffix).c_str(),
+                                   [path, variant = variant](benchmark::State& state) { model(state, path, variant); })
           ->Arg(1)
           ->Arg(4)
           ->Unit(benchmark::kMillisecond);
@@ -129,6 +164,8 @@ void register_models(const std::filesystem::path& zoo) {
 
 int main(int argc, char** argv) {
   const char* zoo = std::getenv("EDGESMITH_ZOO");
+  edgesmith::runtime::register_peaks();
+  edgesmith::runtime::register_products();
   edgesmith::runtime::register_layers();
   edgesmith::runtime::register_models(zoo != nullptr ? zoo : EDGESMITH_SOURCE_DIR "/../shared/zoo");
   benchmark::Initialize(&argc, argv);

@@ -3,9 +3,12 @@
 #pragma once
 
 #include "runtime/native/isa/depthwise.h"
+#include "runtime/native/isa/depthwise_window.h"
 #include "runtime/native/isa/elementwise.h"
 #include "runtime/native/isa/gemm_tile.h"
 #include "runtime/native/isa/planes.h"
+#include "runtime/native/isa/rows.h"
+#include "runtime/native/isa/winograd.h"
 
 namespace {
 
@@ -17,6 +20,11 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .pack_panel = pack_panel,
           .lay_out_plane = lay_out_plane,
           .depthwise = depthwise,
+          .depthwise_window = depthwise_window,
+          .multiply_rows = multiply_rows,
+          .block_rows = block_rows,
+          .winograd_input = winograd_input,
+          .winograd_output = winograd_output,
           .apply_epilogue = apply_epilogue,
           .binary = binary,
           .scale_shift = scale_shift,

@@ -26,6 +26,41 @@ inline Vec even_numbers(Vec a, Vec b) {
   const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
   return _mm512_permutex2var_ps(a, even, b);
 }
+inline Vec odd_numbers(Vec a, Vec b) {
+  const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+  return _mm512_permutex2var_ps(a, odd, b);
+}
+// Lanes [begin, end), where either may lie outside the vector; what is masked out is not read, and zero.
+using Mask = __mmask16;
+inline Mask mask_between(int64_t begin, int64_t end) {
+  const auto below = [](int64_t n) { return n <= 0 ? 0U : n >= 16 ? 0xFFFFU : (1U << n) - 1U; };
+  return static_cast<Mask>(below(end) & ~below(begin));
+}
+inline Vec load_masked(const float* p, Mask mask) { return _mm512_maskz_loadu_ps(mask, p); }
+// Swaps rows and columns of kLanes vectors.
+inline void transpose(Vec* v) {
+  Vec t[16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += 4) {  // four rows: pairs, then fours of one column inside every 128 bits
+    const Vec a = _mm512_unpacklo_ps(v[i], v[i + 1]), b = _mm512_unpackhi_ps(v[i], v[i + 1]);
+    const Vec c = _mm512_unpacklo_ps(v[i + 2], v[i + 3]), d = _mm512_unpackhi_ps(v[i + 2], v[i + 3]);
+    t[i] = _mm512_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+    t[i + 1] = _mm512_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+    t[i + 2] = _mm512_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+    t[i + 3] = _mm512_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < 4; ++i) {  // t[4 * r + i], 128 bits q: rows 4 * r and on, column 4 * q + i
+    const Vec a = _mm512_shuffle_f32x4(t[i], t[i + 4], _MM_SHUFFLE(1, 0, 1, 0));
+    const Vec b = _mm512_shuffle_f32x4(t[i], t[i + 4], _MM_SHUFFLE(3, 2, 3, 2));
+    const Vec c = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], _MM_SHUFFLE(1, 0, 1, 0));
+    const Vec d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], _MM_SHUFFLE(3, 2, 3, 2));
+    v[i] = _mm512_shuffle_f32x4(a, c, _MM_SHUFFLE(2, 0, 2, 0));
+    v[i + 4] = _mm512_shuffle_f32x4(a, c, _MM_SHUFFLE(3, 1, 3, 1));
+    v[i + 8] = _mm512_shuffle_f32x4(b, d, _MM_SHUFFLE(2, 0, 2, 0));
+    v[i + 12] = _mm512_shuffle_f32x4(b, d, _MM_SHUFFLE(3, 1, 3, 1));
+  }
+}
 constexpr int kHalf = 8;
 // Copies n (at most kHalf) floats; kHalf are written.
 inline void copy_half(float* to, const float* from, int n) {
@@ -57,6 +92,33 @@ inline Vec even_numbers(Vec a, Vec b) {
   const __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(2, 0, 2, 0)));
   return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
 }
+inline Vec odd_numbers(Vec a, Vec b) {
+  const __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
+  return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
+}
+using Mask = __m256i;
+inline Mask mask_between(int64_t begin, int64_t end) {
+  const auto limit = [](int64_t n) { return n < 0 ? 0 : n > 8 ? 8 : static_cast<int>(n); };
+  return _mm256_andnot_si256(first(limit(begin)), first(limit(end)));
+}
+inline Vec load_masked(const float* p, Mask mask) { return _mm256_maskload_ps(p, mask); }
+inline void transpose(Vec* v) {
+  Vec t[8];
+#pragma GCC unroll 2
+  for (int i = 0; i < 8; i += 4) {
+    const Vec a = _mm256_unpacklo_ps(v[i], v[i + 1]), b = _mm256_unpackhi_ps(v[i], v[i + 1]);
+    const Vec c = _mm256_unpacklo_ps(v[i + 2], v[i + 3]), d = _mm256_unpackhi_ps(v[i + 2], v[i + 3]);
+    t[i] = _mm256_shuffle_ps(a, c, _MM_SHUFFLE(1, 0, 1, 0));
+    t[i + 1] = _mm256_shuffle_ps(a, c, _MM_SHUFFLE(3, 2, 3, 2));
+    t[i + 2] = _mm256_shuffle_ps(b, d, _MM_SHUFFLE(1, 0, 1, 0));
+    t[i + 3] = _mm256_shuffle_ps(b, d, _MM_SHUFFLE(3, 2, 3, 2));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x20);
+    v[i + 4] = _mm256_permute2f128_ps(t[i], t[i + 4], 0x31);
+  }
+}
 constexpr int kHalf = 4;
 inline void copy_half(float* to, const float* from, int n) {
   const __m128i mask = _mm_cmpgt_epi32(_mm_set1_epi32(n), _mm_setr_epi32(0, 1, 2, 3));
@@ -82,6 +144,11 @@ inline void store(float* p, Vec v) { *p = v; }
 inline Vec load_n(const float* p, int) { return *p; }
 inline void store_n(float* p, Vec v, int) { *p = v; }
 inline Vec even_numbers(Vec a, Vec) { return a; }
+inline Vec odd_numbers(Vec, Vec b) { return b; }
+using Mask = bool;
+inline Mask mask_between(int64_t begin, int64_t end) { return begin <= 0 && end > 0; }
+inline Vec load_masked(const float* p, Mask mask) { return mask ? *p : 0.0F; }
+inline void transpose(Vec*) {}
 constexpr int kHalf = 0;
 inline void copy_half(float*, const float*, int) {}
 inline Vec set1(float x) { return x; }

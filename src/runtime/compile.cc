@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a graph to steps: constants are made dense, constant parts folded, activations fused, and under integer
+// arithmetic whatever has an integer form computes on codes, with conversions where codes and reals meet.
+#include "edgesmith/ops/op_info.h"
+#include "runtime/integer/convert.h"
+#include "runtime/program.h"
+#include "runtime/quantize_value.h"
+
+namespace edgesmith::runtime {
+
+using ir::OpKind;
+
+namespace {
+
+Error no_kernel(const ir::Node& node) {
+  const std::string op = node.is(OpKind::opaque) ? node.opaque_op : std::string(ir::onnx_name(node.op()));
+  return unsupported_error(node.label() + ": operator " + op + " cannot be run",
+                           "a model with it can be converted, but not evaluated or calibrated");
+}
+
+bool structural(const ir::Node& node) {
+  return node.is(OpKind::input) || node.is(OpKind::output) || node.is(OpKind::constant);
+}
+
+// The constant operands of a node; null where an operand is absent or computed.
+std::vector<const ir::Tensor*> constant_operands(const Program& program, const ir::Node& node) {
+  std::vector<const ir::Tensor*> out;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const ir::Value* value = node.input(i);
+    const bool constant = value != nullptr && program.known(*value);
+    out.push_back(constant ? &program.constants[static_cast<size_t>(value->id())] : nullptr);
+  }
+  return out;
+}
+
+Status add_constant(Program& program, const ir::Value& value, const ir::Tensor& tensor) {
+  ir::Tensor dense = tensor.dense();
+  const ir::Quant* quant = program.annotation(value);
+  // An affine constant's annotation is the tensor's own: its reals are already the dequantized ones.
+  if (quant != nullptr && tensor.encoding() != ir::Encoding::affine) {
+    auto quantized = fake_quantize(*quant, dense, program.isa);
+    if (!quantized) return quantized.error().in(value.node().label());
+    dense = std::move(*quantized);
+  }
+  program.constants[static_cast<size_t>(value.id())] = std::move(dense);
+  return {};
+}
+
+// Runs a node whose operands are all constant, now. False when it is not one.
+Result<bool> fold(Program& program, const ir::Node& node) {
+  const std::vector<const ir::Tensor*> operands = constant_operands(program, node);
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    if (node.input(i) != nullptr && operands[static_cast<size_t>(i)] == nullptr) return false;
+  }
+  auto outputs = evaluate(node, operands);
+  if (!outputs) return outputs.error();
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    EDGESMITH_TRY(add_constant(program, node.output(i), (*outputs)[static_cast<size_t>(i)]));
+  }
+  return true;
+}
+
+// The bounds of a relu, or of a clip with constant bounds.
+std::optional<Epilogue> as_clamp(const Program& program, const ir::Node& node) {
+  Epilogue epilogue;
+  epilogue.clamp = true;
+  if (node.is(OpKind::relu)) {
+    epilogue.lo = 0;
+    return epilogue;
+  }
+  if (!node.is(OpKind::clip)) return std::nullopt;
+  for (int i = 1; i < node.num_inputs(); ++i) {
+    if (node.input(i) == nullptr) continue;
+    const ir::Tensor& bound = program.constants[static_cast<size_t>(node.input(i)->id())];
+    if (!bound.valid() || bound.dtype() != ir::DType::f32 || bound.size() != 1) return std::nullopt;
+    (i == 1 ? epilogue.lo : epilogue.hi) = bound.data<float>()[0];
+  }
+  return epilogue;
+}
+
+// The activation that is the only reader of what `step` makes, when the kernel can do it too.
+void fuse_activation(const Program& program, Step& step) {
+  const ir::Value& value = step.node->output();
+  if (step.kernel == nullptr || !step.kernel->epilogue || step.node->num_outputs() != 1) return;
+  if (value.uses().size() != 1 || value.quant().has_value()) return;
+  const ir::Node& reader = *value.uses()[0].node;
+  if (value.uses()[0].index != 0 || reader.is(OpKind::output)) return;
+  const auto clamp = as_clamp(program, reader);
+  if (!clamp) return;
+  step.activation = &reader;
+  step.results = {program.slot(reader.output(), Rep::reals)};
+  step.epilogue = *clamp;
+}
+
+void finish(const Program& program, Step& step) {
+  if (step.kernel == nullptr || !step.kernel->epilogue || step.last().num_outputs() != 1) return;
+  const ir::Quant* quant = program.annotation(step.last().output());
+  if (quant != nullptr) add_to_epilogue(*quant, step.epilogue);
+}
+
+// A view passes bytes on, so it may carry no annotation but the one its operand carries (quantizing twice is once).
+bool view_allowed(const Program& program, const ir::Node& node) {
+  const ir::Quant* quant = program.annotation(node.output());
+  if (quant == nullptr) return true;
+  const ir::Quant* operand = program.annotation(*node.input(0));
+  return operand != nullptr && quant->per_tensor() && operand->same_codes(*quant) && ir::dtype_bits(quant->dtype) <= 16;
+}
+
+Result<Step> make_step(const Program& program, const ir::Node& node) {
+  Step step = plain_step(program, node);
+  if (ops::find_op(node.op()) == nullptr) return no_kernel(node);
+  if (program.options.reference) return step;
+  step.view = is_view(node) && view_allowed(program, node);
+  if (step.view) return step;
+  step.kernel = find_kernel(node, program.isa, program.options.reassociate);
+  if (step.kernel == nullptr || step.kernel->prepare == nullptr) return step;
+  auto prepared = step.kernel->prepare(node, constant_operands(program, node), program.isa);
+  if (!prepared) return prepared.error().in(node.label());
+  step.prepared = std::move(*prepared);
+  return step;
+}
+
+// Makes Program::steps.
+class Compiler {
+ public:
+  explicit Compiler(Program& program) : program_(program), graph_(*program.graph) {
+    fused_.resize(static_cast<size_t>(graph_.num_node_ids()));
+    made_.resize(static_cast<size_t>(program.num_slots()));
+    for (const ir::Value* input : graph_.inputs()) made_[static_cast<size_t>(input->id())] = true;
+  }
+
+  Status add(const ir::Node& node, Step step) {
+    if (fused_[static_cast<size_t>(node.id())]) return {};
+    auto on_codes = codes_step(node);
+    if (!on_codes) return on_codes.error();
+    if (*on_codes) {
+      push(std::move(**on_codes));
+      return {};
+    }
+    fuse_activation(program_, step);
+    finish(program_, step);
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      if (node.input(i) != nullptr) require(*node.input(i), Rep::reals);
+    }
+    push(std::move(step));
+    return {};
+  }
+
+  void finish_outputs() {
+    const ir::Node& results = graph_.output_node();
+    for (int i = 0; i < results.num_inputs(); ++i) require(*results.input(i), Rep::reals);
+  }
+
+ private:
+  bool integer_arithmetic() const {
+    return program_.options.arithmetic != Arithmetic::floating && program_.options.arithmetic != Arithmetic::fake_quant;
+  }
+
+  void push(Step step) {
+    if (step.activation != nullptr) fused_[static_cast<size_t>(step.activation->id())] = true;
+    for (const int slot : step.results) made_[static_cast<size_t>(slot)] = true;
+    program_.steps.push_back(std::move(step));
+  }
+
+  // Adds the conversion that makes a form of `value`, unless it is there.
+  void require(const ir::Value& value, Rep rep) {
+    const int slot = program_.slot(value, rep);
+    if (made_[static_cast<size_t>(slot)] || program_.constants[static_cast<size_t>(slot)].valid()) return;
+    if (program_.known(value)) return make_constant_codes(value, slot);
+    Step step;
+    step.node = &value.node();
+    step.converted = &value;
+    step.results = {slot};
+    const auto is_made = [&](Rep other) { return made_[static_cast<size_t>(program_.slot(value, other))]; };
+    if (rep == Rep::reals) {
+      step.conversion = Conversion::dequantize;
+      step.operands = {program_.slot(value, is_made(Rep::codes_last) ? Rep::codes_last : Rep::codes)};
+    } else if (const Rep other = rep == Rep::codes ? Rep::codes_last : Rep::codes; is_made(other)) {
+      step.conversion = Conversion::change_layout;
+      step.operands = {program_.slot(value, other)};
+    } else {
+      step.conversion = Conversion::quantize;
+      step.operands = {program_.slot(value, Rep::reals)};
+    }
+    push(std::move(step));
+  }
+
+  void make_constant_codes(const ir::Value& value, int slot) {
+    const ir::Tensor reals = program_.constants[static_cast<size_t>(value.id())];
+    ir::Tensor codes = ir::Tensor::zeros(value.quant()->dtype, reals.dims());
+    const Layout layout = program_.rep_of(slot) == Rep::codes_last ? Layout::channels_last : Layout::row_major;
+    integer::quantize(*integer::code_type(&*value.quant()), reals.dims(), reals.data<float>().data(), layout,
+                      codes.mutable_bytes().data());
+    program_.constants[static_cast<size_t>(slot)] = std::move(codes);
+  }
+
+  // The step of `node` on codes, its operands being there; nothing when it computes on reals.
+  Result<std::optional<Step>> codes_step(const ir::Node& node) {
+    if (!integer_arithmetic() || node.num_outputs() != 1) return std::optional<Step>();
+    Step step = plain_step(program_, node);
+    std::optional<integer::Form> form = form_with_activation(node, step);
+    if (!form) form = integer::make_form(node, node.output(), -kInfinity, kInfinity, program_.options.arithmetic);
+    const ir::Value& result = step.last().output();
+    if (!form || node.input(0)->type().rank() < 0 || result.type().rank() < 0) return std::optional<Step>();
+    if (is_view(node) && step.activation == nullptr && same_codes(*node.input(0), result)) {
+      require(*node.input(0), Rep::codes);
+      step.view = true;
+      step.operands[0] = program_.slot(*node.input(0), Rep::codes);
+      step.results = {program_.slot(result, Rep::codes)};
+      return std::optional(std::move(step));
+    }
+    step.kernel = find_kernel(*form, program_.isa, program_.options.reference);
+    if (step.kernel == nullptr) return std::optional<Step>();
+    const Rep rep = rep_for(*step.kernel, *node.input(0));
+    for (const int operand : ops::quant_facts(node).data_operands) {
+      const ir::Value* value = node.input(operand);
+      if (value == nullptr) continue;
+      require(*value, rep);
+      step.operands[static_cast<size_t>(operand)] = program_.slot(*value, rep);
+    }
+    step.results = {program_.slot(result, rep)};
+    if (step.kernel->prepare_form != nullptr) {
+      auto prepared = step.kernel->prepare_form(*form, program_.isa);
+      if (!prepared) return prepared.error().in(node.label());
+      step.prepared = std::move(*prepared);
+    }
+    return std::optional(std::move(step));
+  }
+
+  // The form of `node` together with the relu or clip that is its only reader; sets step.activation.
+  std::optional<integer::Form> form_with_activation(const ir::Node& node, Step& step) const {
+    const ir::Value& value = node.output();
+    const bool computes = ops::quant_facts(node).kind == ops::QuantFacts::Kind::compute;
+    if (!computes || value.quant() || value.uses().size() != 1 || value.uses()[0].index != 0) return std::nullopt;
+    const ir::Node& reader = *value.uses()[0].node;
+    if (reader.is(OpKind::output)) return std::nullopt;
+    const auto clamp = as_clamp(program_, reader);
+    if (!clamp) return std::nullopt;
+    auto form = integer::make_form(node, reader.output(), clamp->lo, clamp->hi, program_.options.arithmetic);
+    if (form) step.activation = &reader;
+    return form;
+  }
+
+  static bool same_codes(const ir::Value& a, const ir::Value& b) {
+    return a.quant() && b.quant() && a.quant()->same_codes(*b.quant());
+  }
+
+  // The form in which the kernel takes its operands.
+  Rep rep_for(const Kernel& kernel, const ir::Value& operand) const {
+    if (!kernel.layout) {
+      const bool last = made_[static_cast<size_t>(program_.slot(operand, Rep::codes_last))];
+      return last ? Rep::codes_last : Rep::codes;
+    }
+    return *kernel.layout == Layout::channels_last ? Rep::codes_last : Rep::codes;
+  }
+
+  static constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+  Program& program_;
+  const ir::Graph& graph_;
+  std::vector<bool> fused_;  // by node id
+  std::vector<bool> made_;   // by slot
+};
+
+}  // namespace
+
+Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, Isa isa) {
+  Program program;
+  program.graph = &graph;
+  program.options = options;
+  program.isa = isa;
+  program.constants.resize(static_cast<size_t>(program.num_slots()));
+  for (const ir::Node& node : graph.nodes()) {  // all first: the bounds of a clip may come after what it is fused into
+    if (node.is(OpKind::constant)) EDGESMITH_TRY(add_constant(program, node.output(), node.tensor()));
+  }
+  Compiler compiler(program);
+  for (const ir::Node& node : graph.nodes()) {
+    if (structural(node)) continue;
+    if (ops::find_op(node.op()) == nullptr) return no_kernel(node);
+    auto folded = fold(program, node);
+    if (!folded) return folded.error();
+    if (*folded) continue;
+    auto step = make_step(program, node);
+    if (!step) return step.error();
+    program.plain_steps.push_back(*step);
+    finish(program, program.plain_steps.back());
+    EDGESMITH_TRY(compiler.add(node, std::move(*step)));
+  }
+  compiler.finish_outputs();
+  return program;
+}
+
+}  // namespace edgesmith::runtime

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Convolution of codes (one or two spatial axes, any group), channels last: a matrix product of pixels by output
+// channels, summed over runs of bytes that lie side by side in the input. A run is a row of the kernel (all of its
+// taps and channels), or the channels of one tap where taps do not touch (dilation, groups).
+//
+// The product reads the input itself when there is nothing to pad and codes are unsigned bytes; else a band of padded
+// rows is written first (signed codes with their top bit flipped, 16-bit words where bytes would not add exactly), and
+// the padding holds the zero point. What lies past a run meets zero weights.
+//
+// Layout: channels last. Scratch: one band. Exact on every instruction set: bytes where the instruction adds them
+// exactly (VNNI) or where the packed weights prove that no pair leaves 16 bits, words elsewhere.
+#include "runtime/native/conv_i8.h"
+
+#include <algorithm>
+#include <array>
+
+#include "runtime/native/code_planes.h"
+#include "runtime/native/conv_common.h"
+#include "runtime/native/int_packing.h"
+#include "runtime/native/kernels.h"
+
+namespace edgesmith::runtime::native {
+
+namespace {
+
+constexpr int64_t kSlack = 64;
+
+struct PackedConv : Prepared {
+  PackedLayer layer;
+  ir::Dims weight;  // as the graph has it
+  bool taps_apart;  // segments are taps; else rows of the kernel
+};
+
+// Sizes of one call.
+struct Shape {
+  int64_t samples, channels, group_channels, out_channels;
+  CodeBand band;
+};
+
+Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const PackedConv& conv) {
+  const auto window = conv_window(node, input, conv.weight);
+  if (!window) return window.error();
+  const PackedLayer& layer = conv.layer;
+  const StoredCodes codes = {.element_bytes = layer.element_bytes(), .flip = layer.flip, .padding = layer.zero_input};
+  return Shape{.samples = input[0],
+               .channels = input[1],
+               .group_channels = conv.weight[1],
+               .out_channels = conv.weight[0],
+               .band = make_code_band(plane_window(*window), codes, input[1], false, kSlack)};
+}
+
+class Convolution {
+ public:
+  Convolution(const KernelCall& call, const Shape& shape, const PackedConv& conv)
+      : s_(shape),
+        band_(shape.band),
+        window_(shape.band.window),
+        layer_(conv.layer),
+        input_(reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data())),
+        output_(call.outputs[0].as<uint8_t>()),
+        scratch_(reinterpret_cast<uint8_t*>(call.scratch)) {
+    for (int64_t y = 0; y < window_.kernel_height; ++y) {
+      for (int64_t x = 0; x < (conv.taps_apart ? window_.kernel_width : 1); ++x) {
+        segments_.push_back(band_.at(y * window_.dilation_y, x * window_.dilation_x));
+      }
+    }
+  }
+
+  void run() {
+    const int64_t sample_in = window_.height * window_.width * s_.channels;
+    const int64_t row_out = window_.out_width * s_.out_channels;
+    for (int64_t n = 0; n < s_.samples; ++n) {
+      for (int64_t y = 0; y < window_.out_height; y += band_.rows) {
+        const int64_t rows = std::min(band_.rows, window_.out_height - y);
+        const uint8_t* source = input_ + n * sample_in;
+        if (!band_.in_place) {
+          band_.lay_out(*layer_.table, source, y, rows, scratch_);
+          source = scratch_;
+        }
+        multiply(source, rows * window_.out_width, output_ + (n * window_.out_height + y) * row_out);
+      }
+    }
+  }
+
+ private:
+  // Pixels 0 .. count - 1 of the band, all channels.
+  void multiply(const uint8_t* source, int64_t count, uint8_t* out) {
+    std::array<int64_t, kMaxChunk> pixels;
+    const int64_t chunk = layer_.chunk(band_.at(0, window_.stride_x) * window_.stride_y);
+    const int64_t chunks = (count + chunk - 1) / chunk;
+    const int64_t right = band_.at(0, window_.stride_x), down = band_.at(window_.stride_y, 0);
+    int64_t row = 0, x = 0;
+    for (int64_t first = 0, c = 0; c < chunks; ++c) {
+      const int64_t size = (count - first) / (chunks - c);
+      for (int64_t i = 0; i < size; ++i) {
+        pixels[static_cast<size_t>(i)] = row + x * right;
+        if (++x == window_.out_width) {
+          x = 0;
+          row += down;
+        }
+      }
+      for (const LayerBlock& block : layer_.blocks) {
+        IntTiles tiles = layer_.tiles(block);
+        tiles.input = source + block.group * s_.group_channels * layer_.element_bytes();
+        tiles.pixels = pixels.data();
+        tiles.count = size;
+        tiles.segment = segments_.data();
+        tiles.out = out + first * s_.out_channels + block.output;
+        tiles.out_stride = s_.out_channels;
+        layer_.table->tiles(tiles);
+      }
+      first += size;
+    }
+  }
+
+  const Shape& s_;
+  const CodeBand& band_;
+  const PlaneWindow& window_;
+  const PackedLayer& layer_;
+  const uint8_t* input_;
+  uint8_t* output_;
+  uint8_t* scratch_;
+  std::vector<int64_t> segments_;
+};
+
+bool supports_form(const integer::Form& form) {
+  if (!integer::has_weight_layer(form) || form.fixed_point()) return false;
+  const int rank = form.node->input(1)->constant()->rank();
+  if (rank != 3 && rank != 4) return false;
+  if (!form.saturating()) return true;
+  const auto layer = integer::make_weight_layer(form);
+  return layer && layer->pairs_safe();
+}
+
+Result<std::shared_ptr<const Prepared>> prepare_form(const integer::Form& form, Isa isa) {
+  return prepare_conv_i8(form, int_table(isa));
+}
+
+Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, OperandDims inputs, const ir::Dims&,
+                              Isa) {
+  const auto shape = shape_of(node, *inputs[0], static_cast<const PackedConv&>(*prepared));
+  if (!shape) return shape.error();
+  return shape->band.bytes;
+}
+
+std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
+  const ir::Dims weight = node.input(1)->constant()->dims();
+  const std::array<const ir::Dims*, 2> operands = {inputs[0], &weight};
+  return conv_output_dims(node, operands);
+}
+
+Status run(const KernelCall& call) {
+  const auto& conv = static_cast<const PackedConv&>(*call.prepared);
+  const auto shape = shape_of(call.node, call.inputs[0]->dims(), conv);
+  if (!shape) return shape.error();
+  if (ir::num_elements(*call.outputs[0].dims) == 0) return {};
+  Convolution(call, *shape, conv).run();
+  return {};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Prepared>> prepare_conv_i8(const integer::Form& form, const IntTable& table) {
+  const auto layer = integer::make_weight_layer(form);
+  if (!layer) return layer.error();
+  const ir::Attributes& attributes = form.node->attributes();
+  const int64_t groups = attributes.get_int("group", 1);
+  auto conv = std::make_shared<PackedConv>();
+  conv->weight = form.node->input(1)->constant()->dims();
+  const int64_t kernel_width = conv->weight.back();
+  const ir::Ints dilations = attributes.get_ints("dilations");
+  conv->taps_apart = kernel_width > 1 && (groups > 1 || (!dilations.empty() && dilations.back() != 1));
+  const int64_t kernel_height = conv->weight.size() == 4 ? conv->weight[2] : 1;
+  const int64_t length = conv->weight[1] * (conv->taps_apart ? 1 : kernel_width);
+  const int64_t segments = kernel_height * (conv->taps_apart ? kernel_width : 1);
+  if (groups < 1 || layer->outputs % groups != 0) {
+    return invalid_error(std::to_string(layer->outputs) + " output channels in " + std::to_string(groups) + " groups");
+  }
+  conv->layer = pack_layer(*layer, form, table, groups, segments, length);
+  return std::shared_ptr<const Prepared>(std::move(conv));
+}
+
+const Kernel kConvI8 = {.provider = "native",
+                        .name = "conv_i8",
+                        .op = ir::OpKind::conv,
+                        .supports_form = supports_form,
+                        .layout = Layout::channels_last,
+                        .prepare_form = prepare_form,
+                        .output_dims = output_dims,
+                        .scratch_bytes = scratch_bytes,
+                        .run = run};
+
+}  // namespace edgesmith::runtime::native

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner loops of kernels on codes, compiled once for each instruction set (native/isa/int_*.h). Sums are exact, so
+// every table gives the same codes: what differs is which operands it needs for that.
+#pragma once
+
+#include <cstdint>
+
+#include "runtime/isa.h"
+
+namespace edgesmith::runtime::native {
+
+/// Vectors of outputs side by side in a tile.
+constexpr int kIntTileVectors = 3;
+
+/// How a code is made of a rounded real: clamp(real + zero_point, lo, hi) ^ flip. All are those of unsigned codes;
+/// signed ones are 128 more until `flip` (128) turns them back.
+struct CodeStore {
+  int16_t zero_point = 0;
+  uint8_t lo = 0, hi = 255, flip = 0;
+};
+
+/// A run of pixels by up to kIntTileVectors vectors of outputs. The inputs of pixel p are `segments` runs of bytes at
+/// input + pixels[p] + segment[s], cut into groups of 4 bytes.
+struct IntTiles {
+  const uint8_t* input;
+  const int64_t* pixels;
+  int64_t count;
+  const int64_t* segment;
+  int64_t segments, groups;  ///< groups of one segment
+  bool words;                ///< a group is 2 signed words instead of 4 unsigned bytes
+  const uint8_t* weights;    ///< [segments][groups][vectors][lanes] groups
+  int vectors;
+  int last;              ///< outputs that the last vector holds
+  const int32_t* start;  ///< [vectors * lanes]: bias less zero point times weights
+  const float* scale;    ///< [vectors * lanes]
+  uint8_t* out;          ///< pixel p goes to out + p * out_stride
+  int64_t out_stride;
+  CodeStore store;
+};
+
+/// Which of the 4 * lanes outputs of a block lies in lane `lane` of its vector `vector` (0 to 3): what interleaving
+/// within 128 bits leaves.
+constexpr int depthwise_output(int lanes, bool words, int vector, int lane) {
+  if (words) return vector / 2 * 2 * lanes + lane / 4 * 8 + vector % 2 * 4 + lane % 4;
+  return lane / 4 * 16 + vector * 4 + lane % 4;
+}
+
+/// A run of `count` outputs of a depthwise convolution: output i is made of the elements at input + taps[t] bytes + i.
+struct IntDepthwise {
+  const uint8_t* input;
+  int64_t count;
+  const int64_t* taps;  ///< as many as groups hold
+  int64_t groups;
+  bool words;              ///< a group is 2 taps of signed words instead of 4 of unsigned bytes
+  const uint8_t* weights;  ///< [phases][groups][4][lanes] groups, in the order of depthwise_output
+  int64_t phases;          ///< the constants of block b are those of phase b % phases
+  const int32_t* start;    ///< [phases][4][lanes]
+  const float* scale;
+  uint8_t* out;
+  CodeStore store;
+};
+
+struct IntTable {
+  int lanes;         ///< 32-bit integers in a vector
+  int vectors;       ///< of outputs in the tile that does best, at most kIntTileVectors
+  bool exact_bytes;  ///< groups of bytes add exactly; else only where no pair of products leaves 16 bits
+  void (*tiles)(const IntTiles& tiles);
+  void (*depthwise)(const IntDepthwise& run);
+  /// out[i] = in[i] ^ flip, as bytes or as words.
+  void (*flip_bytes)(const uint8_t* in, uint8_t flip, uint8_t* out, int64_t count);
+  void (*widen)(const uint8_t* in, uint8_t flip, int16_t* out, int64_t count);
+};
+
+/// The table for the best vectors that `isa` includes.
+const IntTable& int_table(Isa isa);
+
+}  // namespace edgesmith::runtime::native

@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inner loops on codes for CPUs without vectors of their own: the flags of this file are set in CMakeLists.txt.
+#define EDGESMITH_PORTABLE_LANES 8
+#include "runtime/native/int_tables.h"
+#include "runtime/native/isa/make_int_table.h"
+
+namespace edgesmith::runtime::native {
+
+const IntTable kPortable8IntTable = make_int_table();
+
+}  // namespace edgesmith::runtime::native

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "runtime/native/isa/int_depthwise.h"
+#include "runtime/native/isa/int_tile.h"
+
+namespace {
+
+constexpr edgesmith::runtime::native::IntTable make_int_table() {
+  return {.lanes = kIntLanes,
+          .vectors = kBestVectors,
+          .exact_bytes = kExactBytes,
+          .tiles = int_tiles,
+          .depthwise = int_depthwise,
+          .flip_bytes = flip_bytes,
+          .widen = widen};
+}
+
+}  // namespace

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+// The transforms of Winograd's F(4x4, 3x3); native/winograd_conv_f32.cc says how they are used. Vectors lie across
+// channels, so every function gives the same bits on every instruction set.
+#pragma once
+
+#include "runtime/native/isa/epilogue.h"
+
+namespace {
+
+using edgesmith::runtime::native::BlockedRows;
+using edgesmith::runtime::native::WinogradTiles;
+
+// Six numbers to six: B^T of points 0, 1, -1, 2, -2 and infinity.
+inline void winograd_in(const Vec* d, int step, Vec* out, int out_step) {
+  const Vec four = set1(4), minus_four = set1(-4), minus_five = set1(-5), two = set1(2);
+  const Vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
+  const Vec a = fmadd(minus_four, d2, d4), b = fmadd(minus_four, d1, d3);
+  const Vec c = sub(d4, d2), e = mul(two, sub(d3, d1));
+  out[0] = fmadd(four, d0, fmadd(minus_five, d2, d4));
+  out[out_step] = add(a, b);
+  out[2 * out_step] = sub(a, b);
+  out[3 * out_step] = add(c, e);
+  out[4 * out_step] = sub(c, e);
+  out[5 * out_step] = fmadd(four, d1, fmadd(minus_five, d3, d5));
+}
+
+// Six numbers to four: A^T.
+inline void winograd_out(const Vec* m, int step, Vec* out, int out_step) {
+  const Vec two = set1(2), four = set1(4), eight = set1(8);
+  const Vec s1 = add(m[step], m[2 * step]), d1 = sub(m[step], m[2 * step]);
+  const Vec s2 = add(m[3 * step], m[4 * step]), d2 = sub(m[3 * step], m[4 * step]);
+  out[0] = add(add(m[0], s1), s2);
+  out[out_step] = fmadd(two, d2, d1);
+  out[2 * out_step] = fmadd(four, s2, s1);
+  out[3 * out_step] = add(fmadd(eight, d2, d1), m[5 * step]);
+}
+
+void block_rows(const BlockedRows& r) {
+  const Vec zero = set1(0);
+  const int64_t row = r.pitch * kLanes;
+  for (int64_t first = 0; first < r.channels; first += kLanes) {
+    float* out = r.out + first * r.rows * r.pitch;
+    const int64_t begin = r.first < 0 ? 0 : r.first;
+    const int64_t end = r.first + r.rows < r.height ? r.first + r.rows : r.height;
+    for (int64_t y = 0; y < r.rows; ++y) {  // the padding
+      const bool inside = r.first + y >= begin && r.first + y < end;
+      float* to = out + y * row;
+      for (int64_t x = 0; x < (inside ? r.pad_left : r.pitch); ++x) store(to + x * kLanes, zero);
+      for (int64_t x = r.pad_left + r.width; inside && x < r.pitch; ++x) store(to + x * kLanes, zero);
+    }
+    // The rows between are one run of pixels: kLanes of them at a time, turned so that channels lie side by side.
+    const int channels = r.channels - first < kLanes ? static_cast<int>(r.channels - first) : kLanes;
+    const float* in = r.in + first * r.height * r.width + begin * r.width;
+    const int64_t pixels = end > begin ? (end - begin) * r.width : 0, plane = r.height * r.width;
+    float* to = out + ((begin - r.first) * r.pitch + r.pad_left) * kLanes;
+    int64_t x = 0;
+    for (int64_t p = 0; p < pixels; p += kLanes) {
+      const int count = pixels - p < kLanes ? static_cast<int>(pixels - p) : kLanes;
+      Vec v[kLanes];
+      for (int c = 0; c < kLanes; ++c) v[c] = c < channels ? load_upto(in + c * plane + p, count) : zero;
+      transpose(v);
+      for (int i = 0; i < count; ++i) {
+        store(to, v[i]);
+        to += kLanes;
+        if (++x == r.width) {
+          x = 0;
+          to += (r.pitch - r.width) * kLanes;
+        }
+      }
+    }
+  }
+}
+
+void winograd_input(const WinogradTiles& t) {
+  for (int64_t c = 0; c < t.channels; c += kLanes) {
+    const float* in = t.blocked + c * t.rows * t.pitch;
+    for (int64_t tile = 0; tile < t.tiles_y * t.tiles_x; ++tile) {
+      const float* corner = in + (tile / t.tiles_x * 4 * t.pitch + tile % t.tiles_x * 4) * kLanes;
+      Vec half[36];
+#pragma GCC unroll 6
+      for (int x = 0; x < 6; ++x) {
+        Vec column[6];
+#pragma GCC unroll 6
+        for (int y = 0; y < 6; ++y) column[y] = load(corner + (y * t.pitch + x) * kLanes);
+        winograd_in(column, 1, half + x, 6);
+      }
+      float* out = t.transformed + tile * 36 * t.channels + c;
+#pragma GCC unroll 6
+      for (int y = 0; y < 6; ++y) {
+        Vec row[6];
+        winograd_in(half + y * 6, 1, row, 1);
+#pragma GCC unroll 6
+        for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * t.channels, row[x]);
+      }
+    }
+  }
+}
+
+// Stores 4x4 pixels of kLanes channels, as far as they lie inside the planes.
+inline void store_tile(const WinogradTiles& t, Vec* pixels, int64_t tile, int64_t first) {
+  float turned[kLanes * 16];
+#pragma GCC unroll 16
+  for (int i = 0; i < 16; i += kLanes) {
+    transpose(pixels + i);
+#pragma GCC unroll 16
+    for (int c = 0; c < kLanes; ++c) store(turned + c * 16 + i, pixels[i + c]);
+  }
+  const int64_t y0 = tile / t.tiles_x * 4, x0 = tile % t.tiles_x * 4;
+  const int64_t rows = t.out_rows - y0 < 4 ? t.out_rows - y0 : 4, width = t.out_width - x0 < 4 ? t.out_width - x0 : 4;
+  const int64_t channels = t.out_channels - first < kLanes ? t.out_channels - first : kLanes;
+  float* out = t.out + first * t.out_plane + y0 * t.out_width + x0;
+  for (int64_t c = 0; c < channels; ++c, out += t.out_plane) {
+    const float* from = turned + c * 16;
+    if (rows == 4 && width == 4) {
+#pragma GCC unroll 4
+      for (int y = 0; y < 4; ++y) __builtin_memcpy(out + y * t.out_width, from + y * 4, 16);
+      continue;
+    }
+    for (int64_t y = 0; y < rows; ++y) {
+      for (int64_t x = 0; x < width; ++x) out[y * t.out_width + x] = from[y * 4 + x];
+    }
+  }
+}
+
+void winograd_output(const WinogradTiles& t) {
+  const VecEpilogue finish(*t.epilogue);
+  for (int64_t tile = 0; tile < t.tiles_y * t.tiles_x; ++tile) {
+    for (int64_t c = 0; c < t.out_channels; c += kLanes) {
+      const float* in = t.products + tile * 36 * t.padded_out + c;
+      Vec half[24];
+#pragma GCC unroll 6
+      for (int x = 0; x < 6; ++x) {
+        Vec column[6];
+#pragma GCC unroll 6
+        for (int y = 0; y < 6; ++y) column[y] = load(in + (y * 6 + x) * t.padded_out);
+        winograd_out(column, 1, half + x, 6);
+      }
+      const Vec bias = load(t.bias + c);
+      Vec pixels[16];
+#pragma GCC unroll 4
+      for (int y = 0; y < 4; ++y) {
+        winograd_out(half + y * 6, 1, pixels + y * 4, 1);
+#pragma GCC unroll 4
+        for (int x = 0; x < 4; ++x) pixels[y * 4 + x] = finish(add(pixels[y * 4 + x], bias));
+      }
+      store_tile(t, pixels, tile, c);
+    }
+  }
+}
+
+}  // namespace

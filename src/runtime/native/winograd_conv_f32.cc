@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// 3x3 convolution of float32 planes by Winograd's F(4x4, 3x3): 36 products where the definition has 144.
+//
+//   input planes ─turn─▶ rows of pixels, channels in vectors ─B'dB─▶ [tile][36][channels]
+//     ─36 products with G g G'─▶ [tile][36][out channels] ─A'mA, bias, epilogue─▶ 4x4 outputs a tile ─turn─▶ planes
+//
+// Stride 1, dilation 1, one group, any padding and size. Sums are reassociated: the results differ from conv_f32's by
+// about 1e-6 of the largest one, so it runs only where ExecutorOptions::reassociate allows it. Still the same bits on
+// every instruction set. Scratch: blocked input rows, transformed tiles and products of some rows of tiles at a time.
+#include <algorithm>
+#include <array>
+
+#include "runtime/native/conv_common.h"
+#include "runtime/native/kernels.h"
+#include "runtime/native/packing.h"
+#include "runtime/native/table.h"
+
+namespace edgesmith::runtime::native {
+
+namespace {
+
+constexpr int64_t kTile = 4, kPoints = 36;
+// Transformed tiles and products of this many bytes stay in the second-level cache beside the weights.
+constexpr int64_t kBlockBytes = int64_t{512} << 10;
+// Below this many channels the transforms cost more than the products they save (measured: docs/kernels.md).
+constexpr int64_t kMinChannels = 8;
+
+int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+
+bool all_equal(const ir::Ints& values, int64_t value) {
+  return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
+}
+
+bool supports(const ir::Node& node) {
+  if (!is_float_conv(node) || node.attributes().get_int("group", 1) != 1) return false;
+  const auto weight = node.input(1)->type().static_dims();
+  if (!weight || weight->size() != 4 || (*weight)[2] != 3 || (*weight)[3] != 3) return false;
+  if ((*weight)[0] < kMinChannels || (*weight)[1] < kMinChannels) return false;
+  const ir::Value* bias = node.input(2);
+  if (bias != nullptr && !bias->node().is(ir::OpKind::constant)) return false;
+  return node.input(1)->node().is(ir::OpKind::constant) && all_equal(node.attributes().get_ints("strides"), 1) &&
+         all_equal(node.attributes().get_ints("dilations"), 1);
+}
+
+// U = G g G' of every pair of channels, as 36 packed matrices of input by output channels; then the bias.
+struct Weights : Prepared {
+  std::vector<float> points, bias;
+};
+
+// G g: three numbers to six.
+std::array<double, 6> transform(double a, double b, double c) {
+  return {a / 4, -(a + b + c) / 6, -(a - b + c) / 6, a / 24 + b / 12 + c / 6, a / 24 - b / 12 + c / 6, c};
+}
+
+std::array<float, kPoints> transform_kernel(const float* g) {
+  std::array<std::array<double, 6>, 3> half;
+  for (size_t x = 0; x < 3; ++x) half[x] = transform(g[x], g[3 + x], g[6 + x]);
+  std::array<float, kPoints> out;
+  for (size_t y = 0; y < 6; ++y) {
+    const std::array<double, 6> row = transform(half[0][y], half[1][y], half[2][y]);
+    for (size_t x = 0; x < 6; ++x) out[y * 6 + x] = static_cast<float>(row[x]);
+  }
+  return out;
+}
+
+Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const ir::Tensor* const> constants,
+                                                Isa isa) {
+  auto out = std::make_shared<Weights>();
+  const int lanes = native_table(isa).lanes;
+  const int64_t features = constants[1]->dims()[0], channels = constants[1]->dims()[1];
+  const int64_t padded = round_up(features, lanes);
+  const float* weight = constants[1]->data<float>().data();
+  std::vector<float> point(static_cast<size_t>(channels * features * kPoints));  // [36][channel][feature]
+  for (int64_t m = 0; m < features; ++m) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const auto transformed = transform_kernel(weight + (m * channels + c) * 9);
+      for (int64_t p = 0; p < kPoints; ++p) {
+        point[static_cast<size_t>((p * channels + c) * features + m)] = transformed[static_cast<size_t>(p)];
+      }
+    }
+  }
+  out->points.resize(static_cast<size_t>(kPoints * channels * padded));
+  for (int64_t p = 0; p < kPoints; ++p) {
+    pack_panels({point.data() + p * channels * features, features, 1, channels, features}, lanes,
+                out->points.data() + p * channels * padded);
+  }
+  out->bias.resize(static_cast<size_t>(padded), 0.0F);
+  if (constants.size() > 2 && constants[2] != nullptr) {
+    if (constants[2]->size() != features) {
+      return invalid_error("bias has " + std::to_string(constants[2]->size()) + " elements for " +
+                           std::to_string(features) + " output channels");
+    }
+    std::ranges::copy(constants[2]->data<float>(), out->bias.begin());
+  }
+  return std::shared_ptr<const Prepared>(std::move(out));
+}
+
+struct Shape {
+  int64_t samples, channels, height, width, features, out_height, out_width, pad_top, pad_left;
+  int64_t padded_channels, padded_features, tiles_x, tiles_y;
+  int64_t rows_at_once;  // rows of tiles
+
+  int64_t tiles() const { return rows_at_once * tiles_x; }
+  int64_t blocked_floats() const { return padded_channels * (kTile * rows_at_once + 2) * (kTile * tiles_x + 2); }
+  int64_t transformed_floats() const { return tiles() * kPoints * padded_channels; }
+  int64_t product_floats() const { return tiles() * kPoints * padded_features; }
+};
+
+Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight, const NativeTable& table) {
+  const auto window = conv_window(node, input, weight);
+  if (!window) return window.error();
+  Shape s = {};
+  s.samples = input[0];
+  s.channels = input[1];
+  s.height = input[2];
+  s.width = input[3];
+  s.features = weight[0];
+  s.out_height = window->output[0];
+  s.out_width = window->output[1];
+  s.pad_top = window->pads_begin[0];
+  s.pad_left = window->pads_begin[1];
+  s.padded_channels = round_up(s.channels, table.lanes);
+  s.padded_features = round_up(s.features, table.lanes);
+  s.tiles_x = (s.out_width + kTile - 1) / kTile;
+  s.tiles_y = (s.out_height + kTile - 1) / kTile;
+  const int64_t row_bytes = s.tiles_x * kPoints * (s.padded_channels + s.padded_features) * 4;
+  s.rows_at_once =
+      std::clamp<int64_t>(kBlockBytes / std::max<int64_t>(1, row_bytes), 1, std::max<int64_t>(1, s.tiles_y));
+  return s;
+}
+
+Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&, Isa isa) {
+  const auto s = shape_of(node, *inputs[0], *inputs[1], native_table(isa));
+  if (!s) return s.error();
+  return (round_up(s->blocked_floats(), 16) + round_up(s->transformed_floats(), 16) + s->product_floats()) * 4;
+}
+
+class Convolution {
+ public:
+  Convolution(const KernelCall& call, const Shape& shape)
+      : s_(shape), table_(native_table(call.isa)), weights_(static_cast<const Weights&>(*call.prepared)) {
+    blocked_ = reinterpret_cast<float*>(call.scratch);
+    transformed_ = blocked_ + round_up(s_.blocked_floats(), 16);
+    products_ = transformed_ + round_up(s_.transformed_floats(), 16);
+    tiles_.tiles_x = s_.tiles_x;
+    tiles_.blocked = blocked_;
+    tiles_.pitch = kTile * s_.tiles_x + 2;
+    tiles_.channels = s_.padded_channels;
+    tiles_.transformed = transformed_;
+    tiles_.products = products_;
+    tiles_.bias = weights_.bias.data();
+    tiles_.out_channels = s_.features;
+    tiles_.padded_out = s_.padded_features;
+    tiles_.out_width = s_.out_width;
+    tiles_.out_plane = s_.out_height * s_.out_width;
+    tiles_.epilogue = &call.epilogue;
+  }
+
+  // Outputs of tile rows [first, first + count) of one sample.
+  void run(const float* in, int64_t first, int64_t count, float* out) {
+    tiles_.tiles_y = count;
+    tiles_.rows = kTile * count + 2;
+    tiles_.out = out + first * kTile * s_.out_width;
+    tiles_.out_rows = s_.out_height - first * kTile;
+    table_.block_rows({in, s_.channels, s_.height, s_.width, first * kTile - s_.pad_top, tiles_.rows, s_.pad_left,
+                       tiles_.pitch, blocked_});
+    table_.winograd_input(tiles_);
+    for (int64_t p = 0; p < kPoints; ++p) {
+      table_.multiply_rows({transformed_ + p * s_.padded_channels, kPoints * s_.padded_channels, 1, count * s_.tiles_x,
+                            s_.padded_features, s_.channels,
+                            weights_.points.data() + p * s_.channels * s_.padded_features, nullptr,
+                            products_ + p * s_.padded_features, kPoints * s_.padded_features});
+    }
+    table_.winograd_output(tiles_);
+  }
+
+ private:
+  const Shape& s_;
+  const NativeTable& table_;
+  const Weights& weights_;
+  float *blocked_, *transformed_, *products_;
+  WinogradTiles tiles_ = {};
+};
+
+Status run(const KernelCall& call) {
+  const auto s = shape_of(call.node, call.inputs[0]->dims(), call.inputs[1]->dims(), native_table(call.isa));
+  if (!s) return s.error();
+  Convolution convolution(call, *s);
+  const float* in = call.inputs[0]->data<float>().data();
+  float* out = call.outputs[0].as<float>();
+  for (int64_t n = 0; n < s->samples; ++n) {
+    for (int64_t first = 0; first < s->tiles_y; first += s->rows_at_once) {
+      convolution.run(in, first, std::min(s->rows_at_once, s->tiles_y - first), out);
+    }
+    in += s->channels * s->height * s->width;
+    out += s->features * s->out_height * s->out_width;
+  }
+  return {};
+}
+
+}  // namespace
+
+const Kernel kWinogradConvF32 = {.provider = "native",
+                                 .name = "winograd_conv_f32",
+                                 .op = ir::OpKind::conv,
+                                 .epilogue = true,
+                                 .reassociates = true,
+                                 .supports = supports,
+                                 .prepare = prepare,
+                                 .output_dims = conv_output_dims,
+                                 .scratch_bytes = scratch_bytes,
+                                 .run = run};
+
+}  // namespace edgesmith::runtime::native

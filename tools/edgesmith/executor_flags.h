@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a command runs models.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "cli.h"
+#include "edgesmith/runtime/executor.h"
+
+namespace edgesmith::cli {
+
+struct ExecutorFlags {
+  bool reference = false;
+  std::string arithmetic = std::string(runtime::arithmetic_word(runtime::ExecutorOptions().arithmetic));
+
+  /// For sessions on `threads` threads. Errors: usage (unknown arithmetic, a --memory-limit that is no size).
+  Result<runtime::ExecutorOptions> options(const Common& common, int threads) const;
+};
+
+/// Adds --reference, --arithmetic and --memory-limit.
+void add_executor_options(CLI::App* command, ExecutorFlags& flags, Common& common);
+
+}  // namespace edgesmith::cli
