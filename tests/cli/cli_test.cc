@@ -103,6 +103,8 @@ TEST_F(Cli, InspectsAModel) {
   EXPECT_EQ(json["model"]["params"], 9);
   EXPECT_EQ(json["model"]["macs"], 9);
   EXPECT_EQ(json["inputs"][0]["name"], "x");
+  EXPECT_EQ(json["model"]["peak_activation_bytes"], 60) << "x, its relu, and the weight that is computed";
+  EXPECT_EQ(json["model"]["activation_lower_bound_bytes"], 60);
   EXPECT_EQ(json["quantized"]["values"], 0);
   EXPECT_NE(run({"inspect", "m.onnx"}).out.find("multiply-adds"), std::string::npos);
   ASSERT_EQ(json["nodes"].size(), 4u);

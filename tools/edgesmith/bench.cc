@@ -2,6 +2,7 @@
 // `edgesmith bench MODEL`: how fast a model is on this machine; `bench A B`: how much faster than another one.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "bench_output.h"
 #include "cli.h"
@@ -13,6 +14,7 @@
 #include "edgesmith/data/seeded_inputs.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/bench.h"
+#include "edgesmith/refine/camera.h"
 #include "edgesmith/refine/runner.h"
 #include "executor_flags.h"
 
@@ -21,6 +23,8 @@ namespace {
 
 // Samples of --data without --data-limit: enough that no branch predictor learns them, few enough to keep in memory.
 constexpr int64_t kSamples = 32;
+// A camera without --fps and --runs: a common one, for ten seconds.
+constexpr double kFps = 30, kCameraSeconds = 10;
 
 constexpr int64_t kMostRuns = 10'000'000;  // every time is kept
 
@@ -30,6 +34,8 @@ struct BenchFlags {
   DataFlags data;
   ExecutorFlags executor;
   bool per_node = false, force = false;
+  bool pipeline = false;
+  double fps = 0;
 };
 
 using Inputs = std::vector<std::vector<ir::Tensor>>;
@@ -106,12 +112,28 @@ class BenchRun {
                    (cores == 1 ? " core" : " cores") + ", so none is pinned and latencies hold waiting");
     }
     EDGESMITH_TRY(open_data());
+    if (flags_.pipeline) return run_camera();
     for (const int64_t batch : *batches) EDGESMITH_TRY(time_batch(batch));
     return finish();
   }
 
  private:
+  Status check_pipeline() const {
+    if (!flags_.pipeline) {
+      return flags_.fps > 0 ? usage_error("--fps is the rate of a camera", "add --pipeline") : Status();
+    }
+    if (flags_.data.data.path.empty()) return usage_error("bench --pipeline: no data given", "add --data D");
+    const bool other = !flags_.other.empty() || !flags_.batches.empty() || flags_.per_node || flags_.warmup >= 0 ||
+                       common_.threads > 0;
+    if (other) {
+      return usage_error("bench --pipeline: one model, one frame at a time, on two threads",
+                         "leave out OTHER, --batch, --per-node, --warmup and --threads");
+    }
+    return {};
+  }
+
   Status check_flags(size_t batch_sizes) const {
+    EDGESMITH_TRY(check_pipeline());
     if (flags_.runs > kMostRuns) {
       return usage_error("--runs: at most " + std::to_string(kMostRuns) + ", not " + std::to_string(flags_.runs));
     }
@@ -202,6 +224,19 @@ class BenchRun {
     return {};
   }
 
+  Result<int> run_camera() {
+    refine::CameraOptions options;
+    options.fps = flags_.fps > 0 ? flags_.fps : kFps;
+    options.frames = flags_.runs > 0 ? flags_.runs : std::max<int64_t>(1, std::llround(options.fps * kCameraSeconds));
+    options.executor = options_.executor;
+    options.progress = options_.progress;
+    const auto report = refine::bench_camera(graphs_[0], *data_[0], options);
+    if (!report) return report.error().in(flags_.model);
+    const CameraShown shown{flags_.model, &graphs_[0], shown_.data, shown_.samples, options, *report};
+    print(common_.json ? camera_json(shown) : camera_text(shown, common_));
+    return 0;
+  }
+
   std::string join_paths() const {
     return shown_.paths.size() == 1 ? shown_.paths[0] : shown_.paths[0] + " and " + shown_.paths[1];
   }
@@ -243,6 +278,10 @@ void add_bench(Program& program) {
   command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
       ->type_name("N,...");
   command->add_flag("--per-node", flags->per_node, "also time every node, in runs of their own");
+  command->add_flag("--pipeline", flags->pipeline, "run as behind a camera: decode, resize, preprocess and model");
+  command->add_option("--fps", flags->fps, "frames a second of that camera (default 30, for 10 s or --runs frames)")
+      ->positive()
+      ->type_name("X");
   add_data_option(command, "data", flags->data.data, "samples to run (default: seeded inputs, free dims 1)");
   add_preprocess_options(command, flags->data);
   command

@@ -35,6 +35,7 @@ struct QuantCount {
 struct Inspection {
   onnx::SourceInfo source;
   refine::ModelSize size;
+  std::optional<runtime::MemoryPlan> memory;  ///< for one sample; absent when it is not known before running
   std::map<std::string, OpCount> ops;
   QuantCount quant;
   std::vector<std::string> problems;
@@ -104,6 +105,7 @@ Inspection inspect(const ir::Graph& graph, const std::string& path, const target
   Inspection inspection;
   inspection.source = onnx::source_info(graph);
   inspection.size = refine::measure_size(graph);
+  if (const auto plan = runtime::plan_memory(graph)) inspection.memory = *plan;
   inspection.size.bytes = refine::model_file_bytes(graph, path);
   std::vector<bool> seen(static_cast<size_t>(graph.num_value_ids()), false);
   for (const ir::Node& node : graph.nodes()) {
@@ -162,7 +164,6 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
   }
   Json metadata = Json::object();
   for (const auto& [key, value] : graph.metadata) metadata[key] = value;
-  const auto peak = in.size.peak_activation_bytes;
   return Json({{"schema", "edgesmith.inspect/1"},
                {"model",
                 {{"path", path},
@@ -176,7 +177,8 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
                  {"nonzero", in.size.nonzero},
                  {"macs", in.size.macs},
                  {"nodes", in.size.nodes},
-                 {"peak_activation_bytes", peak ? Json(*peak) : Json()}}},
+                 {"peak_activation_bytes", in.memory ? Json(in.memory->arena_bytes) : Json()},
+                 {"activation_lower_bound_bytes", in.memory ? Json(in.memory->lower_bound_bytes) : Json()}}},
                {"inputs", std::move(inputs)},
                {"outputs", std::move(outputs)},
                {"ops", std::move(op_list)},
@@ -202,8 +204,11 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
   if (in.size.nonzero != in.size.params) params += ", " + refine::grouped(in.size.nonzero) + " not zero";
   facts.row({"parameters", params});
   facts.row({"multiply-adds", report::count_text(in.size.macs) + " a sample"});
-  if (in.size.peak_activation_bytes) {
-    facts.row({"activations", report::bytes_text(*in.size.peak_activation_bytes) + " at the peak, for one sample"});
+  if (in.memory) {
+    const bool tight = in.memory->arena_bytes == in.memory->lower_bound_bytes;
+    facts.row({"activations", report::bytes_text(in.memory->arena_bytes) + " at the peak, for one sample" +
+                                  (tight ? ", the least for this order"
+                                         : "; at least " + report::bytes_text(in.memory->lower_bound_bytes))});
   }
   facts.row({"quantized", in.quant.values == 0 ? "no"
                                                : std::to_string(in.quant.values) + " values (" + in.quant.dtypes +
