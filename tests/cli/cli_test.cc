@@ -234,6 +234,22 @@ TEST_F(Cli, TakesProfilesOfUsersAndSaysWhereTheyAreWrong) {
   expect_error({"check", "m.onnx", "--target", "ort-x87"}, 2, "unknown target 'ort-x87'; did you mean 'ort-x86'?");
 }
 
+TEST_F(Cli, EveryTargetTakesWhatWasQuantizedForIt) {
+  ASSERT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx"}).exit_code, 0);
+  const Json targets = Json::parse(run({"targets", "--json"}).out)["targets"];
+  EXPECT_GE(targets.size(), 13u);
+  for (const Json& target : targets) {
+    const std::string name = target["name"];
+    const ToolResult result =
+        run({"quantize", "s.onnx", "-o", name + ".onnx", "--target", name, "--calib", "calib.npz", "-q"});
+    ASSERT_EQ(result.exit_code, 0) << name << result.err;
+    const ToolResult check = run({"check", name + ".onnx", "--target", name});
+    EXPECT_EQ(check.exit_code, 0) << check.out;
+  }
+  // Unsigned codes are not what TensorFlow Lite wants.
+  EXPECT_EQ(run({"check", "ort-x86-vnni.onnx", "--target", "tflite-xnnpack-a53"}).exit_code, 1);
+}
+
 TEST_F(Cli, ExitsWith1WhenTheGateSaysNo) {
   const ToolResult result = run({"simplify", "m.onnx", "-o", "s.onnx", "--max-bytes", "10", "--json"});
   EXPECT_EQ(result.exit_code, 1);
