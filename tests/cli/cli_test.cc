@@ -174,6 +174,21 @@ TEST_F(Cli, ChecksAModelAgainstATarget) {
   EXPECT_EQ(run({"check", "m.onnx", "--target", "ort-x86"}).out, "ort-x86 takes m.onnx\n  memory: RAM 96 B\n");
 }
 
+TEST_F(Cli, InspectsAModelForATarget) {
+  const Json json = Json::parse(run({"inspect", "m.onnx", "--target", "cmsis-nn-l4r5", "--json"}).out);
+  const Json& target = json["target"];
+  EXPECT_EQ(target["name"], "cmsis-nn-l4r5");
+  EXPECT_EQ(target["takes"], false);
+  EXPECT_EQ(target["ram_limit"], 640 * 1024);
+  ASSERT_EQ(target["nodes"].size(), 2u) << "MatMul and Relu";
+  EXPECT_GT(target["nodes"][0]["seconds"].get<double>(), 0);
+  EXPECT_GT(target["joules"].get<double>(), 0);
+  EXPECT_TRUE(Json::parse(run({"inspect", "m.onnx", "--json"}).out)["target"].is_null());
+  const std::string text = run({"inspect", "m.onnx", "--target", "cmsis-nn-l4r5"}).out;
+  EXPECT_NE(text.find("most expensive"), std::string::npos);
+  EXPECT_NE(text.find("of 655 kB"), std::string::npos);
+}
+
 TEST_F(Cli, ShowsATarget) {
   const Json json = Json::parse(run({"targets", "show", "tensorrt-orin", "--json"}).out);
   EXPECT_EQ(json["schema"], "edgesmith.target/1");
