@@ -206,6 +206,21 @@ TEST_F(Cli, ChecksAModelAgainstATarget) {
   EXPECT_EQ(run({"check", "m.onnx", "--target", "ort-x86"}).out, "ort-x86 takes m.onnx\n  memory: RAM 96 B\n");
 }
 
+TEST_F(Cli, InspectsAModelForATarget) {
+  const Json json = Json::parse(run({"inspect", "m.onnx", "--target", "cmsis-nn-l4r5", "--json"}).out);
+  const Json& target = json["target"];
+  EXPECT_EQ(target["name"], "cmsis-nn-l4r5");
+  EXPECT_EQ(target["takes"], false);
+  EXPECT_EQ(target["ram_limit"], 640 * 1024);
+  ASSERT_EQ(target["nodes"].size(), 2u) << "MatMul and Relu";
+  EXPECT_GT(target["nodes"][0]["seconds"].get<double>(), 0);
+  EXPECT_GT(target["joules"].get<double>(), 0);
+  EXPECT_TRUE(Json::parse(run({"inspect", "m.onnx", "--json"}).out)["target"].is_null());
+  const std::string text = run({"inspect", "m.onnx", "--target", "cmsis-nn-l4r5"}).out;
+  EXPECT_NE(text.find("most expensive"), std::string::npos);
+  EXPECT_NE(text.find("of 655 kB"), std::string::npos);
+}
+
 TEST_F(Cli, ShowsATarget) {
   const Json json = Json::parse(run({"targets", "show", "tensorrt-orin", "--json"}).out);
   EXPECT_EQ(json["schema"], "edgesmith.target/1");
@@ -264,6 +279,22 @@ TEST_F(Cli, TakesProfilesOfUsersAndSaysWhereTheyAreWrong) {
   EXPECT_EQ(run({"check", "m.onnx", "--target", "missing.toml"}).exit_code, 5);
   expect_error({"check", "m.onnx"}, 2, "check: no target given; add --target NAME; 'edgesmith targets' lists them");
   expect_error({"check", "m.onnx", "--target", "ort-x87"}, 2, "unknown target 'ort-x87'; did you mean 'ort-x86'?");
+}
+
+TEST_F(Cli, EveryTargetTakesWhatWasQuantizedForIt) {
+  ASSERT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx"}).exit_code, 0);
+  const Json targets = Json::parse(run({"targets", "--json"}).out)["targets"];
+  EXPECT_GE(targets.size(), 13u);
+  for (const Json& target : targets) {
+    const std::string name = target["name"];
+    const ToolResult result =
+        run({"quantize", "s.onnx", "-o", name + ".onnx", "--target", name, "--calib", "calib.npz", "-q"});
+    ASSERT_EQ(result.exit_code, 0) << name << result.err;
+    const ToolResult check = run({"check", name + ".onnx", "--target", name});
+    EXPECT_EQ(check.exit_code, 0) << check.out;
+  }
+  // Unsigned codes are not what TensorFlow Lite wants.
+  EXPECT_EQ(run({"check", "ort-x86-vnni.onnx", "--target", "tflite-xnnpack-a53"}).exit_code, 1);
 }
 
 TEST_F(Cli, ExitsWith1WhenTheGateSaysNo) {

@@ -17,7 +17,9 @@ void add_recipe_options(Command* command, Common& common, RecipeFlags& flags) {
   command->add_flag("--force", flags.force, "overwrite an existing output")->group("Output");
   command->add_flag("--print-recipe", flags.print_recipe, "print the recipe that this command line means, and stop")
       ->group("Output");
-  command->add_option("--target", flags.target, "what the model is for (default ort-x86)")
+  command
+      ->add_option("--target", flags.target,
+                   "what the model is for: see targets, or a profile's path (default ort-x86)")
       ->type_name("NAME")
       ->group("Pass");
   command->add_option("--set", flags.overrides, "replace one key of the recipe, such as step.quantize.weights=int8")

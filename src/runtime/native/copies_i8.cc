@@ -20,7 +20,8 @@ Status run_pad(const KernelCall& call) {
   if (!copy) return copy.error();
   const int32_t fill = integer::pad_code(static_cast<const integer::PlainForm&>(*call.prepared).form);
   const int64_t count = ir::num_elements(*call.outputs[0].dims);
-  if (count > 0) std::memset(call.outputs[0].data, static_cast<int>(integer::as_byte(fill)), static_cast<size_t>(count));
+  if (count > 0)
+    std::memset(call.outputs[0].data, static_cast<int>(integer::as_byte(fill)), static_cast<size_t>(count));
   copy->run(call.inputs[0]->bytes().data(), call.outputs[0].data);
   return {};
 }
