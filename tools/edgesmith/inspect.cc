@@ -266,7 +266,6 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
   }
   Json metadata = Json::object();
   for (const auto& [key, value] : graph.metadata) metadata[key] = value;
-  const auto peak = in.size.peak_activation_bytes;
   Json costs = target != nullptr ? target_costs_json(graph, *target) : Json();
   return Json({{"schema", "edgesmith.inspect/1"},
                {"model",
