@@ -44,6 +44,8 @@ constexpr std::array kKernels = {
     &native::kGlobalAveragePoolI8,
     &native::kAddI8,
     &native::kConcatI8,
+    &native::kPadI8,
+    &native::kSliceI8,
 };
 
 }  // namespace
