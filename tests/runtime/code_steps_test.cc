@@ -38,7 +38,8 @@ struct Step {
   std::vector<ir::Dims> inputs;
   std::vector<ir::Quant> quants;  // of the inputs, then of the result
   ir::Attributes attributes = {};
-  int32_t lo = 0, hi = 0;  // a clamp of the result, unless equal
+  int32_t lo = 0, hi = 0;                // a clamp of the result, unless equal
+  std::vector<ir::Ints> constants = {};  // operands behind the inputs; an empty one is absent
 };
 
 void check(const Step& s, std::string_view kernel_name) {
@@ -49,6 +50,12 @@ void check(const Step& s, std::string_view kernel_name) {
     operands.push_back(&graph.add_input("x" + std::to_string(i), ir::type_of(DType::f32, s.inputs[i])));
     operands.back()->set_quant(s.quants[i]);
     text += operands.back()->type().text() + " ";
+  }
+  std::vector<ir::Tensor> constants;
+  for (const ir::Ints& values : s.constants) {
+    constants.push_back(ir::Tensor::of({static_cast<int64_t>(values.size())}, values));
+    operands.push_back(values.empty() ? nullptr : &graph.add_constant(constants.back()));
+    for (const int64_t value : values) text += std::to_string(value) + " ";
   }
   SCOPED_TRACE(std::string(kernel_name) + " " + text);
   ir::Node& node = graph.append(s.op, operands);
@@ -61,6 +68,7 @@ void check(const Step& s, std::string_view kernel_name) {
   integer::Form form;
   form.node = &node;
   for (size_t i = 0; i < s.inputs.size(); ++i) form.operands.push_back(integer::code_type(&s.quants[i]));
+  form.operands.resize(operands.size());
   form.result = *integer::code_type(&s.quants.back());
   if (s.lo != s.hi) {
     form.result.lo = s.lo;
@@ -81,6 +89,7 @@ void check(const Step& s, std::string_view kernel_name) {
     }
     std::vector<const ir::Tensor*> pointers;
     for (const ir::Tensor& tensor : tensors) pointers.push_back(&tensor);
+    for (const ir::Tensor& tensor : constants) pointers.push_back(tensor.size() == 0 ? nullptr : &tensor);
     const CodeBuffer out = run_row(kernel, node, prepared.get(), pointers, dims, ir::num_elements(dims), isa);
     CodeBuffer rows(ir::num_elements(dims));
     if (layout == Layout::row_major) return out;
@@ -189,6 +198,40 @@ TEST(CodeSteps, ConcatIsThePlainOne) {
   Step flat = {OpKind::concat, {{3, 4}, {3, 0}, {3, 9}}, {quant, quant, quant, quant}};
   flat.attributes.set("axis", int64_t{1});
   check(flat, "concat_i8");
+}
+
+TEST(CodeSteps, PadIsThePlainOne) {
+  for (const int32_t zero_point : {0, 77}) {
+    const ir::Quant quant = per_tensor(DType::u8, 0.03F, zero_point);
+    const auto pad = [&](ir::Dims dims, ir::Ints pads) {
+      check({OpKind::pad, {std::move(dims)}, {quant, quant}, {}, 0, 0, {std::move(pads)}}, "pad_i8");
+    };
+    for (const int64_t channels : {1, 3, 17, 64}) {
+      pad({2, channels, 5, 4}, {0, 0, 1, 2, 0, 0, 3, 1});
+      pad({2, channels, 5, 4}, {0, 8, 0, 0, 0, 7, 0, 0});
+      pad({2, channels, 5, 4}, {0, 2, -1, 1, 0, 0, -2, 0});
+      pad({1, channels, 5, 4}, {0, 0, 0, 0, 0, 0, 0, 0});
+      pad({1, channels, 5, 4}, {1, 0, -5, 0, 2, 0, 3, 0});
+    }
+    pad({3, 5}, {1, 0, 0, 4});
+    pad({7}, {2, 3});
+  }
+}
+
+TEST(CodeSteps, SliceIsThePlainOne) {
+  const ir::Quant quant = per_tensor(DType::i8, 0.03F, 3);
+  const auto slice = [&](ir::Dims dims, std::vector<ir::Ints> operands) {
+    check({OpKind::slice, {std::move(dims)}, {quant, quant}, {}, 0, 0, std::move(operands)}, "slice_i8");
+  };
+  for (const int64_t channels : {1, 3, 17, 64}) {
+    slice({2, channels, 7, 8}, {{0, 0}, {100, 100}, {2, 3}, {2, 2}});
+    slice({2, channels, 7, 8}, {{1, -5}, {-1, 7}, {3, -2}, {3, 1}});
+    slice({2, channels, 7, 8}, {{-1, 100}, {-100, 0}, {2, 3}, {-1, -3}});
+    slice({2, channels, 7, 8}, {{0, channels / 2}, {1, channels}});
+    slice({2, channels, 7, 8}, {{0}, {2}, {0}, {1}});
+    slice({2, channels, 7, 8}, {{5}, {5}, {2}, {1}});
+  }
+  slice({9, 4}, {{-3}, {9}, {0}, {2}});
 }
 
 TEST(CodeSteps, ConversionsAreThePlainOnes) {
