@@ -50,6 +50,7 @@ std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
       text = std::string(step.kernel->provider) + "." + std::string(step.kernel->name) + " (" +
              std::string(isa_word(impl_->program.isa)) + ")";
     }
+    if (step.pad != nullptr) out.emplace_back(step.pad, text);
     out.emplace_back(step.node, text);
     if (step.activation != nullptr) out.emplace_back(step.activation, text);
   }
