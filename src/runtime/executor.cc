@@ -46,6 +46,7 @@ std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
   std::vector<std::pair<const ir::Node*, std::string>> out;
   for (const Step& step : impl_->program.steps) {
     const std::string text = step.kernel_text(impl_->program.isa);
+    if (step.pad != nullptr) out.emplace_back(step.pad, text);
     out.emplace_back(step.node, text);
     if (step.activation != nullptr) out.emplace_back(step.activation, text);
   }

@@ -237,6 +237,13 @@ TEST(Conv, IsTheDefinitionForOddImages) {
   }
 }
 
+TEST(Conv, NeedsNoPadding) {
+  for (const int64_t width : {3, 9, 18, 19, 34, 40}) {
+    check({.samples = 2, .channels = 5, .height = 11, .width = width, .out_channels = 6, .kernel_h = 3, .kernel_w = 3});
+    check({.samples = 1, .channels = 2, .height = 7, .width = width, .out_channels = 90, .kernel_h = 3, .kernel_w = 3});
+  }
+}
+
 TEST(Conv, PadsAsymmetrically) {
   check({.samples = 1,
          .channels = 4,

@@ -11,6 +11,7 @@ Result<runtime::ExecutorOptions> ExecutorFlags::options(const Common& common, in
   auto out = executor_options(common, threads);
   if (!out) return out;
   out->reference = reference;
+  out->reassociate = reassociate;
   out->arithmetic = *found;
   return out;
 }

@@ -175,7 +175,9 @@ class Convolution {
       }
       if (past_end && s_.layout.in_place) {  // whole vectors would be read past the end of the input
         segments_.clear();
-        for (int v = 0; v < tile.vectors; ++v) segments_.push_back({tile.source[v], tile.count[v]});
+        for (int v = 0; v < tile.vectors; ++v) {
+          segments_.push_back({tile.source[v], tile.count[v], v * table_.lanes});
+        }
         run_panel(tile, group);
       } else {
         table_.gemm_tile(tile);
@@ -233,7 +235,7 @@ class Convolution {
       const int64_t sample = p / s_.pixels, pixel = p % s_.pixels;
       const int64_t y = pixel / s_.width, x = pixel % s_.width;
       const auto length = static_cast<int>(std::min(s_.width - x, end - p));
-      segments_.push_back({sample * sample_floats + y * s_.layout.pitch + x, length});
+      segments_.push_back({sample * sample_floats + y * s_.layout.pitch + x, length, static_cast<int>(p - begin)});
       add_target(sample * s_.out_channels * s_.pixels + pixel, static_cast<int>(p - begin), length);
       p += length;
     }

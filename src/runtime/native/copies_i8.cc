@@ -12,7 +12,7 @@ namespace {
 
 bool supports(const integer::Form& form) {
   const bool constant = form.node->attributes().get_string("mode", "constant") == "constant";
-  return constant && form.node->input(0)->type().rank() > 2 && integer::is_move(form);
+  return constant && integer::is_move(form);
 }
 
 Status run_pad(const KernelCall& call) {

@@ -53,6 +53,7 @@ struct PlaneCopy {
 struct Segment {
   int64_t source;  ///< offset of the first pixel, to which the offset of k is added
   int length;
+  int column;  ///< where it goes in a row of the panel; in rising order
 };
 
 /// One plane of a depthwise convolution: out[y][x] = bias + sum over taps of weights[t] * plane[y * pitch + x +
@@ -117,8 +118,8 @@ struct NativeTable {
   int packed_rows;     ///< most rows of a group of a packed A
   int packed_vectors;  ///< most vectors of a tile with a packed A
   void (*gemm_tile)(const Tile& tile);
-  /// panel[k][0 .. sum of lengths) = the segments of source + offsets[k]; the rest of each row of `columns` (whole
-  /// vectors) is zero. The panel has room for `lanes` floats more.
+  /// panel[k][column ...] = the segments of source + offsets[k]; what follows the last one in each row of `columns`
+  /// (whole vectors) is zero. The panel has room for `lanes` floats more.
   void (*pack_panel)(const float* source, const int64_t* offsets, int64_t k, const Segment* segments, int count,
                      float* panel, int columns);
   void (*lay_out_plane)(const PlaneCopy& copy);

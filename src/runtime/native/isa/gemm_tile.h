@@ -147,6 +147,7 @@ void pack_panel(const float* source, const int64_t* offsets, int64_t k, const Se
     for (int s = 0; s < count; ++s) {
       const float* run = from + segments[s].source;
       const int length = segments[s].length;
+      at = segments[s].column;
       // Whole vectors are stored; what lies beyond a segment is overwritten by the next one.
       if (length <= kHalf) {
         copy_half(to + at, run, length);
