@@ -2,6 +2,7 @@
 #include "passes/quantize/histogram.h"
 
 #include <algorithm>
+#include <array>
 
 #include "edgesmith/base/check.h"
 
@@ -13,17 +14,25 @@ Histogram::Histogram(Range range)
 }
 
 void Histogram::add(std::span<const float> values) {
-  uint64_t zeros = 0;
-  for (const float value : values) {
-    if (value == 0.0f) {
-      ++zeros;
-      continue;
+  // Bins of a run at a time: finding them is vector code, counting cannot be. Exact zeros go to a bin of their own.
+  constexpr size_t kRun = 1024;
+  constexpr int kZeros = kBins;
+  std::array<int32_t, kRun> bins;
+  std::vector<uint64_t> counts(kBins + 1, 0);
+  const float low = range_.min, factor = bins_per_unit_, last = static_cast<float>(kBins - 1);
+  for (size_t first = 0; first < values.size(); first += kRun) {
+    const size_t count = std::min(kRun, values.size() - first);
+    const float* run = values.data() + first;
+    for (size_t i = 0; i < count; ++i) {
+      float position = (run[i] - low) * factor;
+      position = position > 0.0F ? position : 0.0F;
+      position = position < last ? position : last;
+      bins[i] = run[i] == 0.0F ? kZeros : static_cast<int32_t>(position);
     }
-    const float position = (value - range_.min) * bins_per_unit_;
-    const int bin = position < static_cast<float>(kBins - 1) ? static_cast<int>(position) : kBins - 1;
-    ++counts_[static_cast<size_t>(position > 0 ? bin : 0)];
+    for (size_t i = 0; i < count; ++i) ++counts[static_cast<size_t>(bins[i])];
   }
-  zeros_ += zeros;
+  for (size_t bin = 0; bin < kBins; ++bin) counts_[bin] += counts[bin];
+  zeros_ += counts[kZeros];
   total_ += values.size();
 }
 

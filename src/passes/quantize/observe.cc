@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/quantize/observe.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace edgesmith::passes::quantize {
@@ -17,15 +19,29 @@ struct Seen {
 };
 
 Seen look_at(std::span<const float> values) {
-  Seen seen;
-  if (values.empty()) return seen;
-  float min = values[0], max = values[0], sum = 0;
-  for (const float value : values) {
-    min = value < min ? value : min;
-    max = value > max ? value : max;
-    sum += value * 0.0f;  // NaN as soon as one is not finite
+  if (values.empty()) return {};
+  // Lanes side by side, so that compilers make vectors of them; sums become NaN as soon as one value is not finite.
+  constexpr size_t kLanes = 16;
+  std::array<float, kLanes> min, max, sum;
+  min.fill(values[0]);
+  max.fill(values[0]);
+  sum.fill(0);
+  const auto look = [&](size_t lane, float value) {
+    min[lane] = value < min[lane] ? value : min[lane];
+    max[lane] = value > max[lane] ? value : max[lane];
+    sum[lane] += value * 0.0F;
+  };
+  const size_t whole = values.size() / kLanes * kLanes;
+  for (size_t i = 0; i < whole; i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) look(lane, values[i + lane]);
   }
-  return {.range = {min, max}, .any = true, .finite = sum == 0.0f};
+  for (size_t i = whole; i < values.size(); ++i) look(i - whole, values[i]);
+  for (size_t lane = 1; lane < kLanes; ++lane) {
+    min[0] = std::min(min[0], min[lane]);
+    max[0] = std::max(max[0], max[lane]);
+    sum[0] += sum[lane];
+  }
+  return {.range = {min[0], max[0]}, .any = true, .finite = sum[0] == 0.0F};
 }
 
 // The samples' own name for a value, for messages.
