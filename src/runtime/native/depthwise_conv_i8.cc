@@ -10,7 +10,7 @@
 // Windows 3 high that move down by one read four rows for two rows of outputs: taps are interleaved once for both.
 //
 // Layout: channels last. Scratch: a band of padded rows, the columns apart by their remainder when they are strided.
-// Exact on every instruction set, as in conv_i8.cc. On a Zen 4 core with VNNI, 144 x 56 x 56 by 3 x 3 takes 81 us (50
+// Exact on every instruction set, as in conv_i8.cc. On a Zen 4 core with VNNI, 144 x 56 x 56 by 3 x 3 takes 84 us (48
 // GMAC/s; 105 us row by row, 8 ms as one group of conv_i8 a channel), with AVX2 135 us for weights proven safe and 204
 // us for any.
 #include "runtime/native/depthwise_conv_i8.h"
