@@ -3,6 +3,7 @@
 #include "edgesmith/data/dataset.h"
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <set>
 
@@ -45,7 +46,20 @@ class PreparedDataset : public Dataset {
     return prepare(*raw, index);
   }
 
-  Result<Sample> prepare(const std::vector<RawInput>& raw, int64_t index) const {
+  Result<Sample> timed_sample(int64_t index, SampleTimes& times) const override {
+    const auto start = std::chrono::steady_clock::now();
+    auto raw = source_->read(at(index));
+    if (!raw) return raw.error();
+    const auto read = std::chrono::steady_clock::now();
+    times = {};
+    auto sample = prepare(*raw, index, &times.resize);
+    times.decode = std::chrono::nanoseconds(read - start).count();
+    times.preprocess = std::chrono::nanoseconds(std::chrono::steady_clock::now() - read).count() - times.resize;
+    return sample;
+  }
+
+  /// Adds the time that shaping pictures took to `resize_nanoseconds`, which may be null.
+  Result<Sample> prepare(const std::vector<RawInput>& raw, int64_t index, int64_t* resize_nanoseconds = nullptr) const {
     Sample sample;
     sample.label = source_->label(at(index));
     sample.targets = source_->targets(at(index));
@@ -54,7 +68,7 @@ class PreparedDataset : public Dataset {
         sample.inputs.push_back(std::get<ir::Tensor>(raw[i]));
         continue;
       }
-      auto tensor = pipelines_[i].run(raw[i], sample_name(index));
+      auto tensor = pipelines_[i].run(raw[i], sample_name(index), resize_nanoseconds);
       if (!tensor) return tensor.error();
       sample.inputs.push_back(std::move(*tensor));
     }
@@ -219,6 +233,13 @@ Result<DataSpec> resolve_toml(const DataSpec& spec) {
 }
 
 }  // namespace
+
+Result<Sample> Dataset::timed_sample(int64_t index, SampleTimes& times) const {
+  const auto start = std::chrono::steady_clock::now();
+  auto made = sample(index);
+  times = {std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count(), 0, 0};
+  return made;
+}
 
 Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& given, const ir::Graph& graph) {
   auto spec = resolve_toml(given);

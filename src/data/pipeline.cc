@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <limits>
 
@@ -71,13 +72,13 @@ Result<Pipeline> Pipeline::make(const ModelInput& input, const Preprocess& prepr
   return pipeline;
 }
 
-Result<ir::Tensor> Pipeline::run(const RawInput& raw, const std::string& name) const {
-  if (const Image* image = std::get_if<Image>(&raw)) return run_image(*image, name);
+Result<ir::Tensor> Pipeline::run(const RawInput& raw, const std::string& name, int64_t* resize_nanoseconds) const {
+  if (const Image* image = std::get_if<Image>(&raw)) return run_image(*image, name, resize_nanoseconds);
   const ir::Tensor& tensor = std::get<ir::Tensor>(raw);
   if (tensor.dtype() == DType::string) return unsupported_error(name + ": text is not supported as data");
   if (!input_.batched) return finish(tensor, name);
   if (tensor.rank() >= 3 && tensor.dtype() == DType::u8 && (geometry_ || !matching_dims(tensor.dims()))) {
-    if (auto image = image_of(tensor)) return run_image(std::move(*image), name);
+    if (auto image = image_of(tensor)) return run_image(std::move(*image), name, resize_nanoseconds);
   }
   if (geometry_) {
     return usage_error(
@@ -146,9 +147,13 @@ Status Pipeline::check_channels(int64_t channels, const std::string& name) const
   return {};
 }
 
-Result<ir::Tensor> Pipeline::run_image(Image raw, const std::string& name) const {
+Result<ir::Tensor> Pipeline::run_image(Image raw, const std::string& name, int64_t* resize_nanoseconds) const {
+  const auto start = std::chrono::steady_clock::now();
   auto shaped = shape_image(std::move(raw), name);
   if (!shaped) return shaped.error();
+  if (resize_nanoseconds != nullptr) {
+    *resize_nanoseconds += std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  }
   const Image& image = *shaped;
   EDGESMITH_TRY(check_channels(image.channels, name));
   const auto channels = static_cast<size_t>(image.channels), plane = image.pixels.size() / channels;

@@ -18,13 +18,14 @@ class Pipeline {
   static Result<Pipeline> make(const ModelInput& input, const Preprocess& preprocess);
 
   /// The tensor for the model, batch axis of 1 in front. Errors: invalid (shape, dtype, NaN or Inf), usage (a picture's
-  /// preprocessing for something that is none); `name` is the sample's.
-  Result<ir::Tensor> run(const RawInput& raw, const std::string& name) const;
+  /// preprocessing for something that is none); `name` is the sample's. The time that colour, crop and resize took is
+  /// added to `resize_nanoseconds`, which may be null.
+  Result<ir::Tensor> run(const RawInput& raw, const std::string& name, int64_t* resize_nanoseconds = nullptr) const;
 
   const Preprocess& preprocess() const { return preprocess_; }
 
  private:
-  Result<ir::Tensor> run_image(Image image, const std::string& name) const;
+  Result<ir::Tensor> run_image(Image image, const std::string& name, int64_t* resize_nanoseconds) const;
   Result<ir::Tensor> run_tensor(const ir::Tensor& tensor, const std::string& name) const;
   Result<Image> shape_image(Image image, const std::string& name) const;
   Result<ir::Tensor> finish(ir::Tensor tensor, const std::string& name) const;

@@ -14,6 +14,7 @@ namespace {
 constexpr std::array kKernels = {
     &native::kDepthwiseConvF32,
     &native::kWinogradConvF32,
+    &native::kPointwiseConvF32,
     &native::kConvF32,
     &native::kGemmF32,
     &native::kMatMulF32,

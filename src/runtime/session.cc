@@ -169,7 +169,9 @@ Status SessionState::run_step(Binding& binding, size_t index) {
 Status SessionState::time_step(Binding& binding, size_t index, const StepTimer& timer) {
   const auto start = std::chrono::steady_clock::now();
   EDGESMITH_TRY(run_step(binding, index));
-  timer(*(*binding.steps)[index].node, std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
+  const int64_t nanoseconds = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  const Step& step = (*binding.steps)[index];
+  timer(*step.node, step.kernel_text(program_.isa), nanoseconds);
   return {};
 }
 
@@ -194,7 +196,7 @@ Result<std::optional<std::vector<ir::Dims>>> SessionState::output_dims(const Bin
   for (const ir::Tensor* operand : binding.operands[index]) {
     inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
   }
-  const auto dims = step.kernel->output_dims(*step.node, inputs);
+  const auto dims = step.kernel->output_dims(step.shown(), inputs);
   if (!dims) return Answer();
   return Answer({*dims});
 }
@@ -267,20 +269,20 @@ Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const 
     std::vector<const ir::Dims*> inputs;
     for (const ir::Tensor* operand : operands) inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
     const auto bytes =
-        step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, output_dims[0], program_.isa);
+        step.kernel->scratch_bytes(step.shown(), step.prepared.get(), inputs, output_dims[0], program_.isa);
     if (!bytes) return bytes.error().in(step.node->label());
     own_scratch = allocate_aligned(*bytes);
     scratch = own_scratch.get();
     if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(*bytes) + " bytes of scratch");
   }
   const Status status =
-      step.kernel->run({*step.node, operands, outputs, step.prepared.get(), scratch, step.epilogue, program_.isa});
+      step.kernel->run({step.shown(), operands, outputs, step.prepared.get(), scratch, step.epilogue, program_.isa});
   return status.ok() ? status : Status(status.error().in(step.node->label()));
 }
 
 Status SessionState::run_reference(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
-  auto outputs = evaluate(*step.node, binding.operands[index]);
+  auto outputs = evaluate(step.shown(), binding.operands[index]);
   if (!outputs) return outputs.error();
   if (step.activation != nullptr) {
     std::vector<const ir::Tensor*> operands = {&(*outputs)[0]};

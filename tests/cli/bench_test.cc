@@ -158,6 +158,49 @@ TEST_F(BenchCommand, ComparesTwoModelsInTurns) {
                "bench: two models are compared at one batch size; give --batch one number");
 }
 
+TEST_F(BenchCommand, RunsBehindACamera) {
+  const Json json = json_of(
+      {"bench", "t.onnx", "--pipeline", "--data", "d.npz", "--data-limit", "12", "--fps", "500", "--runs", "30"});
+  const Json& camera = json["pipeline"];
+  EXPECT_EQ(json["schema"], "edgesmith.bench/1");
+  EXPECT_EQ(camera["fps"], 500.0);
+  EXPECT_EQ(camera["frames"], 30);
+  EXPECT_LE(camera["latency_us"]["p50"].get<double>(), camera["latency_us"]["p99"].get<double>());
+  EXPECT_LE(camera["latency_us"]["p99"].get<double>(), camera["latency_us"]["max"].get<double>());
+  EXPECT_EQ(camera["deadline_us"], 2000.0);
+  EXPECT_GE(camera["missed"].get<int>(), 0);
+  EXPECT_LE(camera["missed"].get<int>(), 30);
+  EXPECT_GT(camera["possible_fps"].get<double>(), 0);
+  double shares = 0;
+  std::vector<std::string> names;
+  for (const Json& stage : camera["stages"]) {
+    names.push_back(stage["stage"]);
+    shares += stage["share"].get<double>();
+  }
+  EXPECT_EQ(names, (std::vector<std::string>{"decode", "resize", "preprocess", "model"}));
+  EXPECT_NEAR(shares, 1, 1e-9);
+  EXPECT_GE(json["seconds"].get<double>(), 29.0 / 500) << "frames arrive in their time";
+  const Json infer = json_of({"infer", "t.onnx", "--data", "d.npz", "--data-limit", "12", "-o", "o.npz"});
+  EXPECT_EQ(json["output_sha256"], infer["output_sha256"]);
+  EXPECT_NE(run({"bench", "t.onnx", "--pipeline", "--data", "d.npz", "--fps", "500", "--runs", "5"}).out.find("missed"),
+            std::string::npos);
+}
+
+TEST_F(BenchCommand, RefusesACameraWithoutPicturesOrWithMoreThanOneModel) {
+  expect_error({"bench", "t.onnx", "--pipeline"}, 2, "bench --pipeline: no data given; add --data D");
+  expect_error({"bench", "t.onnx", "--fps", "30"}, 2, "--fps is the rate of a camera; add --pipeline");
+  for (const std::vector<std::string>& more :
+       std::vector<std::vector<std::string>>{{"t.onnx"}, {"--batch", "2"}, {"--per-node"}, {"--threads", "2"}}) {
+    std::vector<std::string> args = {"bench", "t.onnx"};
+    args.insert(args.end(), more.begin(), more.end());
+    args.insert(args.end(), {"--pipeline", "--data", "d.npz"});
+    expect_error(args, 2,
+                 "bench --pipeline: one model, one frame at a time, on two threads; leave out OTHER, --batch, "
+                 "--per-node, --warmup and --threads");
+  }
+  EXPECT_EQ(run({"bench", "t.onnx", "--pipeline", "--data", "d.npz", "--fps", "0"}).exit_code, 2);
+}
+
 TEST_F(BenchCommand, RefusesWrongUsage) {
   expect_error({"bench", "m.onnx", "--run", "3"}, 2, "bench: unknown option '--run'; did you mean '--runs'?");
   expect_error({"bench", "m.onnx", "t.onnx", "more"}, 2,

@@ -130,6 +130,27 @@ TEST(Preprocessing, ResizesAndCropsInTheDocumentedOrder) {
   EXPECT_NE(small.message.find("10 x 9 pixels is smaller than crop = 10"), std::string::npos) << small.message;
 }
 
+TEST(Preprocessing, SaysWhereTheTimeOfASampleWent) {
+  TempFolder folder;
+  folder.write("d/a.png", slurp(fixture("rgb.png")));
+  Preprocess p;
+  p.resize_short = 9;
+  const auto dataset = open_dataset(spec_with(folder / "d", p), image_model({-1, 3, 9, 10}));
+  ASSERT_GOOD(dataset);
+  SampleTimes times{-1, -1, -1};
+  const auto timed = (*dataset)->timed_sample(0, times);
+  ASSERT_GOOD(timed);
+  EXPECT_TRUE(timed->inputs[0].identical_to((*dataset)->sample(0)->inputs[0]));
+  EXPECT_GT(times.decode, 0);
+  EXPECT_GT(times.resize, 0);
+  EXPECT_GT(times.preprocess, 0);
+  const std::string arrays = npz_with(folder, f32({1, 2}, {0, 1}));
+  const auto numbers = open_dataset(spec_of(arrays), image_model({-1, 2}));
+  ASSERT_GOOD(numbers);
+  ASSERT_GOOD((*numbers)->timed_sample(0, times));
+  EXPECT_EQ(times.resize, 0) << "no picture";
+}
+
 TEST(Preprocessing, ComesFromTheModelUnlessDeclared) {
   TempFolder folder;
   const std::string path = npz_with(folder, u8({1, 2}, {0, 255}));

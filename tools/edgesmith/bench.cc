@@ -2,6 +2,7 @@
 // `edgesmith bench MODEL`: how fast a model is on this machine; `bench A B`: how much faster than another one.
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "bench_output.h"
 #include "cli.h"
@@ -13,6 +14,7 @@
 #include "edgesmith/data/seeded_inputs.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/bench.h"
+#include "edgesmith/refine/camera.h"
 #include "edgesmith/refine/runner.h"
 #include "executor_flags.h"
 
@@ -21,6 +23,8 @@ namespace {
 
 // Samples of --data without --data-limit: enough that no branch predictor learns them, few enough to keep in memory.
 constexpr int64_t kSamples = 32;
+// A camera without --fps and --runs: a common one, for ten seconds.
+constexpr double kFps = 30, kCameraSeconds = 10;
 
 constexpr int64_t kMostRuns = 10'000'000;  // every time is kept
 
@@ -30,6 +34,8 @@ struct BenchFlags {
   DataFlags data;
   ExecutorFlags executor;
   bool per_node = false, force = false;
+  bool pipeline = false;
+  double fps = 0;
 };
 
 using Inputs = std::vector<std::vector<ir::Tensor>>;
@@ -106,12 +112,28 @@ class BenchRun {
                    (cores == 1 ? " core" : " cores") + ", so none is pinned and latencies hold waiting");
     }
     EDGESMITH_TRY(open_data());
+    if (flags_.pipeline) return run_camera();
     for (const int64_t batch : *batches) EDGESMITH_TRY(time_batch(batch));
     return finish();
   }
 
  private:
+  Status check_pipeline() const {
+    if (!flags_.pipeline) {
+      return flags_.fps > 0 ? usage_error("--fps is the rate of a camera", "add --pipeline") : Status();
+    }
+    if (flags_.data.data.path.empty()) return usage_error("bench --pipeline: no data given", "add --data D");
+    const bool other = !flags_.other.empty() || !flags_.batches.empty() || flags_.per_node || flags_.warmup >= 0 ||
+                       common_.threads > 0;
+    if (other) {
+      return usage_error("bench --pipeline: one model, one frame at a time, on two threads",
+                         "leave out OTHER, --batch, --per-node, --warmup and --threads");
+    }
+    return {};
+  }
+
   Status check_flags(size_t batch_sizes) const {
+    EDGESMITH_TRY(check_pipeline());
     if (flags_.runs > kMostRuns) {
       return usage_error("--runs: at most " + std::to_string(kMostRuns) + ", not " + std::to_string(flags_.runs));
     }
@@ -147,7 +169,7 @@ class BenchRun {
   }
 
   Status open_data() {
-    auto spec = make_spec(flags_.data.data, flags_.data, common_.color, common_.seed);
+    auto spec = make_spec(flags_.data.data, flags_.data, common_.color, common_.seed.value_or(0));
     if (!spec) return spec.error();
     if (!*spec) return {};
     if ((*spec)->limit == 0) (*spec)->limit = kSamples;
@@ -163,7 +185,7 @@ class BenchRun {
 
   Result<Inputs> inputs_of(size_t m, int64_t batch) {
     if (!data_.empty()) return batches_of(*data_[m], graphs_[m], batch, shown_.data);
-    auto seeded = data::seeded_inputs(graphs_[m], batch, common_.seed, options_.executor.memory_limit);
+    auto seeded = data::seeded_inputs(graphs_[m], batch, common_.seed.value_or(0), options_.executor.memory_limit);
     if (!seeded) return seeded.error().in(shown_.paths[m]);
     const bool first = m == 0 && shown_.rounds.empty();
     if (first && !flags_.save_input.empty()) {
@@ -202,6 +224,19 @@ class BenchRun {
     return {};
   }
 
+  Result<int> run_camera() {
+    refine::CameraOptions options;
+    options.fps = flags_.fps > 0 ? flags_.fps : kFps;
+    options.frames = flags_.runs > 0 ? flags_.runs : std::max<int64_t>(1, std::llround(options.fps * kCameraSeconds));
+    options.executor = options_.executor;
+    options.progress = options_.progress;
+    const auto report = refine::bench_camera(graphs_[0], *data_[0], options);
+    if (!report) return report.error().in(flags_.model);
+    const CameraShown shown{flags_.model, &graphs_[0], shown_.data, shown_.samples, options, *report};
+    print(common_.json ? camera_json(shown) : camera_text(shown, common_));
+    return 0;
+  }
+
   std::string join_paths() const {
     return shown_.paths.size() == 1 ? shown_.paths[0] : shown_.paths[0] + " and " + shown_.paths[1];
   }
@@ -211,7 +246,7 @@ class BenchRun {
     shown_.threads = options_.threads;
     if (graphs_.size() == 2) {
       const auto& results = shown_.rounds.front().report.results;
-      shown_.ratio = refine::ratio_of_medians(results[0].nanoseconds, results[1].nanoseconds, common_.seed);
+      shown_.ratio = refine::ratio_of_medians(results[0].nanoseconds, results[1].nanoseconds, common_.seed.value_or(0));
     }
     print(common_.json ? bench_json(shown_, common_) : bench_text(shown_, common_));
     return 0;
@@ -229,20 +264,24 @@ class BenchRun {
 
 void add_bench(Program& program) {
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App* command =
+  Command* command =
       program.add_command("bench", "Measure how fast a model is on this machine, alone or beside another one",
                           [flags](const Common& common) { return BenchRun(*flags, common).run(); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("other", flags->other, "another one, run in turns with the first")->type_name("OTHER");
   command->add_option("--runs", flags->runs, "timed runs (default: by the model's arithmetic, 50 to 5000)")
-      ->check(CLI::PositiveNumber)
+      ->positive()
       ->type_name("N");
   command->add_option("--warmup", flags->warmup, "runs before them (default: a tenth, at least 5)")
-      ->check(CLI::NonNegativeNumber)
+      ->non_negative()
       ->type_name("N");
   command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
       ->type_name("N,...");
   command->add_flag("--per-node", flags->per_node, "also time every node, in runs of their own");
+  command->add_flag("--pipeline", flags->pipeline, "run as behind a camera: decode, resize, preprocess and model");
+  command->add_option("--fps", flags->fps, "frames a second of that camera (default 30, for 10 s or --runs frames)")
+      ->positive()
+      ->type_name("X");
   add_data_option(command, "data", flags->data.data, "samples to run (default: seeded inputs, free dims 1)");
   add_preprocess_options(command, flags->data);
   command

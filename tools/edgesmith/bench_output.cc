@@ -45,7 +45,10 @@ std::string number(const char* format, double value) {
   return buffer;
 }
 
-std::string microseconds(double value) { return number(value < 100 ? "%.2f us" : "%.1f us", value); }
+std::string microseconds(double value) {
+  if (value >= 10000) return number("%.1f ms", value / 1000);
+  return number(value < 100 ? "%.2f us" : "%.1f us", value);
+}
 
 std::string rate_text(double per_second) {
   return per_second < 100 ? number("%.1f samples/s", per_second)
@@ -66,15 +69,16 @@ Json kernels_json(const BenchResult& result) {
   return kernels;
 }
 
-Json model_json(const BenchShown& shown, size_t m) {
-  const ir::Graph& graph = *shown.graphs[m];
+Json tool_json() { return {{"version", EDGESMITH_VERSION}, {"isa", isa()}, {"cpu", cpu_name()}}; }
+
+Json model_json(const std::string& path, const ir::Graph& graph) {
   Json inputs = Json::array();
   for (const ir::Value* input : graph.inputs()) {
     inputs.push_back({{"name", input->name()}, {"type", input->type().text()}});
   }
   const refine::ModelSize size = refine::measure_size(graph);
-  return {{"path", shown.paths[m]},
-          {"bytes", refine::model_file_bytes(graph, shown.paths[m])},
+  return {{"path", path},
+          {"bytes", refine::model_file_bytes(graph, path)},
           {"macs", size.macs},
           {"inputs", std::move(inputs)}};
 }
@@ -136,23 +140,22 @@ std::string how_run(const BenchShown& shown) {
 
 std::string bench_json(const BenchShown& shown, const Common& common) {
   const BenchShown::Round& first = shown.rounds.front();
-  Json json = {{"schema", "edgesmith.bench/1"},
-               {"tool", {{"version", EDGESMITH_VERSION}, {"isa", isa()}, {"cpu", cpu_name()}}}};
+  Json json = {{"schema", "edgesmith.bench/1"}, {"tool", tool_json()}};
   if (shown.ratio) {
     for (size_t m = 0; m < shown.paths.size(); ++m) {
-      Json side = model_json(shown, m);
+      Json side = model_json(shown.paths[m], *shown.graphs[m]);
       add_figures(shown, m, side);
       json[m == 0 ? "a" : "b"] = std::move(side);
     }
     json["ratio"] = shown.ratio->ratio;
     json["ci95"] = {shown.ratio->ci95[0], shown.ratio->ci95[1]};
   } else {
-    json["model"] = model_json(shown, 0);
+    json["model"] = model_json(shown.paths[0], *shown.graphs[0]);
     add_figures(shown, 0, json);
     json["throughput"] = throughput_json(shown);
   }
   if (shown.data.empty()) {
-    json["inputs"] = {{"seed", common.seed}};
+    json["inputs"] = {{"seed", common.seed.value_or(0)}};
   } else {
     json["inputs"] = {{"data", shown.data}, {"samples", shown.samples}};
   }
@@ -204,6 +207,58 @@ std::string bench_text(const BenchShown& shown, const Common& common) {
     text += "  sha256 of the outputs" + std::string(of) + " " + first.results[m].output_sha256 + "\n";
   }
   return text;
+}
+
+std::string camera_json(const CameraShown& shown) {
+  const refine::CameraReport& report = shown.report;
+  Json stages = Json::array();
+  for (const refine::StageTime& stage : report.stages) {
+    stages.push_back({{"stage", stage.name}, {"time_us", latency_json(stage.time)}, {"share", stage.share}});
+  }
+  Json json = {{"schema", "edgesmith.bench/1"},
+               {"tool", tool_json()},
+               {"model", model_json(shown.path, *shown.graph)},
+               {"output_sha256", report.output_sha256},
+               {"pipeline",
+                {{"fps", shown.options.fps},
+                 {"frames", shown.options.frames},
+                 {"latency_us", {{"p50", report.p50_us}, {"p99", report.p99_us}, {"max", report.max_us}}},
+                 {"deadline_us", 1e6 / shown.options.fps},
+                 {"missed", report.missed},
+                 {"possible_fps", report.possible_fps},
+                 {"stages", std::move(stages)}}},
+               {"inputs", {{"data", shown.data}, {"samples", shown.samples}}},
+               {"threads", 2},
+               {"pinned", report.pinned},
+               {"seconds", report.seconds},
+               {"warnings", log::take_warnings()}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string camera_text(const CameraShown& shown, const Common& common) {
+  const bool color = use_color(common);
+  const refine::CameraReport& report = shown.report;
+  const double fps = shown.options.fps;
+  std::string text = report::paint(shown.path, report::Style::bold, color) + "\n  " + cpu_name() + ", " + isa() +
+                     ", 2 threads" + (report.pinned ? ", pinned" : ", not pinned") + ", " +
+                     refine::grouped(shown.options.frames) + " frames of " + shown.data + " at " + number("%g", fps) +
+                     " a second\n\n";
+  using enum Table::Align;
+  Table facts({left, right, left});
+  facts.row({"p50", microseconds(report.p50_us), "from the arrival of a frame to its answer"});
+  facts.row({"p99", microseconds(report.p99_us)});
+  facts.row({"largest", microseconds(report.max_us)});
+  facts.row(
+      {"missed", refine::grouped(report.missed), "answers later than the next frame, " + microseconds(1e6 / fps)});
+  facts.row({"possible", number("%.0f", report.possible_fps), "frames a second, by the busier thread"});
+  text += facts.text(color) + "\n";
+  Table stages({left, right, right, right});
+  stages.head({"stage", "median", "mean", "share"});
+  for (const refine::StageTime& stage : report.stages) {
+    stages.row({std::string(stage.name), microseconds(stage.time.median), microseconds(stage.time.mean),
+                number("%.1f %%", 100 * stage.share)});
+  }
+  return text + stages.text(color) + "\n  sha256 of the outputs " + report.output_sha256 + "\n";
 }
 
 }  // namespace edgesmith::cli

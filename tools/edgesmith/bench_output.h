@@ -8,6 +8,7 @@
 
 #include "cli.h"
 #include "edgesmith/refine/bench.h"
+#include "edgesmith/refine/camera.h"
 
 namespace edgesmith::cli {
 
@@ -28,6 +29,19 @@ struct BenchShown {
   std::vector<Round> rounds;
   std::optional<refine::TimeRatio> ratio;  ///< of the second model over the first one
 };
+
+/// One model behind a camera.
+struct CameraShown {
+  std::string path;
+  const ir::Graph* graph = nullptr;
+  std::string data;
+  int64_t samples = 0;
+  refine::CameraOptions options;
+  refine::CameraReport report;
+};
+
+std::string camera_json(const CameraShown& shown);
+std::string camera_text(const CameraShown& shown, const Common& common);
 
 std::string bench_json(const BenchShown& shown, const Common& common);
 std::string bench_text(const BenchShown& shown, const Common& common);

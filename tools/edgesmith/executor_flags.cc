@@ -11,11 +11,12 @@ Result<runtime::ExecutorOptions> ExecutorFlags::options(const Common& common, in
   auto out = executor_options(common, threads);
   if (!out) return out;
   out->reference = reference;
+  out->reassociate = reassociate;
   out->arithmetic = *found;
   return out;
 }
 
-void add_executor_options(CLI::App* command, ExecutorFlags& flags, Common& common) {
+void add_executor_options(Command* command, ExecutorFlags& flags, Common& common) {
   command->add_flag("--reference", flags.reference, "run the clear kernels instead of the fast ones");
   command
       ->add_option("--arithmetic", flags.arithmetic,

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // edgesmith: compresses trained ONNX models for edge devices. One subcommand a file; the contract is docs/cli.md.
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <exception>
+#include <iterator>
 #include <new>
+#include <string_view>
 
 #include "arguments.h"
 #include "cli.h"
@@ -30,23 +33,32 @@ bool wants_json(int argc, char** argv) {
   return false;
 }
 
+struct CommandEntry {
+  std::string_view name;
+  void (*add)(cli::Program& program);
+};
+/// In the order of --help.
+constexpr CommandEntry kCommands[] = {
+    {"inspect", cli::add_inspect},   {"check", cli::add_check},       {"eval", cli::add_eval},
+    {"bench", cli::add_bench},       {"compare", cli::add_compare},   {"infer", cli::add_infer},
+    {"simplify", cli::add_simplify}, {"quantize", cli::add_quantize}, {"run", cli::add_run},
+    {"passes", cli::add_passes},     {"ops", cli::add_ops},           {"metrics", cli::add_metrics},
+    {"targets", cli::add_targets},
+};
+
+/// Adds the command that is named, or all of them (to list them, or to suggest one): putting a command's options
+/// together costs about half a millisecond, and every start would pay for all.
+void add_commands(cli::Program& program, std::string_view named) {
+  const bool known = std::any_of(std::begin(kCommands), std::end(kCommands),
+                                 [&](const CommandEntry& entry) { return entry.name == named; });
+  for (const CommandEntry& entry : kCommands) {
+    if (!known || entry.name == named) entry.add(program);
+  }
+}
+
 int run(int argc, char** argv) {
-  CLI::App app("Compresses trained ONNX models for edge devices, and measures what that costs.", "edgesmith");
-  app.require_subcommand(0, 1);  // what follows a command is never another one: `edgesmith passes quantize`
-  cli::Program program(app);
-  cli::add_inspect(program);
-  cli::add_check(program);
-  cli::add_eval(program);
-  cli::add_bench(program);
-  cli::add_compare(program);
-  cli::add_infer(program);
-  cli::add_simplify(program);
-  cli::add_quantize(program);
-  cli::add_run(program);
-  cli::add_passes(program);
-  cli::add_ops(program);
-  cli::add_metrics(program);
-  cli::add_targets(program);
+  cli::Program program("Compresses trained ONNX models for edge devices, and measures what that costs.");
+  add_commands(program, argc > 1 ? argv[1] : "");
 
   const bool json = wants_json(argc, argv);
   const auto parsed = cli::parse_arguments(program, argc, argv);

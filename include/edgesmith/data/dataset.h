@@ -51,6 +51,13 @@ struct Sample {
   std::vector<ir::Tensor> targets;  ///< expected outputs, for regression metrics and ONNX test data; may be empty
 };
 
+/// Where the time of making one sample went, in nanoseconds.
+struct SampleTimes {
+  int64_t decode = 0;      ///< reading the file and decoding it
+  int64_t resize = 0;      ///< colour, crop and resize of the picture
+  int64_t preprocess = 0;  ///< arithmetic, layout and dtype
+};
+
 class Dataset {
  public:
   virtual ~Dataset() = default;
@@ -58,6 +65,8 @@ class Dataset {
   virtual bool has_labels() const = 0;
   /// Decodes sample `index`; thread-safe. Errors: invalid, naming the file or row.
   virtual Result<Sample> sample(int64_t index) const = 0;
+  /// sample(), with its times; a data set that does not know better calls all of it decoding.
+  virtual Result<Sample> timed_sample(int64_t index, SampleTimes& times) const;
   /// For messages: the file of sample `index`, or "data.npz[17]".
   virtual std::string sample_name(int64_t index) const = 0;
   /// Hash of the raw bytes of sample `index`, to find samples that two data sets share.

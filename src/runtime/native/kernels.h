@@ -6,7 +6,7 @@
 
 namespace edgesmith::runtime::native {
 
-extern const Kernel kConvF32, kDepthwiseConvF32, kWinogradConvF32, kGemmF32, kMatMulF32;
+extern const Kernel kConvF32, kDepthwiseConvF32, kPointwiseConvF32, kWinogradConvF32, kGemmF32, kMatMulF32;
 extern const Kernel kMaxPoolF32, kAveragePoolF32, kGlobalAveragePoolF32, kGlobalMaxPoolF32;
 extern const Kernel kAddF32, kSubF32, kMulF32, kDivF32;
 extern const Kernel kReluF32, kClipF32, kLeakyReluF32, kHardSigmoidF32, kHardSwishF32;
