@@ -91,17 +91,19 @@ void CodeBand::lay_out(const IntTable& table, const uint8_t* image, int64_t firs
       fill(codes, to, left * channels);
       const uint8_t* from = image + (y * window.width + left * runs + shift) * channels;
       uint8_t* inside = to + left * channels * size;
-      const int64_t step = runs == 1 ? (right - left) * channels : channels;
-      for (int64_t i = left; i < right; i += runs == 1 ? right - left : 1) {
-        if (size == 2) {
-          table.widen(from, codes.flip, reinterpret_cast<int16_t*>(inside), step);
-        } else if (codes.flip != 0) {
-          table.flip_bytes(from, codes.flip, inside, step);
-        } else {
-          std::memcpy(inside, from, static_cast<size_t>(step));
+      if (runs > 1 && size == 1) {
+        // What is written too much is padding, the next run or row, which come later, or the slack.
+        table.gather_bytes(from, channels * runs, codes.flip, inside, right - left, channels);
+      } else if (runs > 1) {
+        for (int64_t i = left; i < right; ++i, from += channels * runs, inside += channels * size) {
+          table.widen(from, codes.flip, reinterpret_cast<int16_t*>(inside), channels);
         }
-        from += step * runs;
-        inside += step * size;
+      } else if (size == 2) {
+        table.widen(from, codes.flip, reinterpret_cast<int16_t*>(inside), (right - left) * channels);
+      } else if (codes.flip != 0) {
+        table.flip_bytes(from, codes.flip, inside, (right - left) * channels);
+      } else {
+        std::memcpy(inside, from, static_cast<size_t>((right - left) * channels));
       }
       fill(codes, to + right * channels * size, (run_pixels - right) * channels);
       to += run_pixels * channels * size;

@@ -65,7 +65,7 @@ struct CodeGeometry {
 /// longer than a small convolution, so kernels do it once.
 std::optional<ir::Dims> dims_of_one_sample(const ir::Node& node);
 
-/// `slack`: bytes behind a band that may be read (they are not written).
+/// `slack`: bytes behind a band that kernels may read, at least 64; with `split` they may be written, too.
 CodeBand make_code_band(const PlaneWindow& window, const StoredCodes& codes, int64_t channels, bool split,
                         int64_t slack);
 

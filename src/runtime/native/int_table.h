@@ -46,17 +46,20 @@ constexpr int depthwise_output(int lanes, bool words, int vector, int lane) {
 }
 
 /// A run of `count` outputs of a depthwise convolution: output i is made of the elements at input + taps[t] bytes + i.
+/// With two rows, a second run below it is made of the same elements by other weights.
 struct IntDepthwise {
   const uint8_t* input;
   int64_t count;
   const int64_t* taps;  ///< as many as groups hold
   int64_t groups;
+  int rows;                ///< 1, or 2 of bytes
   bool words;              ///< a group is 2 taps of signed words instead of 4 of unsigned bytes
-  const uint8_t* weights;  ///< [phases][groups][4][lanes] groups, in the order of depthwise_output
+  const uint8_t* weights;  ///< [phases][groups][rows][4][lanes] groups, in the order of depthwise_output
   int64_t phases;          ///< the constants of block b are those of phase b % phases
   const int32_t* start;    ///< [phases][4][lanes]
   const float* scale;
   uint8_t* out;
+  int64_t out_step;  ///< from a run to the one below it
   CodeStore store;
 };
 
@@ -116,6 +119,8 @@ struct IntTable {
   void (*dequantize)(const uint8_t* in, uint8_t flip, int32_t zero_point, float scale, float* out, int64_t count);
   /// out[i] = in[i] ^ flip, as bytes or as words.
   void (*flip_bytes)(const uint8_t* in, uint8_t flip, uint8_t* out, int64_t count);
+  /// Pixels of `channels` bytes, `step` apart, put side by side and flipped. Up to 63 bytes more are written.
+  void (*gather_bytes)(const uint8_t* in, int64_t step, uint8_t flip, uint8_t* out, int64_t pixels, int64_t channels);
   void (*widen)(const uint8_t* in, uint8_t flip, int16_t* out, int64_t count);
 };
 

@@ -15,17 +15,22 @@ namespace {
 
 constexpr int64_t kSlack = 64;
 
-Result<CodeBand> band_of(const ir::Node& node, const ir::Dims& input, uint8_t flip) {
+struct PackedMax : Prepared {
+  uint8_t flip = 0;
+  std::optional<CodeGeometry> known;
+};
+
+Result<CodeGeometry> geometry_of(const ir::Node& node, const ir::Dims& input, const PackedMax& packed) {
   const auto window =
       ops::resolve_window(node, ir::Dims(input.begin() + 2, input.end()), node.attributes().get_ints("kernel_shape"));
   if (!window) return window.error();
-  const PlaneWindow plane = plane_window(*window);
-  return make_code_band(plane, {.flip = flip}, input[1], plane.stride_x > 1, kSlack);
+  const PlaneWindow w = plane_window(*window);
+  CodeGeometry out = {window->input, make_code_band(w, {.flip = packed.flip}, input[1], w.stride_x > 1, kSlack), {}};
+  for (int64_t y = 0; y < w.kernel_height; ++y) {
+    for (int64_t x = 0; x < w.kernel_width; ++x) out.taps.push_back(out.band.at(y * w.dilation_y, x * w.dilation_x));
+  }
+  return out;
 }
-
-struct PackedMax : Prepared {
-  uint8_t flip = 0;
-};
 
 bool supports_form(const integer::Form& form) {
   const int rank = form.node->input(0)->type().rank();
@@ -35,44 +40,50 @@ bool supports_form(const integer::Form& form) {
 Result<std::shared_ptr<const Prepared>> prepare_form(const integer::Form& form, Isa) {
   auto packed = std::make_shared<PackedMax>();
   packed->flip = form.result.dtype == ir::DType::i8 ? 128 : 0;
+  if (const auto dims = dims_of_one_sample(*form.node)) {
+    auto geometry = geometry_of(*form.node, *dims, *packed);
+    if (geometry) packed->known = std::move(*geometry);
+  }
   return std::shared_ptr<const Prepared>(std::move(packed));
 }
 
 Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, OperandDims inputs, const ir::Dims&,
                               Isa) {
-  const auto band = band_of(node, *inputs[0], static_cast<const PackedMax*>(prepared)->flip);
-  if (!band) return band.error();
-  return band->bytes;
+  const auto geometry = geometry_of(node, *inputs[0], static_cast<const PackedMax&>(*prepared));
+  if (!geometry) return geometry.error();
+  return geometry->band.bytes;
 }
 
-Status run(const KernelCall& call) {
-  const ir::Dims& input = call.inputs[0]->dims();
-  const auto band = band_of(call.node, input, static_cast<const PackedMax*>(call.prepared)->flip);
-  if (!band) return band.error();
-  if (ir::num_elements(*call.outputs[0].dims) == 0) return {};
+void run_on(const KernelCall& call, const CodeGeometry& geometry) {
+  const CodeBand& band = geometry.band;
+  const PlaneWindow& w = band.window;
   const IntTable& table = int_table(call.isa);
-  const PlaneWindow& w = band->window;
-  std::vector<int64_t> taps;
-  for (int64_t y = 0; y < w.kernel_height; ++y) {
-    for (int64_t x = 0; x < w.kernel_width; ++x) taps.push_back(band->at(y * w.dilation_y, x * w.dilation_x));
-  }
-  IntMax job = {.taps = taps.data(),
-                .num_taps = static_cast<int64_t>(taps.size()),
-                .flip = band->codes.flip,
-                .count = w.out_width * input[1],
+  IntMax job = {.taps = geometry.taps.data(),
+                .num_taps = static_cast<int64_t>(geometry.taps.size()),
+                .flip = band.codes.flip,
+                .count = w.out_width * band.channels,
                 .out = call.outputs[0].as<uint8_t>()};
   const auto* image = reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data());
   auto* scratch = reinterpret_cast<uint8_t*>(call.scratch);
-  for (int64_t n = 0; n < input[0]; ++n, image += w.height * w.width * input[1]) {
-    for (int64_t first = 0; first < w.out_height; first += band->rows) {
-      const int64_t rows = std::min(band->rows, w.out_height - first);
-      if (!band->in_place) band->lay_out(table, image, first, rows, scratch);
+  for (int64_t n = 0; n < call.inputs[0]->dims()[0]; ++n, image += w.height * w.width * band.channels) {
+    for (int64_t first = 0; first < w.out_height; first += band.rows) {
+      const int64_t rows = std::min(band.rows, w.out_height - first);
+      if (!band.in_place) band.lay_out(table, image, first, rows, scratch);
       for (int64_t y = 0; y < rows; ++y, job.out += job.count) {
-        job.input = (band->in_place ? image : scratch) + band->at(y * w.stride_y, 0);
+        job.input = (band.in_place ? image : scratch) + band.at(y * w.stride_y, 0);
         table.max(job);
       }
     }
   }
+}
+
+Status run(const KernelCall& call) {
+  const auto& packed = static_cast<const PackedMax&>(*call.prepared);
+  const ir::Dims& input = call.inputs[0]->dims();
+  const bool known = packed.known && packed.known->fits(input);
+  const auto other = known ? Result<CodeGeometry>(CodeGeometry()) : geometry_of(call.node, input, packed);
+  if (!other) return other.error();
+  if (ir::num_elements(*call.outputs[0].dims) > 0) run_on(call, known ? *packed.known : *other);
   return {};
 }
 

@@ -130,6 +130,12 @@ inline void copy_bytes(uint8_t* to, const uint8_t* from, int n) {
   if (n & 1) *to = *from;
 }
 
+// Copies n bytes.
+inline void copy_run(uint8_t* to, const uint8_t* from, int64_t n) {
+  for (; n >= 16; n -= 16, to += 16, from += 16) __builtin_memcpy(to, from, 16);
+  copy_bytes(to, from, static_cast<int>(n));
+}
+
 // Calls body(i, out + i) for every i that is a multiple of 4 * kIntLanes below `count`; body stores as many bytes.
 template <typename Body>
 inline void for_code_vectors(int64_t count, uint8_t* out, Body body) {
@@ -139,13 +145,7 @@ inline void for_code_vectors(int64_t count, uint8_t* out, Body body) {
   if (i == count) return;
   uint8_t rest[kBytes];
   body(i, rest);
-  for (const uint8_t* from = rest; i < count; i += 16, from += 16) {
-    if (i + 16 <= count) {
-      __builtin_memcpy(out + i, from, 16);
-    } else {
-      copy_bytes(out + i, from, static_cast<int>(count - i));
-    }
-  }
+  copy_run(out + i, rest, count - i);
 }
 
 }  // namespace

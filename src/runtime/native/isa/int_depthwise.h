@@ -84,17 +84,23 @@ inline void store_depthwise(const VecCodes& codes, Ints a, Ints b, Ints c, Ints 
 #endif
 }
 
-// The 4 * kIntLanes outputs from `at` on. Groups: how many there are, or 0 when that is known only while running.
-template <bool Words, int Groups>
-inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_t at, int64_t phase, uint8_t* out) {
+// The 4 * kIntLanes outputs from `at` on, of one row or two. Groups: how many there are, or 0 when that is known only
+// while running.
+template <bool Words, int Groups, int Rows>
+inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_t at, int64_t phase,
+                            uint8_t* const (&out)[Rows]) {
   constexpr int kTaps = Words ? 2 : 4, kSize = Words ? 2 : 1;
   const int64_t groups = Groups != 0 ? Groups : d.groups;
   const int32_t* start = d.start + phase * 4 * kIntLanes;
-  const uint8_t* weights = d.weights + phase * groups * 16 * kIntLanes;
+  const uint8_t* weights = d.weights + phase * groups * Rows * 16 * kIntLanes;
   const uint8_t* input = d.input + at * kSize;
-  Ints sums[4];
+  Ints sums[Rows][4];
 #pragma GCC unroll 4
-  for (int v = 0; v < 4; ++v) sums[v] = load_ints(start + v * kIntLanes);
+  for (int v = 0; v < 4; ++v) {
+    const Ints first = load_ints(start + v * kIntLanes);
+#pragma GCC unroll 2
+    for (int r = 0; r < Rows; ++r) sums[r][v] = first;
+  }
 #pragma GCC unroll 16
   for (int64_t g = 0; g < groups; ++g) {
     const uint8_t* taps[kTaps];
@@ -108,31 +114,53 @@ inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_
     }
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-      const Ints w = load_ints(weights + (g * 4 + v) * 4 * kIntLanes);
-      sums[v] = Words ? dot_words(sums[v], data[v], w) : dot_bytes(sums[v], data[v], w);
+#pragma GCC unroll 2
+      for (int r = 0; r < Rows; ++r) {
+        const Ints w = load_ints(weights + ((g * Rows + r) * 4 + v) * 4 * kIntLanes);
+        sums[r][v] = Words ? dot_words(sums[r][v], data[v], w) : dot_bytes(sums[r][v], data[v], w);
+      }
     }
   }
   const float* scale = d.scale + phase * 4 * kIntLanes;
-  store_depthwise<Words>(codes, scaled(sums[0], load_reals(scale)), scaled(sums[1], load_reals(scale + kIntLanes)),
-                         scaled(sums[2], load_reals(scale + 2 * kIntLanes)),
-                         scaled(sums[3], load_reals(scale + 3 * kIntLanes)), out);
+  Ints rounded[Rows][4];
+#pragma GCC unroll 4
+  for (int v = 0; v < 4; ++v) {
+    const Reals factor = load_reals(scale + v * kIntLanes);
+#pragma GCC unroll 2
+    for (int r = 0; r < Rows; ++r) rounded[r][v] = scaled(sums[r][v], factor);
+  }
+#pragma GCC unroll 2
+  for (int r = 0; r < Rows; ++r) {
+    store_depthwise<Words>(codes, rounded[r][0], rounded[r][1], rounded[r][2], rounded[r][3], out[r]);
+  }
 }
 
-template <bool Words, int Groups>
+template <bool Words, int Groups, int Rows>
 void depthwise_run(const IntDepthwise& d) {
   const VecCodes codes(d.store);
-  int64_t phase = 0;
-  for_code_vectors(d.count, d.out, [&](int64_t at, uint8_t* out) {
-    depthwise_block<Words, Groups>(d, codes, at, phase, out);
+  constexpr int64_t kBlock = 4 * kIntLanes;
+  int64_t at = 0, phase = 0;
+  uint8_t* out[Rows];
+  for (; at + kBlock <= d.count; at += kBlock) {
+    for (int r = 0; r < Rows; ++r) out[r] = d.out + r * d.out_step + at;
+    depthwise_block<Words, Groups, Rows>(d, codes, at, phase, out);
     if (++phase == d.phases) phase = 0;
-  });
+  }
+  if (at == d.count) return;
+  uint8_t rest[Rows][kBlock];
+  for (int r = 0; r < Rows; ++r) out[r] = rest[r];
+  depthwise_block<Words, Groups, Rows>(d, codes, at, phase, out);
+  for (int r = 0; r < Rows; ++r) copy_run(d.out + r * d.out_step + at, rest[r], d.count - at);
 }
 
 void int_depthwise(const IntDepthwise& d) {
+  // 3 x 3 taps are 3 groups of bytes or 5 of words.
   if (d.words) {
-    d.groups == 5 ? depthwise_run<true, 5>(d) : depthwise_run<true, 0>(d);  // 5: 3 x 3 taps
+    d.groups == 5 ? depthwise_run<true, 5, 1>(d) : depthwise_run<true, 0, 1>(d);
+  } else if (d.rows == 2) {
+    d.groups == 3 ? depthwise_run<false, 3, 2>(d) : depthwise_run<false, 0, 2>(d);
   } else {
-    d.groups == 3 ? depthwise_run<false, 3>(d) : depthwise_run<false, 0>(d);
+    d.groups == 3 ? depthwise_run<false, 3, 1>(d) : depthwise_run<false, 0, 1>(d);
   }
 }
 
