@@ -5,6 +5,7 @@
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <span>
 
 #include "ops/dispatch.h"
 #include "ops/elements.h"
@@ -130,6 +131,62 @@ std::vector<Mix> mixes(const ResizeAxis& axis, const Resampling& resampling) {
   return result;
 }
 
+namespace {
+
+// The mixes of all outputs of an axis, one after the other: those of output o are [begins[o], begins[o + 1]).
+struct FlatMixes {
+  std::vector<size_t> begins = {0};
+  std::vector<int64_t> indices;
+  std::vector<double> weights;
+
+  bool all_pairs() const {
+    for (size_t i = 0; i < begins.size(); ++i) {
+      if (begins[i] != 2 * i) return false;
+    }
+    return true;
+  }
+};
+
+FlatMixes flat_mixes(const ResizeAxis& axis, const Resampling& resampling) {
+  FlatMixes out;
+  for (const Mix& mix : mixes(axis, resampling)) {
+    out.indices.insert(out.indices.end(), mix.indices.begin(), mix.indices.end());
+    out.weights.insert(out.weights.end(), mix.weights.begin(), mix.weights.end());
+    out.begins.push_back(out.indices.size());
+  }
+  return out;
+}
+
+// The last axis, where every output mixes two neighbours (linear, unless antialiasing): one row.
+template <typename T>
+void mix_row(const T* in, const FlatMixes& plan, T* out) {
+  const int64_t* index = plan.indices.data();
+  const double* weight = plan.weights.data();
+  for (size_t i = 0; i + 1 < plan.begins.size(); ++i, index += 2, weight += 2) {
+    *out++ = static_cast<T>(0.0 + weight[0] * static_cast<double>(in[index[0]]) +
+                            weight[1] * static_cast<double>(in[index[1]]));
+  }
+}
+
+// One position of the axis along which inputs are mixed: `inner` outputs from as many neighbours of every input.
+template <typename T>
+void mix_inputs(const T* in, std::span<const int64_t> indices, std::span<const double> weights, int64_t inner, T* out) {
+  if (indices.size() == 2) {  // linear, unless antialiasing
+    const T *a = in + indices[0] * inner, *b = in + indices[1] * inner;
+    for (int64_t i = 0; i < inner; ++i) {
+      out[i] = static_cast<T>(0.0 + weights[0] * static_cast<double>(a[i]) + weights[1] * static_cast<double>(b[i]));
+    }
+    return;
+  }
+  for (int64_t i = 0; i < inner; ++i) {
+    double sum = 0;
+    for (size_t k = 0; k < indices.size(); ++k) sum += weights[k] * static_cast<double>(in[indices[k] * inner + i]);
+    out[i] = static_cast<T>(sum);
+  }
+}
+
+}  // namespace
+
 Result<ir::Tensor> resample(const ir::Tensor& x, size_t at, const ResizeAxis& axis, const Resampling& resampling) {
   ir::Dims dims = x.dims();
   dims[at] = axis.output;
@@ -138,18 +195,22 @@ Result<ir::Tensor> resample(const ir::Tensor& x, size_t at, const ResizeAxis& ax
   const int64_t inner =
       std::accumulate(dims.begin() + static_cast<int64_t>(at) + 1, dims.end(), int64_t{1}, std::multiplies<int64_t>());
   const int64_t outer = made->size() / (axis.output * inner);
-  const std::vector<Mix> plan = mixes(axis, resampling);
+  const FlatMixes plan = flat_mixes(axis, resampling);
   return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<ir::Tensor> {
     const T* in = x.data<T>().data();
     T* out = made->mutable_data<T>().data();
+    if (inner == 1 && plan.all_pairs()) {
+      for (int64_t o = 0; o < outer; ++o) mix_row<T>(in + o * axis.input, plan, out + o * axis.output);
+      return std::move(*made);
+    }
     for (int64_t o = 0; o < outer; ++o, in += axis.input * inner) {
-      for (const Mix& mix : plan) {
-        for (int64_t i = 0; i < inner; ++i) {
-          double sum = mix.indices.empty() ? resampling.extrapolation : 0;
-          for (size_t k = 0; k < mix.indices.size(); ++k) {
-            sum += mix.weights[k] * static_cast<double>(in[mix.indices[k] * inner + i]);
-          }
-          *out++ = static_cast<T>(sum);
+      for (size_t at_output = 0; at_output + 1 < plan.begins.size(); ++at_output, out += inner) {
+        const size_t begin = plan.begins[at_output], count = plan.begins[at_output + 1] - begin;
+        if (count == 0) {
+          std::fill_n(out, inner, static_cast<T>(resampling.extrapolation));
+        } else {
+          mix_inputs<T>(in, std::span(plan.indices).subspan(begin, count),
+                        std::span(plan.weights).subspan(begin, count), inner, out);
         }
       }
     }

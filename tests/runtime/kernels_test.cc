@@ -80,6 +80,19 @@ TEST(MaxPool, OfAllWidthsStridesAndPads) {
   check_node("max_pool %x0 {kernel_shape=[2,2], auto_pad=\"SAME_LOWER\"}", {{2, 3, 7, 5}}, 0);
 }
 
+TEST(Pools, OfSmallSquareWindowsInsideThePlanes) {
+  for (const int64_t width : {3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 34, 49, 66}) {
+    for (const char* window : {"kernel_shape=[2,2], strides=[2,2]", "kernel_shape=[2,2]", "kernel_shape=[3,3]",
+                               "kernel_shape=[3,3], strides=[2,2]"}) {
+      check_node("max_pool %x0 {" + std::string(window) + "}", {{2, 3, 5, width}}, 0);
+      check_node("average_pool %x0 {" + std::string(window) + "}", {{2, 3, 5, width}}, 1e-6);
+    }
+  }
+  // Windows that end outside are not among them.
+  check_node("max_pool %x0 {kernel_shape=[3,3], strides=[2,2], ceil_mode=1}", {{2, 3, 6, 12}}, 0);
+  check_node("average_pool %x0 {kernel_shape=[3,3], strides=[2,2], ceil_mode=1}", {{2, 3, 6, 12}}, 1e-6);
+}
+
 TEST(AveragePool, CountsPaddingAsTold) {
   for (const int64_t width : kSizes) {
     for (const char* count : {"0", "1"}) {
@@ -190,6 +203,8 @@ TEST(Copies, ConcatPadSliceAndTranspose) {
 
 TEST(Pools, OfLargeWindows) {
   check_node("average_pool %x0 {kernel_shape=[8,8], strides=[8,8]}", {{2, 3, 8, 8}}, 1e-6);
+  check_node("average_pool %x0 {kernel_shape=[8,7], strides=[8,8], pads=[1,0,1,2]}", {{3, 7, 15, 16}}, 1e-6);
+  check_node("max_pool %x0 {kernel_shape=[8,7], strides=[8,8], pads=[1,0,1,2]}", {{3, 7, 15, 16}}, 0);
   check_node("average_pool %x0 {kernel_shape=[5,5], strides=[4,4], pads=[2,2,2,2]}", {{2, 3, 8, 8}}, 1e-6);
   check_node("max_pool %x0 {kernel_shape=[5,5], strides=[4,4], pads=[2,2,2,2]}", {{2, 3, 8, 8}}, 0);
   check_node("max_pool %x0 {kernel_shape=[7], strides=[3]}", {{2, 3, 11}}, 0);

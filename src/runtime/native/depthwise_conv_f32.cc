@@ -25,12 +25,6 @@ bool is_small_square(const ops::Window& w) {
          (w.strides[0] == 1 || w.strides[0] == 2) && all_equal(w.strides, w.strides[0]) && all_equal(w.dilations, 1);
 }
 
-// Half a vector of AVX-512 costs as much as a whole one, so narrow planes take the narrower vectors.
-const NativeTable& table_for_width(Isa isa, int64_t width) {
-  const NativeTable& narrow = native_table(Isa::avx2);
-  return allows(isa, Isa::avx2) && width <= narrow.lanes ? narrow : native_table(isa);
-}
-
 // Floats of the scratch: the padded plane, then the flat outputs of narrow planes.
 int64_t padded_floats(const PlaneLayout& layout) { return (layout.plane() + 15) / 16 * 16; }
 int64_t flat_floats(const PlaneLayout& layout, const NativeTable& table) {

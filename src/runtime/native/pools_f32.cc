@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Max and average pools of float32 planes: one pass over a padded plane for each tap of the window.
+// Max and average pools of float32 planes. Square windows of 2 or 3 without padding read the planes where they lie;
+// others take one pass over a padded plane for each tap of the window, or, with few outputs, one output after the other
+// for several planes at once. Scratch: the padded plane and the running results.
 #include <algorithm>
 #include <limits>
 
@@ -75,31 +77,40 @@ void fill_divisors(const ops::Window& window, const PlaneLayout& layout, bool co
   }
 }
 
-// Few outputs with large windows: one output after the other, over the taps that lie inside. The same bits as below,
-// since padding changes neither a sum nor a maximum.
-template <bool Max>
+// Planes whose sums are made together: each waits for its last addition, so several keep the CPU busy.
+constexpr int64_t kTogether = 8;
+
+// Few outputs with large windows: one output after the other, over the taps that lie inside, of so many
+// planes. The same bits as below, since padding changes neither a sum nor a maximum.
+template <bool Max, int64_t Planes>
 void pool_window_by_window(const ops::Window& window, const PlaneLayout& layout, const float* in, const float* divisors,
                            float* out) {
+  const int64_t plane = layout.height * layout.width, outputs = layout.out_height * layout.out_width;
   const bool flat = window.input.size() == 1;
   const int64_t kernel_h = flat ? 1 : window.kernel[0], kernel_w = window.kernel[flat ? 0 : 1];
   const int64_t dilation_y = flat ? 1 : window.dilations[0], dilation_x = window.dilations[flat ? 0 : 1];
   for (int64_t y = 0; y < layout.out_height; ++y) {
     for (int64_t x = 0; x < layout.out_width; ++x) {
-      float result = Max ? -std::numeric_limits<float>::infinity() : 0.0F;
+      float results[Planes];
+      std::fill(results, results + Planes, Max ? -std::numeric_limits<float>::infinity() : 0.0F);
       for (int64_t ky = 0; ky < kernel_h; ++ky) {
         const int64_t row = y * layout.stride_y + ky * dilation_y - layout.pad_top;
         if (row < 0 || row >= layout.height) continue;
         for (int64_t kx = 0; kx < kernel_w; ++kx) {
           const int64_t column = x * layout.stride_x + kx * dilation_x - layout.pad_left;
           if (column < 0 || column >= layout.width) continue;
-          const float value = in[row * layout.width + column];
-          if (Max)
-            result = value > result ? value : result;
-          else
-            result += value;
+          const float* value = in + row * layout.width + column;
+#pragma GCC unroll 8
+          for (int64_t p = 0; p < Planes; ++p) {
+            const float tap = value[p * plane];
+            results[p] = !Max ? results[p] + tap : tap > results[p] ? tap : results[p];
+          }
         }
       }
-      *out++ = Max ? result : result / divisors[y * layout.pitch + x];
+#pragma GCC unroll 8
+      for (int64_t p = 0; p < Planes; ++p) {
+        out[p * outputs + y * layout.out_width + x] = Max ? results[p] : results[p] / divisors[y * layout.pitch + x];
+      }
     }
   }
 }
@@ -119,6 +130,18 @@ void pool_tap_by_tap(const NativeTable& table, const PlaneLayout& layout, const 
 
 constexpr int64_t kFewOutputs = 4;
 
+// Whether NativeTable::max_pool_window takes it: all windows lie inside, and no tap is left out.
+bool is_small_square(const ops::Window& w) {
+  if (w.kernel.size() != 2 || w.kernel[0] < 2 || w.kernel[0] > 3 || w.strides[0] > 2) return false;
+  for (size_t i = 0; i < 2; ++i) {
+    if (w.kernel[i] != w.kernel[0] || w.strides[i] != w.strides[0] || w.dilations[i] != 1 || w.pads_begin[i] != 0 ||
+        (w.output[i] - 1) * w.strides[i] + w.kernel[i] > w.input[i]) {
+      return false;
+    }
+  }
+  return true;
+}
+
 template <bool Max>
 Status run(const KernelCall& call) {
   const ir::Dims& input = call.inputs[0]->dims();
@@ -128,18 +151,32 @@ Status run(const KernelCall& call) {
   const NativeTable& table = native_table(call.isa);
   const int64_t plane = layout.height * layout.width, outputs = layout.out_height * layout.out_width;
   if (outputs == 0) return {};
+  if (is_small_square(*window)) {
+    const NativeTable& narrow = table_for_width(call.isa, layout.out_width);
+    (Max ? narrow.max_pool_window : narrow.average_pool_window)(
+        {call.inputs[0]->data<float>().data(), input[0] * input[1], layout.height, layout.width, window->kernel[0],
+         window->strides[0], layout.out_height, layout.out_width, call.outputs[0].as<float>(), &call.epilogue});
+    return {};
+  }
   auto* padded = reinterpret_cast<float*>(call.scratch);
   float* results = padded + padded_floats(layout);
   float* divisors = results + layout.out_height * layout.pitch;
   if (!Max) fill_divisors(*window, layout, call.node.attributes().get_int("count_include_pad", 0) != 0, divisors);
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
-  for (int64_t p = 0; p < input[0] * input[1]; ++p, in += plane, out += outputs) {
-    if (layout.out_width < kFewOutputs) {
-      pool_window_by_window<Max>(*window, layout, in, divisors, out);
-      table.apply_epilogue(call.epilogue, out, out, outputs);
-      continue;
+  const int64_t planes = input[0] * input[1];
+  if (layout.out_width < kFewOutputs) {
+    int64_t p = 0;
+    for (; p + kTogether <= planes; p += kTogether) {
+      pool_window_by_window<Max, kTogether>(*window, layout, in + p * plane, divisors, out + p * outputs);
     }
+    for (; p < planes; ++p) {
+      pool_window_by_window<Max, 1>(*window, layout, in + p * plane, divisors, out + p * outputs);
+    }
+    table.apply_epilogue(call.epilogue, out, out, planes * outputs);
+    return {};
+  }
+  for (int64_t p = 0; p < planes; ++p, in += plane, out += outputs) {
     if (!layout.in_place) layout.copy(table, in, padded, Max ? -std::numeric_limits<float>::infinity() : 0.0F);
     pool_tap_by_tap<Max>(table, layout, layout.in_place ? in : padded, divisors, results, out, call.epilogue);
   }

@@ -19,4 +19,9 @@ const NativeTable& native_table(Isa) { return kScalarTable; }
 
 #endif
 
+const NativeTable& table_for_width(Isa isa, int64_t width) {
+  const NativeTable& narrow = native_table(Isa::avx2);
+  return allows(isa, Isa::avx2) && width <= narrow.lanes ? narrow : native_table(isa);
+}
+
 }  // namespace edgesmith::runtime::native

@@ -84,6 +84,14 @@ struct DepthwiseWindow {
   const Epilogue* epilogue;
 };
 
+/// Planes of a pool by a square window of 2 or 3 with stride 1 or 2, all of whose windows lie inside the planes.
+struct PoolWindow {
+  const float* in;
+  int64_t planes, height, width, kernel, stride, out_height, out_width;
+  float* out;
+  const Epilogue* epilogue;
+};
+
 /// Rows of an image turned to blocks of `lanes` channels: out[block][row][column][lane]. Row 0 is row `first` of the
 /// image; what lies outside the image, and lanes beyond the last channel, are zero.
 struct BlockedRows {
@@ -125,6 +133,8 @@ struct NativeTable {
   void (*lay_out_plane)(const PlaneCopy& copy);
   void (*depthwise)(const DepthwisePlane& plane);
   void (*depthwise_window)(const DepthwiseWindow& window);
+  void (*max_pool_window)(const PoolWindow& window);
+  void (*average_pool_window)(const PoolWindow& window);
   void (*block_rows)(const BlockedRows& rows);
   void (*winograd_input)(const WinogradTiles& tiles);     ///< blocked to transformed
   void (*winograd_multiply)(const WinogradTiles& tiles);  ///< transformed to products
@@ -149,5 +159,8 @@ struct NativeTable {
 
 /// The table for the best vectors that `isa` includes.
 const NativeTable& native_table(Isa isa);
+/// The same for rows of `width` outputs. Half a vector of AVX-512 costs as much as a whole one, so narrow planes take
+/// the narrower vectors.
+const NativeTable& table_for_width(Isa isa, int64_t width);
 
 }  // namespace edgesmith::runtime::native

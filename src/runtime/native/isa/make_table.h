@@ -7,6 +7,7 @@
 #include "runtime/native/isa/elementwise.h"
 #include "runtime/native/isa/gemm_tile.h"
 #include "runtime/native/isa/planes.h"
+#include "runtime/native/isa/pool_window.h"
 #include "runtime/native/isa/winograd.h"
 
 namespace {
@@ -22,6 +23,8 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .lay_out_plane = lay_out_plane,
           .depthwise = depthwise,
           .depthwise_window = depthwise_window,
+          .max_pool_window = pool_window<true>,
+          .average_pool_window = pool_window<false>,
           .block_rows = block_rows,
           .winograd_input = winograd_input,
           .winograd_multiply = winograd_multiply,
