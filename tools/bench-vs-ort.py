@@ -51,14 +51,15 @@ class Edgesmith:
 
     def __init__(self, path, folder):
         self.path = path
+        self.options = ["--arithmetic", "exact-i32"]
         self.input = Path(folder) / "input.npz"
-        self.document = edgesmith("bench", path, "--runs", 20, "--warmup", 5, "--save-input", self.input, "--force")
-        edgesmith("infer", path, "--data", self.input.with_suffix(".toml"), "-o", Path(folder) / "output.npz", "--force")
+        self.document = edgesmith("bench", path, "--runs", 20, "--warmup", 5, "--save-input", self.input, "--force", *self.options)
+        edgesmith("infer", path, "--data", self.input.with_suffix(".toml"), "-o", Path(folder) / "output.npz", "--force", *self.options)
         with np.load(Path(folder) / "output.npz") as file:
             self.outputs = [file[name] for name in file.files]
 
     def median_us(self, runs):
-        document = edgesmith("bench", self.path, "--runs", runs, "--warmup", max(5, runs // 10))
+        document = edgesmith("bench", self.path, "--runs", runs, "--warmup", max(5, runs // 10), *self.options)
         if document["output_sha256"] != self.document["output_sha256"]:
             raise SystemExit(f"{self.path}: the outputs of two runs differ")
         return document["latency_us"]["median"]

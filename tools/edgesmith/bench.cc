@@ -292,6 +292,7 @@ void add_bench(Program& program) {
   command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
   add_work_options(command, program.common,
                    "runs at the same time, each on one thread and a core of its own (default 1)");
+  flags->executor.reassociate = true;  // alike in infer and bench: their hashes are of the same bits
   add_executor_options(command, flags->executor, program.common);
 }
 

@@ -27,12 +27,12 @@ void measure(benchmark::State& state, void (*loop)(int64_t), int64_t macs) {
 }
 
 // Twelve sums, so that the latency of an instruction never shows; operands in registers 0 and 1, sums in 2 to 13.
-#define EDGESMITH_TWELVE(STEP, R)                                                                            \
-  STEP(R, "2")                                                                                               \
-  STEP(R, "3")                                                                                               \
-  STEP(R, "4")                                                                                               \
-  STEP(R, "5") STEP(R, "6") STEP(R, "7") STEP(R, "8") STEP(R, "9") STEP(R, "10") STEP(R, "11") STEP(R, "12") \
-      STEP(R, "13")
+#define EDGESMITH_TWELVE(STEP, R) \
+  STEP(R, "2")                    \
+  STEP(R, "3")                    \
+  STEP(R, "4")                    \
+  STEP(R, "5")                    \
+  STEP(R, "6") STEP(R, "7") STEP(R, "8") STEP(R, "9") STEP(R, "10") STEP(R, "11") STEP(R, "12") STEP(R, "13")
 #define EDGESMITH_SUMS                                                                                             \
   "cc", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9", "xmm10", "xmm11", "xmm12", \
       "xmm13", "xmm14", "xmm15"
