@@ -253,6 +253,22 @@ TEST_F(BenchCommand, RefusesABatchThatAModelDoesNotTake) {
   EXPECT_EQ(json_of({"bench", "two.onnx", "--runs", "3"})["batch"], 2);
 }
 
+TEST_F(BenchCommand, TakesSizesOfFreeDims) {
+  write_model("graph @g(%x: f32[N,1,H,W]) -> (y) {\n  %y = max_pool %x {kernel_shape=[2,2]}\n  return %y\n}\n",
+              folder_ / "h.onnx");
+  expect_error(
+      {"bench", "h.onnx", "-q"}, 3,
+      "h.onnx: max_pool producing 'y': spatial axis 0: a window of 2 does not fit into 1 elements and pads of 0 "
+      "and 0; free dims are 1 unless --dim NAME=N says otherwise; or give samples with --data");
+  EXPECT_EQ(run({"bench", "h.onnx", "--dim", "H=4", "--dim", "W=6", "--runs", "1", "-q"}).exit_code, 0);
+  expect_error({"bench", "h.onnx", "--dim", "K=4"}, 2, "h.onnx: no input has a dim 'K'; they have N, H, W");
+  for (const char* text : {"H", "H=", "=4", "H=x", "H=-1", "H=4x"}) {
+    expect_error({"bench", "h.onnx", "--dim", text}, 2,
+                 "--dim: '" + std::string(text) + "' is no name with a size; write H=64");
+  }
+  expect_error({"bench", "t.onnx", "--dim", "N=4", "--data", "d.npz"}, 2, "--dim is for seeded inputs, not for --data");
+}
+
 TEST_F(BenchCommand, RefusesInstructionSetsThatAreUnknownOrNotThere) {
   const ToolResult unknown = run({"bench", "m.onnx"}, {{"EDGESMITH_ISA", "avx9"}});
   EXPECT_EQ(unknown.exit_code, 2);
