@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/data/seeded_inputs.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "data/signature.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/random.h"
+#include "edgesmith/base/text.h"
 #include "edgesmith/data/arrays.h"
 
 namespace edgesmith::data {
@@ -13,12 +15,38 @@ namespace {
 
 using ir::DType;
 
-Result<ir::Dims> dims_of(const ModelInput& input, int64_t batch) {
+int64_t size_of(const ir::Dim& dim, const SeededOptions& options) {
+  if (dim.known()) return dim.value();
+  for (const auto& [symbol, size] : options.free_dims) {
+    if (dim.symbolic() && dim.symbol() == symbol) return size;
+  }
+  return 1;
+}
+
+// Every symbol that was given a size is one of the inputs'.
+Status check_symbols(const Signature& signature, const SeededOptions& options) {
+  std::vector<std::string> known;
+  for (const ModelInput& input : signature.inputs) {
+    for (const ir::Dim& dim : input.type.has_rank() ? *input.type.shape : ir::Shape()) {
+      const bool fresh = dim.symbolic() && std::find(known.begin(), known.end(), dim.symbol()) == known.end();
+      if (fresh) known.push_back(dim.symbol());
+    }
+  }
+  for (const auto& [symbol, size] : options.free_dims) {
+    if (std::find(known.begin(), known.end(), symbol) != known.end()) continue;
+    return usage_error("no input has a dim '" + symbol + "'",
+                       known.empty() ? "the inputs have no dims with names" : "they have " + join(known, ", "));
+  }
+  return {};
+}
+
+Result<ir::Dims> dims_of(const ModelInput& input, const SeededOptions& options) {
+  const int64_t batch = options.batch;
   if (!input.type.has_rank()) {
     return unsupported_error("input '" + input.name + "' has no known rank", "give samples with --data");
   }
   ir::Dims dims;
-  for (const ir::Dim& dim : *input.type.shape) dims.push_back(dim.known() ? dim.value() : 1);
+  for (const ir::Dim& dim : *input.type.shape) dims.push_back(size_of(dim, options));
   if (batch == 0 || !input.batched) return dims;
   if (dims.empty()) return dims;
   const ir::Dim& first = input.type.shape->front();
@@ -84,25 +112,26 @@ Status fill(ir::Tensor& tensor, Random& random) {
 
 }  // namespace
 
-Result<std::vector<ir::Tensor>> seeded_inputs(const ir::Graph& graph, int64_t batch, uint64_t seed,
-                                              int64_t memory_limit) {
+Result<std::vector<ir::Tensor>> seeded_inputs(const ir::Graph& graph, const SeededOptions& options) {
   const Signature signature = signature_of(graph);
-  if (batch > 1 && signature.first_batched() < 0) {
-    return usage_error("the model has no batch axis for " + std::to_string(batch) + " samples", "leave --batch out");
+  if (options.batch > 1 && signature.first_batched() < 0) {
+    return usage_error("the model has no batch axis for " + std::to_string(options.batch) + " samples",
+                       "leave --batch out");
   }
-  Random random(seed);
+  EDGESMITH_TRY(check_symbols(signature, options));
+  Random random(options.seed);
   std::vector<ir::Tensor> inputs;
   int64_t total = 0;
   for (const ModelInput& input : signature.inputs) {
-    auto dims = dims_of(input, batch);
+    auto dims = dims_of(input, options);
     if (!dims) return dims.error();
     const int64_t count = ir::num_elements(*dims);
     int64_t bits = 0;
     const bool countable = count >= 0 && !__builtin_mul_overflow(count, ir::dtype_bits(input.type.dtype), &bits);
-    if (!countable || __builtin_add_overflow(total, bits / 8, &total) || total > memory_limit) {
+    if (!countable || __builtin_add_overflow(total, bits / 8, &total) || total > options.memory_limit) {
       return io_error("input '" + input.name + "' " + ir::type_of(input.type.dtype, *dims).text() + " takes " +
                           (countable ? std::to_string(bits / 8) : "more than 2^60") + " bytes, the limit is " +
-                          std::to_string(memory_limit),
+                          std::to_string(options.memory_limit),
                       "feed fewer samples at a time, or raise --memory-limit");
     }
     const bool numbers = input.type.dtype != DType::undefined && input.type.dtype != DType::string;

@@ -167,6 +167,9 @@ class BadInput : public ::testing::Test {
   static std::vector<std::vector<std::string>> commands(const std::string& model, const std::string& data) {
     return {{"eval", model, "--data", data, "-q"},
             {"compare", model, model, "--data", data, "-q"},
+            {"bench", model, "--data", data, "--runs", "1", "-q"},
+            {"bench", model, model, "--data", data, "--runs", "1", "-q"},
+            {"bench", model, "--pipeline", "--data", data, "--fps", "1000", "--runs", "1", "-q"},
             {"infer", model, "--data", data, "-o", "out", "-q"},
             {"simplify", model, "--eval", data, "-o", "out", "-q"},
             {"quantize", model, "--calib", data, "-o", "out", "-q"},

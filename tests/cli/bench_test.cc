@@ -113,6 +113,24 @@ TEST_F(BenchCommand, GivesTheHashThatInferGivesForTheSameInputs) {
   EXPECT_EQ(json_of({"bench", "t.onnx", "--runs", "3", "--data", "d.npz"})["inputs"]["samples"], 32);
 }
 
+TEST_F(BenchCommand, ReassociatesSumsAsInferDoesUnlessToldNotTo) {
+  write_model(R"(graph @g(%x: f32[N,16,12,12]) -> (y) {
+  %w = constant random(seed=1) : f32[16,16,3,3]
+  %y = conv %x, %w, _ {pads=[1,1,1,1]}
+  return %y
+}
+)",
+              folder_ / "c.onnx");
+  const Json fast = json_of({"bench", "c.onnx", "--runs", "3", "--save-input", "in.npz"});
+  const Json plain = json_of({"bench", "c.onnx", "--runs", "3", "--no-reassociate"});
+  EXPECT_NE(fast["kernels"][0]["kernel"].get<std::string>().find("winograd"), std::string::npos);
+  EXPECT_EQ(plain["kernels"][0]["kernel"].get<std::string>().find("winograd"), std::string::npos);
+  EXPECT_NE(fast["output_sha256"], plain["output_sha256"]);
+  EXPECT_EQ(json_of({"infer", "c.onnx", "--data", "in.toml", "-o", "a.npz"})["output_sha256"], fast["output_sha256"]);
+  EXPECT_EQ(json_of({"infer", "c.onnx", "--data", "in.toml", "-o", "b.npz", "--no-reassociate"})["output_sha256"],
+            plain["output_sha256"]);
+}
+
 TEST_F(BenchCommand, FeedsWhatTheModelTakesAlthoughItRemembersPreprocessing) {
   ASSERT_EQ(run({"simplify", "m.onnx", "-o", "p.onnx", "--eval", "in.npz"}).exit_code, 5) << "no such file yet";
   ASSERT_EQ(run({"bench", "m.onnx", "--runs", "1", "--save-input", "in.npz", "--batch", "2"}).exit_code, 0);
@@ -233,6 +251,22 @@ TEST_F(BenchCommand, RefusesABatchThatAModelDoesNotTake) {
   expect_error({"bench", "two.onnx", "--batch", "3"}, 2,
                "two.onnx: input 'x' f32[2,1,6,6] takes 2 samples at a time, not 3; leave --batch out");
   EXPECT_EQ(json_of({"bench", "two.onnx", "--runs", "3"})["batch"], 2);
+}
+
+TEST_F(BenchCommand, TakesSizesOfFreeDims) {
+  write_model("graph @g(%x: f32[N,1,H,W]) -> (y) {\n  %y = max_pool %x {kernel_shape=[2,2]}\n  return %y\n}\n",
+              folder_ / "h.onnx");
+  expect_error(
+      {"bench", "h.onnx", "-q"}, 3,
+      "h.onnx: max_pool producing 'y': spatial axis 0: a window of 2 does not fit into 1 elements and pads of 0 "
+      "and 0; free dims are 1 unless --dim NAME=N says otherwise; or give samples with --data");
+  EXPECT_EQ(run({"bench", "h.onnx", "--dim", "H=4", "--dim", "W=6", "--runs", "1", "-q"}).exit_code, 0);
+  expect_error({"bench", "h.onnx", "--dim", "K=4"}, 2, "h.onnx: no input has a dim 'K'; they have N, H, W");
+  for (const char* text : {"H", "H=", "=4", "H=x", "H=-1", "H=4x"}) {
+    expect_error({"bench", "h.onnx", "--dim", text}, 2,
+                 "--dim: '" + std::string(text) + "' is no name with a size; write H=64");
+  }
+  expect_error({"bench", "t.onnx", "--dim", "N=4", "--data", "d.npz"}, 2, "--dim is for seeded inputs, not for --data");
 }
 
 TEST_F(BenchCommand, RefusesInstructionSetsThatAreUnknownOrNotThere) {

@@ -23,14 +23,27 @@ ir::Graph graph_with_input(const std::string& type) {
 
 TEST(SeededInputs, FreeDimsAreOneAndTheBatchIsWhatIsAskedFor) {
   const ir::Graph graph = graph_with_input("f32[N,3,H,5]");
-  EXPECT_EQ((*seeded_inputs(graph, 0, 0, kPlenty))[0].dims(), (ir::Dims{1, 3, 1, 5}));
-  EXPECT_EQ((*seeded_inputs(graph, 7, 0, kPlenty))[0].dims(), (ir::Dims{7, 3, 1, 5}));
+  EXPECT_EQ((*seeded_inputs(graph, {.batch = 0, .seed = 0, .memory_limit = kPlenty}))[0].dims(),
+            (ir::Dims{1, 3, 1, 5}));
+  EXPECT_EQ((*seeded_inputs(graph, {.batch = 7, .seed = 0, .memory_limit = kPlenty}))[0].dims(),
+            (ir::Dims{7, 3, 1, 5}));
+}
+
+TEST(SeededInputs, GiveNamedDimsTheSizesAskedFor) {
+  const ir::Graph graph = graph_with_input("f32[N,3,H,W]");
+  SeededOptions options{.batch = 2, .free_dims = {{"H", 6}}, .memory_limit = kPlenty};
+  EXPECT_EQ((*seeded_inputs(graph, options))[0].dims(), (ir::Dims{2, 3, 6, 1}));
+  options.free_dims = {{"h", 6}};
+  const auto unknown = seeded_inputs(graph, options);
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_EQ(unknown.error().text(), "no input has a dim 'h'; they have N, H, W");
 }
 
 TEST(SeededInputs, AreTheSameForTheSameSeedOnly) {
   const ir::Graph graph = graph_with_input("f32[N,50]");
-  const auto a = seeded_inputs(graph, 2, 1, kPlenty), b = seeded_inputs(graph, 2, 1, kPlenty),
-             c = seeded_inputs(graph, 2, 2, kPlenty);
+  const auto a = seeded_inputs(graph, {.batch = 2, .seed = 1, .memory_limit = kPlenty}),
+             b = seeded_inputs(graph, {.batch = 2, .seed = 1, .memory_limit = kPlenty}),
+             c = seeded_inputs(graph, {.batch = 2, .seed = 2, .memory_limit = kPlenty});
   EXPECT_TRUE((*a)[0].identical_to((*b)[0]));
   EXPECT_FALSE((*a)[0].identical_to((*c)[0]));
   for (const float x : (*a)[0].to_floats()) {
@@ -41,7 +54,8 @@ TEST(SeededInputs, AreTheSameForTheSameSeedOnly) {
 
 TEST(SeededInputs, SuitTheDtype) {
   for (const char* dtype : {"f64", "f16", "bf16"}) {
-    const auto inputs = seeded_inputs(graph_with_input(std::string(dtype) + "[N,40]"), 0, 0, kPlenty);
+    const auto inputs = seeded_inputs(graph_with_input(std::string(dtype) + "[N,40]"),
+                                      {.batch = 0, .seed = 0, .memory_limit = kPlenty});
     ASSERT_TRUE(inputs.ok()) << dtype;
     double sum = 0;
     for (const float x : (*inputs)[0].to_floats()) {
@@ -52,7 +66,8 @@ TEST(SeededInputs, SuitTheDtype) {
     EXPECT_GT(sum, 0) << dtype;
   }
   for (const char* dtype : {"u16", "i16", "u32", "i32", "u64", "i64"}) {
-    const auto inputs = seeded_inputs(graph_with_input(std::string(dtype) + "[N,40]"), 0, 0, kPlenty);
+    const auto inputs = seeded_inputs(graph_with_input(std::string(dtype) + "[N,40]"),
+                                      {.batch = 0, .seed = 0, .memory_limit = kPlenty});
     ASSERT_TRUE(inputs.ok()) << dtype;
     int64_t sum = 0;
     for (const int64_t x : (*inputs)[0].to_int64s()) {
@@ -63,7 +78,9 @@ TEST(SeededInputs, SuitTheDtype) {
     EXPECT_LT(sum, 40) << dtype;
   }
   int64_t low = 0, high = 0;
-  for (const int64_t x : (*seeded_inputs(graph_with_input("i8[N,400]"), 0, 0, kPlenty))[0].to_int64s()) {
+  for (const int64_t x :
+       (*seeded_inputs(graph_with_input("i8[N,400]"), {.batch = 0, .seed = 0, .memory_limit = kPlenty}))[0]
+           .to_int64s()) {
     low = std::min(low, x);
     high = std::max(high, x);
   }
@@ -72,29 +89,35 @@ TEST(SeededInputs, SuitTheDtype) {
 }
 
 TEST(SeededInputs, RefuseWhatTheyCannotMake) {
-  EXPECT_EQ(seeded_inputs(graph_with_input("f32[4,3]"), 8, 0, kPlenty).error().kind, ErrorKind::usage);
-  EXPECT_TRUE(seeded_inputs(graph_with_input("f32[4,3]"), 4, 0, kPlenty).ok());
-  EXPECT_EQ(seeded_inputs(graph_with_input("f32[]"), 2, 0, kPlenty).error().kind, ErrorKind::usage);
-  EXPECT_EQ(seeded_inputs(graph_with_input("f32[*]"), 0, 0, kPlenty).error().kind, ErrorKind::unsupported);
-  EXPECT_EQ(seeded_inputs(graph_with_input("string[N]"), 0, 0, kPlenty).error().kind, ErrorKind::unsupported);
+  EXPECT_EQ(seeded_inputs(graph_with_input("f32[4,3]"), {.batch = 8, .seed = 0, .memory_limit = kPlenty}).error().kind,
+            ErrorKind::usage);
+  EXPECT_TRUE(seeded_inputs(graph_with_input("f32[4,3]"), {.batch = 4, .seed = 0, .memory_limit = kPlenty}).ok());
+  EXPECT_EQ(seeded_inputs(graph_with_input("f32[]"), {.batch = 2, .seed = 0, .memory_limit = kPlenty}).error().kind,
+            ErrorKind::usage);
+  EXPECT_EQ(seeded_inputs(graph_with_input("f32[*]"), {.batch = 0, .seed = 0, .memory_limit = kPlenty}).error().kind,
+            ErrorKind::unsupported);
+  EXPECT_EQ(seeded_inputs(graph_with_input("string[N]"), {.batch = 0, .seed = 0, .memory_limit = kPlenty}).error().kind,
+            ErrorKind::unsupported);
 }
 
 TEST(SeededInputs, RefuseSizesBeyondTheLimitWithTheNumbers) {
-  const auto large = seeded_inputs(graph_with_input("f32[1,1000]"), 0, 0, 3999);
+  const auto large = seeded_inputs(graph_with_input("f32[1,1000]"), {.batch = 0, .seed = 0, .memory_limit = 3999});
   ASSERT_FALSE(large.ok());
   EXPECT_EQ(large.error().kind, ErrorKind::io);
   EXPECT_EQ(large.error().message, "input 'x' f32[1,1000] takes 4000 bytes, the limit is 3999");
-  EXPECT_TRUE(seeded_inputs(graph_with_input("f32[1,1000]"), 0, 0, 4000).ok());
-  const auto huge = seeded_inputs(graph_with_input("f32[3000000000,3000000000,3]"), 0, 0, kPlenty);
+  EXPECT_TRUE(seeded_inputs(graph_with_input("f32[1,1000]"), {.batch = 0, .seed = 0, .memory_limit = 4000}).ok());
+  const auto huge =
+      seeded_inputs(graph_with_input("f32[3000000000,3000000000,3]"), {.batch = 0, .seed = 0, .memory_limit = kPlenty});
   EXPECT_EQ(huge.error().kind, ErrorKind::io) << huge.error().text();
-  EXPECT_EQ((*seeded_inputs(graph_with_input("f32[0,3]"), 0, 0, kPlenty))[0].size(), 0);
+  EXPECT_EQ((*seeded_inputs(graph_with_input("f32[0,3]"), {.batch = 0, .seed = 0, .memory_limit = kPlenty}))[0].size(),
+            0);
 }
 
 TEST(SeededInputs, AreReadBackAsTheyWereWhateverTheModelRemembers) {
   const testing::TemporaryFolder folder;
   ir::Graph graph = graph_with_input("f32[N,3]");
   graph.set_metadata("edgesmith.preprocess", "{\"scale\":0.5}");
-  const auto inputs = seeded_inputs(graph, 2, 0, kPlenty);
+  const auto inputs = seeded_inputs(graph, {.batch = 2, .seed = 0, .memory_limit = kPlenty});
   ASSERT_TRUE(save_inputs(folder / "in \"put.npz", graph, *inputs).ok());
   DataSpec spec;
   spec.path = folder / "in \"put.toml";

@@ -37,7 +37,8 @@ ir::Graph graph_of(const std::string& text) {
 BenchModel model_of(const ir::Graph& graph, int64_t batch, uint64_t seeds = 1) {
   BenchModel model{&graph, {}};
   for (uint64_t seed = 0; seed < seeds; ++seed) {
-    model.inputs.push_back(*data::seeded_inputs(graph, batch, seed, int64_t{1} << 30));
+    model.inputs.push_back(
+        *data::seeded_inputs(graph, {.batch = batch, .seed = seed, .memory_limit = int64_t{1} << 30}));
   }
   return model;
 }

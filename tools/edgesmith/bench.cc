@@ -30,6 +30,7 @@ constexpr int64_t kMostRuns = 10'000'000;  // every time is kept
 
 struct BenchFlags {
   std::string model, other, batches, save_input;
+  std::vector<std::string> dims;
   int64_t runs = 0, warmup = -1;
   DataFlags data;
   ExecutorFlags executor;
@@ -56,6 +57,21 @@ Result<std::vector<int64_t>> parse_batches(const std::string& text) {
     at = next + 1;
   }
   return batches;
+}
+
+/// The sizes of "H=64". Errors: usage.
+Status parse_dims(const std::vector<std::string>& texts, std::vector<std::pair<std::string, int64_t>>& dims) {
+  for (const std::string& text : texts) {
+    const size_t equals = text.rfind('=');
+    int64_t size = 0;
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(equals == std::string::npos ? end : text.data() + equals + 1, end, size);
+    if (read.ec != std::errc() || read.ptr != end || equals == 0 || size < 0) {
+      return usage_error("--dim: '" + text + "' is no name with a size", "write H=64");
+    }
+    dims.emplace_back(text.substr(0, equals), size);
+  }
+  return {};
 }
 
 /// All samples of `data`, `batch` at a time.
@@ -137,6 +153,9 @@ class BenchRun {
     if (flags_.runs > kMostRuns) {
       return usage_error("--runs: at most " + std::to_string(kMostRuns) + ", not " + std::to_string(flags_.runs));
     }
+    if (!flags_.dims.empty() && !flags_.data.data.path.empty()) {
+      return usage_error("--dim is for seeded inputs, not for --data");
+    }
     if (!flags_.save_input.empty()) {
       if (!flags_.data.data.path.empty()) return usage_error("--save-input is for seeded inputs, not for --data");
       EDGESMITH_TRY(refine::check_output(flags_.save_input, std::vector{flags_.model}, flags_.force));
@@ -185,7 +204,10 @@ class BenchRun {
 
   Result<Inputs> inputs_of(size_t m, int64_t batch) {
     if (!data_.empty()) return batches_of(*data_[m], graphs_[m], batch, shown_.data);
-    auto seeded = data::seeded_inputs(graphs_[m], batch, common_.seed.value_or(0), options_.executor.memory_limit);
+    data::SeededOptions options{.batch = batch, .seed = common_.seed.value_or(0)};
+    options.memory_limit = options_.executor.memory_limit;
+    EDGESMITH_TRY(parse_dims(flags_.dims, options.free_dims));
+    auto seeded = data::seeded_inputs(graphs_[m], options);
     if (!seeded) return seeded.error().in(shown_.paths[m]);
     const bool first = m == 0 && shown_.rounds.empty();
     if (first && !flags_.save_input.empty()) {
@@ -215,7 +237,7 @@ class BenchRun {
       models.push_back({&graphs_[m], std::move(*inputs)});
     }
     auto report = refine::bench(models, options_);
-    if (!report) return report.error().in(join_paths());
+    if (!report) return failure(report.error());
     if (!report->pinned && static_cast<size_t>(options_.threads) <= allowed_cores().size()) {
       log::warning("the system does not let a thread be pinned to a core: times may jump");
     }
@@ -235,6 +257,15 @@ class BenchRun {
     const CameraShown shown{flags_.model, &graphs_[0], shown_.data, shown_.samples, options, *report};
     print(common_.json ? camera_json(shown) : camera_text(shown, common_));
     return 0;
+  }
+
+  // An error of a run; made-up sizes of free dims may be what the model cannot take.
+  Error failure(const Error& error) const {
+    Error named = error.in(join_paths());
+    if (data_.empty() && error.kind == ErrorKind::invalid) {
+      named.hint = "free dims are 1 unless --dim NAME=N says otherwise; or give samples with --data";
+    }
+    return named;
   }
 
   std::string join_paths() const {
@@ -277,6 +308,9 @@ void add_bench(Program& program) {
       ->type_name("N");
   command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
       ->type_name("N,...");
+  command->add_option("--dim", flags->dims, "size of a free dim of seeded inputs, by its name; may be repeated")
+      ->allow_extra_args(false)
+      ->type_name("NAME=N");
   command->add_flag("--per-node", flags->per_node, "also time every node, in runs of their own");
   command->add_flag("--pipeline", flags->pipeline, "run as behind a camera: decode, resize, preprocess and model");
   command->add_option("--fps", flags->fps, "frames a second of that camera (default 30, for 10 s or --runs frames)")
@@ -292,6 +326,7 @@ void add_bench(Program& program) {
   command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
   add_work_options(command, program.common,
                    "runs at the same time, each on one thread and a core of its own (default 1)");
+  flags->executor.reassociate = true;  // alike in infer and bench: their hashes are of the same bits
   add_executor_options(command, flags->executor, program.common);
 }
 

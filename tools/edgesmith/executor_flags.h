@@ -10,14 +10,16 @@
 namespace edgesmith::cli {
 
 struct ExecutorFlags {
-  bool reference = false, reassociate = false;
+  bool reference = false;
+  bool reassociate = false;     ///< set by commands that may use kernels which reassociate sums
+  bool no_reassociate = false;  ///< the user does not want them
   std::string arithmetic = std::string(runtime::arithmetic_word(runtime::Arithmetic::exact_i32));
 
   /// For sessions on `threads` threads. Errors: usage (unknown arithmetic, a --memory-limit that is no size).
   Result<runtime::ExecutorOptions> options(const Common& common, int threads) const;
 };
 
-/// Adds --reference, --reassociate, --arithmetic and --memory-limit.
+/// Adds --reference, --arithmetic and --memory-limit, and --no-reassociate where `flags.reassociate` is set.
 void add_executor_options(Command* command, ExecutorFlags& flags, Common& common);
 
 }  // namespace edgesmith::cli

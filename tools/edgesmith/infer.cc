@@ -88,6 +88,7 @@ void add_infer(Program& program) {
   command->add_flag("--force", flags->force, "overwrite an existing output")->group("Output");
   add_data_option(command, "data", flags->data.data, "samples");
   add_preprocess_options(command, flags->data);
+  flags->executor.reassociate = true;  // alike in infer and bench: their hashes are of the same bits
   add_executor_options(command, flags->executor, program.common);
   add_report_option(command, program.common);
   add_work_options(command, program.common);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "edgesmith/base/result.h"
@@ -12,12 +13,19 @@
 
 namespace edgesmith::data {
 
-/// One tensor for each input of `graph`: `batch` samples (0: the model's own batch, 1 where it is free), other free
-/// dims 1. Floats are uniform in [0, 1), 8-bit integers any code, other integers 0 or 1 (so that indices and lengths
-/// stay legal). The same graph inputs, batch and seed give the same bytes. Errors: usage (the model's batch is fixed,
-/// or it has none); unsupported (an input of unknown rank, or text); io (more than `memory_limit` bytes, named).
-Result<std::vector<ir::Tensor>> seeded_inputs(const ir::Graph& graph, int64_t batch, uint64_t seed,
-                                              int64_t memory_limit);
+/// What seeded_inputs() makes.
+struct SeededOptions {
+  int64_t batch = 0;                                       ///< 0: the model's own, 1 where it is free
+  std::vector<std::pair<std::string, int64_t>> free_dims;  ///< sizes by symbol ("H", 64); other free dims are 1
+  uint64_t seed = 0;
+  int64_t memory_limit = 0;  ///< most bytes of all inputs
+};
+
+/// One tensor for each input of `graph`. Floats are uniform in [0, 1), 8-bit integers any code, other integers 0 or 1
+/// (so that indices and lengths stay legal). The same graph inputs and options give the same bytes. Errors: usage (the
+/// model's batch is fixed, or it has none; a symbol that no input has); unsupported (an input of unknown rank, or
+/// text); io (more than the memory limit, with the number).
+Result<std::vector<ir::Tensor>> seeded_inputs(const ir::Graph& graph, const SeededOptions& options);
 
 /// Writes `inputs` as the .npz `path`, and beside it, under the same name with .toml, the data description with which
 /// `infer` feeds them as they are (a model may remember preprocessing). Errors: io; usage (a name that does not end in
