@@ -22,6 +22,7 @@ Element sub_elements(const Element& a, const Element& b, bool) {
 
 }  // namespace
 
-extern const OpInfo sub_info = binary_op<Sub, NumberTypes>(ir::OpKind::sub, infer_arithmetic<sub_elements>);
+extern const OpInfo sub_info =
+    binary_op<Sub, NumberTypes>(ir::OpKind::sub, infer_arithmetic<sub_elements>, compute_two);
 
 }  // namespace edgesmith::ops

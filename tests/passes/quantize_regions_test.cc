@@ -396,6 +396,19 @@ TEST(RegionsOfTargets, ConcatHasOneScaleWhereTheTargetWantsIt) {
   EXPECT_EQ(p.set("j").bounds, Bounds{}) << "codes below zero are for the other input; the Relu stays";
 }
 
+TEST(RegionsOfTargets, AConcatThatTheRuntimeElidesHasOneScaleToo) {
+  // TensorRT gives Concat no codes of its own, but the codes around it must agree.
+  const std::string model = "graph @g(%x: f32[1,4,2,2]) -> (z, q) {\n" + kConv +
+                            "  %a = conv %x, %w : f32[1,4,2,2]\n  %b = conv %x, %w : f32[1,4,2,2]\n"
+                            "  %j = concat %a, %b {axis=2} : f32[1,4,4,2]\n  %z = conv %j, %w : f32[1,4,4,2]\n"
+                            "  %q = conv %a, %w : f32[1,4,2,2]\n  return %z, %q\n}\n";
+  const std::map<std::string, Range> unlike = {{"a", {-100, 100}}, {"j", {-100, 100}}, {"b", {-1, 1}}};
+  Planned p(model, unlike, {}, "tensorrt-orin");
+  EXPECT_EQ(p.all_coded(), "x a j");
+  EXPECT_TRUE(p.tied("a", "j"));
+  EXPECT_FALSE(Planned(model, unlike).tied("a", "b")) << "elsewhere unlike ranges keep a scale each";
+}
+
 TEST(RegionsOfTargets, AConvTransposeStaysFloatWhateverTheProfileSays) {
   targets::Target target = *targets::find_target("ort-x86");
   target.integer_ops.push_back(ir::OpKind::conv_transpose);

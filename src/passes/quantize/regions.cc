@@ -103,7 +103,8 @@ class RegionFinder {
     if (clamp_bounds(node)) return;  // settled after the node before it
     if (auto obstacle = find_obstacle(node, target_)) {
       leave_float(node, obstacle->reason, obstacle->advice);
-      if (keeps_numbers(node) && node.num_inputs() > 0) regions_.movers.push_back(&node);
+      const bool joins = node.is(OpKind::concat) && target_.one_concat_scale;
+      if ((keeps_numbers(node) && node.num_inputs() > 0) || joins) regions_.movers.push_back(&node);
       return;
     }
     if (reads_index_code(node)) return leave_float(node, "it reads numbers that are computed from shapes");

@@ -115,6 +115,12 @@ class ScalePlanner {
   // Where Concat must have one scale, the target's runtime keeps a clamp as part of the operator before it.
   bool must_share(const ir::Node& join) const { return target_.one_concat_scale && join.is(ir::OpKind::concat); }
 
+  void widen_bounds(const ir::Node& join) {
+    SetFacts& joined = facts(join.output().id());
+    const bool beyond = joined.range.min < joined.bounds.min || joined.range.max > joined.bounds.max;
+    if (must_share(join) && beyond) joined.bounds = {};
+  }
+
   void decide_join(ir::Node& join) {
     NodePlan& plan = plan_of(join);
     if (plan.role == Role::floating) return;
@@ -142,9 +148,7 @@ class ScalePlanner {
       return;
     }
     for (const int i : operands) tie(join.input(i)->id(), join.output().id());
-    SetFacts& joined = facts(join.output().id());
-    const bool beyond = joined.range.min < joined.bounds.min || joined.range.max > joined.bounds.max;
-    if (must_share(join) && beyond) joined.bounds = {};
+    widen_bounds(join);
     require_all(join.output().id());
   }
 
@@ -156,10 +160,13 @@ class ScalePlanner {
 
   // A float operator between two values with codes: with one scale on both sides it loses nothing.
   void decide_mover(ir::Node& mover) {
-    ir::Value& operand = *mover.input(0);
-    if (plan_of(mover).role != Role::floating || !is_required(operand) || !is_required(mover.output())) return;
-    if (!objection(operand.id(), mover.output().id(), mover).empty()) return;
-    tie(operand.id(), mover.output().id());
+    if (plan_of(mover).role != Role::floating || !is_required(mover.output())) return;
+    for (const int i : data_operands(mover)) {
+      const ir::Value& operand = *mover.input(i);
+      if (!is_required(operand) || !objection(operand.id(), mover.output().id(), mover).empty()) continue;
+      tie(operand.id(), mover.output().id());
+    }
+    widen_bounds(mover);
   }
 
   void decide_carrier(ir::Node& carrier) {

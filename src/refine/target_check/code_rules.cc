@@ -80,7 +80,7 @@ class CodeRules {
     if (clamped) return;
     findings_.refuse(&node, "float-value", "value '" + value.name() + "' is float", "integers throughout",
                      target_.runs_integer(node.op()) || node.is(OpKind::input)
-                         ? again_
+                         ? again_ + ", or replace the operator where that leaves it float"
                          : "replace the operator: it has no integer form there");
   }
 
