@@ -309,7 +309,6 @@ void add_bench(Program& program) {
   command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
       ->type_name("N,...");
   command->add_option("--dim", flags->dims, "size of a free dim of seeded inputs, by its name; may be repeated")
-      ->allow_extra_args(false)
       ->type_name("NAME=N");
   command->add_flag("--per-node", flags->per_node, "also time every node, in runs of their own");
   command->add_flag("--pipeline", flags->pipeline, "run as behind a camera: decode, resize, preprocess and model");
