@@ -321,7 +321,11 @@ TEST_F(BadInput, CtrlCIsExitCode130OfEveryCommandThatWorksLong) {
   write_data(folder_ / "many.npz", 1000000, 3);
   ASSERT_TRUE(write_file(folder_ / "recipe.toml", kRecipe).ok());
   for (std::vector<std::string> args : commands("m.onnx", "many.npz")) {
-    args.insert(args.end(), {"--events", "events", "--threads", "1"});
+    const auto runs = std::find(args.begin(), args.end(), "--runs");
+    if (runs != args.end()) *(runs + 1) = "1000000";
+    args.insert(args.end(), {"--events", "events"});
+    const bool pipeline = std::find(args.begin(), args.end(), "--pipeline") != args.end();  // has threads of its own
+    if (!pipeline) args.insert(args.end(), {"--threads", "1"});
     ToolOptions options;
     options.folder = folder_.path();
     options.while_running = [&](int pid) {
