@@ -43,6 +43,16 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
   return text;
 }
 
+std::vector<std::string> split(std::string_view text, char separator) {
+  std::vector<std::string> parts;
+  for (;;) {
+    const size_t at = std::min(text.find(separator), text.size());
+    parts.emplace_back(text.substr(0, at));
+    if (at == text.size()) return parts;
+    text.remove_prefix(at + 1);
+  }
+}
+
 std::string nearest(std::string_view word, std::span<const std::string> candidates) {
   std::string best;
   size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;

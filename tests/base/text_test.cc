@@ -15,6 +15,13 @@ TEST(Text, GlobsMatchWholeNames) {
   EXPECT_FALSE(glob_match("a*c", "abcd"));
 }
 
+TEST(Text, SplitsAtEverySeparator) {
+  using Parts = std::vector<std::string>;
+  EXPECT_EQ(split("a,bc", ','), (Parts{"a", "bc"}));
+  EXPECT_EQ(split("", ','), Parts{""});
+  EXPECT_EQ(split("a,,b,", ','), (Parts{"a", "", "b", ""}));
+}
+
 TEST(Text, NearestSuggestsOnlyNearWords) {
   const std::vector<std::string> words = {"simplify", "quantize", "prune"};
   EXPECT_EQ(nearest("quantise", words), "quantize");

@@ -54,6 +54,35 @@ TEST_F(Cli, EvaluatesAModel) {
   EXPECT_TRUE(json.contains("samples_per_second"));
 }
 
+TEST_F(Cli, EvaluatesWithTheArithmeticOfTargets) {
+  ASSERT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.npz", "-q"}).exit_code, 0);
+  const ToolResult result =
+      run({"eval", "q.onnx", "--data", "d.npz", "--targets", "ort-x86-vnni,cmsis-nn-l4r5", "--json", "-q"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json json = Json::parse(result.out);
+  ASSERT_EQ(json["targets"].size(), 2u);
+  EXPECT_EQ(json["targets"][0]["arithmetic"], "exact-i32");
+  EXPECT_EQ(json["targets"][1]["name"], "cmsis-nn-l4r5");
+  EXPECT_EQ(json["targets"][1]["arithmetic"], "tflite");
+  EXPECT_EQ(json["metric"], json["targets"][0]["metric"]);
+  EXPECT_EQ(Json::parse(run({"eval", "q.onnx", "--data", "d.npz", "--json", "-q"}).out)["targets"], Json::array());
+}
+
+TEST_F(Cli, RunsUnderEveryArithmeticAndRefusesUnknownOnes) {
+  ASSERT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.npz", "-q"}).exit_code, 0);
+  for (const char* arithmetic : {"float", "fake-quant", "exact-i32", "x86-u8s8-saturating", "tflite", "ort-x86"}) {
+    const ToolResult result = run({"eval", "q.onnx", "--data", "d.npz", "--arithmetic", arithmetic, "--json", "-q"});
+    ASSERT_EQ(result.exit_code, 0) << arithmetic << ": " << result.err;
+    EXPECT_EQ(Json::parse(result.out)["arithmetic"], arithmetic);
+    EXPECT_NEAR(Json::parse(result.out)["metric"]["value"].get<double>(), 90.0, 5.0) << arithmetic;
+  }
+  expect_error({"eval", "q.onnx", "--data", "d.npz", "--arithmetic", "exact", "-q"}, 2,
+               "--arithmetic: unknown arithmetic 'exact'; known are float, fake-quant, exact-i32, x86-u8s8-saturating, "
+               "tflite, ort-x86");
+  expect_error({"eval", "q.onnx", "--data", "d.npz", "--targets", "ort-x68", "-q"}, 2,
+               "unknown target 'ort-x68'; did you mean 'ort-x86'?");
+}
+
 TEST_F(Cli, TakesAClassBalancedPartOfTheData) {
   const ToolResult result = run({"eval", "m.onnx", "--data", "d.npz", "--data-limit", "12", "--json", "-q"});
   EXPECT_EQ(Json::parse(result.out)["samples"], 12);

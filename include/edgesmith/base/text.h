@@ -13,6 +13,8 @@ namespace edgesmith {
 
 /// "a, b, c".
 std::string join(std::span<const std::string> parts, std::string_view separator);
+/// "a,b" -> {"a", "b"}; {""} for an empty text.
+std::vector<std::string> split(std::string_view text, char separator);
 /// The candidate with the smallest edit distance to `word`, or "" when none is near (for "did you mean").
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
 /// Shell-style match: `*` any run, `?` any one character; the whole text must match.
