@@ -47,6 +47,7 @@ constexpr std::array kKernels = {
     &native::kConcatI8,
     &native::kPadI8,
     &native::kSliceI8,
+    &native::kLookupI8,
 };
 
 }  // namespace
@@ -64,7 +65,8 @@ const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate) {
 
 const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference) {
   for (const Kernel* kernel : kKernels) {
-    if (reference || kernel->op != form.node->op() || kernel->supports_form == nullptr) continue;
+    if (reference || kernel->supports_form == nullptr) continue;
+    if (kernel->op && *kernel->op != form.node->op()) continue;
     if (allows(isa, kernel->isa) && kernel->supports_form(form)) return kernel;
   }
   for (const Kernel& kernel : integer::plain_kernels()) {

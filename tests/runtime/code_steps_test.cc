@@ -234,6 +234,15 @@ TEST(CodeSteps, SliceIsThePlainOne) {
   slice({9, 4}, {{-3}, {9}, {0}, {2}});
 }
 
+TEST(CodeSteps, FunctionsAreThePlainOnes) {
+  for (const int64_t channels : kSizes) {
+    for (const OpKind op : {OpKind::sigmoid, OpKind::relu, OpKind::hard_swish}) {
+      check({op, {{2, channels, 9, 3}}, {per_tensor(DType::u8, 0.05F, 128), per_tensor(DType::i8, 0.03F, -20)}},
+            "lookup_i8");
+    }
+  }
+}
+
 TEST(CodeSteps, ConversionsAreThePlainOnes) {
   const float odd[] = {NAN, INFINITY, -INFINITY, 1e30F, -1e30F, 0.5F, 1.5F, -0.5F, -2.5F, 0.0F};
   for (const ir::Dims& dims : {ir::Dims{2, 3, 17, 31}, ir::Dims{1, 1, 5, 9}, ir::Dims{2, 33, 1, 1}, ir::Dims{5, 40},

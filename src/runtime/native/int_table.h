@@ -119,6 +119,8 @@ struct IntTable {
   void (*dequantize)(const uint8_t* in, uint8_t flip, int32_t zero_point, float scale, float* out, int64_t count);
   /// out[i] = in[i] ^ flip, as bytes or as words.
   void (*flip_bytes)(const uint8_t* in, uint8_t flip, uint8_t* out, int64_t count);
+  /// out[i] = table[in[i]]; `table` has 256 bytes.
+  void (*lookup)(const uint8_t* table, const uint8_t* in, uint8_t* out, int64_t count);
   /// Pixels of `channels` bytes, `step` apart, put side by side and flipped. Up to 63 bytes more are written.
   void (*gather_bytes)(const uint8_t* in, int64_t step, uint8_t flip, uint8_t* out, int64_t pixels, int64_t channels);
   void (*widen)(const uint8_t* in, uint8_t flip, int16_t* out, int64_t count);

@@ -90,4 +90,45 @@ void int_dequantize(const uint8_t* in, uint8_t flip, int32_t zero_point, float s
   }
 }
 
+#if defined(EDGESMITH_PORTABLE_LANES)
+
+void int_lookup(const uint8_t* table, const uint8_t* in, uint8_t* out, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) out[i] = table[in[i]];
+}
+
+#else
+
+// The entries of 16 codes at a time, chosen by the low 4 bits where the code is one of them: a saturating addition sets
+// the top bit of all others, for which a shuffle gives zero.
+void int_lookup(const uint8_t* table, const uint8_t* in, uint8_t* out, int64_t count) {
+#if defined(__AVX512F__)
+  const auto row = [&](int r) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 16 * r)));
+  };
+  const auto pick = [](Ints entries, Ints codes) {
+    return _mm512_shuffle_epi8(entries, _mm512_adds_epu8(codes, _mm512_set1_epi8(0x70)));
+  };
+  const auto next = [](Ints codes) { return _mm512_sub_epi8(codes, _mm512_set1_epi8(16)); };
+#else
+  const auto row = [&](int r) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128(reinterpret_cast<const __m128i*>(table + 16 * r)));
+  };
+  const auto pick = [](Ints entries, Ints codes) {
+    return _mm256_shuffle_epi8(entries, _mm256_adds_epu8(codes, _mm256_set1_epi8(0x70)));
+  };
+  const auto next = [](Ints codes) { return _mm256_sub_epi8(codes, _mm256_set1_epi8(16)); };
+#endif
+  for_code_vectors(count, out, [&](int64_t i, uint8_t* to) {
+    Ints codes = load_ints(in + i), found = pick(row(0), codes);
+#pragma GCC unroll 16
+    for (int r = 1; r < 16; ++r) {
+      codes = next(codes);
+      found = xor_ints(found, pick(row(r), codes));
+    }
+    store_ints(to, found);
+  });
+}
+
+#endif
+
 }  // namespace

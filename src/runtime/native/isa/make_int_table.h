@@ -19,6 +19,7 @@ constexpr edgesmith::runtime::native::IntTable make_int_table() {
           .quantize = int_quantize,
           .dequantize = int_dequantize,
           .flip_bytes = flip_bytes,
+          .lookup = int_lookup,
           .gather_bytes = gather_bytes,
           .widen = widen};
 }
