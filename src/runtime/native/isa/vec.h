@@ -18,6 +18,7 @@ constexpr int kLanes = 16;
 constexpr int kTileVectors = 4, kTileSums = 24;  // with 4 of B and the broadcast: 29 of 32 registers
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
+inline void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1); }
 inline __mmask16 first(int n) { return static_cast<__mmask16>((1U << n) - 1U); }
 inline Vec load_n(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
 inline void store_n(float* p, Vec v, int n) { _mm512_mask_storeu_ps(p, first(n), v); }
@@ -83,6 +84,7 @@ constexpr int kLanes = 8;
 constexpr int kTileVectors = 3, kTileSums = 12;  // with 3 of B and the broadcast: 16 registers
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
+inline void prefetch(const float* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1); }
 inline __m256i first(int n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
@@ -141,6 +143,7 @@ constexpr int kLanes = 1;
 constexpr int kTileVectors = 3, kTileSums = 12;
 inline Vec load(const float* p) { return *p; }
 inline void store(float* p, Vec v) { *p = v; }
+inline void prefetch(const float*) {}
 inline Vec load_n(const float* p, int) { return *p; }
 inline void store_n(float* p, Vec v, int) { *p = v; }
 inline Vec even_numbers(Vec a, Vec) { return a; }
