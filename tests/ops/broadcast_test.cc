@@ -190,6 +190,7 @@ TEST(BroadcastShapes, KeepsSymbolsWhereItCan) {
 TEST(Binary, StatesCostAndQuantizationFacts) {
   const ir::Type type = ir::type_of(ir::DType::f32, {2, 3});
   EXPECT_EQ(quant_facts(*OneNode(OpKind::add, {type, type}).node).data_operands, (std::vector<int>{0, 1}));
+  EXPECT_EQ(quant_facts(*OneNode(OpKind::sub, {type, type}).node).kind, QuantFacts::Kind::compute);
   EXPECT_EQ(quant_facts(*OneNode(OpKind::div, {type, type}).node).kind, QuantFacts::Kind::float_only);
   EXPECT_EQ(quant_facts(*OneNode(OpKind::max, {type, type, type}).node).data_operands.size(), 3u);
   OneNode sum(OpKind::sum, {type, type, type});

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `edgesmith check`: will this target take the model? Exit code 1 when not.
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "edgesmith/base/text.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/target_check.h"
 #include "edgesmith/report/terminal.h"
@@ -85,6 +87,17 @@ std::string of_limit(const std::optional<int64_t>& bytes, const std::optional<in
   return limit ? need + " of " + report::bytes_text(*limit) : need;
 }
 
+std::string pairs_text(const refine::PairSums& pairs) {
+  if (pairs.unsafe_channels == 0) {
+    return "16-bit pair sums: no two weights of a channel can overflow (" + std::to_string(pairs.layers) +
+           (pairs.layers == 1 ? " layer)" : " layers)");
+  }
+  const double percent =
+      100.0 * static_cast<double>(pairs.unsafe_pairs) / static_cast<double>(std::max<int64_t>(1, pairs.pairs));
+  return "16-bit pair sums: " + std::to_string(pairs.unsafe_channels) + " of " + std::to_string(pairs.channels) +
+         " channels can overflow, " + shortest(std::round(percent * 10) / 10) + " % of the neighbouring pairs";
+}
+
 std::string as_text(const std::string& model, const targets::Target& target, const TargetCheck& check, bool verbose,
                     bool color) {
   const size_t count = check.violations.size();
@@ -97,6 +110,7 @@ std::string as_text(const std::string& model, const targets::Target& target, con
   text += "  memory: RAM " + of_limit(check.memory.ram_bytes, target.device.ram_bytes);
   if (check.memory.flash_bytes) text += ", flash " + of_limit(check.memory.flash_bytes, target.device.flash_bytes);
   text += "\n";
+  if (check.pairs.layers > 0) text += "  " + pairs_text(check.pairs) + "\n";
   if (target.evidence == targets::Evidence::rules) {
     text += "  only the documents of this target were read; no model of ours was run on it\n";
   }
