@@ -254,7 +254,7 @@ class Compiler {
       require(*value, rep);
       step.operands[static_cast<size_t>(operand)] = program_.slot(*value, rep);
     }
-    step.results = {program_.slot(result, rep)};
+    step.results = {program_.slot(result, form->real_result ? Rep::reals : rep)};
     if (step.kernel->prepare_form != nullptr) {
       auto prepared = step.kernel->prepare_form(*form, program_.isa);
       if (!prepared) return prepared.error().in(node.label());

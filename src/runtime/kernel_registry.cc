@@ -66,11 +66,11 @@ const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate) {
 const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference) {
   for (const Kernel* kernel : kKernels) {
     if (reference || kernel->supports_form == nullptr) continue;
-    if (kernel->op && *kernel->op != form.node->op()) continue;
+    if ((kernel->op && *kernel->op != form.node->op()) || (form.real_result && !kernel->real_results)) continue;
     if (allows(isa, kernel->isa) && kernel->supports_form(form)) return kernel;
   }
   for (const Kernel& kernel : integer::plain_kernels()) {
-    if (kernel.supports_form(form)) return &kernel;
+    if ((!form.real_result || kernel.real_results) && kernel.supports_form(form)) return &kernel;
   }
   return nullptr;
 }

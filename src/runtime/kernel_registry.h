@@ -83,6 +83,8 @@ struct Kernel {
   /// those of the form; operands that carry no codes are not to be read), and `prepare_form` takes the constants from
   /// the node of the form. `epilogue` and `prepare` mean nothing here: a clamp is in the form's result.
   bool (*supports_form)(const integer::Form& form) = nullptr;
+  /// With supports_form: also takes forms whose result is reals (row-major).
+  bool real_results = false;
   /// Empty: whichever, as long as operands and result share it.
   std::optional<Layout> layout = Layout::row_major;
   /// May be null.

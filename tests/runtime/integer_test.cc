@@ -211,6 +211,22 @@ TEST(IntegerArithmetic, IsTheSameByFastKernelsAndPlainly) {
   }
 }
 
+TEST(IntegerArithmetic, GivesRealsWhereAMatrixProductIsNotFollowedByCodes) {
+  ir::Graph graph = quantized_net(127);
+  named(graph, "y").set_quant(std::nullopt);
+  const ir::Tensor x = random_tensor({3, 3, 8, 8}, 9);
+  const auto program = compile(graph, {.arithmetic = Arithmetic::exact_i32}, Isa::scalar);
+  ASSERT_TRUE(program.ok());
+  for (const Step& step : program->steps) EXPECT_NE(step.conversion, Conversion::dequantize) << step.node->label();
+  const auto plain = run_graph(graph, {x}, Isa::scalar, {.reference = true, .arithmetic = Arithmetic::exact_i32});
+  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512, Isa::avx512vnni}) {
+    if (!cpu_has(isa)) continue;
+    EXPECT_TRUE(run_graph(graph, {x}, isa, {.arithmetic = Arithmetic::exact_i32})[0].identical_to(plain[0]));
+  }
+  const auto real = run_graph(graph, {x}, Isa::scalar)[0].to_floats(), exact = plain[0].to_floats();
+  for (size_t i = 0; i < real.size(); ++i) EXPECT_NEAR(exact[i], real[i], 1e-2F) << i;
+}
+
 // Rounding biases to their units and sums to codes in float32 may move a result by one code here and there.
 TEST(IntegerArithmetic, IsCloseToFakeQuantization) {
   const ir::Graph graph = quantized_net(127);

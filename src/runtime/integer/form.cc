@@ -2,6 +2,7 @@
 #include "runtime/integer/form.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "edgesmith/ops/op_info.h"
 
@@ -21,6 +22,8 @@ std::optional<CodeType> code_type(const ir::Quant* quant) {
 
 namespace {
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 const ir::Quant* annotation(const ir::Value* value) {
   return value != nullptr && value->quant() ? &*value->quant() : nullptr;
 }
@@ -31,9 +34,13 @@ std::optional<Form> make_form(const ir::Node& node, const ir::Value& result, flo
                               Arithmetic arithmetic) {
   const ops::QuantFacts facts = ops::quant_facts(node);
   if (facts.kind == ops::QuantFacts::Kind::float_only) return std::nullopt;
-  const auto codes = code_type(annotation(&result));
-  if (!codes || node.num_outputs() != 1 || result.type().dtype != ir::DType::f32) return std::nullopt;
+  auto codes = code_type(annotation(&result));
+  if (node.num_outputs() != 1 || result.type().dtype != ir::DType::f32) return std::nullopt;
   Form form;
+  const bool product = node.is(ir::OpKind::gemm) || node.is(ir::OpKind::mat_mul);
+  form.real_result = product && !result.quant() && lo == -kInfinity && hi == kInfinity;
+  if (form.real_result) codes = CodeType();
+  if (!codes) return std::nullopt;
   form.node = &node;
   form.arithmetic = arithmetic;
   form.result = *codes;

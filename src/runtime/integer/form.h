@@ -32,6 +32,7 @@ struct Form {
   const ir::Node* node = nullptr;
   std::vector<std::optional<CodeType>> operands;  ///< by operand; empty where it is absent or carries no codes
   CodeType result;                                ///< of output 0, after the clamp that is fused into the node
+  bool real_result = false;  ///< output 0 is float32 instead: sums times input scale times weight scale (gemm, mat_mul)
   Arithmetic arithmetic = Arithmetic::exact_i32;
 
   /// u8 * i8 products are added in pairs that saturate at 16 bits, pairs being neighbours in a weight's row with the
@@ -43,7 +44,8 @@ struct Form {
 };
 
 /// The form of `node` followed by a clamp to [lo, hi] that makes `result` (the node's own output where nothing
-/// follows); nothing when a data operand or the result carries no codes, or the node has several outputs.
+/// follows); nothing when a data operand or the result carries no codes (a matrix product without a clamp may
+/// give reals), or the node has several outputs.
 std::optional<Form> make_form(const ir::Node& node, const ir::Value& result, float lo, float hi, Arithmetic arithmetic);
 
 }  // namespace edgesmith::runtime::integer

@@ -22,7 +22,12 @@ Status run_matrix_product(const KernelCall& call) {
       const int32_t sum = dot(row, layer.weight.data() + m * layer.k, layer.input_zero_point, saturating);
       const auto biased =
           static_cast<int32_t>(static_cast<uint32_t>(sum) + static_cast<uint32_t>(layer.bias[static_cast<size_t>(m)]));
-      call.outputs[0].data[r * layer.outputs + m] = as_byte(layer.requantize.code(biased, m));
+      const int64_t at = r * layer.outputs + m;
+      if (form.real_result) {
+        call.outputs[0].as<float>()[at] = layer.requantize.real(biased, m);
+      } else {
+        call.outputs[0].data[at] = as_byte(layer.requantize.code(biased, m));
+      }
     }
   }
   return {};

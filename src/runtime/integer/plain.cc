@@ -18,9 +18,15 @@ constexpr Kernel row(std::string_view name, std::optional<Layout> layout, bool (
   return kernel;
 }
 
+constexpr Kernel with_real_results(Kernel kernel) {
+  kernel.real_results = true;
+  return kernel;
+}
+
 constexpr std::array kRows = {
     row("conv_codes", Layout::row_major, is_conv, prepare_weights, run_conv),
-    row("matrix_product_codes", Layout::row_major, is_matrix_product, prepare_weights, run_matrix_product),
+    with_real_results(
+        row("matrix_product_codes", Layout::row_major, is_matrix_product, prepare_weights, run_matrix_product)),
     row("add_codes", Layout::row_major, is_add, prepare_plain, run_add),
     row("mul_codes", Layout::row_major, is_mul, prepare_plain, run_mul),
     row("average_codes", Layout::row_major, is_average, prepare_plain, run_average),

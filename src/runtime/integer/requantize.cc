@@ -43,10 +43,12 @@ int32_t Requantize::code(int32_t sum, int64_t channel) const {
     const int64_t code = static_cast<int64_t>(fixed_point_product(sum, multiplier[at], shift[at])) + zero_point;
     return static_cast<int32_t>(std::clamp<int64_t>(code, lo, hi));
   }
-  const float factor = scale[scale.size() == 1 ? 0 : static_cast<size_t>(channel)];
-  const float low = static_cast<float>(lo - zero_point), high = static_cast<float>(hi - zero_point);
-  const float real = std::clamp(static_cast<float>(sum) * factor, low, high);
-  return static_cast<int32_t>(std::nearbyintf(real)) + zero_point;
+  const auto low = static_cast<float>(lo - zero_point), high = static_cast<float>(hi - zero_point);
+  return static_cast<int32_t>(std::nearbyint(std::clamp(real(sum, channel), low, high))) + zero_point;
+}
+
+float Requantize::real(int32_t sum, int64_t channel) const {
+  return static_cast<float>(sum) * scale[scale.size() == 1 ? 0 : static_cast<size_t>(channel)];
 }
 
 Requantize make_requantize(const std::vector<float>& scales, const CodeType& result, bool fixed_point) {

@@ -22,6 +22,8 @@ struct Requantize {
   int32_t zero_point = 0, lo = 0, hi = 255;
 
   int32_t code(int32_t sum, int64_t channel) const;
+  /// float(sum) * scale[channel]: the real of a sum where the result is not made of codes.
+  float real(int32_t sum, int64_t channel) const;
 };
 
 /// For sums in units of `scales`.

@@ -23,6 +23,7 @@ constexpr int64_t kSlack = 64;
 struct PackedGemm : Prepared {
   PackedLayer layer;
   int64_t k = 0, outputs = 0;
+  bool reals = false;  // the result
 
   bool in_place() const { return !layer.words && layer.flip == 0; }
   int64_t row_bytes() const { return k * layer.element_bytes(); }
@@ -57,8 +58,10 @@ Status run(const KernelCall& call) {
       tiles.pixels = places.data();
       tiles.count = count;
       tiles.segment = &segment;
-      tiles.out = call.outputs[0].as<uint8_t>() + first * gemm.outputs + block.output;
-      tiles.out_stride = gemm.outputs;
+      const int64_t bytes = gemm.reals ? 4 : 1;
+      tiles.reals = gemm.reals;
+      tiles.out = call.outputs[0].as<uint8_t>() + (first * gemm.outputs + block.output) * bytes;
+      tiles.out_stride = gemm.outputs * bytes;
       gemm.layer.table->tiles(tiles);
     }
     first += count;
@@ -97,6 +100,7 @@ constexpr Kernel row(std::string_view name, ir::OpKind op) {
           .name = name,
           .op = op,
           .supports_form = supports_form,
+          .real_results = true,
           .prepare_form = prepare_form,
           .output_dims = output_dims,
           .scratch_bytes = scratch_bytes,
@@ -111,6 +115,7 @@ Result<std::shared_ptr<const Prepared>> prepare_gemm_i8(const integer::Form& for
   auto gemm = std::make_shared<PackedGemm>();
   gemm->k = layer->k;
   gemm->outputs = layer->outputs;
+  gemm->reals = form.real_result;
   gemm->layer = pack_layer(*layer, form, table, 1, 1, layer->k);
   return std::shared_ptr<const Prepared>(std::move(gemm));
 }

@@ -36,6 +36,7 @@ struct IntTiles {
   uint8_t* out;          ///< pixel p goes to out + p * out_stride
   int64_t out_stride;
   CodeStore store;
+  bool reals;  ///< sum * scale is stored as float32 instead; out_stride is in bytes all the same
 };
 
 /// Which of the 4 * lanes outputs of a block lies in lane `lane` of its vector `vector` (0 to 3): what interleaving

@@ -52,6 +52,18 @@ inline __attribute__((always_inline)) void store_sums(const IntTiles& t, const V
   Reals scale[N];
 #pragma GCC unroll 4
   for (int j = 0; j < N; ++j) scale[j] = load_reals(t.scale + j * kIntLanes);
+  if (t.reals) {
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) {
+        const Reals real = mul_reals(to_reals(sums[i][j]), scale[j]);
+        const int count = j == N - 1 ? t.last : kIntLanes;
+        __builtin_memcpy(out + i * t.out_stride + 4 * j * kIntLanes, &real, 4 * static_cast<size_t>(count));
+      }
+    }
+    return;
+  }
   store_tile<M, N>(t, codes, sums, scale, out);
 }
 
