@@ -99,7 +99,30 @@ void gemm(int64_t rows, int64_t k, int64_t outputs, bool safe) {
           graph, safe);
 }
 
+// The loops without weights, on 16 KiB, beside those that every CPU runs.
+void elementwise() {
+  constexpr int64_t kCount = 16384;
+  const CodeBuffer a = random_codes(kCount + 64, 1), b = random_codes(kCount, 2), out(kCount),
+                   codes = random_codes(256, 3);
+  std::vector<float> reals(kCount, 1.5F);
+  const int64_t taps[] = {0, 1, 2, 3, 4, 5, 6, 7, 8};
+  for (const NamedTable& t : code_tables()) {
+    const native::IntTable& table = *t.table;
+    const auto line = [&](const char* name, const std::function<void()>& call) {
+      const double time = best_time(0.02, call);
+      std::printf("%-12s %-10s %7.2f us %6.1f bytes/ns\n", name, t.name.c_str(), time * 1e6, kCount / time * 1e-9);
+    };
+    line("add", [&] { table.add({a.data(), b.data(), 0, 128, 0.4F, 0.6F, 3, kCount, out.data(), {}}); });
+    line("max of 9", [&] { table.max({a.data(), taps, 9, 0, kCount, out.data()}); });
+    line("mean of 9", [&] { table.mean({a.data(), 3, 3, 3, 1, 0, 5, 0.1F, kCount, out.data(), {}}); });
+    line("quantize", [&] { table.quantize({reals.data(), 0.1F, -128, 127, kCount, out.data(), {}}); });
+    line("dequantize", [&] { table.dequantize(a.data(), 0, 3, 0.1F, reals.data(), kCount); });
+    line("lookup", [&] { table.lookup(codes.data(), a.data(), out.data(), kCount); });
+  }
+}
+
 void run_all() {
+  if (std::strstr("elementwise", filter) != nullptr) elementwise();
   for (const bool safe : {false, true}) {
     gemm(256, 256, 256, safe);
     gemm(512, 512, 512, safe);
