@@ -365,6 +365,19 @@ TEST(Conv, ExpandsChannelsInPlace) {
   check({.samples = 1, .channels = 7, .height = 16, .width = 16, .out_channels = 33, .kernel_h = 1, .kernel_w = 1});
 }
 
+// Outputs larger than a cache: channels are written group by group.
+TEST(Conv, SweepsOverLargeOutputs) {
+  check({.samples = 2,
+         .channels = 2,
+         .height = 75,
+         .width = 131,
+         .out_channels = 58,
+         .kernel_h = 3,
+         .kernel_w = 3,
+         .group = 2,
+         .pads = {1, 1, 1, 1}});
+}
+
 TEST(Conv, KeepsGroupsApart) {
   check({.samples = 2,
          .channels = 6,

@@ -19,6 +19,7 @@ struct Shape {
   PlaneLayout layout;
   int64_t samples, channels, group_channels, groups, out_channels, group_out, pixels, k;
   int64_t rows, width;    // runs of outputs that are neighbours in the padded plane, and how long each is
+  bool sweeps;            // one group of channels after the other over all pixels; else all channels tile by tile
   bool packed;            // pack panels, over all samples; else read by offsets, sample by sample
   int64_t padded_floats;  // planes kept at a time, with room to read past the end
 };
@@ -28,6 +29,9 @@ constexpr int64_t kPackingCost = 6;
 // Planes read in place lie far apart, and often so that they evict each other from the first-level cache: with this
 // many times as many output channels as sums are long, packing pays for itself.
 constexpr int64_t kExpansion = 4;
+// Outputs that do not fit the second-level cache are written in as few streams as possible, where the padded inputs,
+// which are then read once for each group of channels, do fit.
+constexpr int64_t kCacheBytes = int64_t{1} << 20;
 // Longer sums are made in several passes, so that a panel stays in the second-level cache.
 constexpr int64_t kPassLength = 1024;
 
@@ -50,6 +54,8 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Di
   const int64_t direct = s.rows * round_up(s.width, table.lanes) * s.group_out * s.samples;
   const int64_t packed = round_up(s.samples * s.pixels, table.lanes) * (s.group_out + kPackingCost);
   s.packed = packed < direct || (s.layout.in_place && s.group_out >= kExpansion * s.k);
+  s.sweeps = !s.packed && !s.layout.in_place && s.group_channels * s.layout.plane() * 4 <= kCacheBytes &&
+             s.group_out * s.pixels * 4 > kCacheBytes;
   const int64_t kept = s.layout.in_place ? 0 : s.channels * (s.packed ? s.samples : 1);
   s.padded_floats = kept * s.layout.plane() + table.nr;
   return s;
@@ -124,7 +130,10 @@ class Convolution {
     }
     for (int64_t n = 0; n < s_.samples; ++n) {
       lay_out(n, 1);
-      for (int64_t g = 0; g < s_.groups; ++g) run_direct(n, g);
+      for (int64_t g = 0; g < s_.groups; ++g) {
+        for_even_runs(s_.group_out, s_.sweeps ? table_.packed_rows : std::max<int64_t>(1, s_.group_out),
+                      [&](int64_t first, int64_t count) { run_direct(n, g, first, count); });
+      }
     }
   }
 
@@ -145,23 +154,24 @@ class Convolution {
 
   const float* group_source(int64_t group) const { return source_ + group * s_.group_channels * s_.layout.plane(); }
 
-  // A tile of all output channels of a group.
-  Tile tile_of(int64_t group) const {
+  // A tile of `rows` output channels of a group.
+  Tile tile_of(int64_t group, int64_t first_row, int64_t rows) const {
+    const int64_t channel = group * s_.group_out + first_row;
     Tile tile = {};
-    tile.a = weights_ + group * s_.group_out * s_.k;
+    tile.a = weights_ + channel * s_.k;
     tile.packed_k = s_.k;
-    tile.rows = s_.group_out;
+    tile.rows = rows;
     tile.k = s_.k;
-    tile.row_bias = bias_ == nullptr ? nullptr : bias_ + group * s_.group_out;
-    tile.c = output_ + group * s_.group_out * s_.pixels;
+    tile.row_bias = bias_ == nullptr ? nullptr : bias_ + channel;
+    tile.c = output_ + channel * s_.pixels;
     tile.ldc = s_.pixels;
     tile.epilogue = &call_.epilogue;
     return tile;
   }
 
-  void run_direct(int64_t sample, int64_t group) {
+  void run_direct(int64_t sample, int64_t group, int64_t first_row, int64_t rows) {
     for_even_runs(static_cast<int64_t>(spots_.size()), table_.packed_vectors, [&](int64_t first, int64_t count) {
-      Tile tile = tile_of(group);
+      Tile tile = tile_of(group, first_row, rows);
       tile.b = group_source(group);
       tile.offsets = scratch_.offsets;
       tile.vectors = static_cast<int>(count);
@@ -209,7 +219,7 @@ class Convolution {
     for_even_runs(vectors, table_.packed_vectors, [&](int64_t first, int64_t count) {
       const int64_t begin = first * table_.lanes, end = std::min(total, begin + count * table_.lanes);
       find_segments(begin, end);
-      Tile tile = tile_of(group);
+      Tile tile = tile_of(group, 0, s_.group_out);
       set_vectors(tile, table_, end - begin);
       if (targets_straight(tile)) return run_panel(tile, group);
       float* planes = tile.c;
