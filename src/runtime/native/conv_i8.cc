@@ -15,7 +15,7 @@
 //   512 -> 512, 1x1    97 %     93 %        93 %
 //   64 x 8 x 8, 3x3    89 %     89 %        88 %
 //   32 x 16 x 16, 3x3  85 %     86 %        86 %
-//   16 x 32 x 32, 3x3  72 %     80 %        80 %
+//   16 x 32 x 32, 3x3  77 %     83 %        84 %
 #include "runtime/native/conv_i8.h"
 
 #include <algorithm>

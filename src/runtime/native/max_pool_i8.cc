@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // max_pool of codes, channels last: a row of outputs is one run of neighbouring bytes (see depthwise_conv_i8.cc), of
 // which each tap adds a candidate. Signed codes are compared with their top bit flipped, and padding is the smallest.
-// Scratch: a band of padded rows, unless windows never leave the image. 10 bytes of 3 x 3 maxima a nanosecond on a Zen 4
-// core.
+// Scratch: a band of padded rows, unless windows never leave the image. A Zen 4 core makes 10 bytes of 3 x 3 maxima a
+// nanosecond.
 #include <algorithm>
 
 #include "runtime/integer/form.h"

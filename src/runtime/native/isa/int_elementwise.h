@@ -28,7 +28,7 @@ void int_add(const IntAdd& job) {
 }
 
 void int_max(const IntMax& job) {
-  const Ints flip = set_ints(job.flip * 0x01010101);
+  const Ints flip = set_ints(static_cast<int32_t>(job.flip * 0x01010101U));
   for_code_vectors(job.count, job.out, [&](int64_t i, uint8_t* out) {
     Ints best = load_ints(job.input + job.taps[0] + i);
     for (int64_t t = 1; t < job.num_taps; ++t) best = max_bytes(best, load_ints(job.input + job.taps[t] + i));

@@ -193,7 +193,7 @@ void widen(const uint8_t* in, uint8_t flip, int16_t* __restrict out, int64_t cou
 
 // Whole vectors are copied: what is written past a pixel is overwritten by the next one.
 void gather_bytes(const uint8_t* in, int64_t step, uint8_t flip, uint8_t* out, int64_t pixels, int64_t channels) {
-  const Ints flips = set_ints(flip * 0x01010101);
+  const Ints flips = set_ints(static_cast<int32_t>(flip * 0x01010101U));
   for (int64_t i = 0; i < pixels; ++i, in += step, out += channels) {
     for (int64_t c = 0; c < channels; c += 4 * kIntLanes) store_ints(out + c, xor_ints(load_ints(in + c), flips));
   }
