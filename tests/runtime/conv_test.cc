@@ -327,8 +327,8 @@ TEST(PointwiseConv, IsTheDefinition) {
     return program.ok() ? std::string(program->steps[0].kernel->name) : "";
   };
   for (const int64_t channels : {1, 3, 31, 192, 1100}) {  // 1100: sums in two passes
-    for (const int64_t out_channels : {15, 16, 33, 62, 80, 130}) {
-      for (const int64_t size : {1, 3, 4, 7, 8}) {
+    for (const int64_t out_channels : {15, 33, 80}) {
+      for (const int64_t size : {1, 4, 7}) {
         const Case c = {.samples = 2,
                         .channels = channels,
                         .height = size,
