@@ -5,8 +5,9 @@
 bench-vs-ort.py [--models a,b] [--openvino] [--blocks 10] [--no-int8] [--write] [MODEL.onnx ...]
 
 Without files it takes the model zoo (EDGESMITH_ZOO, see tests/oracle/README.md): every float model, and the int8 model that
-`edgesmith quantize` makes of it (kept in build/bench-int8). Every block times each runtime for about 0.15 s; a figure is the
-median of the blocks' medians, a ratio the median of the blocks' ratios. --write puts the table into docs/performance.md.
+`edgesmith quantize` makes of it (kept in build/bench-int8). edgesmith runs with --reassociate, as a host
+would. Every block times each runtime for about 0.15 s; a figure is the median of the blocks' medians, a ratio the median of
+the blocks' ratios. --write puts the table into docs/performance.md.
 Needs Python with onnxruntime, numpy and pillow.
 """
 import argparse
@@ -51,15 +52,14 @@ class Edgesmith:
 
     def __init__(self, path, folder):
         self.path = path
-        self.options = ["--arithmetic", "exact-i32"]
         self.input = Path(folder) / "input.npz"
-        self.document = edgesmith("bench", path, "--runs", 20, "--warmup", 5, "--save-input", self.input, "--force", *self.options)
-        edgesmith("infer", path, "--data", self.input.with_suffix(".toml"), "-o", Path(folder) / "output.npz", "--force", *self.options)
+        self.document = edgesmith("bench", path, "--reassociate", "--runs", 20, "--warmup", 5, "--save-input", self.input, "--force")
+        edgesmith("infer", path, "--reassociate", "--data", self.input.with_suffix(".toml"), "-o", Path(folder) / "output.npz", "--force")
         with np.load(Path(folder) / "output.npz") as file:
             self.outputs = [file[name] for name in file.files]
 
     def median_us(self, runs):
-        document = edgesmith("bench", self.path, "--runs", runs, "--warmup", max(5, runs // 10), *self.options)
+        document = edgesmith("bench", self.path, "--reassociate", "--runs", runs, "--warmup", max(5, runs // 10))
         if document["output_sha256"] != self.document["output_sha256"]:
             raise SystemExit(f"{self.path}: the outputs of two runs differ")
         return document["latency_us"]["median"]

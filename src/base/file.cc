@@ -57,6 +57,12 @@ MappedFile::~MappedFile() {
 Result<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string& path) {
   std::unique_ptr<AtomicFile> file(new AtomicFile);
   file->path_ = path;
+  struct stat info {};
+  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+    file->fd_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (file->fd_ < 0) return io_error_from_errno(path, "cannot open", errno);
+    return file;
+  }
   // A short name of its own: the target's name may already be as long as the file system allows.
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
   file->temporary_ = (folder / ".edgesmith-XXXXXX").string();
@@ -110,13 +116,15 @@ Status AtomicFile::flush() {
 
 Status AtomicFile::commit() {
   EDGESMITH_TRY(flush());
-  const mode_t mask = ::umask(0);
-  ::umask(mask);
-  if (::fchmod(fd_, 0666 & ~mask) != 0 || ::close(fd_) != 0) {
-    fd_ = -1;
-    return io_error_from_errno(path_, "cannot write", errno);
+  if (!temporary_.empty()) {
+    const mode_t mask = ::umask(0);
+    ::umask(mask);
+    if (::fchmod(fd_, 0666 & ~mask) != 0) return io_error_from_errno(path_, "cannot write", errno);
   }
+  const int closed = ::close(fd_);
   fd_ = -1;
+  if (closed != 0) return io_error_from_errno(path_, "cannot write", errno);
+  if (temporary_.empty()) return {};
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return io_error_from_errno(path_, "cannot write", errno);
   temporary_.clear();
   return {};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/base/result.h"
 
+#include <cstdlib>
+
 namespace edgesmith {
 
 const char* error_kind_name(ErrorKind kind) {
@@ -25,6 +27,11 @@ int exit_code_of(ErrorKind kind) {
     case ErrorKind::internal: return 70;
   }
   return 70;
+}
+
+void detail::no_value(const Error& error) {
+  EDGESMITH_CHECK(false) << "no value, but an error: " << error.message;
+  std::abort();  // not reached: the compiler does not know that a failed check ends the process
 }
 
 }  // namespace edgesmith

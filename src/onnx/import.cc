@@ -217,8 +217,10 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
 Result<ir::Graph> import_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
                                const std::string& folder, const std::string& name_for_errors) {
   auto graph = import_model(bytes, std::move(owner), folder);
-  if (!graph) return graph.error().in(name_for_errors);
-  return graph;
+  if (graph) return graph;
+  Error error = graph.error().in(name_for_errors);
+  if (error.kind == ErrorKind::invalid && error.hint.empty()) error.hint = "export the model again";
+  return error;
 }
 
 Result<ir::Graph> import_file(const std::string& path) {

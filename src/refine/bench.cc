@@ -33,6 +33,9 @@ bool identical(const Outputs& a, const Outputs& b) {
                     [](const ir::Tensor& x, const ir::Tensor& y) { return x.identical_to(y); });
 }
 
+// Times of one model's steps by node and kernel.
+using StepTimes = std::map<std::pair<const ir::Node*, std::string>, std::vector<int64_t>>;
+
 // What one thread measured.
 struct Worker {
   std::vector<std::vector<int64_t>> nanoseconds;  // by model
@@ -189,12 +192,12 @@ class Bench {
   }
 
   Status time_nodes() {
-    std::vector<std::map<const ir::Node*, std::vector<int64_t>>> times(models_.size());
+    std::vector<StepTimes> times(models_.size());
     if (options_.per_node) EDGESMITH_TRY(time_steps(times));
     for (size_t m = 0; m < models_.size(); ++m) {
       for (const auto& [node, kernel] : executors_[m]->kernels()) {
         NodeTime entry{node, kernel, std::nullopt};
-        const auto found = times[m].find(node);
+        const auto found = times[m].find({node, kernel});
         if (found != times[m].end()) entry.median_us = summarize(found->second).median;
         report_.results[m].nodes.push_back(std::move(entry));
       }
@@ -202,7 +205,7 @@ class Bench {
     return {};
   }
 
-  Status time_steps(std::vector<std::map<const ir::Node*, std::vector<int64_t>>>& times) {
+  Status time_steps(std::vector<StepTimes>& times) {
     const PinnedThread pin(core(0));
     const FlushDenormals flush(report_.denormals_flushed);
     std::vector<Session> sessions = make_sessions();
@@ -211,8 +214,8 @@ class Bench {
     for (int64_t round = 0; round < options_.runs; ++round) {
       if (interrupted()) return Error{ErrorKind::interrupted, "interrupted", {}};
       for (size_t m = 0; m < models_.size(); ++m) {
-        const runtime::StepTimer timer = [&](const ir::Node& node, int64_t nanoseconds) {
-          times[m][&node].push_back(nanoseconds);
+        const runtime::StepTimer timer = [&](const ir::Node& node, const std::string& kernel, int64_t nanoseconds) {
+          times[m][{&node, kernel}].push_back(nanoseconds);
         };
         const auto& inputs = models_[m].inputs[static_cast<size_t>(round) % models_[m].inputs.size()];
         const auto outputs = sessions[m]->run(inputs, nullptr, &timer);

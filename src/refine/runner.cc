@@ -77,6 +77,8 @@ class Run {
   Status measure_baseline();
   Status run_step(size_t index);
   Status measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step, Evaluation& evaluation);
+  /// Puts what was measured into the report of a step.
+  void record(const Evaluation& evaluation, StepReport& step) const;
   void settle(const Step& step, const Decision& decision, StepReport& report);
   Status measure_test();
   Status finish();
@@ -162,11 +164,15 @@ Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, St
   if (!measured) return measured.error();
   evaluation = std::move(*measured);
   step.eval_seconds = seconds_since(start);
+  record(evaluation, step);
+  return {};
+}
+
+void Run::record(const Evaluation& evaluation, StepReport& step) const {
   step.metric = evaluation.metrics[0].value();
   step.drop = data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, evaluation.metrics[0].numbers);
   step.agreement = value_of(evaluation, "agreement");
   step.sqnr_db = value_of(evaluation, "sqnr");
-  return {};
 }
 
 Status Run::run_step(size_t index) {
@@ -213,6 +219,7 @@ Status Run::run_step(size_t index) {
     }
   } else {
     report.size = best_size_;
+    if (data_.eval != nullptr) record(best_evaluation_, report);
   }
   const Decision decision =
       decide(recipe_.gate, step.max_drop, step.max_bytes, metrics_.empty() ? nullptr : metrics_[0], evidence);
@@ -345,7 +352,8 @@ Status check_output(const std::string& output, std::span<const std::string> inpu
     }
   }
   if (fs::is_directory(output, error)) return usage_error(output + ": is a directory", "name a file");
-  if (fs::exists(output, error) && !force) {
+  // A device is written to, not replaced: there is nothing to lose.
+  if (fs::exists(output, error) && !fs::is_other(output, error) && !force) {
     return usage_error(output + ": exists already", "name another file, or add --force to overwrite it");
   }
   const fs::path folder = fs::path(output).parent_path();

@@ -123,7 +123,7 @@ std::string steps_section(const RunReport& report) {
     if (!step.reason.empty() && (notes.empty() || notes.front() != step.reason)) {
       notes.insert(notes.begin(), step.reason);
     }
-    if (!notes.empty()) rows += "<tr><td colspan=\"7\">" + list_html(notes) + "</td></tr>\n";
+    if (!notes.empty()) rows += "<tr><td colspan=\"7\"><div class=\"notes\">" + list_html(notes) + "</div></td></tr>\n";
   }
   const std::string metric = report.baseline ? std::string(report.baseline->metric->name) : "metric";
   return section("Steps", "",

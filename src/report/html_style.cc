@@ -41,10 +41,12 @@ tr:last-child td{border-bottom:0}
 .badge{border-radius:999px;padding:1px 9px;font-size:12.5px;font-weight:600;white-space:nowrap}
 code,pre{font:13px/1.5 ui-monospace,"DejaVu Sans Mono",Menlo,Consolas,monospace}
 code{overflow-wrap:anywhere}
+td code{display:inline-block;min-width:11em}
+.notes{position:sticky;left:0;max-width:min(1000px,calc(100vw - 84px))}
 pre{margin:8px 0 0;padding:12px 14px;background:var(--bg);border-radius:8px;overflow-x:auto}
 ul{margin:6px 0 0;padding-left:20px}
 details{margin-top:10px}summary{cursor:pointer;color:var(--dim)}
-svg{display:block;max-width:100%;height:auto}
+svg{display:block;width:100%;min-width:620px;height:auto}
 svg text{fill:var(--ink);font:12px system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
 svg .dim{fill:var(--dim)}
 svg .grid{stroke:var(--line);stroke-width:1}

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a graph to steps: constants are made dense, constant parts folded, activations fused, and under integer
-// arithmetic whatever has an integer form computes on codes, with conversions where codes and reals meet.
+// From a graph to steps: constants are made dense, constant parts folded, padding and activations fused, and under
+// integer arithmetic whatever has an integer form computes on codes, with conversions where codes and reals meet.
+#include "edgesmith/base/check.h"
 #include "edgesmith/ops/op_info.h"
+#include "runtime/fuse_pad.h"
 #include "runtime/integer/convert.h"
 #include "runtime/program.h"
 #include "runtime/quantize_value.h"
@@ -137,10 +139,15 @@ class Compiler {
       push(std::move(**on_codes));
       return {};
     }
+    if (fusable_pads(node)) return {};  // its reader does it
+    auto padded = padded_step(node);
+    if (!padded) return padded.error();
+    if (*padded) step = std::move(**padded);
     fuse_activation(program_, step);
     finish(program_, step);
     for (int i = 0; i < node.num_inputs(); ++i) {
-      if (node.input(i) != nullptr) require(*node.input(i), Rep::reals);
+      const ir::Value* value = i == 0 && step.pad != nullptr ? step.pad->input(0) : node.input(i);
+      if (value != nullptr) require(*value, Rep::reals);
     }
     push(std::move(step));
     return {};
@@ -154,6 +161,35 @@ class Compiler {
  private:
   bool integer_arithmetic() const {
     return program_.options.arithmetic != Arithmetic::floating && program_.options.arithmetic != Arithmetic::fake_quant;
+  }
+
+  // The pads that the reader of `node` takes over; nothing when `node` is no such Pad. Where its result carries codes,
+  // the reader may compute on them.
+  std::optional<ir::Ints> fusable_pads(const ir::Node& node) const {
+    const bool codes = integer_arithmetic() && node.num_outputs() == 1 && node.output().quant().has_value();
+    if (codes || program_.options.reference) return std::nullopt;
+    return pads_of_reader(program_, node);
+  }
+
+  // The step of a convolution together with the Pad before it; nothing when there is none to fuse.
+  Result<std::optional<Step>> padded_step(const ir::Node& node) const {
+    if (!node.is(OpKind::conv)) return std::optional<Step>();
+    const ir::Node& pad = node.input(0)->node();
+    const auto pads = fusable_pads(pad);
+    if (!pads) return std::optional<Step>();
+    Step step = plain_step(program_, node);
+    const PaddedConv padded = with_pads(program_, node, pad, *pads);
+    step.pad = &pad;
+    step.padded_graph = padded.graph;
+    step.padded_node = padded.node;
+    step.operands[0] = program_.slot(*pad.input(0), Rep::reals);
+    step.kernel = find_kernel(*padded.node, program_.isa, program_.options.reassociate);
+    EDGESMITH_CHECK(step.kernel != nullptr) << node.label() << ": no kernel with padding, but one without";
+    if (step.kernel->prepare == nullptr) return std::optional(std::move(step));
+    auto prepared = step.kernel->prepare(*padded.node, constant_operands(program_, node), program_.isa);
+    if (!prepared) return prepared.error().in(node.label());
+    step.prepared = std::move(*prepared);
+    return std::optional(std::move(step));
   }
 
   void push(Step step) {

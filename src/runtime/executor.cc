@@ -45,11 +45,8 @@ Result<std::vector<ir::Tensor>> Executor::Session::run(std::span<const ir::Tenso
 std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
   std::vector<std::pair<const ir::Node*, std::string>> out;
   for (const Step& step : impl_->program.steps) {
-    std::string text = step.view ? "view" : "reference";
-    if (step.kernel != nullptr) {
-      text = std::string(step.kernel->provider) + "." + std::string(step.kernel->name) + " (" +
-             std::string(isa_word(impl_->program.isa)) + ")";
-    }
+    const std::string text = step.kernel_text(impl_->program.isa);
+    if (step.pad != nullptr) out.emplace_back(step.pad, text);
     out.emplace_back(step.node, text);
     if (step.activation != nullptr) out.emplace_back(step.activation, text);
   }

@@ -14,6 +14,7 @@ namespace {
 constexpr std::array kKernels = {
     &native::kDepthwiseConvF32,
     &native::kWinogradConvF32,
+    &native::kPointwiseConvF32,
     &native::kConvF32,
     &native::kGemmF32,
     &native::kMatMulF32,
@@ -39,6 +40,13 @@ constexpr std::array kKernels = {
     &native::kConvI8,
     &native::kGemmI8,
     &native::kMatMulI8,
+    &native::kMaxPoolI8,
+    &native::kAveragePoolI8,
+    &native::kGlobalAveragePoolI8,
+    &native::kAddI8,
+    &native::kConcatI8,
+    &native::kPadI8,
+    &native::kSliceI8,
 };
 
 }  // namespace

@@ -22,6 +22,17 @@ const ir::Quant* Program::annotation(const ir::Value& value) const {
   return options.arithmetic == Arithmetic::floating || !value.quant() ? nullptr : &*value.quant();
 }
 
+std::string Step::kernel_text(Isa isa) const {
+  switch (conversion) {
+    case Conversion::none: break;
+    case Conversion::quantize: return "quantize";
+    case Conversion::dequantize: return "dequantize";
+    case Conversion::change_layout: return "change layout";
+  }
+  if (kernel == nullptr) return view ? "view" : "reference";
+  return std::string(kernel->provider) + "." + std::string(kernel->name) + " (" + std::string(isa_word(isa)) + ")";
+}
+
 int Program::slot(const ir::Value& value, Rep rep) const {
   if (rep == Rep::codes_last && value.type().rank() < 3) rep = Rep::codes;
   return static_cast<int>(rep) * num_values() + value.id();

@@ -27,6 +27,7 @@ enum class Conversion { none, quantize, dequantize, change_layout };
 struct Step {
   const ir::Node* node = nullptr;        ///< of a conversion: the producer of the value
   const ir::Node* activation = nullptr;  ///< relu or clip that the kernel's epilogue does, or null
+  const ir::Node* pad = nullptr;         ///< zero padding that the kernel does (fuse_pad.h), or null
   const Kernel* kernel = nullptr;        ///< null: ops::eval, or only a view, or a conversion
   bool view = false;                     ///< output 0 has the bytes of operand 0 (reshape and its kin)
   Conversion conversion = Conversion::none;
@@ -35,8 +36,14 @@ struct Step {
   std::vector<int> results;              ///< by output of last()
   std::shared_ptr<const Prepared> prepared;
   Epilogue epilogue;
+  std::shared_ptr<const ir::Graph> padded_graph;  ///< with `pad`: holds padded_node
+  const ir::Node* padded_node = nullptr;          ///< with `pad`: the node with that padding
+  /// What the kernel is shown.
+  const ir::Node& shown() const { return padded_node != nullptr ? *padded_node : *node; }
   /// The node whose outputs this step makes.
   const ir::Node& last() const { return activation != nullptr ? *activation : *node; }
+  /// "native.conv_f32 (avx2)", "reference", "view", "quantize", ...
+  std::string kernel_text(Isa isa) const;
 };
 
 struct Program {

@@ -7,6 +7,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "runtime/integer/convert.h"
+#include "runtime/native/convert_codes.h"
 #include "runtime/quantize_value.h"
 
 namespace edgesmith::runtime {
@@ -168,7 +169,9 @@ Status SessionState::run_step(Binding& binding, size_t index) {
 Status SessionState::time_step(Binding& binding, size_t index, const StepTimer& timer) {
   const auto start = std::chrono::steady_clock::now();
   EDGESMITH_TRY(run_step(binding, index));
-  timer(*(*binding.steps)[index].node, std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count());
+  const int64_t nanoseconds = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
+  const Step& step = (*binding.steps)[index];
+  timer(*step.node, step.kernel_text(program_.isa), nanoseconds);
   return {};
 }
 
@@ -193,7 +196,7 @@ Result<std::optional<std::vector<ir::Dims>>> SessionState::output_dims(const Bin
   for (const ir::Tensor* operand : binding.operands[index]) {
     inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
   }
-  const auto dims = step.kernel->output_dims(*step.node, inputs);
+  const auto dims = step.kernel->output_dims(step.shown(), inputs);
   if (!dims) return Answer();
   return Answer({*dims});
 }
@@ -225,17 +228,25 @@ Status SessionState::run_conversion(Binding& binding, size_t index) {
   const auto layout_of = [&](int slot) {
     return program_.rep_of(slot) == Rep::codes_last ? Layout::channels_last : Layout::row_major;
   };
+  const Layout to_layout = layout_of(step.results[0]);
   if (step.conversion == Conversion::change_layout) {
-    integer::change_layout(from.dims(), from.bytes().data(), layout_of(step.results[0]), writable(to));
+    const auto change = program_.options.reference ? integer::change_layout : native::change_code_layout;
+    change(from.dims(), from.bytes().data(), to_layout, writable(to));
     return {};
   }
   const integer::CodeType type = *integer::code_type(program_.annotation(*step.converted));
   if (step.conversion == Conversion::quantize) {
-    integer::quantize(type, from.dims(), from.data<float>().data(), layout_of(step.results[0]), writable(to));
-  } else {
-    integer::dequantize(type, from.dims(), from.bytes().data(), layout_of(step.operands[0]),
-                        reinterpret_cast<float*>(writable(to)));
+    const float* reals = from.data<float>().data();
+    program_.options.reference
+        ? integer::quantize(type, from.dims(), reals, to_layout, writable(to))
+        : native::quantize_codes(program_.isa, type, from.dims(), reals, to_layout, writable(to));
+    return {};
   }
+  const std::byte* codes = from.bytes().data();
+  const Layout layout = layout_of(step.operands[0]);
+  auto* reals = reinterpret_cast<float*>(writable(to));
+  program_.options.reference ? integer::dequantize(type, from.dims(), codes, layout, reals)
+                             : native::dequantize_codes(program_.isa, type, from.dims(), codes, layout, reals);
   return {};
 }
 
@@ -258,20 +269,20 @@ Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const 
     std::vector<const ir::Dims*> inputs;
     for (const ir::Tensor* operand : operands) inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
     const auto bytes =
-        step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, output_dims[0], program_.isa);
+        step.kernel->scratch_bytes(step.shown(), step.prepared.get(), inputs, output_dims[0], program_.isa);
     if (!bytes) return bytes.error().in(step.node->label());
     own_scratch = allocate_aligned(*bytes);
     scratch = own_scratch.get();
     if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(*bytes) + " bytes of scratch");
   }
   const Status status =
-      step.kernel->run({*step.node, operands, outputs, step.prepared.get(), scratch, step.epilogue, program_.isa});
+      step.kernel->run({step.shown(), operands, outputs, step.prepared.get(), scratch, step.epilogue, program_.isa});
   return status.ok() ? status : Status(status.error().in(step.node->label()));
 }
 
 Status SessionState::run_reference(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
-  auto outputs = evaluate(*step.node, binding.operands[index]);
+  auto outputs = evaluate(step.shown(), binding.operands[index]);
   if (!outputs) return outputs.error();
   if (step.activation != nullptr) {
     std::vector<const ir::Tensor*> operands = {&(*outputs)[0]};

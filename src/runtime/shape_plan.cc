@@ -102,7 +102,7 @@ class Planner {
       if (slot >= 0 && !dims_of(slot)) return;
       inputs.push_back(slot < 0 ? nullptr : &*dims_of(slot));
     }
-    const auto bytes = step.kernel->scratch_bytes(*step.node, step.prepared.get(), inputs, *output, program_.isa);
+    const auto bytes = step.kernel->scratch_bytes(step.shown(), step.prepared.get(), inputs, *output, program_.isa);
     if (!bytes || *bytes == 0) return;  // an error shows again when the kernel runs
     scratch_.emplace_back(s, buffers_.size());
     buffers_.push_back({*bytes, s, s});

@@ -212,7 +212,7 @@ std::vector<KeyRow> make_keys() {
   add_quantization_keys(rows);
   add_limit_keys(rows);
   rows.push_back({"cost", "element", KeyKind::number, false,
-                  "cycles for each output element of operators without multiply-accumulates",
+                  "cycles for each output element of integer operators, and of those without multiply-accumulates",
                   [](T& t, V v) { t.device.cycles_per_element = v.number; }, 1e-3, 1e6});
   rows.push_back({"cost", "node", KeyKind::time, false, "time to start one node",
                   [](T& t, V v) { t.device.node_seconds = v.number; }, 1e-9, 1});

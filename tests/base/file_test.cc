@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/base/file.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
-
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -48,6 +49,25 @@ TEST_F(Files, ErrorsNameThePath) {
   EXPECT_EQ(missing.error().text(), path("none") + ": cannot open: No such file or directory; check the path");
   EXPECT_FALSE(MappedFile::open(folder_.string()).ok());
   EXPECT_FALSE(write_file(path("no/such/folder"), "x").ok());
+}
+
+TEST_F(Files, ADeviceIsWrittenAndStaysADevice) {
+  const std::string pipe = path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+  ASSERT_GE(reader, 0);
+  EXPECT_TRUE(write_file(pipe, "text").ok());
+  char text[8] = {};
+  EXPECT_EQ(::read(reader, text, sizeof text), 4);
+  EXPECT_STREQ(text, "text");
+  ::close(reader);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
+  EXPECT_EQ(count(), 1u);
+  if (::access("/dev/full", W_OK) != 0) GTEST_SKIP() << "no /dev/full here";
+  const Status full = write_file("/dev/full", "text");
+  ASSERT_FALSE(full.ok());
+  EXPECT_EQ(full.error().text(), "/dev/full: cannot write: No space left on device; free some disk space");
+  EXPECT_TRUE(std::filesystem::is_character_file("/dev/full"));
 }
 
 TEST_F(Files, AnEmptyFileMapsToNothing) {

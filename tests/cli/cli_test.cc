@@ -107,6 +107,12 @@ TEST_F(Cli, InspectsAModel) {
   EXPECT_EQ(json["model"]["activation_lower_bound_bytes"], 60);
   EXPECT_EQ(json["quantized"]["values"], 0);
   EXPECT_NE(run({"inspect", "m.onnx"}).out.find("multiply-adds"), std::string::npos);
+  ASSERT_EQ(json["nodes"].size(), 4u);
+  EXPECT_EQ(json["nodes"][3]["op"], "MatMul");
+  EXPECT_EQ(json["nodes"][3]["output"], "logits");
+  EXPECT_EQ(json["nodes"][3]["macs"], 9);
+  const std::string listed = run({"inspect", "m.onnx", "-v", "--threads", "1"}).out;
+  EXPECT_NE(listed.find("MatMul    logits  f32[N,3]"), std::string::npos) << listed;
 }
 
 TEST_F(Cli, RunsARecipeIntoAFolder) {
@@ -136,6 +142,30 @@ TEST_F(Cli, PrintsTheRecipeThatACommandMeans) {
   EXPECT_EQ(json["data"][0]["samples"], 30);
   EXPECT_EQ(json["data"][0]["preprocess"]["scale"], 0.5);
   EXPECT_TRUE(fs::exists(folder_ / "s.onnx"));
+}
+
+TEST_F(Cli, WritesTheReportOfCommandsThatOnlyMeasure) {
+  const std::vector<std::vector<std::string>> commands = {{"inspect", "m.onnx"},
+                                                          {"eval", "m.onnx", "--data", "d.npz"},
+                                                          {"compare", "m.onnx", "m.onnx", "--data", "d.npz"},
+                                                          {"infer", "m.onnx", "--data", "d.npz", "-o", "a.npz"}};
+  for (std::vector<std::string> args : commands) {
+    const std::string folder = "report-" + args[0];
+    args.insert(args.end(), {"--report", folder, "--json", "-q"});
+    const ToolResult result = run(args);
+    ASSERT_EQ(result.exit_code, 0) << args[0] << ": " << result.err;
+    EXPECT_EQ(*read_file(folder_ / (folder + "/report.json")), result.out) << args[0];
+    const std::string page = *read_file(folder_ / (folder + "/report.html"));
+    EXPECT_NE(page.find("<td>schema</td><td>edgesmith." + args[0] + "/1</td>"), std::string::npos) << page;
+    EXPECT_EQ(page.find("http"), std::string::npos) << "nothing is fetched";
+  }
+}
+
+TEST_F(Cli, LetsASeedOfZeroReplaceTheRecipes) {
+  ASSERT_TRUE(write_file(folder_ / "r.toml", "model = \"m.onnx\"\nseed = 4\n[[step]]\npass = \"simplify\"\n").ok());
+  EXPECT_NE(run({"run", "r.toml", "--print-recipe"}).out.find("seed = 4"), std::string::npos);
+  EXPECT_EQ(run({"run", "r.toml", "--seed", "0", "--print-recipe"}).out.find("seed = 4"), std::string::npos);
+  EXPECT_EQ(run({"run", "r.toml", "--seed", "-1", "--print-recipe"}).exit_code, 2);
 }
 
 TEST_F(Cli, ListsItsTables) {
@@ -174,6 +204,21 @@ TEST_F(Cli, ChecksAModelAgainstATarget) {
   const std::string text = run({"check", "m.onnx", "--target", "cmsis-nn-l4r5"}).out;
   EXPECT_EQ(text.substr(0, text.find('\n')), "cmsis-nn-l4r5 does not take m.onnx: 1 rule is broken");
   EXPECT_EQ(run({"check", "m.onnx", "--target", "ort-x86"}).out, "ort-x86 takes m.onnx\n  memory: RAM 96 B\n");
+}
+
+TEST_F(Cli, InspectsAModelForATarget) {
+  const Json json = Json::parse(run({"inspect", "m.onnx", "--target", "cmsis-nn-l4r5", "--json"}).out);
+  const Json& target = json["target"];
+  EXPECT_EQ(target["name"], "cmsis-nn-l4r5");
+  EXPECT_EQ(target["takes"], false);
+  EXPECT_EQ(target["ram_limit"], 640 * 1024);
+  ASSERT_EQ(target["nodes"].size(), 2u) << "MatMul and Relu";
+  EXPECT_GT(target["nodes"][0]["seconds"].get<double>(), 0);
+  EXPECT_GT(target["joules"].get<double>(), 0);
+  EXPECT_TRUE(Json::parse(run({"inspect", "m.onnx", "--json"}).out)["target"].is_null());
+  const std::string text = run({"inspect", "m.onnx", "--target", "cmsis-nn-l4r5"}).out;
+  EXPECT_NE(text.find("most expensive"), std::string::npos);
+  EXPECT_NE(text.find("of 655 kB"), std::string::npos);
 }
 
 TEST_F(Cli, ShowsATarget) {
@@ -234,6 +279,22 @@ TEST_F(Cli, TakesProfilesOfUsersAndSaysWhereTheyAreWrong) {
   EXPECT_EQ(run({"check", "m.onnx", "--target", "missing.toml"}).exit_code, 5);
   expect_error({"check", "m.onnx"}, 2, "check: no target given; add --target NAME; 'edgesmith targets' lists them");
   expect_error({"check", "m.onnx", "--target", "ort-x87"}, 2, "unknown target 'ort-x87'; did you mean 'ort-x86'?");
+}
+
+TEST_F(Cli, EveryTargetTakesWhatWasQuantizedForIt) {
+  ASSERT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx"}).exit_code, 0);
+  const Json targets = Json::parse(run({"targets", "--json"}).out)["targets"];
+  EXPECT_GE(targets.size(), 13u);
+  for (const Json& target : targets) {
+    const std::string name = target["name"];
+    const ToolResult result =
+        run({"quantize", "s.onnx", "-o", name + ".onnx", "--target", name, "--calib", "calib.npz", "-q"});
+    ASSERT_EQ(result.exit_code, 0) << name << result.err;
+    const ToolResult check = run({"check", name + ".onnx", "--target", name});
+    EXPECT_EQ(check.exit_code, 0) << check.out;
+  }
+  // Unsigned codes are not what TensorFlow Lite wants.
+  EXPECT_EQ(run({"check", "ort-x86-vnni.onnx", "--target", "tflite-xnnpack-a53"}).exit_code, 1);
 }
 
 TEST_F(Cli, ExitsWith1WhenTheGateSaysNo) {

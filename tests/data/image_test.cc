@@ -74,7 +74,8 @@ class Resize : public testing::TestWithParam<const char*> {};
 TEST_P(Resize, GivesTheBytesOfPillowDownAndUp) {
   auto image = decode("resize.png");
   ASSERT_GOOD(image);
-  for (const auto& [height, width] : {std::pair(5, 7), std::pair(16, 20), std::pair(13, 6)}) {
+  for (const auto& [height, width] :
+       {std::pair(5, 7), std::pair(16, 20), std::pair(13, 6), std::pair(3, 20), std::pair(3, 14)}) {
     const std::string name =
         "resize_" + std::string(GetParam()) + "_" + std::to_string(height) + "x" + std::to_string(width);
     EXPECT_EQ(difference(resize_image(*image, height, width, GetParam()), expected().at(name)), 0) << name;

@@ -160,13 +160,20 @@ TEST(CsvList, ReadsPathsRelativeToItself) {
   auto unlabelled = open_dataset(as_it_is(bare), image_model(kPicture));
   ASSERT_GOOD(unlabelled);
   EXPECT_FALSE((*unlabelled)->has_labels());
+  const std::string headless = folder.write("d/headless.csv", "c.png,3\n\"pictures/a, b.jpg\",4\n");
+  auto labelled = open_dataset(as_it_is(headless), image_model(kPicture));
+  ASSERT_GOOD(labelled);
+  ASSERT_EQ((*labelled)->size(), 2) << "the first line is a sample, too";
+  EXPECT_EQ((*labelled)->sample(0)->label, 3);
+  EXPECT_EQ((*labelled)->sample(1)->label, 4);
 }
 
 TEST(CsvList, NamesTheLineThatIsWrong) {
   TempFolder folder;
   folder.write("c.png", slurp(fixture("rgb.png")));
   const std::tuple<const char*, ErrorKind, const char*> cases[] = {
-      {"c.png,3\n", ErrorKind::invalid, ":1: no column 'path' in the header, but c.png, 3"},
+      {"gone.png,3\n", ErrorKind::invalid, ":1: no column 'path' in the header, but gone.png, 3"},
+      {"c.png,3\nc.png,three\n", ErrorKind::invalid, ":2: label 'three' is not a class number"},
       {"path,label\nc.png,3\nd.png,1\n", ErrorKind::io, ":3: no such file: "},
       {"path,label\nc.png,three\n", ErrorKind::invalid, ":2: label 'three' is not a class number"},
       {"path,label\nc.png\n", ErrorKind::invalid, ":2: 1 fields, the header has 2"},

@@ -83,9 +83,8 @@ struct Outcome {
   std::vector<LayerRecord> layers;
 };
 
-Outcome quantize(ir::Graph& graph, const data::Dataset* calib,
-                 const std::vector<std::pair<std::string, std::string>>& settings = {}, int threads = 2,
-                 const std::string& target = "ort-x86") {
+Outcome quantize_for(const targets::Target& target, ir::Graph& graph, const data::Dataset* calib,
+                     const std::vector<std::pair<std::string, std::string>>& settings = {}, int threads = 2) {
   const PassInfo* pass = find_pass("quantize");
   Options options(pass->options());
   for (const auto& [name, value] : settings) {
@@ -98,7 +97,7 @@ Outcome quantize(ir::Graph& graph, const data::Dataset* calib,
   PassContext context;
   context.calib = calib;
   context.original = &original;
-  context.target = targets::find_target(target);
+  context.target = &target;
   context.pool = &pool;
   context.progress = &progress;
   Outcome outcome;
@@ -109,6 +108,12 @@ Outcome quantize(ir::Graph& graph, const data::Dataset* calib,
   outcome.notes = context.notes;
   outcome.layers = context.layers;
   return outcome;
+}
+
+Outcome quantize(ir::Graph& graph, const data::Dataset* calib,
+                 const std::vector<std::pair<std::string, std::string>>& settings = {}, int threads = 2,
+                 const std::string& target = "ort-x86") {
+  return quantize_for(*targets::find_target(target), graph, calib, settings, threads);
 }
 
 // The error of a run that must fail.
@@ -441,6 +446,66 @@ TEST(Quantize, SaysWhyNothingCouldBeDone) {
   EXPECT_EQ(*outcome.change, Change::none);
   ASSERT_EQ(outcome.layers.size(), 1u);
   EXPECT_EQ(outcome.layers[0].reason, "ort-x86 computes Tanh on floats");
+}
+
+TEST(QuantizeForTargets, KeepsTheAnswersInEveryProgramsCodes) {
+  const Pictures pictures({1, 3, 8, 8}, 100);
+  for (const targets::Target& target : targets::all_targets()) {
+    ir::Graph graph = network();
+    const ir::Graph original = graph.clone();
+    const Outcome outcome = quantize_for(target, graph, &pictures);
+    ASSERT_TRUE(outcome.change.ok()) << target.name;
+    for (const ir::Node& node : graph.nodes()) {
+      for (int i = 0; i < node.num_outputs(); ++i) {
+        const auto& quant = node.output(i).quant();
+        if (!quant || node.is(ir::OpKind::constant)) continue;
+        EXPECT_EQ(quant->dtype, target.activation_dtype) << target.name << ": " << node.label();
+        EXPECT_TRUE(quant->zero_point[0] == 0 || !target.symmetric_activations) << node.label();
+      }
+    }
+    EXPECT_GT(sqnr_db(original, graph, pictures, 1000), target.symmetric_activations ? 25 : 30) << target.name;
+  }
+}
+
+TEST(QuantizeForTargets, LeavesBiasesFloatWhereTheTargetWantsThat) {
+  const Pictures pictures({1, 3, 8, 8}, 50);
+  ir::Graph graph = network();
+  ASSERT_TRUE(quantize(graph, &pictures, {}, 2, "tensorrt-orin").change.ok());
+  int layers = 0;
+  for (const ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::conv) && !node.is(ir::OpKind::gemm)) continue;
+    ++layers;
+    EXPECT_EQ(node.input(1)->constant()->encoding(), ir::Encoding::affine) << node.label();
+    const ir::Value* bias = node.input(2);
+    EXPECT_TRUE(bias == nullptr || bias->constant()->encoding() == ir::Encoding::dense) << node.label();
+  }
+  EXPECT_EQ(layers, 4);
+}
+
+TEST(QuantizeForTargets, GivesOneScaleAWeightWhereTheTargetHasNoMore) {
+  targets::Target target = *targets::find_target("tflite-xnnpack-a72");
+  target.per_channel = false;
+  const Pictures pictures({1, 3, 8, 8}, 20);
+  ir::Graph graph = network();
+  ASSERT_TRUE(quantize_for(target, graph, &pictures).change.ok());
+  EXPECT_TRUE(value_of(graph, "w1").constant()->quant().per_tensor());
+  ir::Graph fine = network();
+  ASSERT_TRUE(quantize(fine, &pictures, {}, 2, "tflite-xnnpack-a72").change.ok());
+  EXPECT_FALSE(value_of(fine, "w1").constant()->quant().per_tensor());
+}
+
+TEST(QuantizeForTargets, MakesAMicrocontrollersModelIntegerThroughout) {
+  ir::Graph graph = network();
+  const Pictures pictures({1, 3, 8, 8}, 50);
+  ASSERT_TRUE(quantize(graph, &pictures, {}, 2, "cmsis-nn-h7a3").change.ok());
+  for (const std::string name : {"x", "r1", "c2", "c3", "r2", "g", "f", "y"}) {
+    ASSERT_TRUE(value_of(graph, name).quant().has_value()) << name;
+  }
+  EXPECT_EQ(value_of(graph, "r1").quant()->zero_point[0], -128) << "after a Relu zero is the lowest code";
+  for (const ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::conv)) continue;
+    for (const int8_t code : node.input(1)->constant()->codes().data<int8_t>()) EXPECT_GE(code, -127);
+  }
 }
 
 }  // namespace

@@ -98,6 +98,21 @@ TEST(ActivationQuant, AConstantIsExactAndARangeOfNoWidthIsSafe) {
   }
 }
 
+TEST(ActivationQuant, SymmetricCodesHaveZeroPointZeroAndHoldBothEnds) {
+  for (const Range& range : {Range{-1, 3}, Range{-3, 1}, Range{0, 2}, Range{-2, 0}, Range{0, 0}, Range{5, 6}}) {
+    const ir::Quant quant = activation_quant(range, {}, DType::i8, "", true);
+    EXPECT_EQ(quant.zero_point[0], 0);
+    const Range codes = code_range(quant);
+    EXPECT_LE(codes.min, range.min);
+    EXPECT_GE(codes.max, range.max * (1 - 1e-6f));
+    if (range.magnitude() > 0) {
+      EXPECT_FLOAT_EQ(quant.scale[0], range.magnitude() / 127);
+    }
+  }
+  // A clamp is respected where the range was cut, not by the codes: the runtime keeps the clamp.
+  EXPECT_FLOAT_EQ(activation_quant({-9, 9}, {.min = 0, .max = 6}, DType::i8, "", true).scale[0], 6.0f / 127);
+}
+
 TEST(Histogram, OfAnySplitOfTheDataIsTheHistogramOfTheWhole) {
   const std::vector<float> values = gauss(10000, 3);
   const Range range = observe(values).extremes;
@@ -166,6 +181,27 @@ TEST(Calibrators, MseIsAsGoodAsTheBestOfAFineGridOnHeavyTails) {
   const Range range = pick_mse(observed, {});
   EXPECT_LT(mean_squared_error(values, range), 1.05 * best);
   EXPECT_LE(mean_squared_error(values, range), mean_squared_error(values, observed.extremes));
+}
+
+TEST(Calibrators, MseCountsTheStepsOfSymmetricCodes) {
+  // After a Relu half of the symmetric codes are wasted: the step is twice as wide, so more is clipped.
+  std::vector<float> values;
+  Random random(12);
+  for (int i = 0; i < 40000; ++i) values.push_back(static_cast<float>(-std::log(1 - random.uniform())));
+  const Observations observed = observe(values);
+  const Range plain = pick_mse(observed, {}), symmetric = pick_mse(observed, {.symmetric = true});
+  EXPECT_LT(symmetric.max, plain.max);
+  const auto error = [&](float max) {
+    return observed.histogram.squared_error(code_range(activation_quant({0, max}, {}, DType::i8, "", true)), 255);
+  };
+  double best = error(observed.extremes.max);
+  for (double share = 0.1; share <= 1; share += 0.01) {
+    best = std::min(best, error(static_cast<float>(observed.extremes.max * share)));
+  }
+  EXPECT_LE(error(symmetric.max), 1.02 * best);
+  EXPECT_GT(error(plain.max), error(symmetric.max));
+  // Entropy has half the codes too.
+  EXPECT_NE(pick_entropy(observed, {}).max, pick_entropy(observed, {.symmetric = true}).max);
 }
 
 TEST(Calibrators, OneSpikeIsClippedByMseAndPercentileButNotByMinMax) {

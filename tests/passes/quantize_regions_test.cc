@@ -21,7 +21,7 @@ namespace {
 class Planned {
  public:
   explicit Planned(const std::string& text, const std::map<std::string, Range>& ranges = {},
-                   const std::vector<std::string>& skip = {}) {
+                   const std::vector<std::string>& skip = {}, const std::string& target = "ort-x86") {
     auto graph = ir::parse(text);
     EXPECT_TRUE(graph.ok()) << graph.error().message;
     graph_ = std::move(*graph);
@@ -29,10 +29,10 @@ class Planned {
     EXPECT_TRUE(types.ok()) << types.error().message;
     auto selected = select_nodes(graph_, {}, skip, {});
     EXPECT_TRUE(selected.ok());
-    Regions regions = find_regions(graph_, *targets::find_target("ort-x86"), *selected, "it was not selected");
+    Regions regions = find_regions(graph_, *targets::find_target(target), *selected, "it was not selected");
     std::vector<Range> seen(static_cast<size_t>(graph_.num_value_ids()), Range{-1, 1});
     for (const auto& [name, range] : ranges) seen[static_cast<size_t>(value(name).id())] = range;
-    plan_ = plan_scales(graph_, std::move(regions), seen);
+    plan_ = plan_scales(graph_, std::move(regions), *targets::find_target(target), seen);
   }
 
   ir::Value& value(const std::string& name) {
@@ -322,6 +322,94 @@ TEST(Regions, ValuesThatAreNotF32AreLeftAlone) {
   EXPECT_EQ(p.all_coded(), "");
   EXPECT_EQ(p.reason("z"), "its values are not 32-bit floats");
   EXPECT_EQ(p.role("j"), Role::none);
+}
+
+TEST(RegionsOfTargets, ResultsMayStayFloatWhereCodesAreOnInputs) {
+  const std::string model = "graph @g(%x: f32[1,4,2,2]) -> (z) {\n" + kConv +
+                            "  %c = conv %x, %w : f32[1,4,2,2]\n  %d = conv %c, %w : f32[1,4,2,2]\n"
+                            "  %z = softplus %d : f32[1,4,2,2]\n  return %z\n}\n";
+  EXPECT_EQ(Planned(model).all_coded(), "x c d");
+  EXPECT_EQ(Planned(model, {}, {}, "openvino-x86").all_coded(), "x c");
+  EXPECT_EQ(Planned(model, {}, {}, "tensorrt-orin").all_coded(), "x c");
+}
+
+TEST(RegionsOfTargets, AMicrocontrollerHasNoFloatsAtTheEnd) {
+  const std::string model = R"(graph @g(%x: f32[1,4]) -> (z) {
+  %w = constant random(seed=1) : f32[3,4]
+  %y = gemm %x, %w {transB=1} : f32[1,3]
+  %z = softmax %y : f32[1,3]
+  return %z
+}
+)";
+  EXPECT_EQ(Planned(model).all_coded(), "x");
+  EXPECT_EQ(Planned(model, {}, {}, "tflite-xnnpack-a72").all_coded(), "x");
+  Planned p(model, {}, {}, "cmsis-nn-l4r5");
+  EXPECT_EQ(p.all_coded(), "x y z");
+  ASSERT_TRUE(p.set("z").fixed.has_value());
+  const ir::Quant quant = activation_quant(*p.set("z").fixed, {}, ir::DType::i8, "");
+  EXPECT_EQ(quant.scale[0], 1.0f / 256);
+  EXPECT_EQ(quant.zero_point[0], -128);
+}
+
+TEST(RegionsOfTargets, FixedOutputsHaveTheScaleThatTheTargetNames) {
+  const std::string model = "graph @g(%x: f32[1,4,2,2]) -> (z) {\n" + kConv +
+                            "  %s = sigmoid %x : f32[1,4,2,2]\n  %t = tanh %x : f32[1,4,2,2]\n"
+                            "  %y = add %s, %t : f32[1,4,2,2]\n  %z = conv %y, %w : f32[1,4,2,2]\n  return %z\n}\n";
+  Planned p(model, {}, {}, "tflite-xnnpack-a72");
+  const ir::Quant sigmoid = activation_quant(*p.set("s").fixed, {}, ir::DType::i8, "");
+  EXPECT_EQ(sigmoid.scale[0], 1.0f / 256);
+  EXPECT_EQ(sigmoid.zero_point[0], -128);
+  const ir::Quant tanh = activation_quant(*p.set("t").fixed, {}, ir::DType::i8, "");
+  EXPECT_EQ(tanh.scale[0], 1.0f / 128);
+  EXPECT_EQ(tanh.zero_point[0], 0);
+  EXPECT_EQ(Planned(model).set("s").fixed->max, 1) << "elsewhere the whole interval";
+}
+
+TEST(RegionsOfTargets, OnlyTheSkipOfAResidualAddHasCodesWhereTheRuntimeFusesTheOther) {
+  const std::string model = "graph @g(%x: f32[1,4,2,2]) -> (z) {\n" + kConv +
+                            "  %a = conv %x, %w : f32[1,4,2,2]\n  %r = relu %a : f32[1,4,2,2]\n"
+                            "  %b = conv %r, %w : f32[1,4,2,2]\n  %y = add %b, %x : f32[1,4,2,2]\n"
+                            "  %q = relu %y : f32[1,4,2,2]\n  %z = conv %q, %w : f32[1,4,2,2]\n  return %z\n}\n";
+  EXPECT_EQ(Planned(model).all_coded(), "x r b q z");
+  EXPECT_EQ(Planned(model, {}, {}, "tensorrt-orin").all_coded(), "x r q");
+  EXPECT_EQ(Planned(model, {}, {}, "openvino-x86").all_coded(), "x r b q");
+}
+
+TEST(RegionsOfTargets, TheLongerBranchOfAResidualAddStaysRaw) {
+  // Both operands come out of a Conv: the shortcut (one Conv) has codes, the branch of two does not.
+  const std::string model = "graph @g(%x: f32[1,4,2,2]) -> (z) {\n" + kConv +
+                            "  %s = conv %x, %w : f32[1,4,2,2]\n  %a = conv %x, %w : f32[1,4,2,2]\n"
+                            "  %b = conv %a, %w : f32[1,4,2,2]\n  %y = add %s, %b : f32[1,4,2,2]\n"
+                            "  %z = conv %y, %w : f32[1,4,2,2]\n  return %z\n}\n";
+  EXPECT_EQ(Planned(model, {}, {}, "tensorrt-orin").all_coded(), "x s a y");
+}
+
+TEST(RegionsOfTargets, ConcatHasOneScaleWhereTheTargetWantsIt) {
+  const std::string model = "graph @g(%x: f32[1,4,2,2]) -> (z) {\n" + kConv +
+                            "  %a = conv %x, %w : f32[1,4,2,2]\n  %b = conv %x, %w : f32[1,4,2,2]\n"
+                            "  %r = relu %b : f32[1,4,2,2]\n  %j = concat %a, %r {axis=2} : f32[1,4,4,2]\n"
+                            "  %z = conv %j, %w : f32[1,4,4,2]\n  return %z\n}\n";
+  const std::map<std::string, Range> unlike = {{"a", {-100, 100}}, {"r", {0, 1}}};
+  EXPECT_FALSE(Planned(model, unlike).tied("a", "r"));
+  Planned p(model, unlike, {}, "tflite-xnnpack-a72");
+  EXPECT_TRUE(p.tied("a", "r") && p.tied("a", "j"));
+  EXPECT_EQ(p.set("j").bounds, Bounds{}) << "codes below zero are for the other input; the Relu stays";
+}
+
+TEST(RegionsOfTargets, AConvTransposeStaysFloatWhateverTheProfileSays) {
+  targets::Target target = *targets::find_target("ort-x86");
+  target.integer_ops.push_back(ir::OpKind::conv_transpose);
+  auto graph = ir::parse(
+      "graph @g(%x: f32[1,4,2,2]) -> (z) {\n  %w = constant random(seed=1) : f32[4,4,1,1]\n  %z = conv_transpose %x, "
+      "%w : f32[1,4,2,2]\n  return %z\n}\n");
+  ASSERT_TRUE(graph.ok());
+  ASSERT_TRUE(ops::infer_types(*graph).ok());
+  const Regions regions = find_regions(*graph, target, std::vector<bool>(8, true), "");
+  bool found = false;
+  for (const NodePlan& plan : regions.nodes) {
+    found = found || plan.reason == "edgesmith cannot round the weights of ConvTranspose";
+  }
+  EXPECT_TRUE(found);
 }
 
 TEST(Selectors, MatchNamesOfNodesValuesAndOperators) {

@@ -379,5 +379,24 @@ TEST(QuantizeWeight, RefusesNaNByName) {
   EXPECT_NE(codes.error().message.find("fc"), std::string::npos);
 }
 
+TEST(CorrectedBias, IsTheBiasAndItsShiftAsFloats) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[1,2]) -> (y, z) {
+  %w = constant {1, 2, 3, 4} : f32[2,2]
+  %b = constant {0.5, -0.25} : f32[2]
+  %y = gemm %x, %w, %b {transB=1} : f32[1,2]
+  %v = constant random(seed=1) : f32[2,2,1,1]
+  %i = constant random(seed=2) : f32[1,2,3,3]
+  %z = conv %i, %v : f32[1,2,3,3]
+  return %y, %z
+}
+)");
+  WeightCodes codes;
+  codes.shift = {0.125, 1};
+  EXPECT_EQ(corrected_bias(find(graph, ir::OpKind::gemm), codes).to_floats(), (std::vector<float>{0.625f, 0.75f}));
+  EXPECT_EQ(corrected_bias(find(graph, ir::OpKind::conv), codes).to_floats(), (std::vector<float>{0.125f, 1.0f}));
+  codes.shift.clear();
+  EXPECT_FALSE(corrected_bias(find(graph, ir::OpKind::gemm), codes).valid()) << "the old bias stays";
+}
+
 }  // namespace
 }  // namespace edgesmith::passes::quantize

@@ -104,6 +104,9 @@ pass = "eliminate-identities"
   EXPECT_EQ(report->steps[0].status, StepStatus::accepted);
   EXPECT_EQ(report->steps[1].status, StepStatus::rolled_back);
   EXPECT_EQ(report->steps[2].status, StepStatus::unchanged);
+  ASSERT_TRUE(report->steps[2].metric.has_value()) << "what the model measures that went on unchanged";
+  EXPECT_EQ(report->steps[2].metric->value, report->steps[0].metric->value);
+  EXPECT_EQ(report->steps[2].drop->drop, report->steps[0].drop->drop);
   EXPECT_TRUE(wrote());
 }
 

@@ -237,6 +237,13 @@ TEST(Conv, IsTheDefinitionForOddImages) {
   }
 }
 
+TEST(Conv, NeedsNoPadding) {
+  for (const int64_t width : {3, 9, 18, 19, 34, 40}) {
+    check({.samples = 2, .channels = 5, .height = 11, .width = width, .out_channels = 6, .kernel_h = 3, .kernel_w = 3});
+    check({.samples = 1, .channels = 2, .height = 7, .width = width, .out_channels = 90, .kernel_h = 3, .kernel_w = 3});
+  }
+}
+
 TEST(Conv, PadsAsymmetrically) {
   check({.samples = 1,
          .channels = 4,
@@ -311,6 +318,51 @@ TEST(Conv, StridesWithoutOverlap) {
          .kernel_w = 1,
          .strides = {2, 2},
          .bias = false});
+}
+
+TEST(PointwiseConv, IsTheDefinition) {
+  const auto kernel_of = [](const Case& c) {
+    const auto program = compile(graph_of(c, operands_of(c), true), {}, Isa::scalar);
+    EXPECT_TRUE(program.ok());
+    return program.ok() ? std::string(program->steps[0].kernel->name) : "";
+  };
+  for (const int64_t channels : {1, 3, 31, 192, 1100}) {  // 1100: sums in two passes
+    for (const int64_t out_channels : {15, 16, 33, 62, 80, 130}) {
+      for (const int64_t size : {1, 3, 4, 7, 8}) {
+        const Case c = {.samples = 2,
+                        .channels = channels,
+                        .height = size,
+                        .width = size + 1,
+                        .out_channels = out_channels,
+                        .kernel_h = 1,
+                        .kernel_w = 1,
+                        .bias = channels != 31};
+        check(c);
+        if (out_channels == 80 && channels >= 192) {
+          EXPECT_EQ(kernel_of(c), "pointwise_conv_f32");
+        }
+      }
+    }
+  }
+  Case padded = {.samples = 1,
+                 .channels = 200,
+                 .height = 4,
+                 .width = 4,
+                 .out_channels = 32,
+                 .kernel_h = 1,
+                 .kernel_w = 1,
+                 .pads = {1, 0, 0, 1}};
+  EXPECT_EQ(kernel_of(padded), "conv_f32");
+  check(padded);
+  padded.pads = {0, 0, 0, 0};
+  padded.strides = {2, 2};
+  EXPECT_EQ(kernel_of(padded), "conv_f32");
+  check(padded);
+}
+
+TEST(Conv, ExpandsChannelsInPlace) {
+  check({.samples = 2, .channels = 5, .height = 9, .width = 11, .out_channels = 40, .kernel_h = 1, .kernel_w = 1});
+  check({.samples = 1, .channels = 7, .height = 16, .width = 16, .out_channels = 33, .kernel_h = 1, .kernel_w = 1});
 }
 
 TEST(Conv, KeepsGroupsApart) {

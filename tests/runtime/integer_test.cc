@@ -107,11 +107,16 @@ constexpr const char* kNet = R"(graph @net(%x: f32[N,3,8,8]) -> (y) {
   %wd = constant random(seed=5) : f32[8,1,3,3]
   %wf = constant random(seed=6) : f32[8,5]
   %bf = constant random(seed=7) : f32[5]
-  %pads = constant {0,0,0,0,0,0,0,0} : i64[8]
+  %starts = constant {1,-7} : i64[2]
+  %ends = constant {8,8} : i64[2]
+  %axes = constant {2,3} : i64[2]
+  %steps = constant {2,2} : i64[2]
+  %pads = constant {0,1,2,1,0,-1,2,3} : i64[8]
   %c1 = conv %x, %w1, %b1 {pads=[1,1,1,1]}
   %r1 = relu %c1
   %d = conv %r1, %wd, _ {pads=[1,1,1,1], group=8}
-  %s = pad %r1, %pads
+  %h = slice %r1, %starts, %ends, %axes, %steps
+  %s = pad %h, %pads
   %a = add %d, %s
   %r3 = relu %a
   %m = max_pool %r3 {kernel_shape=[2,2], strides=[2,2]}
@@ -160,6 +165,7 @@ ir::Graph quantized_net(int largest) {
   };
   annotate("x", 0.03F, 128);
   annotate("r1", 0.05F, 0);
+  annotate("h", 0.05F, 0);
   annotate("s", 0.05F, 0);
   annotate("d", 0.2F, 120);
   annotate("r3", 0.1F, 0);
@@ -184,11 +190,24 @@ TEST(IntegerArithmetic, RunsEveryNodeOfAQuantizedNetOnCodes) {
   const auto program = compile(graph, {.reference = true, .arithmetic = Arithmetic::exact_i32}, Isa::scalar);
   ASSERT_TRUE(program.ok()) << program.error().text();
   EXPECT_EQ(kernels_of(*program),
-            (std::vector<std::string>{"conv_codes", "conv_codes", "move_codes", "add_codes", "move_codes",
+            (std::vector<std::string>{"conv_codes", "conv_codes", "move_codes", "move_codes", "add_codes", "move_codes",
                                       "lookup_codes", "average_codes", "matrix_product_codes"}));
   for (const Step& step : program->steps) {
     if (step.conversion == Conversion::none) continue;
     EXPECT_EQ(step.converted->name(), step.conversion == Conversion::quantize ? "x" : "y");
+  }
+}
+
+TEST(IntegerArithmetic, IsTheSameByFastKernelsAndPlainly) {
+  const ir::Graph graph = quantized_net(127);
+  for (const int64_t samples : {1, 3}) {
+    const ir::Tensor x = random_tensor({samples, 3, 8, 8}, 21);
+    const auto plain = run_graph(graph, {x}, Isa::scalar, {.reference = true, .arithmetic = Arithmetic::exact_i32});
+    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512, Isa::avx512vnni}) {
+      if (!cpu_has(isa)) continue;
+      const auto fast = run_graph(graph, {x}, isa, {.arithmetic = Arithmetic::exact_i32});
+      EXPECT_TRUE(fast[0].identical_to(plain[0])) << isa_word(isa);
+    }
   }
 }
 
@@ -218,7 +237,7 @@ TEST(IntegerArithmetic, SaturatesOnlyWhereWeightsAllowIt) {
       wide.zero_point = {0};
       return wide;
     }());
-    named(graph, "s").set_quant(named(graph, "r1").quant());
+    for (const char* moved : {"h", "s"}) named(graph, moved).set_quant(named(graph, "r1").quant());
     const auto exact = run_graph(graph, {x}, Isa::scalar, {.arithmetic = Arithmetic::exact_i32});
     const auto saturated = run_graph(graph, {x}, Isa::scalar, {.arithmetic = Arithmetic::x86_u8s8_saturating});
     EXPECT_EQ(exact[0].identical_to(saturated[0]), largest == 64) << largest;

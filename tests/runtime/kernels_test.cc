@@ -50,6 +50,16 @@ TEST(Gemm, WithABiasMatrixIsLeftToTheReference) {
   check_graph(graph, {random_tensor({2, 3}, 1), random_tensor({3, 4}, 2), random_tensor({2, 4}, 3)});
 }
 
+// Sums too long for one pass, rows too many for one block, and a clamp that must see the whole sum.
+TEST(Gemm, WithLongSumsAndManyRows) {
+  const std::string w = "  %w = constant random(seed=3) : f32[1100,35]\n";
+  check_node("gemm %x0, %w", {{300, 1100}}, 5e-6, w);
+  const ir::Graph graph = parse_graph(
+      "graph @g(%a: f32[7,2500], %b: f32[2500,33], %c: f32[33]) -> (y) {\n"
+      "  %y0 = gemm %a, %b, %c\n  %y = relu %y0\n  return %y\n}");
+  check_graph(graph, {random_tensor({7, 2500}, 1), random_tensor({2500, 33}, 2), random_tensor({33}, 3)}, 5e-6);
+}
+
 TEST(MatMul, OfMatricesAndStacks) {
   for (const int64_t n : kSizes) check_node("mat_mul %x0, %x1", {{9, 50 - n}, {50 - n, n}});
   check_node("mat_mul %x0, %x1", {{2, 3, 5, 7}, {7, 19}});

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "arguments.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
 
@@ -87,18 +88,18 @@ Result<Parsed> parse_arguments(Program& program, int argc, char** argv) {
     return Parsed::answered;
   }
   const bool help = args[0] == "--help" || args[0] == "-h";
-  const CLI::App* command = find_command(program.app, args[0]);
+  const CLI::App* command = find_command(*program.app, args[0]);
   if (!help && command == nullptr) {
     if (args[0][0] == '-') {
       return usage_error("unknown option '" + args[0] + "' before the command", "see 'edgesmith --help'");
     }
-    return unknown_command(program.app, args[0]);
+    return unknown_command(*program.app, args[0]);
   }
   std::reverse(args.begin(), args.end());
   try {
-    program.app.parse(args);
+    program.app->parse(args);
   } catch (const CLI::CallForHelp&) {
-    print(help_text(command != nullptr ? *command : program.app));
+    print(help_text(command != nullptr ? *command : *program.app));
     return Parsed::answered;
   } catch (const CLI::ParseError& error) {
     return usage_error((command != nullptr ? command->get_name() + ": " : "") + in_our_style(error.what()),

@@ -188,7 +188,7 @@ class BenchRun {
   }
 
   Status open_data() {
-    auto spec = make_spec(flags_.data.data, flags_.data, common_.color, common_.seed);
+    auto spec = make_spec(flags_.data.data, flags_.data, common_.color, common_.seed.value_or(0));
     if (!spec) return spec.error();
     if (!*spec) return {};
     if ((*spec)->limit == 0) (*spec)->limit = kSamples;
@@ -204,7 +204,7 @@ class BenchRun {
 
   Result<Inputs> inputs_of(size_t m, int64_t batch) {
     if (!data_.empty()) return batches_of(*data_[m], graphs_[m], batch, shown_.data);
-    data::SeededOptions options{.batch = batch, .seed = common_.seed};
+    data::SeededOptions options{.batch = batch, .seed = common_.seed.value_or(0)};
     options.memory_limit = options_.executor.memory_limit;
     EDGESMITH_TRY(parse_dims(flags_.dims, options.free_dims));
     auto seeded = data::seeded_inputs(graphs_[m], options);
@@ -277,7 +277,7 @@ class BenchRun {
     shown_.threads = options_.threads;
     if (graphs_.size() == 2) {
       const auto& results = shown_.rounds.front().report.results;
-      shown_.ratio = refine::ratio_of_medians(results[0].nanoseconds, results[1].nanoseconds, common_.seed);
+      shown_.ratio = refine::ratio_of_medians(results[0].nanoseconds, results[1].nanoseconds, common_.seed.value_or(0));
     }
     print(common_.json ? bench_json(shown_, common_) : bench_text(shown_, common_));
     return 0;
@@ -295,26 +295,25 @@ class BenchRun {
 
 void add_bench(Program& program) {
   auto flags = std::make_shared<BenchFlags>();
-  CLI::App* command =
+  Command* command =
       program.add_command("bench", "Measure how fast a model is on this machine, alone or beside another one",
                           [flags](const Common& common) { return BenchRun(*flags, common).run(); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("other", flags->other, "another one, run in turns with the first")->type_name("OTHER");
   command->add_option("--runs", flags->runs, "timed runs (default: by the model's arithmetic, 50 to 5000)")
-      ->check(CLI::PositiveNumber)
+      ->positive()
       ->type_name("N");
   command->add_option("--warmup", flags->warmup, "runs before them (default: a tenth, at least 5)")
-      ->check(CLI::NonNegativeNumber)
+      ->non_negative()
       ->type_name("N");
   command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
       ->type_name("N,...");
   command->add_option("--dim", flags->dims, "size of a free dim of seeded inputs, by its name; may be repeated")
-      ->allow_extra_args(false)
       ->type_name("NAME=N");
   command->add_flag("--per-node", flags->per_node, "also time every node, in runs of their own");
   command->add_flag("--pipeline", flags->pipeline, "run as behind a camera: decode, resize, preprocess and model");
   command->add_option("--fps", flags->fps, "frames a second of that camera (default 30, for 10 s or --runs frames)")
-      ->check(CLI::PositiveNumber)
+      ->positive()
       ->type_name("X");
   add_data_option(command, "data", flags->data.data, "samples to run (default: seeded inputs, free dims 1)");
   add_preprocess_options(command, flags->data);
@@ -326,7 +325,6 @@ void add_bench(Program& program) {
   command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
   add_work_options(command, program.common,
                    "runs at the same time, each on one thread and a core of its own (default 1)");
-  flags->executor.reassociate = true;  // alike in infer and bench: their hashes are of the same bits
   add_executor_options(command, flags->executor, program.common);
 }
 

@@ -155,7 +155,7 @@ std::string bench_json(const BenchShown& shown, const Common& common) {
     json["throughput"] = throughput_json(shown);
   }
   if (shown.data.empty()) {
-    json["inputs"] = {{"seed", common.seed}};
+    json["inputs"] = {{"seed", common.seed.value_or(0)}};
   } else {
     json["inputs"] = {{"data", shown.data}, {"samples", shown.samples}};
   }

@@ -133,7 +133,7 @@ void add_check(Program& program) {
     std::string model, target;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
+  Command* command =
       program.add_command("check", "Say whether a target takes a model, and which rules it breaks",
                           [flags](const Common& common) { return run(flags->model, flags->target, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");

@@ -13,33 +13,14 @@
 #include "edgesmith/base/cpu.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
+#include "edgesmith/report/document.h"
 
 namespace edgesmith::cli {
 
-CLI::App* Program::add_command(const std::string& name, const std::string& summary, Action run) {
-  CLI::App* command = app.add_subcommand(name, summary);
-  command->allow_extras();  // reported with a suggestion, see arguments.cc
-  command->set_help_flag("-h,--help", "print this text")->group("Common");
-  command->add_flag("--json", common.json, "one JSON document on stdout, and nothing else there")->group("Common");
-  command->add_flag("-q,--quiet", common.quiet, "no progress, no messages but warnings and errors")->group("Common");
-  command->add_flag("-v,--verbose", common.verbose, "say more")->group("Common");
-  command
-      ->add_option("--color", common.color,
-                   "auto, always or never; also the order of colours in pictures: rgb, bgr or gray")
-      ->allow_extra_args(false)
-      ->check(CLI::IsMember({"auto", "always", "never", "rgb", "bgr", "gray"}))
-      ->type_name("WORD")
-      ->group("Common");
-  command->callback([this, run = std::move(run)] { action = run; });
-  return command;
-}
-
-void add_work_options(CLI::App* command, Common& common, const std::string& threads_help) {
-  command->add_option("--threads", common.threads, threads_help)
-      ->check(CLI::Range(1, 4096))
-      ->type_name("N")
-      ->group("Common");
+void add_work_options(Command* command, Common& common, const std::string& threads_help) {
+  command->add_option("--threads", common.threads, threads_help)->between(1, 4096)->type_name("N")->group("Common");
   command->add_option("--seed", common.seed, "seed of every random choice (default 0)")
+      ->non_negative()
       ->type_name("N")
       ->group("Common");
   command->add_option("--events", common.events, "write progress to this file, one JSON object a line")
@@ -47,7 +28,7 @@ void add_work_options(CLI::App* command, Common& common, const std::string& thre
       ->group("Common");
 }
 
-void add_memory_option(CLI::App* command, Common& common) {
+void add_memory_option(Command* command, Common& common) {
   command
       ->add_option("--memory-limit", common.memory_limit,
                    "most memory for activations, such as 2GiB (default: what the machine has)")
@@ -63,6 +44,20 @@ Result<runtime::ExecutorOptions> executor_options(const Common& common, int thre
   runtime::ExecutorOptions options;
   options.memory_limit = std::max<int64_t>(1, *limit / threads);
   return options;
+}
+
+void add_report_option(Command* command, Common& common) {
+  command->add_option("--report", common.report, "write report.json and report.html there")
+      ->type_name("DIR")
+      ->group("Output");
+}
+
+Status show_document(const Common& common, const std::string& title, const std::string& document,
+                     const std::function<std::string()>& text) {
+  if (!common.report.empty()) EDGESMITH_TRY(report::write_document(title, document, common.report));
+  const std::string shown = common.json ? document : text();
+  if (!shown.empty()) print(shown);
+  return {};
 }
 
 void print(const std::string& text) {

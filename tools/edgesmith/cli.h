@@ -2,12 +2,14 @@
 // What the subcommands share: common options, the way results and errors are shown, and progress.
 #pragma once
 
-#include <CLI/CLI.hpp>
+#include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "command.h"
 #include "edgesmith/base/progress.h"
 #include "edgesmith/base/result.h"
 #include "edgesmith/runtime/executor.h"
@@ -19,9 +21,10 @@ struct Common {
   bool json = false, quiet = false, verbose = false;
   std::vector<std::string> color;  ///< auto | always | never, and rgb | bgr | gray for pictures
   int threads = 0;
-  uint64_t seed = 0;
+  std::optional<uint64_t> seed;  ///< absent: 0, or what the recipe says
   std::string events;
   std::string memory_limit;  ///< "2GiB"; "": what the machine has
+  std::string report;        ///< folder for the report of a command that writes no model
 };
 
 /// A subcommand's work: returns the exit code or an error.
@@ -29,14 +32,18 @@ using Action = std::function<Result<int>(const Common&)>;
 
 /// The program while it is being put together: every add_...() registers one subcommand.
 struct Program {
-  explicit Program(CLI::App& app) : app(app) {}
+  explicit Program(const std::string& summary);
+  ~Program();
 
-  CLI::App& app;
+  std::unique_ptr<CLI::App> app;
   Common common;
   Action action;  ///< of the subcommand that was named
 
   /// A subcommand with the options that all of them have; `run` is called when it was the one named.
-  CLI::App* add_command(const std::string& name, const std::string& summary, Action run);
+  Command* add_command(const std::string& name, const std::string& summary, Action run);
+
+ private:
+  std::deque<Command> commands_;
 };
 
 void add_inspect(Program& program);
@@ -54,13 +61,21 @@ void add_metrics(Program& program);
 void add_targets(Program& program);
 
 /// Adds --threads, --seed and --events to a command that does long work.
-void add_work_options(CLI::App* command, Common& common,
+void add_work_options(Command* command, Common& common,
                       const std::string& threads_help = "threads to work with (default: all cores)");
 /// Adds --memory-limit to a command that only runs models.
-void add_memory_option(CLI::App* command, Common& common);
+void add_memory_option(Command* command, Common& common);
 /// How eval, infer and bench run models: all alike, so that the hashes of infer and bench are of the same bits. Each of
 /// `threads` sessions gets its share of --memory-limit. Errors: usage.
 Result<runtime::ExecutorOptions> executor_options(const Common& common, int threads);
+
+/// Adds --report to a command whose result is its JSON document.
+void add_report_option(Command* command, Common& common);
+
+/// Writes the report when one is asked for, and the document to stdout with --json, else what `text` returns.
+/// Errors: io.
+Status show_document(const Common& common, const std::string& title, const std::string& document,
+                     const std::function<std::string()>& text);
 
 /// Writes a result to stdout (with a newline at its end). A full disk or a closed pipe shows in finish_output().
 void print(const std::string& text);

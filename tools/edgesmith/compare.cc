@@ -80,22 +80,22 @@ nlohmann::ordered_json number_json(const std::optional<double>& value) {
   return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
 }
 
-void show(const CompareFlags& flags, const Comparison& c, const Common& common) {
-  if (common.json) {
-    print(nlohmann::ordered_json({{"schema", "edgesmith.compare/1"},
-                                  {"a", side_json(flags.a, c.a)},
-                                  {"b", side_json(flags.b, c.b)},
-                                  {"samples", c.samples},
-                                  {"drop", c.drop.drop},
-                                  {"ci95", {c.drop.ci95[0], c.drop.ci95[1]}},
-                                  {"agreement", number_json(c.agreement)},
-                                  {"cosine", number_json(c.cosine)},
-                                  {"sqnr_db", number_json(c.sqnr_db)},
-                                  {"max_abs_error", number_json(c.max_abs_error)},
-                                  {"warnings", log::take_warnings()}})
-              .dump(2));
-    return;
-  }
+std::string as_json(const CompareFlags& flags, const Comparison& c) {
+  return nlohmann::ordered_json({{"schema", "edgesmith.compare/1"},
+                                 {"a", side_json(flags.a, c.a)},
+                                 {"b", side_json(flags.b, c.b)},
+                                 {"samples", c.samples},
+                                 {"drop", c.drop.drop},
+                                 {"ci95", {c.drop.ci95[0], c.drop.ci95[1]}},
+                                 {"agreement", number_json(c.agreement)},
+                                 {"cosine", number_json(c.cosine)},
+                                 {"sqnr_db", number_json(c.sqnr_db)},
+                                 {"max_abs_error", number_json(c.max_abs_error)},
+                                 {"warnings", log::take_warnings()}})
+      .dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string as_text(const CompareFlags& flags, const Comparison& c, const Common& common) {
   const auto number = [&](double x) { return refine::metric_text(*c.metric, x); };
   report::Table table({report::Table::Align::left, report::Table::Align::right, report::Table::Align::left});
   const std::string name(c.metric->name);
@@ -116,11 +116,11 @@ void show(const CompareFlags& flags, const Comparison& c, const Common& common) 
   line("SQNR", c.sqnr_db, "%.2f dB");
   line("largest error", c.max_abs_error, "%.4g");
   table.row({"bytes", report::bytes_text(file_bytes(flags.a)), "-> " + report::bytes_text(file_bytes(flags.b))});
-  print(table.text(use_color(common)));
+  return table.text(use_color(common));
 }
 
 Result<int> run(const CompareFlags& flags, const Common& common) {
-  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed);
+  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed.value_or(0));
   if (!spec) return spec.error();
   if (!*spec) return usage_error("compare: no data given", "add --data D");
   auto a = onnx::import_file(flags.a);
@@ -151,7 +151,8 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
   context.executor = *executor;
   auto comparison = measure(flags, *a, *b, **data, context);
   if (!comparison) return comparison.error();
-  show(flags, *comparison, common);
+  EDGESMITH_TRY(show_document(common, "compare " + flags.b + " with " + flags.a, as_json(flags, *comparison),
+                              [&] { return as_text(flags, *comparison, common); }));
   return 0;
 }
 
@@ -159,8 +160,8 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
 
 void add_compare(Program& program) {
   auto flags = std::make_shared<CompareFlags>();
-  CLI::App* command = program.add_command("compare", "Measure how two models differ on the same samples",
-                                          [flags](const Common& common) { return run(*flags, common); });
+  Command* command = program.add_command("compare", "Measure how two models differ on the same samples",
+                                         [flags](const Common& common) { return run(*flags, common); });
   command->add_option("a", flags->a, "the model to measure against")->required()->type_name("A");
   command->add_option("b", flags->b, "the other one")->required()->type_name("B");
   add_data_option(command, "data", flags->data.data, "samples");
@@ -168,6 +169,7 @@ void add_compare(Program& program) {
   command->add_option("--metric", flags->metric, "what the drop is about (default top1, without labels agreement)")
       ->type_name("NAME");
   add_executor_options(command, flags->executor, program.common);
+  add_report_option(command, program.common);
   add_work_options(command, program.common);
 }
 

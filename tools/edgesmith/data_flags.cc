@@ -31,17 +31,17 @@ Result<std::optional<data::Preprocess>> make_preprocess(const DataFlags& flags, 
 
 }  // namespace
 
-void add_data_option(CLI::App* command, const std::string& name, DataFlag& flag, const std::string& help) {
+void add_data_option(Command* command, const std::string& name, DataFlag& flag, const std::string& help) {
   command->add_option("--" + name, flag.path, help)->type_name("D")->group("Data");
   command
       ->add_option("--" + name + "-limit", flag.limit,
                    "use N of its samples: the same ones each time, classes balanced")
-      ->check(CLI::PositiveNumber)
+      ->positive()
       ->type_name("N")
       ->group("Data");
 }
 
-void add_preprocess_options(CLI::App* command, DataFlags& flags) {
+void add_preprocess_options(Command* command, DataFlags& flags) {
   command->add_option("--labels", flags.labels, "folders, folder-numbers, none, an array's name or a file")
       ->type_name("L")
       ->group("Data");
@@ -74,26 +74,23 @@ Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const Data
   return std::optional(spec);
 }
 
-void add_gate_options(CLI::App* command, GateFlags& flags) {
+void add_gate_options(Command* command, GateFlags& flags) {
   command->add_option("--metric", flags.metric, "what is measured (default top1, without labels agreement)")
       ->type_name("NAME")
       ->group("Gate");
   command->add_option("--max-drop", flags.max_drop, "largest loss against the original: points for top1 and top5")
-      ->check(CLI::NonNegativeNumber)
+      ->non_negative()
       ->type_name("X")
       ->group("Gate");
-  command->add_option("--max-bytes", flags.max_bytes, "largest file")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N")
-      ->group("Gate");
+  command->add_option("--max-bytes", flags.max_bytes, "largest file")->positive()->type_name("N")->group("Gate");
   command->add_option("--on-fail", flags.on_fail, "rollback (default): undo the step; fail: stop and write nothing")
-      ->check(CLI::IsMember({"rollback", "fail"}))
+      ->one_of({"rollback", "fail"})
       ->type_name("WORD")
       ->group("Gate");
   command
       ->add_option("--undecided", flags.undecided,
                    "when the samples cannot tell: accept (default, the estimate decides) or fail")
-      ->check(CLI::IsMember({"accept", "fail"}))
+      ->one_of({"accept", "fail"})
       ->type_name("WORD")
       ->group("Gate");
   command->add_flag("--allow-rollback", flags.allow_rollback, "exit 0 although a step was rolled back")->group("Gate");

@@ -2,11 +2,11 @@
 // Data options (--calib D --calib-limit N, quick preprocessing) and gate options of the command line.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <map>
 #include <string>
 #include <vector>
 
+#include "command.h"
 #include "edgesmith/base/result.h"
 #include "edgesmith/refine/recipe.h"
 
@@ -26,9 +26,9 @@ struct DataFlags {
 };
 
 /// Adds --NAME and --NAME-limit, with `help` for the first.
-void add_data_option(CLI::App* command, const std::string& name, DataFlag& flag, const std::string& help);
+void add_data_option(Command* command, const std::string& name, DataFlag& flag, const std::string& help);
 /// Adds --labels, --scale, --mean, --std, --resize, --filter, --crop, --crop-fraction and --layout.
-void add_preprocess_options(CLI::App* command, DataFlags& flags);
+void add_preprocess_options(Command* command, DataFlags& flags);
 
 /// The data set that `flag` names; absent when it names none. `color` are the words of --color. Errors: usage.
 Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const DataFlags& flags,
@@ -41,7 +41,7 @@ struct GateFlags {
   std::optional<int64_t> max_bytes;
   bool allow_rollback = false;
 };
-void add_gate_options(CLI::App* command, GateFlags& flags);
+void add_gate_options(Command* command, GateFlags& flags);
 /// Replaces in `gate` what the command line gives. Errors: usage (unknown metric).
 Status apply_gate(const GateFlags& flags, refine::Gate& gate);
 

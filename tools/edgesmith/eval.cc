@@ -54,23 +54,25 @@ nlohmann::ordered_json value_json(const refine::MetricValue& value) {
           {"unit", value.metric->unit}};
 }
 
-void show(const EvalFlags& flags, const refine::Evaluation& evaluation, const Common& common) {
-  const double rate = static_cast<double>(evaluation.samples) / std::max(evaluation.seconds, 1e-9);
-  if (common.json) {
-    nlohmann::ordered_json all = nlohmann::ordered_json::array();
-    for (const auto& numbers : evaluation.metrics) all.push_back(value_json(numbers.value()));
-    print(nlohmann::ordered_json({{"schema", "edgesmith.eval/1"},
-                                  {"model", flags.model},
-                                  {"metric", value_json(evaluation.metrics[0].value())},
-                                  {"metrics", std::move(all)},
-                                  {"samples", evaluation.samples},
-                                  {"seconds", evaluation.seconds},
-                                  {"samples_per_second", rate},
-                                  {"warnings", log::take_warnings()}})
-              .dump(2));
-    return;
-  }
-  std::string text;
+double samples_per_second(const refine::Evaluation& evaluation) {
+  return static_cast<double>(evaluation.samples) / std::max(evaluation.seconds, 1e-9);
+}
+
+std::string as_json(const EvalFlags& flags, const refine::Evaluation& evaluation) {
+  nlohmann::ordered_json all = nlohmann::ordered_json::array();
+  for (const auto& numbers : evaluation.metrics) all.push_back(value_json(numbers.value()));
+  return nlohmann::ordered_json({{"schema", "edgesmith.eval/1"},
+                                 {"model", flags.model},
+                                 {"metric", value_json(evaluation.metrics[0].value())},
+                                 {"metrics", std::move(all)},
+                                 {"samples", evaluation.samples},
+                                 {"seconds", evaluation.seconds},
+                                 {"samples_per_second", samples_per_second(evaluation)},
+                                 {"warnings", log::take_warnings()}})
+      .dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+std::string as_text(const refine::Evaluation& evaluation, const Common& common) {
   report::Table table({report::Table::Align::left, report::Table::Align::right, report::Table::Align::left});
   for (const auto& numbers : evaluation.metrics) {
     const refine::MetricValue value = numbers.value();
@@ -79,13 +81,13 @@ void show(const EvalFlags& flags, const refine::Evaluation& evaluation, const Co
                "95 %: " + number(value.ci95[0]) + " to " + number(value.ci95[1])});
   }
   char speed[96];
-  std::snprintf(speed, sizeof speed, "%.0f samples/s", rate);
+  std::snprintf(speed, sizeof speed, "%.0f samples/s", samples_per_second(evaluation));
   table.row({"samples", refine::grouped(evaluation.samples), report::seconds_text(evaluation.seconds) + ", " + speed});
-  print(table.text(use_color(common)));
+  return table.text(use_color(common));
 }
 
 Result<int> run(const EvalFlags& flags, const Common& common) {
-  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed);
+  auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed.value_or(0));
   if (!spec) return spec.error();
   if (!*spec) return usage_error("eval: no data given", "add --data D");
   auto graph = onnx::import_file(flags.model);
@@ -106,7 +108,8 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   context.required_metrics = metrics->size();
   auto evaluation = refine::evaluate(*graph, **data, *metrics, nullptr, "evaluate", context);
   if (!evaluation) return evaluation.error().in(flags.model);
-  show(flags, *evaluation, common);
+  EDGESMITH_TRY(show_document(common, "eval " + flags.model, as_json(flags, *evaluation),
+                              [&] { return as_text(*evaluation, common); }));
   return 0;
 }
 
@@ -114,15 +117,15 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
 
 void add_eval(Program& program) {
   auto flags = std::make_shared<EvalFlags>();
-  CLI::App* command = program.add_command("eval", "Measure how accurate a model is",
-                                          [flags](const Common& common) { return run(*flags, common); });
+  Command* command = program.add_command("eval", "Measure how accurate a model is",
+                                         [flags](const Common& common) { return run(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   add_data_option(command, "data", flags->data.data, "labelled samples");
   add_preprocess_options(command, flags->data);
   command->add_option("--metric", flags->metrics, "what is measured (default top1); may be repeated")
-      ->allow_extra_args(false)
       ->type_name("NAME");
   add_executor_options(command, flags->executor, program.common);
+  add_report_option(command, program.common);
   add_work_options(command, program.common);
 }
 

@@ -11,17 +11,15 @@ Result<runtime::ExecutorOptions> ExecutorFlags::options(const Common& common, in
   auto out = executor_options(common, threads);
   if (!out) return out;
   out->reference = reference;
+  out->reassociate = reassociate;
   out->arithmetic = *found;
-  out->reassociate = reassociate && !no_reassociate;
   return out;
 }
 
-void add_executor_options(CLI::App* command, ExecutorFlags& flags, Common& common) {
+void add_executor_options(Command* command, ExecutorFlags& flags, Common& common) {
   command->add_flag("--reference", flags.reference, "run the clear kernels instead of the fast ones");
-  if (flags.reassociate) {
-    command->add_flag("--no-reassociate", flags.no_reassociate,
-                      "sum as eval does, in one fixed order: no Winograd convolutions");
-  }
+  command->add_flag("--reassociate", flags.reassociate,
+                    "also run kernels that reassociate float sums (Winograd): faster, other last bits");
   command
       ->add_option("--arithmetic", flags.arithmetic,
                    "how quantized operators compute: " + join(runtime::arithmetic_words(), ", ") + " (default " +

@@ -2,7 +2,6 @@
 // How a command runs models.
 #pragma once
 
-#include <CLI/CLI.hpp>
 #include <string>
 
 #include "cli.h"
@@ -11,16 +10,14 @@
 namespace edgesmith::cli {
 
 struct ExecutorFlags {
-  bool reference = false;
-  bool reassociate = false;     ///< set by commands that may use kernels which reassociate sums
-  bool no_reassociate = false;  ///< the user does not want them
-  std::string arithmetic = std::string(runtime::arithmetic_word(runtime::ExecutorOptions().arithmetic));
+  bool reference = false, reassociate = false;
+  std::string arithmetic = std::string(runtime::arithmetic_word(runtime::Arithmetic::exact_i32));
 
   /// For sessions on `threads` threads. Errors: usage (unknown arithmetic, a --memory-limit that is no size).
   Result<runtime::ExecutorOptions> options(const Common& common, int threads) const;
 };
 
-/// Adds --reference, --arithmetic and --memory-limit, and --no-reassociate where `flags.reassociate` is set.
-void add_executor_options(CLI::App* command, ExecutorFlags& flags, Common& common);
+/// Adds --reference, --reassociate, --arithmetic and --memory-limit.
+void add_executor_options(Command* command, ExecutorFlags& flags, Common& common);
 
 }  // namespace edgesmith::cli

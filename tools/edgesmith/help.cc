@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "help.h"
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 
 namespace edgesmith::cli {

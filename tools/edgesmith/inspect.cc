@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // `edgesmith inspect`: what is in a model file.
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,7 +13,9 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/refine/measure.h"
+#include "edgesmith/refine/node_cost.h"
 #include "edgesmith/refine/runner.h"
+#include "edgesmith/refine/target_check.h"
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/targets/target.h"
 
@@ -19,7 +23,12 @@ namespace edgesmith::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using refine::CostEstimate;
+using refine::NodeCost;
 using report::Table;
+
+/// Lines of the list of expensive nodes.
+constexpr size_t kMostNodes = 10;
 
 /// All nodes of one operator together.
 struct OpCount {
@@ -120,6 +129,26 @@ Inspection inspect(const ir::Graph& graph, const std::string& path, const target
   return inspection;
 }
 
+/// A row for every node, in order: what --only and --skip may name.
+struct NodeRow {
+  std::string name, op, output, type;
+  int64_t macs = 0;
+};
+
+std::vector<NodeRow> node_rows(const ir::Graph& graph) {
+  std::vector<NodeRow> rows;
+  for (const ir::Node& node : graph.nodes()) {
+    if (is_structural(node)) continue;
+    NodeRow row{node.name(), op_label(node), "", "", ops::cost_of(node).macs};
+    if (node.num_outputs() > 0) {
+      row.output = node.output(0).name();
+      row.type = node.output(0).type().text();
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 std::vector<std::pair<std::string, std::string>> results_of(const ir::Graph& graph) {
   std::vector<std::pair<std::string, std::string>> results;
   for (int i = 0; i < graph.num_outputs(); ++i) {
@@ -128,7 +157,100 @@ std::vector<std::pair<std::string, std::string>> results_of(const ir::Graph& gra
   return results;
 }
 
-std::string as_json(const ir::Graph& graph, const std::string& path, const Inspection& in) {
+template <typename Number>
+Json optional(const std::optional<Number>& value) {
+  return value ? Json(*value) : Json();
+}
+
+std::string work_name(const NodeCost& cost) {
+  static constexpr std::array<const char*, targets::kNumWorks> kNames = {"conv", "depthwise", "first", "dense"};
+  return cost.work ? kNames[static_cast<size_t>(*cost.work)] : "element";
+}
+
+/// Three digits: "12.3", "0.00456".
+std::string digits(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.3g", value);
+  return text;
+}
+
+std::string of_limit(int64_t bytes, const std::optional<int64_t>& limit) {
+  return report::bytes_text(bytes) + (limit ? " of " + report::bytes_text(*limit) : "");
+}
+
+/// "206 ms and 8.86 mJ a sample", as far as the profile knows.
+std::string totals_text(const CostEstimate& estimate) {
+  if (!estimate.seconds) return "no times, because the profile has no clock";
+  std::string text = (estimate.lower_bound ? "at least " : "about ") + digits(*estimate.seconds * 1e3) + " ms";
+  if (estimate.joules) text += " and " + digits(*estimate.joules * 1e3) + " mJ";
+  return text + " a sample";
+}
+
+std::string memory_text(const refine::MemoryNeed& memory, const targets::Target& target) {
+  std::string text = "RAM " + (memory.ram_bytes ? of_limit(*memory.ram_bytes, target.device.ram_bytes) : "not known");
+  if (memory.flash_bytes) text += ", flash " + of_limit(*memory.flash_bytes, target.device.flash_bytes);
+  return text;
+}
+
+/// What --target adds: where time and energy go there, and whether the model fits.
+Json target_costs_json(const ir::Graph& graph, const targets::Target& target) {
+  const CostEstimate estimate = refine::estimate_costs(graph, target);
+  const refine::TargetCheck check = refine::check_target(graph, target);
+  Json nodes = Json::array();
+  for (const NodeCost& cost : estimate.nodes) {
+    nodes.push_back({{"node", cost.node->label()},
+                     {"work", work_name(cost)},
+                     {"integer", cost.integer},
+                     {"macs", cost.macs},
+                     {"bytes", cost.bytes},
+                     {"seconds", optional(cost.seconds)},
+                     {"joules", optional(cost.joules)},
+                     {"share", cost.share},
+                     {"memory_bound", cost.memory_bound},
+                     {"cheaper", cost.cheaper.empty() ? Json() : Json(cost.cheaper)}});
+  }
+  return {{"name", target.name},
+          {"takes", check.takes()},
+          {"seconds", optional(estimate.seconds)},
+          {"joules", optional(estimate.joules)},
+          {"lower_bound", estimate.lower_bound},
+          {"ram_bytes", optional(check.memory.ram_bytes)},
+          {"ram_limit", optional(target.device.ram_bytes)},
+          {"flash_bytes", optional(check.memory.flash_bytes)},
+          {"flash_limit", optional(target.device.flash_bytes)},
+          {"nodes", std::move(nodes)}};
+}
+
+std::string target_costs_text(const ir::Graph& graph, const targets::Target& target, bool color) {
+  const CostEstimate estimate = refine::estimate_costs(graph, target);
+  const refine::TargetCheck check = refine::check_target(graph, target);
+  std::string text = "  estimated from its profile: " + totals_text(estimate) + "\n";
+  text += "  " + memory_text(check.memory, target) + "\n";
+  if (!check.takes()) {
+    text += "  it does not take this model: 'edgesmith check' names " + std::to_string(check.violations.size()) +
+            (check.violations.size() == 1 ? " broken rule\n" : " broken rules\n");
+  }
+  Table table({Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::right, Table::Align::right,
+               Table::Align::right, Table::Align::right, Table::Align::left});
+  table.head({"most expensive", "work", "type", "multiply-adds", "ms", "mJ", "share", ""});
+  const size_t shown = std::min(kMostNodes, estimate.nodes.size());
+  for (size_t i = 0; i < shown; ++i) {
+    const NodeCost& cost = estimate.nodes[i];
+    std::string note = cost.memory_bound ? "waits for memory" : "";
+    if (!cost.cheaper.empty()) note = cost.cheaper + " runs on integers there";
+    table.row({cost.node->label(), work_name(cost), cost.integer ? "int8" : "float",
+               cost.macs > 0 ? report::count_text(cost.macs) : "", cost.seconds ? digits(*cost.seconds * 1e3) : "",
+               cost.joules ? digits(*cost.joules * 1e3) : "", digits(cost.share * 100) + " %", note});
+  }
+  text += table.text(color);
+  if (shown < estimate.nodes.size()) {
+    text += "  " + std::to_string(estimate.nodes.size() - shown) + " more nodes; --json has them all\n";
+  }
+  return text;
+}
+
+std::string as_json(const ir::Graph& graph, const std::string& path, const Inspection& in,
+                    const targets::Target* target) {
   Json inputs = Json::array(), outputs = Json::array(), op_list = Json::array();
   for (const ir::Value* input : graph.inputs()) {
     inputs.push_back({{"name", input->name()}, {"type", input->type().text()}});
@@ -137,8 +259,14 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
   for (const auto& [op, count] : in.ops) {
     op_list.push_back({{"op", op}, {"count", count.count}, {"macs", count.macs}, {"params", count.params}});
   }
+  Json nodes = Json::array();
+  for (const NodeRow& row : node_rows(graph)) {
+    nodes.push_back(
+        {{"name", row.name}, {"op", row.op}, {"output", row.output}, {"type", row.type}, {"macs", row.macs}});
+  }
   Json metadata = Json::object();
   for (const auto& [key, value] : graph.metadata) metadata[key] = value;
+  Json costs = target != nullptr ? target_costs_json(graph, *target) : Json();
   return Json({{"schema", "edgesmith.inspect/1"},
                {"model",
                 {{"path", path},
@@ -157,15 +285,18 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
                {"inputs", std::move(inputs)},
                {"outputs", std::move(outputs)},
                {"ops", std::move(op_list)},
+               {"nodes", std::move(nodes)},
                {"quantized", {{"values", in.quant.values}, {"weights", in.quant.weights}, {"dtypes", in.quant.dtypes}}},
                {"metadata", std::move(metadata)},
                {"problems", in.problems},
-               {"float_on_target", in.float_on_target}})
+               {"float_on_target", in.float_on_target},
+               {"target", std::move(costs)}})
       .dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
-std::string as_text(const ir::Graph& graph, const std::string& path, const Inspection& in, const std::string& target,
-                    bool color) {
+std::string as_text(const ir::Graph& graph, const std::string& path, const Inspection& in,
+                    const targets::Target* target, const Common& common) {
+  const bool color = use_color(common);
   std::string text = report::paint(path, report::Style::bold, color) + "\n";
   Table facts({Table::Align::left, Table::Align::left});
   facts.row({"made by", (in.source.producer.empty() ? "unknown" : in.source.producer) + ", opset " +
@@ -197,14 +328,23 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
                count.macs > 0 ? report::count_text(count.macs) : ""});
   }
   text += table.text(color);
+  if (common.verbose) {
+    Table nodes({Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::right});
+    nodes.head({"node", "op", "output", "type", "multiply-adds"});
+    for (const NodeRow& row : node_rows(graph)) {
+      nodes.row({row.name, row.op, row.output, row.type, row.macs > 0 ? report::count_text(row.macs) : ""});
+    }
+    text += "\n" + nodes.text(color);
+  }
   if (!in.problems.empty()) text += "\n" + report::paint("problems", report::Style::yellow, color) + "\n";
   for (const std::string& problem : in.problems) text += "  " + problem + "\n";
-  if (!target.empty()) {
-    text += "\n" + target + ": " +
+  if (target != nullptr) {
+    text += "\n" + report::paint(target->name, report::Style::bold, color) + ": " +
             (in.float_on_target.empty() ? "every layer with weights can compute on integers"
                                         : std::to_string(in.float_on_target.size()) + " layers stay float") +
             "\n";
     for (const std::string& node : in.float_on_target) text += "  " + node + "\n";
+    text += target_costs_text(graph, *target, color);
   }
   return text;
 }
@@ -218,9 +358,10 @@ Result<int> run(const std::string& model, const std::string& target_name, const 
   }
   auto graph = onnx::import_file(model);
   if (!graph) return graph.error();
-  const Inspection inspection = inspect(*graph, model, target ? &*target : nullptr);
-  print(common.json ? as_json(*graph, model, inspection)
-                    : as_text(*graph, model, inspection, target_name, use_color(common)));
+  const targets::Target* wanted = target ? &*target : nullptr;
+  const Inspection inspection = inspect(*graph, model, wanted);
+  EDGESMITH_TRY(show_document(common, "inspect " + model, as_json(*graph, model, inspection, wanted),
+                              [&] { return as_text(*graph, model, inspection, wanted, common); }));
   return 0;
 }
 
@@ -231,11 +372,15 @@ void add_inspect(Program& program) {
     std::string model, target;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
+  Command* command =
       program.add_command("inspect", "Show what is in a model: operators, sizes, costs, problems",
                           [flags](const Common& common) { return run(flags->model, flags->target, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
-  command->add_option("--target", flags->target, "also say which layers stay float there")->type_name("NAME");
+  command
+      ->add_option("--target", flags->target, "also say what stays float there, and where time, energy and memory go")
+      ->type_name("NAME");
+  add_report_option(command, program.common);
+  add_work_options(command, program.common);
 }
 
 }  // namespace edgesmith::cli

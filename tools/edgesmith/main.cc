@@ -57,9 +57,7 @@ void add_commands(cli::Program& program, std::string_view named) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Compresses trained ONNX models for edge devices, and measures what that costs.", "edgesmith");
-  app.require_subcommand(0, 1);  // what follows a command is never another one: `edgesmith passes quantize`
-  cli::Program program(app);
+  cli::Program program("Compresses trained ONNX models for edge devices, and measures what that costs.");
   add_commands(program, argc > 1 ? argv[1] : "");
 
   const bool json = wants_json(argc, argv);

@@ -44,8 +44,8 @@ Result<int> run(bool markdown, const Common& common) {
 
 void add_metrics(Program& program) {
   auto markdown = std::make_shared<bool>(false);
-  CLI::App* command = program.add_command("metrics", "List the metrics",
-                                          [markdown](const Common& common) { return run(*markdown, common); });
+  Command* command = program.add_command("metrics", "List the metrics",
+                                         [markdown](const Common& common) { return run(*markdown, common); });
   command->add_flag("--markdown", *markdown, "as Markdown (docs/metrics.md)");
 }
 

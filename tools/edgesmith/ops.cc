@@ -68,8 +68,8 @@ Result<int> run(bool markdown, const Common& common) {
 
 void add_ops(Program& program) {
   auto markdown = std::make_shared<bool>(false);
-  CLI::App* command = program.add_command("ops", "List the operators that are understood",
-                                          [markdown](const Common& common) { return run(*markdown, common); });
+  Command* command = program.add_command("ops", "List the operators that are understood",
+                                         [markdown](const Common& common) { return run(*markdown, common); });
   command->add_flag("--markdown", *markdown, "as Markdown (docs/ops.md)");
 }
 

@@ -45,7 +45,7 @@ const char* type_text(const OptionRow& row) {
   return "";
 }
 
-void add_pass_option(CLI::App* command, const OptionRow& row, PassFlags& flags) {
+void add_pass_option(Command* command, const OptionRow& row, PassFlags& flags) {
   const std::string name = kebab(row.name);
   auto& values = flags.values[std::string(row.name)];
   if (row.kind == OptionKind::flag) {
@@ -57,10 +57,7 @@ void add_pass_option(CLI::App* command, const OptionRow& row, PassFlags& flags) 
         ->group("Pass");
     return;
   }
-  command->add_option("--" + name, values, help_text(row))
-      ->allow_extra_args(false)
-      ->type_name(type_text(row))
-      ->group("Pass");
+  command->add_option("--" + name, values, help_text(row))->type_name(type_text(row))->group("Pass");
 }
 
 Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common) {
@@ -99,7 +96,7 @@ void add_pass_command(Program& program, const std::string& pass, const std::stri
   if (info == nullptr) return;
   auto flags = std::make_shared<PassFlags>();
   flags->pass = info;
-  CLI::App* command =
+  Command* command =
       program.add_command(pass, summary, [flags](const Common& common) { return run_pass_command(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("-o,--output", flags->output, "where the result goes")->type_name("OUT")->group("Output");

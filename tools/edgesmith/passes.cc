@@ -122,7 +122,7 @@ void add_passes(Program& program) {
     bool markdown = false;
   };
   auto flags = std::make_shared<Flags>();
-  CLI::App* command =
+  Command* command =
       program.add_command("passes", "List the passes, or the options of one",
                           [flags](const Common& common) { return run(flags->name, flags->markdown, common); });
   command->add_option("pass", flags->name, "the pass whose options to list")->type_name("NAME");

@@ -9,7 +9,7 @@
 
 namespace edgesmith::cli {
 
-void add_recipe_options(CLI::App* command, Common& common, RecipeFlags& flags) {
+void add_recipe_options(Command* command, Common& common, RecipeFlags& flags) {
   const auto output = [&](const char* name, auto& value, const char* type, const char* help) {
     return command->add_option(name, value, help)->type_name(type)->group("Output");
   };
@@ -17,11 +17,12 @@ void add_recipe_options(CLI::App* command, Common& common, RecipeFlags& flags) {
   command->add_flag("--force", flags.force, "overwrite an existing output")->group("Output");
   command->add_flag("--print-recipe", flags.print_recipe, "print the recipe that this command line means, and stop")
       ->group("Output");
-  command->add_option("--target", flags.target, "what the model is for (default ort-x86)")
+  command
+      ->add_option("--target", flags.target,
+                   "what the model is for: see targets, or a profile's path (default ort-x86)")
       ->type_name("NAME")
       ->group("Pass");
   command->add_option("--set", flags.overrides, "replace one key of the recipe, such as step.quantize.weights=int8")
-      ->allow_extra_args(false)
       ->type_name("K=V")
       ->group("Pass");
   add_data_option(command, "eval", flags.data.eval, "what the gate and the report measure on");
@@ -33,7 +34,7 @@ void add_recipe_options(CLI::App* command, Common& common, RecipeFlags& flags) {
 Status apply_flags(const RecipeFlags& flags, const Common& common, refine::Recipe& recipe) {
   if (!flags.model.empty()) recipe.model = flags.model;
   if (!flags.target.empty()) recipe.target = flags.target;
-  if (common.seed != 0) recipe.seed = common.seed;
+  if (common.seed) recipe.seed = *common.seed;
   const std::pair<const DataFlag*, std::optional<data::DataSpec>*> roles[] = {{&flags.data.calib, &recipe.data.calib},
                                                                               {&flags.data.train, &recipe.data.train},
                                                                               {&flags.data.eval, &recipe.data.eval},

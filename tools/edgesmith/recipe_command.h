@@ -17,7 +17,7 @@ struct RecipeFlags {
 };
 
 /// Adds output, report, --set, --print-recipe, target, gate, evaluation and preprocessing options.
-void add_recipe_options(CLI::App* command, Common& common, RecipeFlags& flags);
+void add_recipe_options(Command* command, Common& common, RecipeFlags& flags);
 
 /// Puts what the command line gives over what `recipe` says (model, target, data, gate). Errors: usage.
 Status apply_flags(const RecipeFlags& flags, const Common& common, refine::Recipe& recipe);

@@ -50,8 +50,8 @@ Result<int> run(const RunFlags& flags, const Common& common) {
 
 void add_run(Program& program) {
   auto flags = std::make_shared<RunFlags>();
-  CLI::App* command = program.add_command("run", "Run a recipe: a chain of passes, each one gated",
-                                          [flags](const Common& common) { return run(*flags, common); });
+  Command* command = program.add_command("run", "Run a recipe: a chain of passes, each one gated",
+                                         [flags](const Common& common) { return run(*flags, common); });
   command->add_option("recipe", flags->recipe, "the recipe")->required()->type_name("RECIPE.toml");
   command->add_option("model", flags->model, "the .onnx file, in place of the recipe's")->type_name("MODEL");
   command->add_option("-o,--output", flags->output, "write everything into this folder")

@@ -34,7 +34,8 @@ class MappedFile {
 };
 
 /// Writes `path` through a temporary file in the same folder and a rename: readers see the old file or the whole new
-/// one. A writer that is destroyed without commit() leaves nothing behind.
+/// one. A writer that is destroyed without commit() leaves nothing behind. A device or a pipe (/dev/null, /dev/stdout)
+/// is written itself: it must not be replaced by a file.
 class AtomicFile {
  public:
   static Result<std::unique_ptr<AtomicFile>> create(const std::string& path);

@@ -37,9 +37,9 @@ struct Evaluation {
 };
 
 struct MeasureContext {
-  ThreadPool* pool = nullptr;        ///< never null
-  ProgressSink* progress = nullptr;  ///< never null
-  runtime::ExecutorOptions executor;
+  ThreadPool* pool = nullptr;                                                          ///< never null
+  ProgressSink* progress = nullptr;                                                    ///< never null
+  runtime::ExecutorOptions executor = {.arithmetic = runtime::Arithmetic::exact_i32};  ///< as devices compute
   /// The first so many metrics must be computable; the others are left out of the result when the outputs or the data
   /// cannot give them.
   size_t required_metrics = 1;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A list of files: comma-separated, with a header that names the columns `path` and, where there are classes, `label`.
-// Paths are relative to the list. Fields may be quoted (RFC 4180).
+// Without a header (the first field is a file that is there) the columns are path and label. Paths are relative to the
+// list. Fields may be quoted (RFC 4180).
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
@@ -72,6 +73,13 @@ Result<Columns> find_columns(const DataSpec& spec, const Row& header) {
   return columns;
 }
 
+// True when the first row names a sample and not the columns.
+bool is_sample(const Row& row, const std::filesystem::path& folder) {
+  std::error_code ignored;
+  return row.size() <= 2 && column_of(row, "path") < 0 &&
+         std::filesystem::is_regular_file(folder / row.front(), ignored);
+}
+
 Result<SampleFile> sample_of(const Row& row, const Columns& columns, const std::string& where,
                              const std::filesystem::path& folder) {
   if (row.size() != columns.count) {
@@ -101,11 +109,15 @@ Result<SourcePtr> open_csv_list(const DataSpec& spec, const Signature& signature
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   size_t at = 0;
   int64_t line = 1;
-  const auto header = next_row(text, at, line);
+  auto header = next_row(text, at, line);
   if (!header || text.empty()) return invalid_error(spec.path + ":1: no header", "the first line should be path,label");
+  const std::filesystem::path folder = std::filesystem::path(spec.path).parent_path();
+  if (is_sample(*header, folder)) {
+    header = header->size() == 1 ? Row{"path"} : Row{"path", "label"};
+    at = 0, line = 1;
+  }
   auto columns = find_columns(spec, *header);
   if (!columns) return columns.error();
-  const std::filesystem::path folder = std::filesystem::path(spec.path).parent_path();
   std::vector<SampleFile> files;
   while (at < text.size()) {
     const std::string where = spec.path + ":" + std::to_string(line);

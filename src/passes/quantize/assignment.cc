@@ -75,7 +75,9 @@ void apply(const Assignment& assignment, const Plan& plan, ir::Graph& graph) {
   for (ir::Node* node : order) {
     const auto found = assignment.layers.find(node->id());
     if (found == assignment.layers.end()) continue;
-    ir::Tensor bias = quantize_bias(*node, *found->second, input_scale(assignment, plan, *node));
+    ir::Tensor bias = assignment.float_bias
+                          ? corrected_bias(*node, *found->second)
+                          : quantize_bias(*node, *found->second, input_scale(assignment, plan, *node));
     if (bias.valid()) set_constant(graph, *node, ops::quant_facts(*node).bias_operand, std::move(bias));
     set_weight(graph, *node, *found->second, assignment, in_place);
   }

@@ -14,6 +14,7 @@ namespace edgesmith::passes::quantize {
 struct Assignment {
   std::vector<ir::Quant> scales;             ///< by set of the plan
   std::map<int, const WeightCodes*> layers;  ///< by node id; not owned
+  bool float_bias = false;                   ///< biases stay float
 };
 
 /// Writes the codes into `graph`: the planned graph itself or a clone of it (ids decide). Constants become affine

@@ -59,7 +59,7 @@ double divergence(const std::vector<double>& counts, int first, int last, const 
 Range pick_entropy(const Observations& observed, const CalibratorSettings& settings) {
   const Range extremes = observed.extremes.joined({0, 0});
   const Histogram& histogram = observed.histogram;
-  const int codes = settings.steps + 1;
+  const int most_codes = settings.steps + 1;
   if (!(extremes.width() > 0) || histogram.range() != extremes) return extremes;
   const std::vector<double> counts(histogram.counts().begin(), histogram.counts().end());
   // Bins that hold zero stay in.
@@ -67,17 +67,24 @@ Range pick_entropy(const Observations& observed, const CalibratorSettings& setti
   const int latest_first = std::min(static_cast<int>(zero), Histogram::kBins - 1);
   const int earliest_last = std::max(static_cast<int>(std::ceil(zero)), 1);
   int first = 0, last = Histogram::kBins;
-  double best = divergence(counts, first, last, clipped_counts(counts, first, last), codes);
+  // Of symmetric codes, a range with a short end gets only as many as lie in it.
+  const auto codes_of = [&](int from, int to) {
+    if (!settings.symmetric) return most_codes;
+    const double half = std::max(to - zero, zero - from);
+    return std::max(1, static_cast<int>(std::lround(most_codes * (to - from) / (2 * half))));
+  };
+  double best = divergence(counts, first, last, clipped_counts(counts, first, last), codes_of(first, last));
   const auto try_range = [&](int from, int to) {
+    const int codes = codes_of(from, to);
     const double loss = divergence(counts, from, to, clipped_counts(counts, from, to), codes);
     if (!(loss < best)) return;
     best = loss;
     first = from;
     last = to;
   };
-  for (int to = Histogram::kBins - kStride; to >= std::max(earliest_last, codes); to -= kStride) try_range(0, to);
+  for (int to = Histogram::kBins - kStride; to >= std::max(earliest_last, most_codes); to -= kStride) try_range(0, to);
   const int to = last;
-  for (int from = kStride; from <= std::min(latest_first, to - codes); from += kStride) try_range(from, to);
+  for (int from = kStride; from <= std::min(latest_first, to - most_codes); from += kStride) try_range(from, to);
   return {first == 0 ? extremes.min : static_cast<float>(std::min(0.0, histogram.lower(first))),
           last == Histogram::kBins ? extremes.max : static_cast<float>(std::max(0.0, histogram.lower(last)))};
 }

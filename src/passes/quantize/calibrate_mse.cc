@@ -3,7 +3,7 @@
 //
 // A value inside the range is off by the rounding of one step, uniformly: step^2 / 12; one outside by its distance to
 // the end. Exact zeros have a code of their own and are never off. Both ends are searched, each over a grid of shares
-// of its extreme.
+// of its extreme. Symmetric codes have the step that the longer end needs; the other end then costs nothing to open.
 #include <algorithm>
 #include <vector>
 
@@ -58,7 +58,9 @@ Range pick_mse(const Observations& observed, const CalibratorSettings& settings)
       const auto b = static_cast<size_t>(i), a = static_cast<size_t>(j);
       const double clipped_below = extremes.min < 0 ? below.count[b] : 0;
       const double clipped_above = extremes.max > 0 ? above.count[a] : 0;
-      const double step = (extremes.max * share(j) - extremes.min * share(i)) / settings.steps;
+      const double lower = extremes.min * share(i), upper = extremes.max * share(j);
+      const double width = settings.symmetric ? 2 * std::max(upper, -lower) : upper - lower;
+      const double step = width / settings.steps;
       double error = step * step / 12 * std::max(0.0, nonzero - clipped_below - clipped_above);
       if (extremes.min < 0) error += below.error[b];
       if (extremes.max > 0) error += above.error[a];

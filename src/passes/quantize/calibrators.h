@@ -20,6 +20,7 @@ struct Observations {
 struct CalibratorSettings {
   double percentile = 99.99;  ///< percent of the values that the range holds
   int steps = 255;            ///< codes less one
+  bool symmetric = false;     ///< the codes will reach as far below zero as above
 };
 
 /// One calibrator. The range it picks lies within the extremes and holds zero.

@@ -31,7 +31,8 @@ std::vector<bool> near_least(const std::vector<ir::Quant>& quants, const Histogr
 std::vector<ir::Quant> candidates_of(const ScaleSet& set, const Observations& observed,
                                      const ChoiceSettings& settings) {
   if (set.given) return {*set.given};
-  if (set.fixed) return {activation_quant(*set.fixed, set.bounds, settings.dtype, "fixed")};
+  if (set.fixed)
+    return {activation_quant(*set.fixed, set.bounds, settings.dtype, "fixed", settings.calibration.symmetric)};
   const bool automatic = settings.calibrator == "auto";
   std::vector<ir::Quant> quants;
   for (const CalibratorInfo& calibrator : all_calibrators()) {
@@ -39,7 +40,7 @@ std::vector<ir::Quant> candidates_of(const ScaleSet& set, const Observations& ob
         set.holds_input ? calibrator.name == "minmax" : automatic || calibrator.name == settings.calibrator;
     if (!wanted) continue;
     ir::Quant quant = activation_quant(calibrator.pick(observed, settings.calibration), set.bounds, settings.dtype,
-                                       std::string(calibrator.name));
+                                       std::string(calibrator.name), settings.calibration.symmetric);
     bool known = false;
     for (const ir::Quant& other : quants) known = known || other.same_codes(quant);
     if (!known) quants.push_back(std::move(quant));
@@ -136,6 +137,7 @@ class Chooser {
 
   void add_trial(const std::vector<Win>& wins, bool corrected) {
     Trial trial{.corrected = corrected, .wins = wins, .graph = graph_.clone()};
+    trial.assignment.float_bias = settings_.float_bias;
     for (const auto& quants : candidates_) trial.assignment.scales.push_back(quants[0]);
     for (const Win& win : wins) {
       for (const ir::Quant& quant : candidates_[win.set]) {

@@ -25,6 +25,7 @@ struct ChoiceSettings {
   CalibratorSettings calibration;
   ir::DType dtype = ir::DType::u8;
   bool correct_bias = true;
+  bool float_bias = false;  ///< biases stay float
 };
 
 /// A calibrator that beat min-max for one set, and by how much in the results of the set's readers.

@@ -44,6 +44,11 @@ std::vector<double> bias_of(const ir::Node& node, int64_t channels) {
   return result;
 }
 
+// The dims of a bias (or none yet) of one number a channel.
+ir::Dims bias_dims(const ir::Value* bias, int64_t channels) {
+  return bias != nullptr && bias->constant()->size() == channels ? bias->constant()->dims() : ir::Dims{channels};
+}
+
 // One scale for every channel: the coarsest that any needs, with each channel's limits at that scale.
 void share_scale(std::vector<ChannelScale>& scales, const std::vector<std::vector<double>>& rows,
                  targets::PairRule rule) {
@@ -147,6 +152,16 @@ std::vector<double> smallest_weight_scales(const ir::Node& node, double input_sc
   return limits;
 }
 
+ir::Tensor corrected_bias(const ir::Node& node, const WeightCodes& codes) {
+  const int operand = ops::quant_facts(node).bias_operand;
+  if (operand < 0 || codes.shift.empty()) return {};
+  const auto channels = static_cast<int64_t>(codes.shift.size());
+  const std::vector<double> reals = bias_of(node, channels);
+  std::vector<float> floats;
+  for (size_t c = 0; c < reals.size(); ++c) floats.push_back(static_cast<float>(reals[c] + codes.shift[c]));
+  return ir::Tensor::of<float>(bias_dims(node.input(operand), channels), floats);
+}
+
 ir::Tensor quantize_bias(const ir::Node& node, const WeightCodes& codes, double input_scale) {
   const int operand = ops::quant_facts(node).bias_operand;
   if (operand < 0) return {};
@@ -155,8 +170,7 @@ ir::Tensor quantize_bias(const ir::Node& node, const WeightCodes& codes, double 
   const ir::Quant& weight_quant = codes.weight.quant();
   const int64_t channels = codes.weight.rank() > 0 ? codes.weight.dims()[static_cast<size_t>(weight_axis(node))] : 1;
   std::vector<double> reals = bias_of(node, channels);
-  ir::Dims dims = {channels};
-  if (bias != nullptr && bias->constant()->size() == channels) dims = bias->constant()->dims();
+  const ir::Dims dims = bias_dims(bias, channels);
   const int axis = weight_quant.per_tensor() ? -1 : static_cast<int>(dims.size()) - 1;
   ir::Quant quant{.dtype = ir::DType::i32, .axis = axis, .method = "input scale * weight scale"};
   for (const float scale : weight_quant.scale) {

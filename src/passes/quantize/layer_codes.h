@@ -37,4 +37,7 @@ std::vector<double> smallest_weight_scales(const ir::Node& node, double input_sc
 /// Invalid tensor: there is no bias and nothing to add.
 ir::Tensor quantize_bias(const ir::Node& node, const WeightCodes& codes, double input_scale);
 
+/// The same as floats. Invalid tensor: there is nothing to add.
+ir::Tensor corrected_bias(const ir::Node& node, const WeightCodes& codes);
+
 }  // namespace edgesmith::passes::quantize

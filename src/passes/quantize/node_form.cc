@@ -40,6 +40,7 @@ std::optional<Obstacle> find_layer_obstacle(const ir::Node& node, const ops::Qua
     return Obstacle{"its weights are computed, not constant", "simplify the model first"};
   }
   if (weight->constant()->dtype() != ir::DType::f32) return Obstacle{"its weights are not 32-bit floats", ""};
+  if (node.is(OpKind::conv_transpose)) return Obstacle{"edgesmith cannot round the weights of ConvTranspose", ""};
   if (node.is(OpKind::mat_mul) && weight->constant()->rank() != 2) {
     return Obstacle{"its constant operand is no matrix", ""};
   }

@@ -68,7 +68,7 @@ Regions find_regions(ir::Graph& graph, const targets::Target& target, const std:
 inline constexpr float kLargestScaleRatio = 16;
 
 /// Decides the joins by the ranges seen (by value id) and forms the sets. Joined values share a scale when that costs
-/// little; else each keeps its own, or the join stays float where nobody needs its codes.
-Plan plan_scales(ir::Graph& graph, Regions regions, const std::vector<Range>& seen);
+/// little, or the target wants it so; else each keeps its own, or the join stays float where nobody needs its codes.
+Plan plan_scales(ir::Graph& graph, Regions regions, const targets::Target& target, const std::vector<Range>& seen);
 
 }  // namespace edgesmith::passes::quantize

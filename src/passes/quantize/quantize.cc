@@ -87,7 +87,7 @@ const OptionSchema& options() {
 }
 
 WeightSettings weight_settings(const Options& options, const targets::Target& target) {
-  WeightSettings settings{.rule = target.pair_rule, .per_tensor = options.flag("per_tensor")};
+  WeightSettings settings{.rule = target.pair_rule, .per_tensor = options.flag("per_tensor") || !target.per_channel};
   if (options.word("pair_safe") == "on") settings.rule = targets::PairRule::pairs_to_128;
   if (options.word("pair_safe") == "off") settings.rule = targets::PairRule::none;
   settings.compensate = options.word("rounding") == "compensated";
@@ -137,7 +137,9 @@ class Quantizer {
     choice_.calibration.percentile = options.real("percentile");
     choice_.calibration.steps = static_cast<int>(ir::max_code(context.target->activation_dtype) -
                                                  ir::min_code(context.target->activation_dtype));
+    choice_.calibration.symmetric = context.target->symmetric_activations;
     choice_.dtype = context.target->activation_dtype;
+    choice_.float_bias = context.target->float_bias;
     choice_.correct_bias = options.flag("bias_correction");
   }
 
@@ -145,7 +147,7 @@ class Quantizer {
     Regions regions = find_regions(graph_, *context_.target, selected, "it was not selected");
     auto extremes = observe_extremes(graph_, regions.watched, all_);
     if (!extremes) return extremes.error();
-    Plan plan = plan_scales(graph_, std::move(regions), extremes->range);
+    Plan plan = plan_scales(graph_, std::move(regions), *context_.target, extremes->range);
     std::vector<LayerGroup> layers = find_layers(graph_, plan);
     const bool nothing = layers.empty() && std::all_of(plan.sets.begin(), plan.sets.end(),
                                                        [](const ScaleSet& set) { return set.given.has_value(); });

@@ -21,13 +21,18 @@ float fit_below(float scale, float codes, float limit) {
 
 }  // namespace
 
-ir::Quant activation_quant(Range range, const Bounds& bounds, ir::DType dtype, std::string method) {
+ir::Quant activation_quant(Range range, const Bounds& bounds, ir::DType dtype, std::string method, bool symmetric) {
   const auto lowest = static_cast<int32_t>(ir::min_code(dtype)), highest = static_cast<int32_t>(ir::max_code(dtype));
   const float min = std::min(0.0f, std::max(range.min, bounds.min));
   const float max = std::max(0.0f, std::min(range.max, bounds.max));
   ir::Quant quant{.dtype = dtype, .scale = {1.0f}, .zero_point = {lowest}, .method = std::move(method)};
   const auto steps = static_cast<double>(highest - lowest);
   const double width = static_cast<double>(max) - min;
+  if (symmetric) {
+    quant.zero_point = {0};
+    if (width >= kSmallestWidth) quant.scale = {std::max(max, -min) / static_cast<float>(highest)};
+    return quant;
+  }
   if (!(width >= kSmallestWidth)) {
     if (min < 0) quant.zero_point = {highest};
     return quant;

@@ -34,7 +34,10 @@ struct Bounds {
 
 /// Per-tensor codes for the reals of `range`: zero gets a code of its own exactly, the range is widened to hold zero,
 /// and no code stands for a real outside `bounds` (which hold zero). A range of (nearly) no width gets scale 1.
-ir::Quant activation_quant(Range range, const Bounds& bounds, ir::DType dtype, std::string method);
+/// `symmetric` codes have zero point 0 and reach as far below zero as above, whatever the bounds: where runtimes want
+/// them, they keep the clamp.
+ir::Quant activation_quant(Range range, const Bounds& bounds, ir::DType dtype, std::string method,
+                           bool symmetric = false);
 
 /// The reals that the smallest and the largest code of a per-tensor Quant stand for.
 Range code_range(const ir::Quant& quant);

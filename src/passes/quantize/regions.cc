@@ -31,6 +31,7 @@ class RegionFinder {
         selected_(selected),
         others_(others),
         index_code_(find_index_code(graph)),
+        depth_(find_depths(graph)),
         ties_(graph.num_value_ids()) {
     regions_.nodes.resize(static_cast<size_t>(graph.num_node_ids()));
     regions_.required.resize(static_cast<size_t>(graph.num_value_ids()), false);
@@ -112,7 +113,13 @@ class RegionFinder {
       case Kind::float_only: break;
       case Kind::activation: break;
       case Kind::compute: require_operands(node); break;
-      case Kind::fixed_range: open_.push_back(&node); break;
+      case Kind::fixed_range:
+        if (target_.limits.integer_only) {
+          require_operands(node);
+        } else {
+          open_.push_back(&node);
+        }
+        break;
       case Kind::transparent:
         if (data_operands(node).size() > 1) {
           regions_.joins.push_back(&node);
@@ -128,10 +135,40 @@ class RegionFinder {
   // A computing node becomes an integer one.
   void require_operands(ir::Node& node) {
     plan_of(node) = {.role = Role::integer, .result = &result_of(node)};
+    const int raw = raw_operand(node);
     for (const int i : data_operands(node)) {
-      if (node.input(i) != nullptr) require(*operand_behind_pad(node, i));
+      if (node.input(i) != nullptr && i != raw) require(*operand_behind_pad(node, i));
     }
-    if (!can_hand_out_floats(node)) require(*plan_of(node).result);
+    const bool may_stay_float = can_hand_out_floats(node) || target_.input_codes_only;
+    if (target_.limits.integer_only || !may_stay_float) require(*plan_of(node).result);
+  }
+
+  // The operand of a residual Add that stays without codes: the end of the longer branch, straight out of a Conv, so
+  // that the runtime adds the skip inside that Conv. -1: none.
+  int raw_operand(const ir::Node& node) const {
+    if (!target_.skip_codes_only || !node.is(OpKind::add)) return -1;
+    int raw = -1;
+    for (int i = 0; i < 2; ++i) {
+      const ir::Value& value = *node.input(i);
+      if (!value.node().is(OpKind::conv) || value.uses().size() != 1 || value.is_graph_output()) continue;
+      if (raw < 0 || depth_of(value) > depth_of(*node.input(raw))) raw = i;
+    }
+    return raw;
+  }
+  int depth_of(const ir::Value& value) const { return depth_[static_cast<size_t>(value.node().id())]; }
+
+  // Nodes on the longest way from an input, by node id.
+  static std::vector<int> find_depths(const ir::Graph& graph) {
+    std::vector<int> depths(static_cast<size_t>(graph.num_node_ids()), 0);
+    for (const ir::Node& node : graph.nodes()) {
+      int& depth = depths[static_cast<size_t>(node.id())];
+      for (int i = 0; i < node.num_inputs(); ++i) {
+        if (node.input(i) != nullptr) {
+          depth = std::max(depth, depths[static_cast<size_t>(node.input(i)->node().id())] + 1);
+        }
+      }
+    }
+    return depths;
   }
 
   // A Conv takes over the zero pads of a Pad that only it reads, but not through codes between the two.
@@ -220,6 +257,7 @@ class RegionFinder {
   const std::vector<bool>& selected_;
   const std::string& others_;
   std::vector<bool> index_code_;
+  std::vector<int> depth_;
   Ties ties_;
   std::vector<ir::Node*> open_;  // Sigmoid, Softmax: integer when their result is needed as codes
   Regions regions_;

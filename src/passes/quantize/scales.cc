@@ -27,9 +27,10 @@ struct SetFacts {
 
 class ScalePlanner {
  public:
-  ScalePlanner(ir::Graph& graph, Regions regions, const std::vector<Range>& seen)
+  ScalePlanner(ir::Graph& graph, Regions regions, const targets::Target& target, const std::vector<Range>& seen)
       : graph_(graph),
         regions_(std::move(regions)),
+        target_(target),
         ties_(graph.num_value_ids()),
         facts_(static_cast<size_t>(graph.num_value_ids())) {
     for (ir::Node& node : graph_.nodes()) {
@@ -59,6 +60,14 @@ class ScalePlanner {
     if (quant.kind == ops::QuantFacts::Kind::fixed_range) {
       facts.fixed = Range{static_cast<float>(quant.fixed_min), static_cast<float>(quant.fixed_max)};
     }
+    if (const targets::FixedOutput* output = target_.fixed_output(value.node().op())) facts.fixed = range_of(*output);
+  }
+
+  // The range whose codes have the scale and zero point that the target fixes.
+  Range range_of(const targets::FixedOutput& output) const {
+    const auto lowest = static_cast<float>(ir::min_code(target_.activation_dtype) - output.zero_point);
+    const auto highest = static_cast<float>(ir::max_code(target_.activation_dtype) - output.zero_point);
+    return {output.scale * (target_.symmetric_activations ? -highest : lowest), output.scale * highest};
   }
 
   // A clamp after a clamp promises both.
@@ -81,7 +90,7 @@ class ScalePlanner {
   }
 
   // Whether two sets lose little by sharing a scale; the reason when they do.
-  std::string objection(int a, int b) {
+  std::string objection(int a, int b, const ir::Node& join) {
     const SetFacts& first = facts(a);
     const SetFacts& second = facts(b);
     if (first.given || second.given) {
@@ -91,6 +100,7 @@ class ScalePlanner {
     if (first.fixed != second.fixed) return "one of its inputs has a fixed range";
     const Range range = first.range.joined(second.range);
     const Bounds bounds = first.bounds.met(second.bounds);
+    if (must_share(join)) return "";
     if (range.min < bounds.min || range.max > bounds.max) {
       return "the values of one input lie outside the clamp of another";
     }
@@ -101,6 +111,9 @@ class ScalePlanner {
     }
     return "";
   }
+
+  // Where Concat must have one scale, the target's runtime keeps a clamp as part of the operator before it.
+  bool must_share(const ir::Node& join) const { return target_.one_concat_scale && join.is(ir::OpKind::concat); }
 
   void decide_join(ir::Node& join) {
     NodePlan& plan = plan_of(join);
@@ -115,7 +128,7 @@ class ScalePlanner {
     std::string problem;
     for (const int i : operands) {
       for (const int j : operands) {
-        if (problem.empty() && i < j) problem = objection(join.input(i)->id(), join.input(j)->id());
+        if (problem.empty() && i < j) problem = objection(join.input(i)->id(), join.input(j)->id(), join);
       }
     }
     if (!problem.empty() && !needed) {
@@ -129,6 +142,9 @@ class ScalePlanner {
       return;
     }
     for (const int i : operands) tie(join.input(i)->id(), join.output().id());
+    SetFacts& joined = facts(join.output().id());
+    const bool beyond = joined.range.min < joined.bounds.min || joined.range.max > joined.bounds.max;
+    if (must_share(join) && beyond) joined.bounds = {};
     require_all(join.output().id());
   }
 
@@ -142,7 +158,7 @@ class ScalePlanner {
   void decide_mover(ir::Node& mover) {
     ir::Value& operand = *mover.input(0);
     if (plan_of(mover).role != Role::floating || !is_required(operand) || !is_required(mover.output())) return;
-    if (!objection(operand.id(), mover.output().id()).empty()) return;
+    if (!objection(operand.id(), mover.output().id(), mover).empty()) return;
     tie(operand.id(), mover.output().id());
   }
 
@@ -178,14 +194,15 @@ class ScalePlanner {
 
   ir::Graph& graph_;
   Regions regions_;
+  const targets::Target& target_;
   Ties ties_;
   std::vector<SetFacts> facts_;  // by value id; true at the representatives
 };
 
 }  // namespace
 
-Plan plan_scales(ir::Graph& graph, Regions regions, const std::vector<Range>& seen) {
-  return ScalePlanner(graph, std::move(regions), seen).run();
+Plan plan_scales(ir::Graph& graph, Regions regions, const targets::Target& target, const std::vector<Range>& seen) {
+  return ScalePlanner(graph, std::move(regions), target, seen).run();
 }
 
 }  // namespace edgesmith::passes::quantize

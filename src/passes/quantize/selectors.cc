@@ -43,7 +43,7 @@ Status for_each_match(const ir::Graph& graph, const std::string& option, const s
   if (any) return {};
   const std::string near = nearest(pattern, all);
   return usage_error(option + " '" + pattern + "' matches nothing in the model",
-                     near.empty() ? "`edgesmith inspect` lists the names" : "did you mean '" + near + "'?");
+                     near.empty() ? "`edgesmith inspect -v` lists the names" : "did you mean '" + near + "'?");
 }
 
 }  // namespace

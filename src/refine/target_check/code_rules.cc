@@ -119,10 +119,10 @@ class CodeRules {
 
   void check_concat(const ir::Node& node) {
     const auto& output = node.output().quant();
-    if (!target_.one_concat_scale || !output) return;
+    if (!target_.one_concat_scale || !output || !output->per_tensor()) return;
     for (int i = 0; i < node.num_inputs(); ++i) {
       const auto& input = node.input(i)->quant();
-      if (!input || input->same_codes(*output)) continue;
+      if (!input || !input->per_tensor() || input->same_codes(*output)) continue;
       findings_.refuse(&node, "concat-scales", "scale " + shortest(input->scale[0]) + " of input " + std::to_string(i),
                        "scale " + shortest(output->scale[0]) + " of the output", again_);
     }

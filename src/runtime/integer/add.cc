@@ -20,7 +20,8 @@ AddConstants add_constants(const Form& form) {
   AddConstants out = {};
   out.ratio_a = a.scale / result.scale;
   out.ratio_b = b.scale / result.scale;
-  const float shift = out.ratio_a * static_cast<float>(a.zero_point) + out.ratio_b * static_cast<float>(b.zero_point);
+  const auto zero_a = static_cast<float>(a.zero_point), zero_b = static_cast<float>(b.zero_point);
+  const float shift = std::fma(out.ratio_a, zero_a, out.ratio_b * zero_b);
   out.fixed = static_cast<float>(result.zero_point) - shift;
   out.lo = static_cast<float>(result.lo);
   out.hi = static_cast<float>(result.hi);

@@ -9,7 +9,7 @@ namespace edgesmith::runtime::integer {
 ///   code = round_half_even(clamp(fma(a, ratio_a, fma(b, ratio_b, fixed)), lo, hi)).
 struct AddConstants {
   float ratio_a, ratio_b;  ///< scale of the operand / scale of the result
-  float fixed;             ///< zero point of the result - (ratio_a * zero point of a + ratio_b * zero point of b)
+  float fixed;             ///< zero point of the result - fma(ratio_a, zero point of a, ratio_b * zero point of b)
   float lo, hi;
 
   int32_t code(int32_t a, int32_t b) const;

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // average_pool and global_average_pool on codes: the sum of the codes less their zero point, requantized by
 // input scale / (output scale * count).
-#include "edgesmith/ops/window.h"
+#include "runtime/integer/average.h"
 #include "runtime/integer/plain.h"
 
 namespace edgesmith::runtime::integer {
 
-namespace {
-
-// The requantization of a sum of `count` codes.
 Requantize mean_of(const Form& form, int64_t count) {
   Requantize out =
       make_requantize({form.operands[0]->scale / static_cast<float>(count)}, form.result, form.fixed_point());
@@ -16,13 +13,8 @@ Requantize mean_of(const Form& form, int64_t count) {
   return out;
 }
 
-// One axis of a window: inputs that output `o` reads, and positions that count for the mean.
-struct Span {
-  int64_t begin, step, inside, counted;
-};
-
-Span span_of(const ops::Window& w, size_t axis, int64_t o, bool count_pads) {
-  Span span = {0, w.dilations[axis], 0, 0};
+AverageSpan average_span(const ops::Window& w, size_t axis, int64_t o, bool count_pads) {
+  AverageSpan span = {0, w.dilations[axis], 0, 0};
   const int64_t first = o * w.strides[axis] - w.pads_begin[axis], end = w.input[axis] + w.pads_end[axis];
   for (int64_t k = 0; k < w.kernel[axis]; ++k) {
     const int64_t at = first + k * w.dilations[axis];
@@ -34,16 +26,13 @@ Span span_of(const ops::Window& w, size_t axis, int64_t o, bool count_pads) {
   return span;
 }
 
-// The window of the node; for a global pool the whole plane.
-Result<ops::Window> window_of(const ir::Node& node, const ir::Dims& spatial) {
+Result<ops::Window> average_window(const ir::Node& node, const ir::Dims& spatial) {
   if (node.is(ir::OpKind::average_pool)) {
     return ops::resolve_window(node, spatial, node.attributes().get_ints("kernel_shape"));
   }
   const ir::Dims ones(spatial.size(), 1), zeros(spatial.size(), 0);
   return ops::Window{spatial, spatial, ones, ones, zeros, zeros, ones};
 }
-
-}  // namespace
 
 bool is_average(const Form& form) {
   const bool average = form.node->is(ir::OpKind::average_pool) || form.node->is(ir::OpKind::global_average_pool);
@@ -53,15 +42,15 @@ bool is_average(const Form& form) {
 Status run_average(const KernelCall& call) {
   const Form& form = static_cast<const PlainForm&>(*call.prepared).form;
   const ir::Dims& x = call.inputs[0]->dims();
-  const auto window = window_of(call.node, ir::Dims(x.begin() + 2, x.end()));
+  const auto window = average_window(call.node, ir::Dims(x.begin() + 2, x.end()));
   if (!window) return window.error();
   const bool count_pads = call.node.attributes().get_int("count_include_pad", 0) != 0;
   const int64_t height = window->output[0], width = window->output[1], plane = x[2] * x[3];
   const ReadCodes codes(*call.inputs[0]);
   for (int64_t y = 0; y < height; ++y) {
-    const Span rows = span_of(*window, 0, y, count_pads);
+    const AverageSpan rows = average_span(*window, 0, y, count_pads);
     for (int64_t z = 0; z < width; ++z) {
-      const Span columns = span_of(*window, 1, z, count_pads);
+      const AverageSpan columns = average_span(*window, 1, z, count_pads);
       const int64_t count = std::max<int64_t>(1, rows.counted * columns.counted);
       const Requantize requantize = mean_of(form, count);
       for (int64_t c = 0; c < x[0] * x[1]; ++c) {

@@ -28,16 +28,6 @@ bool picks(const ir::Node& node) {
   return !node.is(OpKind::resize) || node.attributes().get_string("mode", "nearest") == "nearest";
 }
 
-// The code of what a pad is filled with.
-ir::Tensor fill_code(const Form& form) {
-  const ir::Value* value = form.node->input(kFill);
-  const float real = value == nullptr ? 0.0F : value->constant()->to_floats()[0];
-  const CodeType& type = form.result;
-  ir::Tensor out = ir::Tensor::zeros(type.dtype, {});
-  out.mutable_bytes()[0] = as_byte(ir::quantize_value(real, type.scale, type.zero_point, type.dtype));
-  return out;
-}
-
 }  // namespace
 
 bool is_move(const Form& form) {
@@ -50,12 +40,19 @@ bool is_move(const Form& form) {
   return form.result.lo == ir::min_code(form.result.dtype) && form.result.hi == ir::max_code(form.result.dtype);
 }
 
+int32_t pad_code(const Form& form) {
+  const ir::Value* value = form.node->input(kFill);
+  const float real = value == nullptr ? 0.0F : value->constant()->to_floats()[0];
+  return ir::quantize_value(real, form.result.scale, form.result.zero_point, form.result.dtype);
+}
+
 Status run_move(const KernelCall& call) {
   const Form& form = static_cast<const PlainForm&>(*call.prepared).form;
   std::vector<const ir::Tensor*> operands(call.inputs.begin(), call.inputs.end());
   ir::Tensor fill;
   if (call.node.is(OpKind::pad)) {
-    fill = fill_code(form);
+    fill = ir::Tensor::zeros(form.result.dtype, {});
+    fill.mutable_bytes()[0] = as_byte(pad_code(form));
     operands.resize(std::max<size_t>(operands.size(), kFill + 1));
     operands[kFill] = &fill;
   }

@@ -44,6 +44,9 @@ struct PlainWeights : Prepared {
   WeightLayer layer;
 };
 
+/// The code that a pad with a constant fills with.
+int32_t pad_code(const Form& form);
+
 /// 256 codes: what each code of the operand (as an unsigned byte) becomes.
 struct LookupTable : Prepared {
   std::array<uint8_t, 256> codes = {};

@@ -39,6 +39,17 @@ PlaneWindow plane_window(const ops::Window& window) {
           .pad_left = window.pads_begin[x]};
 }
 
+std::optional<ir::Dims> dims_of_one_sample(const ir::Node& node) {
+  const ir::Type& type = node.input(0)->type();
+  if (!type.shape || type.shape->size() < 3) return std::nullopt;
+  ir::Dims dims = {1};
+  for (size_t axis = 1; axis < type.shape->size(); ++axis) {
+    if (!(*type.shape)[axis].known()) return std::nullopt;
+    dims.push_back((*type.shape)[axis].value());
+  }
+  return dims;
+}
+
 CodeBand make_code_band(const PlaneWindow& w, const StoredCodes& codes, int64_t channels, bool split, int64_t slack) {
   CodeBand band;
   band.window = w;

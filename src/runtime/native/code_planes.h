@@ -5,7 +5,10 @@
 // neighbours, whatever the stride:   columns 0 1 2 3 4 5 6   =>   0 2 4 6 | 1 3 5 _   (stride 2)
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
+#include <vector>
 
 #include "edgesmith/ops/window.h"
 #include "runtime/native/int_table.h"
@@ -47,6 +50,20 @@ struct CodeBand {
   /// Writes what the rows of output `first` .. `first` + out_rows - 1 read.
   void lay_out(const IntTable& table, const uint8_t* image, int64_t first, int64_t out_rows, uint8_t* to) const;
 };
+
+/// A band, and where the taps (or rows of taps) of a window lie in it, for images of some size.
+struct CodeGeometry {
+  ir::Dims spatial;
+  CodeBand band;
+  std::vector<int64_t> taps;
+
+  bool fits(const ir::Dims& input) const {
+    return std::equal(input.begin() + 2, input.end(), spatial.begin(), spatial.end());
+  }
+};
+/// The dims of operand 0 of a node without its batch (1 stands for it), when they are known: resolving a window takes
+/// longer than a small convolution, so kernels do it once.
+std::optional<ir::Dims> dims_of_one_sample(const ir::Node& node);
 
 /// `slack`: bytes behind a band that may be read (they are not written).
 CodeBand make_code_band(const PlaneWindow& window, const StoredCodes& codes, int64_t channels, bool split,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution of float32 planes (one or two spatial axes, any group that is not depthwise) as a matrix product: output
-// channels by pixels, summed over input channels and taps. The right operand is never written out: tiles read it from
-// padded planes by a table of offsets, or, where rows are short, from a panel packed for one tile of pixels at a time.
+// channels by pixels, summed over input channels and taps. The right operand is never written out whole: tiles
+// read it from padded planes by a table of offsets, or from a panel packed for one tile of pixels at a time, where rows
+// are short or several groups of channels read it.
 #include <algorithm>
 
 #include "runtime/native/conv_common.h"
@@ -12,8 +13,6 @@
 namespace edgesmith::runtime::native {
 
 namespace {
-
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
 // Sizes of one call.
 struct Shape {
@@ -26,6 +25,11 @@ struct Shape {
 
 // Packing a vector costs about as much as multiplying it with this many weights.
 constexpr int64_t kPackingCost = 6;
+// Planes read in place lie far apart, and often so that they evict each other from the first-level cache: with this
+// many times as many output channels as sums are long, packing pays for itself.
+constexpr int64_t kExpansion = 4;
+// Longer sums are made in several passes, so that a panel stays in the second-level cache.
+constexpr int64_t kPassLength = 1024;
 
 Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight, const NativeTable& table) {
   auto window = conv_window(node, input, weight);
@@ -45,13 +49,14 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Di
   s.width = s.pixels / std::max<int64_t>(1, s.rows);
   const int64_t direct = s.rows * round_up(s.width, table.lanes) * s.group_out * s.samples;
   const int64_t packed = round_up(s.samples * s.pixels, table.lanes) * (s.group_out + kPackingCost);
-  s.packed = packed < direct;
+  s.packed = packed < direct || (s.layout.in_place && s.group_out >= kExpansion * s.k);
   const int64_t kept = s.layout.in_place ? 0 : s.channels * (s.packed ? s.samples : 1);
   s.padded_floats = kept * s.layout.plane() + table.nr;
   return s;
 }
 
-// Scratch: padded planes, a panel, a tile, the offset of every k.
+// Scratch: padded planes, a panel, the sums of a tile that goes to several places, the offset of every k, the packed
+// weights when they are not constant.
 struct Scratch {
   Scratch(const Shape& s, const NativeTable& table, bool dynamic_weights, std::byte* base) {
     const auto take = [&](int64_t bytes) {
@@ -60,21 +65,22 @@ struct Scratch {
       return p;
     };
     padded = reinterpret_cast<float*>(take(s.padded_floats * 4));
-    panel = reinterpret_cast<float*>(take((s.k * table.nr + table.lanes) * 4));
-    tile = reinterpret_cast<float*>(take(static_cast<int64_t>(table.mr) * table.nr * 4));
+    panel = reinterpret_cast<float*>(take((std::min(s.k, kPassLength) * table.nr + table.lanes) * 4));
+    tile = reinterpret_cast<float*>(take(s.group_out * table.nr * 4));
     offsets = reinterpret_cast<int64_t*>(take(s.k * 8));
-    const int64_t weight_floats = s.groups * packed_rows_size(s.group_out, s.k, table.mr);
-    weights = reinterpret_cast<float*>(take(dynamic_weights ? weight_floats * 4 : 0));
+    weights = reinterpret_cast<float*>(take(dynamic_weights ? s.out_channels * s.k * 4 : 0));
   }
   float *padded, *panel, *tile, *weights;
   int64_t* offsets;
   int64_t used = 0;
 };
 
-void pack_weights(const float* weight, const Shape& s, const NativeTable& table, float* out) {
-  for (int64_t g = 0; g < s.groups; ++g) {
-    const MatrixView rows = {weight + g * s.group_out * s.k, s.k, 1, s.group_out, s.k};
-    pack_rows(rows, table.mr, out + g * packed_rows_size(s.group_out, s.k, table.mr));
+// out[group], each packed by pack_rows().
+void pack_weights(const float* weight, int64_t groups, int64_t group_out, int64_t k, const NativeTable& table,
+                  float* out) {
+  for (int64_t g = 0; g < groups; ++g) {
+    const int64_t at = g * group_out * k;
+    pack_rows({weight + at, k, 1, group_out, k}, table, out + at);
   }
 }
 
@@ -98,9 +104,9 @@ class Convolution {
     input_ = call.inputs[0]->data<float>().data();
     output_ = call.outputs[0].as<float>();
     bias_ = call.inputs.size() > 2 && call.inputs[2] != nullptr ? call.inputs[2]->data<float>().data() : nullptr;
-    const auto taps = static_cast<int64_t>(s_.layout.taps.size());
-    for (int64_t k = 0; k < s_.k; ++k) {
-      scratch_.offsets[k] = k / taps * s_.layout.plane() + s_.layout.taps[static_cast<size_t>(k % taps)];
+    int64_t* offset = scratch_.offsets;
+    for (int64_t c = 0; c < s_.group_channels; ++c) {
+      for (const int64_t tap : s_.layout.taps) *offset++ = c * s_.layout.plane() + tap;
     }
   }
 
@@ -139,88 +145,99 @@ class Convolution {
 
   const float* group_source(int64_t group) const { return source_ + group * s_.group_channels * s_.layout.plane(); }
 
-  // All output channels of one group for the columns of `tile`, whose targets count from the group's first plane.
-  void run_channels(Tile& tile, int64_t group) {
-    const float* weights = weights_ + group * packed_rows_size(s_.group_out, s_.k, table_.mr);
+  // A tile of all output channels of a group.
+  Tile tile_of(int64_t group) const {
+    Tile tile = {};
+    tile.a = weights_ + group * s_.group_out * s_.k;
+    tile.packed_k = s_.k;
+    tile.rows = s_.group_out;
     tile.k = s_.k;
+    tile.row_bias = bias_ == nullptr ? nullptr : bias_ + group * s_.group_out;
+    tile.c = output_ + group * s_.group_out * s_.pixels;
+    tile.ldc = s_.pixels;
     tile.epilogue = &call_.epilogue;
-    for (int64_t m = 0; m < s_.group_out; m += table_.mr) {
-      const int64_t channel = group * s_.group_out + m;
-      float* planes = output_ + channel * s_.pixels;
-      tile.m = static_cast<int>(std::min<int64_t>(table_.mr, s_.group_out - m));
-      tile.a = weights + m * s_.k;
-      tile.row_bias = bias_ == nullptr ? nullptr : bias_ + channel;
-      tile.c = targets_.empty() ? planes : scratch_.tile;
-      tile.ldc = targets_.empty() ? s_.pixels : table_.nr;
-      table_.gemm_tile(tile);
-      for (int r = 0; r < (targets_.empty() ? 0 : tile.m); ++r) {
-        const float* from = scratch_.tile + static_cast<int64_t>(r) * table_.nr;
-        for (const Target& t : targets_) {
-          std::copy(from + t.column, from + t.column + t.length, planes + r * s_.pixels + t.pixel);
-        }
-      }
-    }
+    return tile;
   }
 
   void run_direct(int64_t sample, int64_t group) {
-    targets_.clear();
-    for (size_t first = 0; first < spots_.size(); first += kTileVectors) {
-      Tile tile = {};
+    for_even_runs(static_cast<int64_t>(spots_.size()), table_.packed_vectors, [&](int64_t first, int64_t count) {
+      Tile tile = tile_of(group);
       tile.b = group_source(group);
       tile.offsets = scratch_.offsets;
-      tile.vectors = static_cast<int>(std::min<size_t>(kTileVectors, spots_.size() - first));
+      tile.vectors = static_cast<int>(count);
       bool past_end = false;
       for (int v = 0; v < tile.vectors; ++v) {
-        const Spot& spot = spots_[first + static_cast<size_t>(v)];
+        const Spot& spot = spots_[static_cast<size_t>(first + v)];
         tile.source[v] = spot.source;
         tile.target[v] = sample * s_.out_channels * s_.pixels + spot.pixel;
         tile.count[v] = spot.count;
         past_end = past_end || spot.count < table_.lanes;
       }
-      if (past_end && s_.layout.in_place) pack_spots(tile, first, group);
-      run_channels(tile, group);
-    }
+      if (past_end && s_.layout.in_place) {  // whole vectors would be read past the end of the input
+        segments_.clear();
+        for (int v = 0; v < tile.vectors; ++v) {
+          segments_.push_back({tile.source[v], tile.count[v], v * table_.lanes});
+        }
+        run_panel(tile, group);
+      } else {
+        table_.gemm_tile(tile);
+      }
+    });
   }
 
-  // The vectors of a tile as a panel: where whole ones would be read past the end of the input.
-  void pack_spots(Tile& tile, size_t first, int64_t group) {
-    segments_.clear();
-    for (int v = 0; v < tile.vectors; ++v) {
-      const Spot& spot = spots_[first + static_cast<size_t>(v)];
-      segments_.push_back({spot.source, spot.count});
-      tile.source[v] = static_cast<int64_t>(v) * table_.lanes;  // only the last one may be short
-    }
-    pack(tile, group);
-  }
-
-  void pack(Tile& tile, int64_t group) {
-    table_.pack_panel(group_source(group), scratch_.offsets, s_.k, segments_.data(), static_cast<int>(segments_.size()),
-                      scratch_.panel);
-    tile.b = scratch_.panel;
+  // Packs the segments, whose vectors lie side by side, and multiplies.
+  void run_panel(Tile& tile, int64_t group) {
+    tile.ldb = tile.vectors * table_.lanes;
+    for (int v = 0; v < tile.vectors; ++v) tile.source[v] = static_cast<int64_t>(v) * table_.lanes;
     tile.offsets = nullptr;
-    tile.ldb = table_.nr;
+    tile.b = scratch_.panel;
+    if (s_.k == 0) return table_.gemm_tile(tile);
+    const Epilogue none;
+    for_even_runs(s_.k, kPassLength, [&](int64_t first, int64_t count) {
+      table_.pack_panel(group_source(group), scratch_.offsets + first, count, segments_.data(),
+                        static_cast<int>(segments_.size()), scratch_.panel, static_cast<int>(tile.ldb));
+      tile.first_k = first;
+      tile.k = count;
+      tile.add = first > 0;
+      tile.epilogue = first + count == s_.k ? &call_.epilogue : &none;
+      table_.gemm_tile(tile);
+    });
   }
 
   void run_packed(int64_t group) {
-    const int64_t total = s_.samples * s_.pixels, width = s_.width, pitch = s_.layout.pitch;
-    const int64_t sample_floats = s_.channels * s_.layout.plane();
-    for (int64_t first = 0; first < total; first += table_.nr) {
-      const int64_t columns = std::min<int64_t>(table_.nr, total - first);
-      targets_.clear();
-      segments_.clear();
-      for (int64_t p = first; p < first + columns;) {
-        const int64_t sample = p / s_.pixels, pixel = p % s_.pixels;
-        const int64_t y = pixel / width, x = pixel % width;
-        const auto length = static_cast<int>(std::min(width - x, first + columns - p));
-        segments_.push_back({sample * sample_floats + y * pitch + x, length});
-        add_target(sample * s_.out_channels * s_.pixels + pixel, static_cast<int>(p - first), length);
-        p += length;
+    const int64_t total = s_.samples * s_.pixels, vectors = round_up(total, table_.lanes) / table_.lanes;
+    for_even_runs(vectors, table_.packed_vectors, [&](int64_t first, int64_t count) {
+      const int64_t begin = first * table_.lanes, end = std::min(total, begin + count * table_.lanes);
+      find_segments(begin, end);
+      Tile tile = tile_of(group);
+      set_vectors(tile, table_, end - begin);
+      if (targets_straight(tile)) return run_panel(tile, group);
+      float* planes = tile.c;
+      set_vectors(tile, table_, end - begin);
+      tile.c = scratch_.tile;
+      tile.ldc = table_.nr;
+      run_panel(tile, group);
+      for (int64_t r = 0; r < s_.group_out; ++r) {
+        const float* from = scratch_.tile + r * table_.nr;
+        for (const Target& t : targets_) {
+          std::copy(from + t.column, from + t.column + t.length, planes + r * s_.pixels + t.pixel);
+        }
       }
-      Tile tile = {};
-      set_vectors(tile, table_, columns);
-      if (targets_straight(tile)) targets_.clear();
-      pack(tile, group);
-      run_channels(tile, group);
+    });
+  }
+
+  // Where the pixels [begin, end) of all samples come from and go to.
+  void find_segments(int64_t begin, int64_t end) {
+    const int64_t sample_floats = s_.channels * s_.layout.plane();
+    targets_.clear();
+    segments_.clear();
+    for (int64_t p = begin; p < end;) {
+      const int64_t sample = p / s_.pixels, pixel = p % s_.pixels;
+      const int64_t y = pixel / s_.width, x = pixel % s_.width;
+      const auto length = static_cast<int>(std::min(s_.width - x, end - p));
+      segments_.push_back({sample * sample_floats + y * s_.layout.pitch + x, length, static_cast<int>(p - begin)});
+      add_target(sample * s_.out_channels * s_.pixels + pixel, static_cast<int>(p - begin), length);
+      p += length;
     }
   }
 
@@ -239,10 +256,7 @@ class Convolution {
     for (int v = 0; v < tile.vectors; ++v) {
       const int column = v * table_.lanes;
       while (targets_[t].column + targets_[t].length <= column) ++t;
-      if (targets_[t].column + targets_[t].length < column + tile.count[v]) {
-        set_vectors(tile, table_, (tile.vectors - 1) * table_.lanes + tile.count[tile.vectors - 1]);
-        return false;
-      }
+      if (targets_[t].column + targets_[t].length < column + tile.count[v]) return false;
       tile.target[v] = targets_[t].pixel + column - targets_[t].column;
     }
     return true;
@@ -263,15 +277,11 @@ class Convolution {
 Result<std::shared_ptr<const Prepared>> prepare(const ir::Node& node, std::span<const ir::Tensor* const> constants,
                                                 Isa isa) {
   auto packed = std::make_shared<PackedConstants>();
-  if (constants[1] != nullptr) {
-    const ir::Dims& weight = constants[1]->dims();
-    const NativeTable& table = native_table(isa);
-    Shape s = {};
-    s.groups = node.attributes().get_int("group", 1);
-    s.group_out = weight[0] / s.groups;
-    s.k = constants[1]->size() / std::max<int64_t>(1, weight[0]);
-    packed->matrix.resize(static_cast<size_t>(s.groups * packed_rows_size(s.group_out, s.k, table.mr)));
-    pack_weights(constants[1]->data<float>().data(), s, table, packed->matrix.data());
+  if (constants[1] != nullptr && constants[1]->size() > 0) {
+    const int64_t groups = node.attributes().get_int("group", 1), features = constants[1]->dims()[0];
+    packed->matrix.resize(static_cast<size_t>(constants[1]->size()));
+    pack_weights(constants[1]->data<float>().data(), groups, features / groups, constants[1]->size() / features,
+                 native_table(isa), packed->matrix.data());
   }
   return std::shared_ptr<const Prepared>(std::move(packed));
 }
@@ -297,10 +307,10 @@ Status run(const KernelCall& call) {
                          std::to_string(shape->out_channels) + " output channels");
   }
   const Scratch scratch(*shape, table, dynamic_weights(call.prepared), call.scratch);
-  const auto& packed = static_cast<const PackedConstants&>(*call.prepared);
-  const float* weights = packed.matrix.data();
-  if (packed.matrix.empty()) {
-    pack_weights(call.inputs[1]->data<float>().data(), *shape, table, scratch.weights);
+  const float* weights = static_cast<const PackedConstants&>(*call.prepared).matrix.data();
+  if (dynamic_weights(call.prepared)) {
+    pack_weights(call.inputs[1]->data<float>().data(), shape->groups, shape->group_out, shape->k, table,
+                 scratch.weights);
     weights = scratch.weights;
   }
   Convolution(call, *shape, table, scratch, weights).run();

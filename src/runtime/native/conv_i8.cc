@@ -29,47 +29,44 @@ struct PackedConv : Prepared {
   PackedLayer layer;
   ir::Dims weight;  // as the graph has it
   bool taps_apart;  // segments are taps; else rows of the kernel
+  std::optional<CodeGeometry> known;
 };
 
-// Sizes of one call.
-struct Shape {
-  int64_t samples, channels, group_channels, out_channels;
-  CodeBand band;
-};
-
-Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const PackedConv& conv) {
+// The geometry for `input`; its taps are the segments.
+Result<CodeGeometry> geometry_of(const ir::Node& node, const ir::Dims& input, const PackedConv& conv) {
   const auto window = conv_window(node, input, conv.weight);
   if (!window) return window.error();
   const PackedLayer& layer = conv.layer;
   const StoredCodes codes = {.element_bytes = layer.element_bytes(), .flip = layer.flip, .padding = layer.zero_input};
-  return Shape{.samples = input[0],
-               .channels = input[1],
-               .group_channels = conv.weight[1],
-               .out_channels = conv.weight[0],
-               .band = make_code_band(plane_window(*window), codes, input[1], false, kSlack)};
+  const PlaneWindow plane = plane_window(*window);
+  CodeGeometry out = {window->input, make_code_band(plane, codes, input[1], false, kSlack), {}};
+  for (int64_t y = 0; y < plane.kernel_height; ++y) {
+    for (int64_t x = 0; x < (conv.taps_apart ? plane.kernel_width : 1); ++x) {
+      out.taps.push_back(out.band.at(y * plane.dilation_y, x * plane.dilation_x));
+    }
+  }
+  return out;
 }
 
 class Convolution {
  public:
-  Convolution(const KernelCall& call, const Shape& shape, const PackedConv& conv)
-      : s_(shape),
-        band_(shape.band),
-        window_(shape.band.window),
+  Convolution(const KernelCall& call, const CodeGeometry& geometry, const PackedConv& conv)
+      : geometry_(geometry),
+        band_(geometry.band),
+        window_(geometry.band.window),
         layer_(conv.layer),
+        samples_(call.inputs[0]->dims()[0]),
+        channels_(call.inputs[0]->dims()[1]),
+        group_channels_(conv.weight[1]),
+        out_channels_(conv.weight[0]),
         input_(reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data())),
         output_(call.outputs[0].as<uint8_t>()),
-        scratch_(reinterpret_cast<uint8_t*>(call.scratch)) {
-    for (int64_t y = 0; y < window_.kernel_height; ++y) {
-      for (int64_t x = 0; x < (conv.taps_apart ? window_.kernel_width : 1); ++x) {
-        segments_.push_back(band_.at(y * window_.dilation_y, x * window_.dilation_x));
-      }
-    }
-  }
+        scratch_(reinterpret_cast<uint8_t*>(call.scratch)) {}
 
   void run() {
-    const int64_t sample_in = window_.height * window_.width * s_.channels;
-    const int64_t row_out = window_.out_width * s_.out_channels;
-    for (int64_t n = 0; n < s_.samples; ++n) {
+    const int64_t sample_in = window_.height * window_.width * channels_;
+    const int64_t row_out = window_.out_width * out_channels_;
+    for (int64_t n = 0; n < samples_; ++n) {
       for (int64_t y = 0; y < window_.out_height; y += band_.rows) {
         const int64_t rows = std::min(band_.rows, window_.out_height - y);
         const uint8_t* source = input_ + n * sample_in;
@@ -101,26 +98,26 @@ class Convolution {
       }
       for (const LayerBlock& block : layer_.blocks) {
         IntTiles tiles = layer_.tiles(block);
-        tiles.input = source + block.group * s_.group_channels * layer_.element_bytes();
+        tiles.input = source + block.group * group_channels_ * layer_.element_bytes();
         tiles.pixels = pixels.data();
         tiles.count = size;
-        tiles.segment = segments_.data();
-        tiles.out = out + first * s_.out_channels + block.output;
-        tiles.out_stride = s_.out_channels;
+        tiles.segment = geometry_.taps.data();
+        tiles.out = out + first * out_channels_ + block.output;
+        tiles.out_stride = out_channels_;
         layer_.table->tiles(tiles);
       }
       first += size;
     }
   }
 
-  const Shape& s_;
+  const CodeGeometry& geometry_;
   const CodeBand& band_;
   const PlaneWindow& window_;
   const PackedLayer& layer_;
+  const int64_t samples_, channels_, group_channels_, out_channels_;
   const uint8_t* input_;
   uint8_t* output_;
   uint8_t* scratch_;
-  std::vector<int64_t> segments_;
 };
 
 bool supports_form(const integer::Form& form) {
@@ -138,9 +135,9 @@ Result<std::shared_ptr<const Prepared>> prepare_form(const integer::Form& form, 
 
 Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, OperandDims inputs, const ir::Dims&,
                               Isa) {
-  const auto shape = shape_of(node, *inputs[0], static_cast<const PackedConv&>(*prepared));
-  if (!shape) return shape.error();
-  return shape->band.bytes;
+  const auto geometry = geometry_of(node, *inputs[0], static_cast<const PackedConv&>(*prepared));
+  if (!geometry) return geometry.error();
+  return geometry->band.bytes;
 }
 
 std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
@@ -151,10 +148,11 @@ std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
 
 Status run(const KernelCall& call) {
   const auto& conv = static_cast<const PackedConv&>(*call.prepared);
-  const auto shape = shape_of(call.node, call.inputs[0]->dims(), conv);
-  if (!shape) return shape.error();
-  if (ir::num_elements(*call.outputs[0].dims) == 0) return {};
-  Convolution(call, *shape, conv).run();
+  const bool known = conv.known && conv.known->fits(call.inputs[0]->dims());
+  const auto other =
+      known ? Result<CodeGeometry>(CodeGeometry()) : geometry_of(call.node, call.inputs[0]->dims(), conv);
+  if (!other) return other.error();
+  if (ir::num_elements(*call.outputs[0].dims) > 0) Convolution(call, known ? *conv.known : *other, conv).run();
   return {};
 }
 
@@ -177,6 +175,10 @@ Result<std::shared_ptr<const Prepared>> prepare_conv_i8(const integer::Form& for
     return invalid_error(std::to_string(layer->outputs) + " output channels in " + std::to_string(groups) + " groups");
   }
   conv->layer = pack_layer(*layer, form, table, groups, segments, length);
+  if (const auto dims = dims_of_one_sample(*form.node)) {
+    auto geometry = geometry_of(*form.node, *dims, *conv);
+    if (geometry) conv->known = std::move(*geometry);
+  }
   return std::shared_ptr<const Prepared>(std::move(conv));
 }
 

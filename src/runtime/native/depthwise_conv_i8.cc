@@ -39,6 +39,7 @@ struct PackedDepthwise : Prepared {
   bool rows = false;  // a run is a row of outputs; else a pixel
   int64_t phases = 0, groups = 0;
   StoredCodes input;
+  std::optional<CodeGeometry> known;
   CodeStore store;
   AlignedBytes64 weights;      // [phases][groups][4 vectors][lanes] groups
   std::vector<int32_t> start;  // [phases][4 vectors][lanes]
@@ -87,24 +88,23 @@ void pack(const integer::WeightLayer& layer, PackedDepthwise& packed) {
   }
 }
 
-Result<CodeBand> band_of(const ir::Node& node, const ir::Dims& input, const PackedDepthwise& packed) {
+Result<CodeGeometry> geometry_of(const ir::Node& node, const ir::Dims& input, const PackedDepthwise& packed) {
   const auto window = conv_window(node, input, packed.weight);
   if (!window) return window.error();
-  return make_code_band(plane_window(*window), packed.input, input[1], packed.rows, kSlack);
+  const PlaneWindow w = plane_window(*window);
+  CodeGeometry out = {window->input, make_code_band(w, packed.input, input[1], packed.rows, kSlack), {}};
+  for (int64_t t = 0; t < packed.taps; ++t) {
+    out.taps.push_back(out.band.at(t / w.kernel_width * w.dilation_y, t % w.kernel_width * w.dilation_x));
+  }
+  // What fills up the last group has zero weights.
+  out.taps.resize(static_cast<size_t>(packed.groups * (packed.words ? 2 : 4)), out.taps.empty() ? 0 : out.taps.back());
+  return out;
 }
 
-Status run(const KernelCall& call) {
-  const auto& packed = static_cast<const PackedDepthwise&>(*call.prepared);
-  const auto band = band_of(call.node, call.inputs[0]->dims(), packed);
-  if (!band) return band.error();
-  if (ir::num_elements(*call.outputs[0].dims) == 0) return {};
-  const PlaneWindow& w = band->window;
-  std::vector<int64_t> taps;
-  for (int64_t t = 0; t < packed.taps; ++t) {
-    taps.push_back(band->at(t / w.kernel_width * w.dilation_y, t % w.kernel_width * w.dilation_x));
-  }
-  taps.resize(static_cast<size_t>(packed.groups * (packed.words ? 2 : 4)), taps.back());  // those have zero weights
-  IntDepthwise job = {.taps = taps.data(),
+void run_on(const KernelCall& call, const PackedDepthwise& packed, const CodeGeometry& geometry) {
+  const CodeBand& band = geometry.band;
+  const PlaneWindow& w = band.window;
+  IntDepthwise job = {.taps = geometry.taps.data(),
                       .groups = packed.groups,
                       .words = packed.words,
                       .weights = packed.weights.data(),
@@ -114,20 +114,30 @@ Status run(const KernelCall& call) {
                       .out = call.outputs[0].as<uint8_t>(),
                       .store = packed.store};
   const int64_t runs = packed.rows ? 1 : w.out_width;  // in a row
+  const int64_t down = band.at(w.stride_y, 0), right = packed.rows ? 0 : band.at(0, w.stride_x);
   job.count = packed.rows ? w.out_width * packed.channels : packed.channels;
   const auto* image = reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data());
   auto* scratch = reinterpret_cast<uint8_t*>(call.scratch);
   for (int64_t n = 0; n < call.inputs[0]->dims()[0]; ++n, image += w.height * w.width * packed.channels) {
-    for (int64_t first = 0; first < w.out_height; first += band->rows) {
-      const int64_t rows = std::min(band->rows, w.out_height - first);
-      if (!band->in_place) band->lay_out(*packed.table, image, first, rows, scratch);
-      const uint8_t* source = band->in_place ? image : scratch;
-      for (int64_t i = 0; i < rows * runs; ++i, job.out += job.count) {
-        job.input = source + band->at(i / runs * w.stride_y, i % runs * w.stride_x);
-        packed.table->depthwise(job);
+    for (int64_t first = 0; first < w.out_height; first += band.rows) {
+      const int64_t rows = std::min(band.rows, w.out_height - first);
+      if (!band.in_place) band.lay_out(*packed.table, image, first, rows, scratch);
+      const uint8_t* source = band.in_place ? image : scratch;
+      for (int64_t y = 0; y < rows; ++y, source += down) {
+        job.input = source;
+        for (int64_t x = 0; x < runs; ++x, job.out += job.count, job.input += right) packed.table->depthwise(job);
       }
     }
   }
+}
+
+Status run(const KernelCall& call) {
+  const auto& packed = static_cast<const PackedDepthwise&>(*call.prepared);
+  const bool known = packed.known && packed.known->fits(call.inputs[0]->dims());
+  const auto other =
+      known ? Result<CodeGeometry>(CodeGeometry()) : geometry_of(call.node, call.inputs[0]->dims(), packed);
+  if (!other) return other.error();
+  if (ir::num_elements(*call.outputs[0].dims) > 0) run_on(call, packed, known ? *packed.known : *other);
   return {};
 }
 
@@ -144,9 +154,9 @@ Result<std::shared_ptr<const Prepared>> prepare_form(const integer::Form& form, 
 
 Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, OperandDims inputs, const ir::Dims&,
                               Isa) {
-  const auto band = band_of(node, *inputs[0], static_cast<const PackedDepthwise&>(*prepared));
-  if (!band) return band.error();
-  return band->bytes;
+  const auto geometry = geometry_of(node, *inputs[0], static_cast<const PackedDepthwise&>(*prepared));
+  if (!geometry) return geometry.error();
+  return geometry->band.bytes;
 }
 
 std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
@@ -178,6 +188,10 @@ Result<std::shared_ptr<const Prepared>> prepare_depthwise_conv_i8(const integer:
   packed->rows = row_phases <= pixel_phases || row_weights <= kFewWeights;
   packed->phases = packed->rows ? row_phases : pixel_phases;
   pack(*layer, *packed);
+  if (const auto dims = dims_of_one_sample(*form.node)) {
+    auto geometry = geometry_of(*form.node, *dims, *packed);
+    if (geometry) packed->known = std::move(*geometry);
+  }
   return std::shared_ptr<const Prepared>(std::move(packed));
 }
 

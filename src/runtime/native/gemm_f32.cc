@@ -49,7 +49,7 @@ Result<Sizes> sizes_of(const ir::Node& node, const ir::Dims& a, const ir::Dims& 
 
 void pack_right(const ir::Node& node, const ir::Tensor& b, const NativeTable& table, float* out) {
   const float alpha = node.attributes().get_float("alpha", 1.0F);
-  pack_columns(view(b.data<float>().data(), b.dims(), transposed(node, "transB")), table.nr, alpha, out);
+  pack_columns(view(b.data<float>().data(), b.dims(), transposed(node, "transB")), alpha, table, out);
 }
 
 // The bias as a row of `padded` floats.
@@ -67,7 +67,7 @@ Result<std::shared_ptr<const Prepared>> prepare(const ir::Node& node, std::span<
   const ir::Tensor* b = constants[1];
   if (b == nullptr || b->rank() != 2) return std::shared_ptr<const Prepared>(std::move(packed));
   const MatrixView right = view(nullptr, b->dims(), transposed(node, "transB"));
-  packed->matrix.resize(static_cast<size_t>(packed_columns_size(right.columns, right.rows, table.nr)));
+  packed->matrix.resize(static_cast<size_t>(packed_columns_size(right.columns, right.rows, table)));
   pack_right(node, *b, table, packed->matrix.data());
   return std::shared_ptr<const Prepared>(std::move(packed));
 }
@@ -78,13 +78,11 @@ std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
   return ir::Dims{sizes->rows, sizes->columns};
 }
 
-// Scratch: packed A, the bias row, packed B when it is not constant.
+// Scratch: the bias row, packed B when it is not constant.
 struct Parts {
-  int64_t a, bias, b;
+  int64_t bias, b;
   Parts(const Sizes& sizes, const NativeTable& table, bool dynamic)
-      : a((packed_rows_size(sizes.rows, sizes.k, table.mr) + 15) / 16 * 16),
-        bias(packed_columns_size(sizes.columns, 1, table.nr)),
-        b(dynamic ? packed_columns_size(sizes.columns, sizes.k, table.nr) : 0) {}
+      : bias(round_up(sizes.columns, 16)), b(dynamic ? packed_columns_size(sizes.columns, sizes.k, table) : 0) {}
 };
 
 bool dynamic_matrix(const Prepared* prepared) { return static_cast<const PackedConstants*>(prepared)->matrix.empty(); }
@@ -94,7 +92,7 @@ Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, Op
   const auto sizes = sizes_of(node, *inputs[0], *inputs[1]);
   if (!sizes) return sizes.error();
   const Parts parts(*sizes, native_table(isa), dynamic_matrix(prepared));
-  return (parts.a + parts.bias + parts.b) * 4;
+  return (parts.bias + parts.b) * 4;
 }
 
 Status run(const KernelCall& call) {
@@ -103,10 +101,8 @@ Status run(const KernelCall& call) {
   const NativeTable& table = native_table(call.isa);
   const bool dynamic = dynamic_matrix(call.prepared);
   const Parts parts(*sizes, table, dynamic);
-  auto* a = reinterpret_cast<float*>(call.scratch);
-  float *bias = a + parts.a, *b = bias + parts.bias;
-  pack_rows(view(call.inputs[0]->data<float>().data(), call.inputs[0]->dims(), transposed(call.node, "transA")),
-            table.mr, a);
+  auto* bias = reinterpret_cast<float*>(call.scratch);
+  float* b = bias + parts.bias;
   if (dynamic) pack_right(call.node, *call.inputs[1], table, b);
   const ir::Tensor* offset = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
   if (offset != nullptr) {
@@ -117,10 +113,12 @@ Status run(const KernelCall& call) {
     spread_bias(call.node, *offset, sizes->columns, parts.bias, bias);
   }
   const float* right = dynamic ? b : static_cast<const PackedConstants*>(call.prepared)->matrix.data();
-  multiply(table,
-           {a, right, sizes->rows, sizes->columns, sizes->k, nullptr, offset == nullptr ? nullptr : bias,
-            call.outputs[0].as<float>(), sizes->columns},
-           call.epilogue);
+  const MatrixView left =
+      view(call.inputs[0]->data<float>().data(), call.inputs[0]->dims(), transposed(call.node, "transA"));
+  multiply(
+      table,
+      {left, right, sizes->columns, offset == nullptr ? nullptr : bias, call.outputs[0].as<float>(), sizes->columns},
+      call.epilogue);
   return {};
 }
 

@@ -60,12 +60,60 @@ struct IntDepthwise {
   CodeStore store;
 };
 
+/// Codes as they are stored: the integer is (code ^ flip) - flip, for a flip of 0 (unsigned) or 128 (signed). Result:
+/// round(fma(a, ratio_a, fma(b, ratio_b, fixed))), stored by `store`.
+struct IntAdd {
+  const uint8_t *a, *b;
+  uint8_t flip_a, flip_b;
+  float ratio_a, ratio_b, fixed;
+  int64_t count;
+  uint8_t* out;
+  CodeStore store;
+};
+
+/// The largest of the unsigned bytes at input + taps[t] + i, flipped.
+struct IntMax {
+  const uint8_t* input;
+  const int64_t* taps;
+  int64_t num_taps;
+  uint8_t flip;
+  int64_t count;
+  uint8_t* out;
+};
+
+/// round(scale * (start + sum of the codes at input + r * row_step + c * column_step + i)), stored by `store`.
+struct IntMean {
+  const uint8_t* input;
+  int64_t rows, columns, row_step, column_step;
+  uint8_t flip;  ///< codes are added as the unsigned code ^ flip
+  int32_t start;
+  float scale;
+  int64_t count;
+  uint8_t* out;
+  CodeStore store;
+};
+
+/// round(clamp(in / scale, lo, hi)), stored by `store`.
+struct IntQuantize {
+  const float* in;
+  float scale, lo, hi;
+  int64_t count;
+  uint8_t* out;
+  CodeStore store;
+};
+
 struct IntTable {
   int lanes;         ///< 32-bit integers in a vector
   int vectors;       ///< of outputs in the tile that does best, at most kIntTileVectors
   bool exact_bytes;  ///< groups of bytes add exactly; else only where no pair of products leaves 16 bits
   void (*tiles)(const IntTiles& tiles);
   void (*depthwise)(const IntDepthwise& run);
+  void (*add)(const IntAdd& job);
+  void (*max)(const IntMax& job);
+  void (*mean)(const IntMean& job);
+  void (*quantize)(const IntQuantize& job);
+  /// out[i] = (((in[i] ^ flip) - flip) - zero_point) * scale.
+  void (*dequantize)(const uint8_t* in, uint8_t flip, int32_t zero_point, float scale, float* out, int64_t count);
   /// out[i] = in[i] ^ flip, as bytes or as words.
   void (*flip_bytes)(const uint8_t* in, uint8_t flip, uint8_t* out, int64_t count);
   void (*widen)(const uint8_t* in, uint8_t flip, int16_t* out, int64_t count);

@@ -6,12 +6,13 @@
 
 namespace edgesmith::runtime::native {
 
-extern const Kernel kConvF32, kDepthwiseConvF32, kWinogradConvF32, kGemmF32, kMatMulF32;
+extern const Kernel kConvF32, kDepthwiseConvF32, kPointwiseConvF32, kWinogradConvF32, kGemmF32, kMatMulF32;
 extern const Kernel kMaxPoolF32, kAveragePoolF32, kGlobalAveragePoolF32, kGlobalMaxPoolF32;
 extern const Kernel kAddF32, kSubF32, kMulF32, kDivF32;
 extern const Kernel kReluF32, kClipF32, kLeakyReluF32, kHardSigmoidF32, kHardSwishF32;
 extern const Kernel kBatchNormalizationF32;
 extern const Kernel kConcatF32, kPadF32, kSliceF32, kTransposeF32;
-extern const Kernel kConvI8, kDepthwiseConvI8, kGemmI8, kMatMulI8;
+extern const Kernel kAddI8, kAveragePoolI8, kConcatI8, kConvI8, kDepthwiseConvI8, kGemmI8, kGlobalAveragePoolI8,
+    kMatMulI8, kMaxPoolI8, kPadI8, kSliceI8;
 
 }  // namespace edgesmith::runtime::native

@@ -61,8 +61,8 @@ Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const
   const ir::Tensor* b = constants[1];
   if (b == nullptr || b->rank() != 2) return std::shared_ptr<const Prepared>(std::move(packed));
   const int64_t k = b->dims()[0], columns = b->dims()[1];
-  packed->matrix.resize(static_cast<size_t>(packed_columns_size(columns, k, table.nr)));
-  pack_columns({b->data<float>().data(), columns, 1, k, columns}, table.nr, 1.0F, packed->matrix.data());
+  packed->matrix.resize(static_cast<size_t>(packed_columns_size(columns, k, table)));
+  pack_columns({b->data<float>().data(), columns, 1, k, columns}, 1.0F, table, packed->matrix.data());
   return std::shared_ptr<const Prepared>(std::move(packed));
 }
 
@@ -82,17 +82,11 @@ int64_t rows_at_once(const Sizes& sizes, const ir::Dims& b) {
   return one_right(b) ? sizes.rows * ir::num_elements(sizes.batch) : sizes.rows;
 }
 
-int64_t left_floats(const Sizes& sizes, const ir::Dims& b, const NativeTable& table) {
-  return (packed_rows_size(rows_at_once(sizes, b), sizes.k, table.mr) + 15) / 16 * 16;
-}
-
 Result<int64_t> scratch_bytes(const ir::Node&, const Prepared* prepared, OperandDims inputs, const ir::Dims&, Isa isa) {
   const auto sizes = sizes_of(*inputs[0], *inputs[1]);
   if (!sizes) return sizes.error();
-  const NativeTable& table = native_table(isa);
   const bool dynamic = static_cast<const PackedConstants*>(prepared)->matrix.empty();
-  const int64_t right = dynamic ? packed_columns_size(sizes->columns, sizes->k, table.nr) : 0;
-  return (left_floats(*sizes, *inputs[1], table) + right) * 4;
+  return dynamic ? packed_columns_size(sizes->columns, sizes->k, native_table(isa)) * 4 : 0;
 }
 
 Status run(const KernelCall& call) {
@@ -101,22 +95,24 @@ Status run(const KernelCall& call) {
   if (!sizes) return sizes.error();
   const NativeTable& table = native_table(call.isa);
   const auto& packed = static_cast<const PackedConstants*>(call.prepared)->matrix;
-  auto* left = reinterpret_cast<float*>(call.scratch);
-  float* right = left + left_floats(*sizes, b, table);
+  auto* right = reinterpret_cast<float*>(call.scratch);
   const float* in_a = call.inputs[0]->data<float>().data();
   const float* in_b = call.inputs[1]->data<float>().data();
   const int64_t rows = rows_at_once(*sizes, b), columns = sizes->columns, k = sizes->k;
   const int64_t count = one_right(b) ? 1 : ir::num_elements(sizes->batch);
   for (int64_t i = 0; i < count; ++i) {
     const float* from = in_a + (one_right(b) ? 0 : matrix_index(sizes->batch, a, i) * rows * k);
-    pack_rows({from, k, 1, rows, k}, table.mr, left);
     if (packed.empty()) {
       const float* matrix = in_b + matrix_index(sizes->batch, b, i) * k * columns;
-      pack_columns({matrix, columns, 1, k, columns}, table.nr, 1.0F, right);
+      pack_columns({matrix, columns, 1, k, columns}, 1.0F, table, right);
     }
     multiply(table,
-             {left, packed.empty() ? right : packed.data(), rows, columns, k, nullptr, nullptr,
-              call.outputs[0].as<float>() + i * rows * columns, columns},
+             {{from, k, 1, rows, k},
+              packed.empty() ? right : packed.data(),
+              columns,
+              nullptr,
+              call.outputs[0].as<float>() + i * rows * columns,
+              columns},
              call.epilogue);
   }
   return {};

@@ -7,67 +7,68 @@ namespace edgesmith::runtime::native {
 
 namespace {
 
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
+// Longer sums are made in several passes over C, so that a panel stays in the second-level cache; passing a number
+// through memory does not change it.
+constexpr int64_t kPassLength = 1024;
+// So many bytes of A stay in that cache while the panels pass by.
+constexpr int64_t kBlockBytes = int64_t{512} << 10;
 
 }  // namespace
 
-int64_t packed_rows_size(int64_t rows, int64_t k, int mr) { return round_up(rows, mr) * k; }
-int64_t packed_columns_size(int64_t columns, int64_t k, int nr) { return round_up(columns, nr) * k; }
-
-void pack_rows(const MatrixView& a, int mr, float* out) {
-  for (int64_t first = 0; first < a.rows; first += mr) {
-    const int64_t rows = std::min<int64_t>(mr, a.rows - first);
-    for (int64_t k = 0; k < a.columns; ++k, out += mr) {
-      const float* from = a.data + first * a.row_stride + k * a.column_stride;
-      for (int64_t r = 0; r < rows; ++r) out[r] = from[r * a.row_stride];
-      for (int64_t r = rows; r < mr; ++r) out[r] = 0;
-    }
-  }
+int64_t packed_columns_size(int64_t columns, int64_t k, const NativeTable& table) {
+  return round_up(columns, table.lanes) * k;
 }
 
-void pack_columns(const MatrixView& b, int nr, float factor, float* out) {
-  for (int64_t first = 0; first < b.columns; first += nr) {
-    const int64_t columns = std::min<int64_t>(nr, b.columns - first);
-    for (int64_t k = 0; k < b.rows; ++k, out += nr) {
-      const float* from = b.data + k * b.row_stride + first * b.column_stride;
-      for (int64_t c = 0; c < columns; ++c) out[c] = factor * from[c * b.column_stride];
-      for (int64_t c = columns; c < nr; ++c) out[c] = 0;
-    }
-  }
-}
-
-void pack_panels(const MatrixView& b, int lanes, float* out) {
-  int64_t vectors = (b.columns + lanes - 1) / lanes, panels = (vectors + kPanelVectors - 1) / kPanelVectors;
-  for (int64_t first = 0; panels > 0; --panels) {
-    const int64_t wide = (vectors + panels - 1) / panels;
+void pack_columns(const MatrixView& b, float factor, const NativeTable& table, float* out) {
+  const int64_t vectors = round_up(b.columns, table.lanes) / table.lanes;
+  for_even_runs(vectors, table.tile_vectors, [&](int64_t first, int64_t count) {
+    const int64_t begin = first * table.lanes, end = begin + count * table.lanes;
+    const int64_t last = std::min(end, b.columns);
     for (int64_t k = 0; k < b.rows; ++k) {
-      for (int64_t c = first; c < first + wide * lanes; ++c) {
-        *out++ = c < b.columns ? b.data[k * b.row_stride + c * b.column_stride] : 0.0F;
-      }
+      const float* from = b.data + k * b.row_stride;
+      for (int64_t c = begin; c < last; ++c) *out++ = factor * from[c * b.column_stride];
+      for (int64_t c = last; c < end; ++c) *out++ = 0;
     }
-    first += wide * lanes;
-    vectors -= wide;
-  }
+  });
+}
+
+void pack_rows(const MatrixView& a, const NativeTable& table, float* out) {
+  for_even_runs(a.rows, table.packed_rows, [&](int64_t first, int64_t count) {
+    for (int64_t k = 0; k < a.columns; ++k) {
+      const float* from = a.data + first * a.row_stride + k * a.column_stride;
+      for (int64_t r = 0; r < count; ++r) *out++ = from[r * a.row_stride];
+    }
+  });
 }
 
 void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& epilogue) {
+  const int64_t vectors = round_up(p.columns, table.lanes) / table.lanes, length = p.a.columns;
+  const Epilogue none;
   Tile tile = {};
-  tile.k = p.k;
-  tile.ldb = table.nr;
+  tile.a_row = p.a.row_stride;
+  tile.a_k = p.a.column_stride;
   tile.ldc = p.ldc;
-  tile.epilogue = &epilogue;
-  for (int64_t j = 0; j < p.columns; j += table.nr) {
-    set_vectors(tile, table, std::min<int64_t>(table.nr, p.columns - j));
-    tile.b = p.b + j * p.k;
-    tile.column_bias = p.column_bias == nullptr ? nullptr : p.column_bias + j;
-    for (int64_t i = 0; i < p.rows; i += table.mr) {
-      tile.m = static_cast<int>(std::min<int64_t>(table.mr, p.rows - i));
-      tile.a = p.a + i * p.k;
-      tile.row_bias = p.row_bias == nullptr ? nullptr : p.row_bias + i;
-      tile.c = p.c + i * p.ldc + j;
+  const auto run = [&](int64_t first_k, int64_t k, int64_t first_row, int64_t rows) {
+    tile.k = k;
+    tile.rows = rows;
+    tile.a = p.a.data + first_row * tile.a_row + first_k * tile.a_k;
+    tile.add = first_k > 0;
+    tile.epilogue = first_k + k == length ? &epilogue : &none;
+    for_even_runs(vectors, table.tile_vectors, [&](int64_t first, int64_t count) {
+      const int64_t column = first * table.lanes;
+      tile.ldb = count * table.lanes;
+      set_vectors(tile, table, std::min(tile.ldb, p.columns - column));
+      tile.b = p.b + column * length + first_k * tile.ldb;
+      tile.column_bias = p.column_bias == nullptr ? nullptr : p.column_bias + column;
+      tile.c = p.c + first_row * p.ldc + column;
       table.gemm_tile(tile);
-    }
-  }
+    });
+  };
+  if (length == 0) return run(0, 0, 0, p.a.rows);
+  for_even_runs(length, kPassLength, [&](int64_t first_k, int64_t k) {
+    const int64_t rows = std::max<int64_t>(kBlockBytes / 4 / k, 1);
+    for_even_runs(p.a.rows, rows, [&](int64_t first_row, int64_t count) { run(first_k, k, first_row, count); });
+  });
 }
 
 void set_vectors(Tile& tile, const NativeTable& table, int64_t columns) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Matrices packed for NativeTable::gemm_tile.
+// Matrix products by NativeTable::gemm_tile: the right operand is packed in panels, the left one is read where it lies.
 #pragma once
 
 #include <cstdint>
@@ -18,28 +18,38 @@ struct MatrixView {
   int64_t rows, columns;
 };
 
-/// Floats of the packed left operand (rows in tiles of mr) / right operand (columns in panels of nr).
-int64_t packed_rows_size(int64_t rows, int64_t k, int mr);
-int64_t packed_columns_size(int64_t columns, int64_t k, int nr);
-/// out[tile][k][mr], the rows missing in the last tile zero.
-void pack_rows(const MatrixView& a, int mr, float* out);
-/// out[panel][k][nr] = factor * b, the columns missing in the last panel zero.
-void pack_columns(const MatrixView& b, int nr, float factor, float* out);
+/// Calls body(first, count) for runs of nearly equal length, none longer than `most`, that together are [0, total).
+template <typename Body>
+void for_even_runs(int64_t total, int64_t most, Body body) {
+  int64_t runs = (total + most - 1) / most;
+  for (int64_t first = 0; runs > 0; --runs) {
+    const int64_t count = (total - first + runs - 1) / runs;
+    body(first, count);
+    first += count;
+  }
+}
 
-/// Packs b for NativeTable::multiply_rows: panels of nearly equal width, the columns missing in the last vector zero.
-/// Takes k * columns rounded up to whole vectors.
-void pack_panels(const MatrixView& b, int lanes, float* out);
+/// `value` rounded up to a multiple of `unit`.
+inline int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
-/// Makes the vectors of a tile lie side by side: `columns` (at most nr) of a packed panel, going to as many of C.
+/// Floats of a packed right operand.
+int64_t packed_columns_size(int64_t columns, int64_t k, const NativeTable& table);
+/// out[panel][k][columns of the panel] = factor * b, the columns missing in the last vector zero. Panels are the even
+/// runs of vectors that fit a tile.
+void pack_columns(const MatrixView& b, float factor, const NativeTable& table, float* out);
+
+/// out[group][k][rows of the group], where groups are the even runs of rows that fit a tile: for left operands that are
+/// read once from far caches, where the rows of a tile would be too many streams. Takes rows * columns floats.
+void pack_rows(const MatrixView& a, const NativeTable& table, float* out);
+
+/// Makes the vectors of a tile lie side by side: `columns` (at most nr) of a panel, going to as many of C.
 void set_vectors(Tile& tile, const NativeTable& table, int64_t columns);
 
-/// C = A * B + bias for packed operands: rows x columns, row-major with `ldc`. Bias by row or
-/// by column (padded to whole panels), or null.
+/// C = A * B + bias: row-major with `ldc`. The column bias has whole vectors; it may be null.
 struct PackedProduct {
-  const float* a;
-  const float* b;
-  int64_t rows, columns, k;
-  const float* row_bias;
+  MatrixView a;
+  const float* b;  ///< packed
+  int64_t columns;
   const float* column_bias;
   float* c;
   int64_t ldc;

@@ -12,24 +12,25 @@
 
 namespace edgesmith::runtime::native {
 
-/// Vectors side by side in a tile.
-constexpr int kTileVectors = 3;
+/// Most vectors side by side in a tile, on any instruction set.
+constexpr int kMostTileVectors = 4;
 
-/// One tile of C = A * B + bias: `m` rows (at most NativeTable::mr) by up to three vectors of columns, which may lie
-/// anywhere in B and C.
+/// C = A * B + bias for any number of rows by a few vectors of columns, which may lie anywhere in B and C.
 struct Tile {
-  const float* a;  ///< [k][mr]
-  const float* b;  ///< row k of B is at b + (offsets ? offsets[k] : k * ldb)
-  const int64_t* offsets;
+  const float* a;  ///< element (i, k) is at a[i * a_row + k * a_k], unless packed
+  int64_t a_row, a_k;
+  int64_t packed_k, first_k;  ///< not 0: A is packed by pack_rows() with rows of packed_k, and is read from first_k on
+  const float* b;             ///< row k of B is at b + (offsets ? offsets[k] : k * ldb)
+  const int64_t* offsets;     ///< only for packed A
   int64_t ldb;
-  int64_t k;
-  int m;
-  int vectors;
-  int64_t source[kTileVectors];  ///< where a vector lies in every row of B; whole vectors are read
-  int64_t target[kTileVectors];  ///< where it goes in every row of C
-  int count[kTileVectors];       ///< how many of its numbers are stored
-  const float* row_bias;         ///< [m] or null
-  const float* column_bias;      ///< whole vectors, side by side, or null; at most one of the two
+  int64_t rows, k;
+  int vectors;                       ///< at most NativeTable::tile_vectors
+  int64_t source[kMostTileVectors];  ///< where a vector lies in every row of B; whole vectors are read
+  int64_t target[kMostTileVectors];  ///< where it goes in every row of C
+  int count[kMostTileVectors];       ///< how many of its numbers are stored
+  const float* row_bias;             ///< [rows] or null
+  const float* column_bias;          ///< whole vectors, side by side, or null; at most one of the two
+  bool add;                          ///< go on from the sums in C, without a bias
   float* c;
   int64_t ldc;
   const Epilogue* epilogue;
@@ -52,6 +53,7 @@ struct PlaneCopy {
 struct Segment {
   int64_t source;  ///< offset of the first pixel, to which the offset of k is added
   int length;
+  int column;  ///< where it goes in a row of the panel; in rising order
 };
 
 /// One plane of a depthwise convolution: out[y][x] = bias + sum over taps of weights[t] * plane[y * pitch + x +
@@ -82,19 +84,6 @@ struct DepthwiseWindow {
   const Epilogue* epilogue;
 };
 
-/// C = A * B + bias, where B is packed in panels of at most kPanelVectors vectors: [panel][k][columns of the panel].
-/// How `columns` (a multiple of `lanes`) are cut into panels is panel_vectors()'s choice.
-constexpr int kPanelVectors = 4;
-struct RowProduct {
-  const float* a;  ///< element (i, k) is at a[i * a_row + k * a_k]
-  int64_t a_row, a_k;
-  int64_t rows, columns, k;
-  const float* b;
-  const float* bias;  ///< [columns] or null
-  float* c;           ///< row i is at c + i * c_row
-  int64_t c_row;
-};
-
 /// Rows of an image turned to blocks of `lanes` channels: out[block][row][column][lane]. Row 0 is row `first` of the
 /// image; what lies outside the image, and lanes beyond the last channel, are zero.
 struct BlockedRows {
@@ -110,7 +99,9 @@ struct WinogradTiles {
   const float* blocked;           ///< BlockedRows::out, with rows = 4 * tiles_y + 2 and pitch = 4 * tiles_x + 2
   int64_t rows, pitch, channels;  ///< channels of the input, rounded up to whole vectors
   float* transformed;             ///< [tile][36][channels]
-  const float* products;          ///< [tile][36][padded_out]
+  const float* weights;           ///< 36 packed matrices [channels that exist][padded_out]
+  int64_t products_of;            ///< channels that exist
+  float* products;                ///< [tile][36][padded_out]
   const float* bias;              ///< [padded_out]
   int64_t out_channels, padded_out;
   float* out;  ///< the planes, from the first row of tiles on
@@ -121,20 +112,25 @@ struct WinogradTiles {
 enum class Binary { add, sub, mul, div };
 
 struct NativeTable {
-  int lanes;   ///< floats in a vector
-  int mr, nr;  ///< largest tile; nr is kTileVectors * lanes
+  int lanes;           ///< floats in a vector
+  int tile_vectors;    ///< most vectors of a tile
+  int nr;              ///< floats of those
+  int packed_rows;     ///< most rows of a group of a packed A
+  int packed_vectors;  ///< most vectors of a tile with a packed A
   void (*gemm_tile)(const Tile& tile);
-  /// panel[k][0 .. sum of lengths) = the segments of source + offsets[k]; the rest of each row of `nr` is zero. The
-  /// panel has room for `lanes` floats more.
+  /// panel[k][column ...] = the segments of source + offsets[k]; what follows the last one in each row of `columns`
+  /// (whole vectors) is zero. The panel has room for `lanes` floats more.
   void (*pack_panel)(const float* source, const int64_t* offsets, int64_t k, const Segment* segments, int count,
-                     float* panel);
+                     float* panel, int columns);
   void (*lay_out_plane)(const PlaneCopy& copy);
   void (*depthwise)(const DepthwisePlane& plane);
   void (*depthwise_window)(const DepthwiseWindow& window);
-  void (*multiply_rows)(const RowProduct& product);
   void (*block_rows)(const BlockedRows& rows);
-  void (*winograd_input)(const WinogradTiles& tiles);   ///< blocked to transformed
-  void (*winograd_output)(const WinogradTiles& tiles);  ///< products to out
+  void (*winograd_input)(const WinogradTiles& tiles);     ///< blocked to transformed
+  void (*winograd_multiply)(const WinogradTiles& tiles);  ///< transformed to products
+  void (*winograd_output)(const WinogradTiles& tiles);    ///< products to out
+  /// out[c * out_row + r] = in[r * in_row + c].
+  void (*transpose)(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out, int64_t out_row);
   /// out[i] = epilogue(in[i]); in may be out.
   void (*apply_epilogue)(const Epilogue& epilogue, const float* in, float* out, int64_t count);
   /// out[i] = epilogue(a[i * a_step] op b[i * b_step]), steps 0 or 1.

@@ -25,8 +25,6 @@ constexpr int64_t kBlockBytes = int64_t{512} << 10;
 // Below this many channels the transforms cost more than the products they save (measured: docs/kernels.md).
 constexpr int64_t kMinChannels = 8;
 
-int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
-
 bool all_equal(const ir::Ints& values, int64_t value) {
   return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
 }
@@ -66,9 +64,9 @@ std::array<float, kPoints> transform_kernel(const float* g) {
 Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const ir::Tensor* const> constants,
                                                 Isa isa) {
   auto out = std::make_shared<Weights>();
-  const int lanes = native_table(isa).lanes;
+  const NativeTable& table = native_table(isa);
   const int64_t features = constants[1]->dims()[0], channels = constants[1]->dims()[1];
-  const int64_t padded = round_up(features, lanes);
+  const int64_t padded = round_up(features, table.lanes);
   const float* weight = constants[1]->data<float>().data();
   std::vector<float> point(static_cast<size_t>(channels * features * kPoints));  // [36][channel][feature]
   for (int64_t m = 0; m < features; ++m) {
@@ -81,8 +79,8 @@ Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const
   }
   out->points.resize(static_cast<size_t>(kPoints * channels * padded));
   for (int64_t p = 0; p < kPoints; ++p) {
-    pack_panels({point.data() + p * channels * features, features, 1, channels, features}, lanes,
-                out->points.data() + p * channels * padded);
+    pack_columns({point.data() + p * channels * features, features, 1, channels, features}, 1.0F, table,
+                 out->points.data() + p * channels * padded);
   }
   out->bias.resize(static_cast<size_t>(padded), 0.0F);
   if (constants.size() > 2 && constants[2] != nullptr) {
@@ -147,6 +145,8 @@ class Convolution {
     tiles_.pitch = kTile * s_.tiles_x + 2;
     tiles_.channels = s_.padded_channels;
     tiles_.transformed = transformed_;
+    tiles_.weights = weights_.points.data();
+    tiles_.products_of = s_.channels;
     tiles_.products = products_;
     tiles_.bias = weights_.bias.data();
     tiles_.out_channels = s_.features;
@@ -165,12 +165,7 @@ class Convolution {
     table_.block_rows({in, s_.channels, s_.height, s_.width, first * kTile - s_.pad_top, tiles_.rows, s_.pad_left,
                        tiles_.pitch, blocked_});
     table_.winograd_input(tiles_);
-    for (int64_t p = 0; p < kPoints; ++p) {
-      table_.multiply_rows({transformed_ + p * s_.padded_channels, kPoints * s_.padded_channels, 1, count * s_.tiles_x,
-                            s_.padded_features, s_.channels,
-                            weights_.points.data() + p * s_.channels * s_.padded_features, nullptr,
-                            products_ + p * s_.padded_features, kPoints * s_.padded_features});
-    }
+    table_.winograd_multiply(tiles_);
     table_.winograd_output(tiles_);
   }
 

@@ -62,7 +62,7 @@ def main():
                 expected["gray_" + name] = np.asarray(image.convert("L"))
     with Image.open("resize.png") as image:
         for name, number in FILTERS.items():
-            for height, width in [(5, 7), (16, 20), (13, 6)]:
+            for height, width in [(5, 7), (16, 20), (13, 6), (3, 20), (3, 14)]:
                 resized = image.convert("RGB").resize((width, height), number)
                 expected[f"resize_{name}_{height}x{width}"] = np.asarray(resized)
     np.savez_compressed("expected.npz", **expected)

@@ -111,6 +111,7 @@ void run_all() {
   }
   const Layer layers[] = {
       // M, N, K of performance.md as 1x1 convolutions: M pixels, K channels, N outputs.
+      {64, 1, 1, 16, 1},
       {64, 8, 8, 64, 1},
       {256, 16, 16, 256, 1},
       {512, 16, 32, 512, 1},

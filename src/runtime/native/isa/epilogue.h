@@ -19,6 +19,8 @@ struct VecEpilogue {
         code_lo(set1(e.code_lo)),
         code_hi(set1(e.code_hi)) {}
 
+  bool empty() const { return !clamp && !quantize; }
+
   Vec operator()(Vec x) const {
     if (clamp) x = min(hi, max(lo, x));
     if (quantize) x = mul(min(max(round_even(div(x, scale)), code_lo), code_hi), scale);

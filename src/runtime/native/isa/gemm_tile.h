@@ -6,106 +6,148 @@
 
 namespace {
 
-using edgesmith::runtime::native::kTileVectors;
 using edgesmith::runtime::native::Segment;
 using edgesmith::runtime::native::Tile;
 
 constexpr int kTileColumns = kTileVectors * kLanes;
 
-// Sums of M rows by N vectors over all of k, in registers.
-template <int M, int N, bool Indirect>
-void run_tile(const Tile& tile) {
-  Vec sums[M][N];
-#pragma GCC unroll 8
-  for (int i = 0; i < M; ++i) {
-#pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) {
-      sums[i][j] = set1(tile.row_bias != nullptr ? tile.row_bias[i] : 0.0F);
-    }
+// Most rows beside so many vectors: sums, the vectors of B and the broadcast fill the registers.
+constexpr int rows_beside(int vectors) {
+  const int rows = kTileSums / vectors;
+  return rows > 16 ? 16 : rows;
+}
+
+// Where the rows of A lie: by strides, or packed in groups of at most kPackedRows rows as [k][rows of the group]. The
+// latter are for convolutions, whose vectors of B come from further away: more rows then share each of them.
+enum class Left { strided, packed };
+constexpr int kPackedVectors = 3, kPackedRows = rows_beside(kPackedVectors);
+
+// Adds the products of R rows from `row` on and N vectors over all of k to sums in registers. Three rows by strides
+// share a pointer, so that all addresses fit the general registers.
+template <int R, int N, Left A, bool Indirect>
+inline void accumulate(const Tile& tile, int64_t row, Vec (&sums)[R][N]) {
+  constexpr bool kPacked = A == Left::packed;
+  constexpr int kShared = kPacked ? R : 3;
+  const int64_t a_row = kPacked ? 1 : tile.a_row, a_k = kPacked ? R : tile.a_k;
+  const float* a[(R + kShared - 1) / kShared];
+#pragma GCC unroll 6
+  for (int i = 0; i < R; i += kShared) {
+    a[i / kShared] = tile.a + (kPacked ? row * tile.packed_k + tile.first_k * R : (row + i) * a_row);
   }
-  if (tile.column_bias != nullptr) {
-#pragma GCC unroll 4
-    for (int j = 0; j < N; ++j) {
-      const Vec bias = load(tile.column_bias + j * kLanes);
-#pragma GCC unroll 8
-      for (int i = 0; i < M; ++i) sums[i][j] = bias;
-    }
-  }
-  const float* a = tile.a;
   const float* b[N];
 #pragma GCC unroll 4
   for (int j = 0; j < N; ++j) b[j] = tile.b + tile.source[j];
+  const int64_t ldb = tile.ldb;
+  const int64_t* offsets = tile.offsets;
   int64_t offset = 0;
-  for (int64_t k = 0; k < tile.k; ++k) {
-    if (Indirect) offset = tile.offsets[k];
+  for (int64_t k = tile.k; k > 0; --k) {
+    if (Indirect) offset = *offsets++;
     Vec columns[N];
 #pragma GCC unroll 4
     for (int j = 0; j < N; ++j) columns[j] = load(b[j] + offset);
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) {
-      const Vec weight = set1(a[i]);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vec left = set1(a[i / kShared][i % kShared * a_row]);
 #pragma GCC unroll 4
-      for (int j = 0; j < N; ++j) sums[i][j] = fmadd(weight, columns[j], sums[i][j]);
+      for (int j = 0; j < N; ++j) sums[i][j] = fmadd(left, columns[j], sums[i][j]);
     }
-    a += kTileRows;
-    if (!Indirect) offset += tile.ldb;
+#pragma GCC unroll 6
+    for (int i = 0; i < R; i += kShared) a[i / kShared] += a_k;
+    if (!Indirect) offset += ldb;
   }
-  const VecEpilogue finish(*tile.epilogue);
-  if (!tile.epilogue->empty()) {
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) {
+}
+
+// What sums begin with: those in C, or a bias.
+template <int R, int N>
+inline void begin_sums(const Tile& tile, int64_t row, const float* c, Vec (&sums)[R][N]) {
+  if (tile.add) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) {
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) sums[i][j] = load_upto(c + tile.target[j] + i * tile.ldc, tile.count[j]);
+    }
+  } else if (tile.column_bias != nullptr) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) {
+      const Vec bias = load(tile.column_bias + j * kLanes);
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) sums[i][j] = bias;
+    }
+  } else {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      const Vec bias = tile.row_bias != nullptr ? set1(tile.row_bias[row + i]) : set1(0.0F);
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) sums[i][j] = bias;
+    }
+  }
+}
+
+// R rows from `row` on by N vectors. Not inlined: in one large function GCC 12 keeps some tiles' sums in memory.
+template <int R, int N, Left A, bool Indirect>
+__attribute__((noinline)) void run_tile(const Tile& tile, const VecEpilogue& finish, int64_t row) {
+  Vec sums[R][N];
+  const int64_t ldc = tile.ldc;  // stores of vectors may alias anything, so this is read once
+  float* c = tile.c + row * ldc;
+  begin_sums<R, N>(tile, row, c, sums);
+  accumulate<R, N, A, Indirect>(tile, row, sums);
+  if (!finish.empty()) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
 #pragma GCC unroll 4
       for (int j = 0; j < N; ++j) sums[i][j] = finish(sums[i][j]);
     }
   }
 #pragma GCC unroll 4
   for (int j = 0; j < N; ++j) {
-    float* c = tile.c + tile.target[j];
+    float* to = c + tile.target[j];
     const int count = tile.count[j];
-#pragma GCC unroll 8
-    for (int i = 0; i < M; ++i) store_upto(c + i * tile.ldc, sums[i][j], count);
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) store_upto(to + i * ldc, sums[i][j], count);
   }
 }
 
-template <int M, int N>
-void run_rows_vectors(const Tile& tile) {
-  tile.offsets != nullptr ? run_tile<M, N, true>(tile) : run_tile<M, N, false>(tile);
+template <int R, int N, Left A, bool Indirect>
+inline void run_some_rows(const Tile& tile, const VecEpilogue& finish, int64_t row, int rows) {
+  if (rows == R) return run_tile<R, N, A, Indirect>(tile, finish, row);
+  if constexpr (R > 1) run_some_rows<R - 1, N, A, Indirect>(tile, finish, row, rows);
 }
 
-template <int M>
-void run_rows(const Tile& tile) {
-  if (tile.vectors == 1) {
-    run_rows_vectors<M, 1>(tile);
-  } else if (tile.vectors == 2) {
-    run_rows_vectors<M, 2>(tile);
-  } else {
-    run_rows_vectors<M, 3>(tile);
+// All rows, in groups of nearly equal size (packing.h: for_even_runs).
+template <int N, Left A, bool Indirect>
+void run_rows(const Tile& tile, const VecEpilogue& finish) {
+  constexpr int kMost = A == Left::packed ? kPackedRows : rows_beside(N);
+  int64_t groups = (tile.rows + kMost - 1) / kMost;
+  for (int64_t row = 0; groups > 0; --groups) {
+    const auto rows = static_cast<int>((tile.rows - row + groups - 1) / groups);
+    run_some_rows<kMost, N, A, Indirect>(tile, finish, row, rows);
+    row += rows;
   }
+}
+
+template <int N, Left A, bool Indirect>
+void run_vectors(const Tile& tile, const VecEpilogue& finish) {
+  if (tile.vectors == N) return run_rows<N, A, Indirect>(tile, finish);
+  if constexpr (N > 1) run_vectors<N - 1, A, Indirect>(tile, finish);
 }
 
 void gemm_tile(const Tile& tile) {
-  static_assert(kTileVectors == 3);
-  switch (tile.m) {
-    case 1: return run_rows<1>(tile);
-    case 2: return run_rows<2>(tile);
-    case 3: return run_rows<3>(tile);
-    case 4: return run_rows<4>(tile);
-    case 5: return run_rows < kTileRows < 5 ? 1 : 5 > (tile);
-    case 6: return run_rows < kTileRows < 6 ? 1 : 6 > (tile);
-    case 7: return run_rows < kTileRows < 7 ? 1 : 7 > (tile);
-    case 8: return run_rows < kTileRows < 8 ? 1 : 8 > (tile);
-  }
+  const VecEpilogue finish(*tile.epilogue);
+  if (tile.packed_k == 0) return run_vectors<kTileVectors, Left::strided, false>(tile, finish);
+  if (tile.offsets == nullptr) return run_vectors<kPackedVectors, Left::packed, false>(tile, finish);
+  run_vectors<kPackedVectors, Left::packed, true>(tile, finish);
 }
 
 void pack_panel(const float* source, const int64_t* offsets, int64_t k, const Segment* segments, int count,
-                float* panel) {
+                float* panel, int columns) {
   for (int64_t row = 0; row < k; ++row) {
     const float* from = source + offsets[row];
-    float* to = panel + row * kTileColumns;
+    float* to = panel + row * columns;
     int at = 0;
     for (int s = 0; s < count; ++s) {
       const float* run = from + segments[s].source;
       const int length = segments[s].length;
+      at = segments[s].column;
       // Whole vectors are stored; what lies beyond a segment is overwritten by the next one.
       if (length <= kHalf) {
         copy_half(to + at, run, length);
@@ -116,7 +158,7 @@ void pack_panel(const float* source, const int64_t* offsets, int64_t k, const Se
       }
       at += length;
     }
-    for (; at < kTileColumns; at += kLanes) store(to + at, set1(0.0F));
+    for (; at < columns; at += kLanes) store(to + at, set1(0.0F));
   }
 }
 

@@ -98,6 +98,12 @@ struct VecCodes {
   CodeStore s;
 };
 
+// 4 * kIntLanes codes in order.
+inline void store_codes(const VecCodes& codes, Ints a, Ints b, Ints c, Ints d, uint8_t* out) {
+  const auto packed = codes.pack(a, b, c, d);
+  __builtin_memcpy(out, &packed, 4 * kIntLanes);
+}
+
 // A number known while compiling.
 template <int Value>
 struct Piece {
@@ -122,6 +128,24 @@ inline void copy_bytes(uint8_t* to, const uint8_t* from, int n) {
     from += 2;
   }
   if (n & 1) *to = *from;
+}
+
+// Calls body(i, out + i) for every i that is a multiple of 4 * kIntLanes below `count`; body stores as many bytes.
+template <typename Body>
+inline void for_code_vectors(int64_t count, uint8_t* out, Body body) {
+  constexpr int64_t kBytes = 4 * kIntLanes;
+  int64_t i = 0;
+  for (; i + kBytes <= count; i += kBytes) body(i, out + i);
+  if (i == count) return;
+  uint8_t rest[kBytes];
+  body(i, rest);
+  for (const uint8_t* from = rest; i < count; i += 16, from += 16) {
+    if (i + 16 <= count) {
+      __builtin_memcpy(out + i, from, 16);
+    } else {
+      copy_bytes(out + i, from, static_cast<int>(count - i));
+    }
+  }
 }
 
 }  // namespace

@@ -121,23 +121,11 @@ inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_
 template <bool Words, int Groups>
 void depthwise_run(const IntDepthwise& d) {
   const VecCodes codes(d.store);
-  constexpr int64_t kBlock = 4 * kIntLanes;
-  int64_t at = 0, phase = 0;
-  for (; at + kBlock <= d.count; at += kBlock) {
-    depthwise_block<Words, Groups>(d, codes, at, phase, d.out + at);
+  int64_t phase = 0;
+  for_code_vectors(d.count, d.out, [&](int64_t at, uint8_t* out) {
+    depthwise_block<Words, Groups>(d, codes, at, phase, out);
     if (++phase == d.phases) phase = 0;
-  }
-  if (at == d.count) return;
-  uint8_t rest[kBlock];
-  depthwise_block<Words, Groups>(d, codes, at, phase, rest);
-  for (int64_t i = at; i < d.count; i += 16) {
-    const uint8_t* from = rest + (i - at);
-    if (i + 16 <= d.count) {
-      __builtin_memcpy(d.out + i, from, 16);
-    } else {
-      copy_bytes(d.out + i, from, static_cast<int>(d.count - i));
-    }
-  }
+  });
 }
 
 void int_depthwise(const IntDepthwise& d) {

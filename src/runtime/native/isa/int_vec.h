@@ -32,6 +32,22 @@ inline Ints load_ints(const void* p) {
 inline void store_ints(void* p, Ints v) { __builtin_memcpy(p, &v, sizeof v); }
 inline Ints set_ints(int32_t x) { return x - Ints{}; }
 inline Ints add_ints(Ints a, Ints b) { return a + b; }
+inline Ints sub_ints(Ints a, Ints b) { return a - b; }
+inline Ints xor_ints(Ints a, Ints b) { return a ^ b; }
+// kIntLanes unsigned bytes.
+inline Ints load_bytes(const uint8_t* p) {
+  Ints v;
+  for (int lane = 0; lane < kIntLanes; ++lane) v[lane] = p[lane];
+  return v;
+}
+// The larger of unsigned bytes.
+inline Ints max_bytes(Ints a, Ints b) {
+  uint8_t x[4 * kIntLanes], y[4 * kIntLanes];
+  store_ints(x, a);
+  store_ints(y, b);
+  for (int i = 0; i < 4 * kIntLanes; ++i) x[i] = x[i] > y[i] ? x[i] : y[i];
+  return load_ints(x);
+}
 inline Ints dot_bytes(Ints sum, Ints a, Ints w) {
   return sum + (a & 255) * (w << 24 >> 24) + (a >> 8 & 255) * (w << 16 >> 24) + (a >> 16 & 255) * (w << 8 >> 24) +
          (a >> 24 & 255) * (w >> 24);
@@ -46,7 +62,13 @@ inline Reals load_reals(const float* p) {
 }
 inline Reals set_reals(float x) { return x - Reals{}; }
 inline Reals mul_reals(Reals a, Reals b) { return a * b; }
-inline Reals add_reals(Reals a, Reals b) { return a + b; }
+inline Reals div_reals(Reals a, Reals b) { return a / b; }
+inline Reals fma_reals(Reals a, Reals b, Reals c) {
+  Reals v;
+  for (int lane = 0; lane < kIntLanes; ++lane) v[lane] = __builtin_fmaf(a[lane], b[lane], c[lane]);
+  return v;
+}
+// As the vector instructions do: the second operand when one is not a number.
 inline Reals min_reals(Reals a, Reals b) { return a < b ? a : b; }
 inline Reals max_reals(Reals a, Reals b) { return a > b ? a : b; }
 inline Reals to_reals(Ints v) { return __builtin_convertvector(v, Reals); }
@@ -67,6 +89,12 @@ inline Ints load_ints(const void* p) { return _mm512_loadu_si512(p); }
 inline void store_ints(void* p, Ints v) { _mm512_storeu_si512(p, v); }
 inline Ints set_ints(int32_t x) { return _mm512_set1_epi32(x); }
 inline Ints add_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
+inline Ints sub_ints(Ints a, Ints b) { return _mm512_sub_epi32(a, b); }
+inline Ints xor_ints(Ints a, Ints b) { return _mm512_xor_si512(a, b); }
+inline Ints load_bytes(const uint8_t* p) {
+  return _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+}
+inline Ints max_bytes(Ints a, Ints b) { return _mm512_max_epu8(a, b); }
 #if defined(__AVX512VNNI__)
 constexpr bool kExactBytes = true;
 inline Ints dot_bytes(Ints sum, Ints a, Ints w) { return _mm512_dpbusd_epi32(sum, a, w); }
@@ -81,7 +109,8 @@ inline Ints dot_words(Ints sum, Ints a, Ints w) { return _mm512_add_epi32(sum, _
 inline Reals load_reals(const float* p) { return _mm512_loadu_ps(p); }
 inline Reals set_reals(float x) { return _mm512_set1_ps(x); }
 inline Reals mul_reals(Reals a, Reals b) { return _mm512_mul_ps(a, b); }
-inline Reals add_reals(Reals a, Reals b) { return _mm512_add_ps(a, b); }
+inline Reals div_reals(Reals a, Reals b) { return _mm512_div_ps(a, b); }
+inline Reals fma_reals(Reals a, Reals b, Reals c) { return _mm512_fmadd_ps(a, b, c); }
 inline Reals min_reals(Reals a, Reals b) { return _mm512_min_ps(a, b); }
 inline Reals max_reals(Reals a, Reals b) { return _mm512_max_ps(a, b); }
 inline Reals to_reals(Ints v) { return _mm512_cvtepi32_ps(v); }
@@ -98,6 +127,12 @@ inline Ints load_ints(const void* p) { return _mm256_loadu_si256(static_cast<con
 inline void store_ints(void* p, Ints v) { _mm256_storeu_si256(static_cast<__m256i*>(p), v); }
 inline Ints set_ints(int32_t x) { return _mm256_set1_epi32(x); }
 inline Ints add_ints(Ints a, Ints b) { return _mm256_add_epi32(a, b); }
+inline Ints sub_ints(Ints a, Ints b) { return _mm256_sub_epi32(a, b); }
+inline Ints xor_ints(Ints a, Ints b) { return _mm256_xor_si256(a, b); }
+inline Ints load_bytes(const uint8_t* p) {
+  return _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p)));
+}
+inline Ints max_bytes(Ints a, Ints b) { return _mm256_max_epu8(a, b); }
 #if defined(__AVXVNNI__)
 constexpr bool kExactBytes = true;
 inline Ints dot_bytes(Ints sum, Ints a, Ints w) { return _mm256_dpbusd_avx_epi32(sum, a, w); }
@@ -112,7 +147,8 @@ inline Ints dot_words(Ints sum, Ints a, Ints w) { return _mm256_add_epi32(sum, _
 inline Reals load_reals(const float* p) { return _mm256_loadu_ps(p); }
 inline Reals set_reals(float x) { return _mm256_set1_ps(x); }
 inline Reals mul_reals(Reals a, Reals b) { return _mm256_mul_ps(a, b); }
-inline Reals add_reals(Reals a, Reals b) { return _mm256_add_ps(a, b); }
+inline Reals div_reals(Reals a, Reals b) { return _mm256_div_ps(a, b); }
+inline Reals fma_reals(Reals a, Reals b, Reals c) { return _mm256_fmadd_ps(a, b, c); }
 inline Reals min_reals(Reals a, Reals b) { return _mm256_min_ps(a, b); }
 inline Reals max_reals(Reals a, Reals b) { return _mm256_max_ps(a, b); }
 inline Reals to_reals(Ints v) { return _mm256_cvtepi32_ps(v); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "runtime/native/isa/int_depthwise.h"
+#include "runtime/native/isa/int_elementwise.h"
 #include "runtime/native/isa/int_tile.h"
 
 namespace {
@@ -12,6 +13,11 @@ constexpr edgesmith::runtime::native::IntTable make_int_table() {
           .exact_bytes = kExactBytes,
           .tiles = int_tiles,
           .depthwise = int_depthwise,
+          .add = int_add,
+          .max = int_max,
+          .mean = int_mean,
+          .quantize = int_quantize,
+          .dequantize = int_dequantize,
           .flip_bytes = flip_bytes,
           .widen = widen};
 }

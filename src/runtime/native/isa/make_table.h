@@ -7,24 +7,26 @@
 #include "runtime/native/isa/elementwise.h"
 #include "runtime/native/isa/gemm_tile.h"
 #include "runtime/native/isa/planes.h"
-#include "runtime/native/isa/rows.h"
 #include "runtime/native/isa/winograd.h"
 
 namespace {
 
 constexpr edgesmith::runtime::native::NativeTable make_table() {
   return {.lanes = kLanes,
-          .mr = kTileRows,
+          .tile_vectors = kTileVectors,
           .nr = kTileColumns,
+          .packed_rows = kPackedRows,
+          .packed_vectors = kPackedVectors,
           .gemm_tile = gemm_tile,
           .pack_panel = pack_panel,
           .lay_out_plane = lay_out_plane,
           .depthwise = depthwise,
           .depthwise_window = depthwise_window,
-          .multiply_rows = multiply_rows,
           .block_rows = block_rows,
           .winograd_input = winograd_input,
+          .winograd_multiply = winograd_multiply,
           .winograd_output = winograd_output,
+          .transpose = transpose_matrix,
           .apply_epilogue = apply_epilogue,
           .binary = binary,
           .scale_shift = scale_shift,

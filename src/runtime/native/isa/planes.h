@@ -35,6 +35,20 @@ inline void inside(int64_t phase, int64_t stride, int64_t pad, int64_t input, in
   end = clamp(ceil_div(input + pad - phase, stride), begin, size);
 }
 
+// Blocks of kLanes x kLanes numbers, turned in registers.
+void transpose_matrix(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out, int64_t out_row) {
+  for (int64_t c = 0; c < columns; c += kLanes) {
+    const int width = columns - c < kLanes ? static_cast<int>(columns - c) : kLanes;
+    for (int64_t r = 0; r < rows; r += kLanes) {
+      const int height = rows - r < kLanes ? static_cast<int>(rows - r) : kLanes;
+      Vec v[kLanes];
+      for (int i = 0; i < kLanes; ++i) v[i] = i < height ? load_upto(in + (r + i) * in_row + c, width) : set1(0);
+      transpose(v);
+      for (int i = 0; i < width; ++i) store_upto(out + (c + i) * out_row + r, v[i], height);
+    }
+  }
+}
+
 void lay_out_plane(const PlaneCopy& c) {
   const Vec fill = set1(c.fill);
   float* plane = c.plane;

@@ -15,7 +15,7 @@ namespace {
 
 using Vec = __m512;
 constexpr int kLanes = 16;
-constexpr int kTileRows = 8;  // by 3 vectors: 24 sums, 3 of B, the broadcast: 28 of 32 registers
+constexpr int kTileVectors = 4, kTileSums = 24;  // with 4 of B and the broadcast: 29 of 32 registers
 inline Vec load(const float* p) { return _mm512_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm512_storeu_ps(p, v); }
 inline __mmask16 first(int n) { return static_cast<__mmask16>((1U << n) - 1U); }
@@ -80,7 +80,7 @@ inline Vec round_even(Vec a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAR
 
 using Vec = __m256;
 constexpr int kLanes = 8;
-constexpr int kTileRows = 4;  // by 3 vectors: 12 sums, 3 of B, the broadcast: 16 registers
+constexpr int kTileVectors = 3, kTileSums = 12;  // with 3 of B and the broadcast: 16 registers
 inline Vec load(const float* p) { return _mm256_loadu_ps(p); }
 inline void store(float* p, Vec v) { _mm256_storeu_ps(p, v); }
 inline __m256i first(int n) {
@@ -138,7 +138,7 @@ inline Vec round_even(Vec a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_I
 
 using Vec = float;
 constexpr int kLanes = 1;
-constexpr int kTileRows = 4;
+constexpr int kTileVectors = 3, kTileSums = 12;
 inline Vec load(const float* p) { return *p; }
 inline void store(float* p, Vec v) { *p = v; }
 inline Vec load_n(const float* p, int) { return *p; }

@@ -3,7 +3,7 @@
 // channels, so every function gives the same bits on every instruction set.
 #pragma once
 
-#include "runtime/native/isa/epilogue.h"
+#include "runtime/native/isa/gemm_tile.h"
 
 namespace {
 
@@ -92,6 +92,73 @@ void winograd_input(const WinogradTiles& t) {
 #pragma GCC unroll 6
         for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * t.channels, row[x]);
       }
+    }
+  }
+}
+
+// The products at one point: R tiles by N vectors of output channels, without what a product of a Gemm may need beside.
+// Not inlined: in one large function GCC 12 keeps some tiles' sums in memory.
+template <int R, int N>
+__attribute__((noinline)) void winograd_tile(const Tile& product, int64_t row) {
+  Vec sums[R][N];
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) sums[i][j] = set1(0);
+  }
+  accumulate<R, N, Left::strided, false>(product, row, sums);
+  const int64_t ldc = product.ldc;  // stores of vectors may alias anything, so this is read once
+  float* c = product.c + row * ldc;
+#pragma GCC unroll 16
+  for (int i = 0; i < R; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) store(c + i * ldc + j * kLanes, sums[i][j]);
+  }
+}
+
+template <int R, int N>
+inline void winograd_rows_of(const Tile& product, int64_t row, int rows) {
+  if (rows == R) return winograd_tile<R, N>(product, row);
+  if constexpr (R > 1) winograd_rows_of<R - 1, N>(product, row, rows);
+}
+
+template <int N>
+void winograd_rows(const Tile& product) {
+  constexpr int kMost = rows_beside(N);
+  int64_t groups = (product.rows + kMost - 1) / kMost;
+  for (int64_t row = 0; groups > 0; --groups) {
+    const auto rows = static_cast<int>((product.rows - row + groups - 1) / groups);
+    winograd_rows_of<kMost, N>(product, row, rows);
+    row += rows;
+  }
+}
+
+template <int N>
+inline void winograd_vectors(const Tile& product, int64_t vectors) {
+  if (vectors == N) return winograd_rows<N>(product);
+  if constexpr (N > 1) winograd_vectors<N - 1>(product, vectors);
+}
+
+void winograd_multiply(const WinogradTiles& t) {
+  Tile product = {};
+  product.a_row = 36 * t.channels;
+  product.a_k = 1;
+  product.rows = t.tiles_y * t.tiles_x;
+  product.k = t.products_of;
+  product.ldc = 36 * t.padded_out;
+  for (int j = 0; j < kTileVectors; ++j) product.source[j] = j * kLanes;
+  product.b = t.weights;
+  for (int64_t point = 0; point < 36; ++point) {
+    product.a = t.transformed + point * t.channels;
+    product.c = t.products + point * t.padded_out;
+    int64_t vectors = t.padded_out / kLanes, panels = (vectors + kTileVectors - 1) / kTileVectors;
+    for (; panels > 0; --panels) {  // as pack_columns() cuts them
+      const int64_t count = (vectors + panels - 1) / panels;
+      product.ldb = count * kLanes;
+      winograd_vectors<kTileVectors>(product, count);
+      product.b += product.ldb * product.k;
+      product.c += product.ldb;
+      vectors -= count;
     }
   }
 }
