@@ -3,6 +3,7 @@
 // integer arithmetic whatever has an integer form computes on codes, with conversions where codes and reals meet.
 #include "edgesmith/base/check.h"
 #include "edgesmith/ops/op_info.h"
+#include "runtime/arena.h"
 #include "runtime/fuse_pad.h"
 #include "runtime/integer/convert.h"
 #include "runtime/program.h"
@@ -223,10 +224,14 @@ class Compiler {
 
   void make_constant_codes(const ir::Value& value, int slot) {
     const ir::Tensor reals = program_.constants[static_cast<size_t>(value.id())];
-    ir::Tensor codes = ir::Tensor::zeros(value.quant()->dtype, reals.dims());
+    // Kernels may read whole vectors past the end.
+    const int64_t count = reals.size();
+    const ir::Tensor padded = ir::Tensor::zeros(value.quant()->dtype, {count + kArenaAlignment});
+    ir::Tensor codes(value.quant()->dtype, reals.dims(), padded.bytes().first(static_cast<size_t>(count)),
+                     std::make_shared<ir::Tensor>(padded));
     const Layout layout = program_.rep_of(slot) == Rep::codes_last ? Layout::channels_last : Layout::row_major;
     integer::quantize(*integer::code_type(&*value.quant()), reals.dims(), reals.data<float>().data(), layout,
-                      codes.mutable_bytes().data());
+                      const_cast<std::byte*>(codes.bytes().data()));
     program_.constants[static_cast<size_t>(slot)] = std::move(codes);
   }
 

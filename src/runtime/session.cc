@@ -37,6 +37,14 @@ AlignedBytes allocate_aligned(int64_t bytes) {
   return AlignedBytes(static_cast<std::byte*>(std::aligned_alloc(kArenaAlignment, size)));
 }
 
+Result<ir::Tensor> make_padded(ir::DType dtype, const ir::Dims& dims) {
+  const int64_t bytes = ir::packed_bytes(ir::num_elements(dims), ir::dtype_bits(dtype));
+  const std::shared_ptr<std::byte[]> memory = allocate_aligned(bytes + kArenaAlignment);
+  if (memory == nullptr) return io_error("not enough memory for " + std::to_string(bytes) + " bytes of activations");
+  const std::span<const std::byte> span(memory.get(), static_cast<size_t>(bytes));
+  return ir::Tensor(dtype, dims, span, memory);
+}
+
 Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> inputs, const Observer* observer,
                                                   const StepTimer* timer) {
   EDGESMITH_TRY(check_inputs(inputs));
@@ -223,7 +231,9 @@ Status SessionState::run_conversion(Binding& binding, size_t index) {
   const ir::Tensor& from = *binding.operands[index][0];
   ir::Tensor& to = binding.values[static_cast<size_t>(step.results[0])];
   if (binding.plan.offsets[static_cast<size_t>(step.results[0])] < 0) {
-    to = ir::Tensor::zeros(program_.dtype_of(*step.converted, step.results[0]), from.dims());
+    auto made = make_padded(program_.dtype_of(*step.converted, step.results[0]), from.dims());
+    if (!made) return made.error();
+    to = std::move(*made);
   }
   const auto layout_of = [&](int slot) {
     return program_.rep_of(slot) == Rep::codes_last ? Layout::channels_last : Layout::row_major;
@@ -257,7 +267,11 @@ Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const 
     const auto slot = static_cast<size_t>(step.results[i]);
     const ir::DType dtype = program_.dtype_of(step.last().output(static_cast<int>(i)), step.results[i]);
     ir::Tensor& tensor = binding.values[slot];
-    if (binding.plan.offsets[slot] < 0) tensor = ir::Tensor::zeros(dtype, output_dims[i]);
+    if (binding.plan.offsets[slot] < 0) {
+      auto made = make_padded(dtype, output_dims[i]);
+      if (!made) return made.error().in(step.node->label());
+      tensor = std::move(*made);
+    }
     outputs.push_back({writable(tensor), &output_dims[i]});
   }
   const auto& operands = binding.operands[index];

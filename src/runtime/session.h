@@ -17,6 +17,8 @@ struct FreeBytes {
 };
 using AlignedBytes = std::unique_ptr<std::byte[], FreeBytes>;
 AlignedBytes allocate_aligned(int64_t bytes);
+/// A tensor that owns such memory, with kArenaAlignment bytes after its elements that may be read. Errors: io.
+Result<ir::Tensor> make_padded(ir::DType dtype, const ir::Dims& dims);
 
 /// What Executor::Session is made of.
 class SessionState {
