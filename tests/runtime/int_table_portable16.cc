@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inner loops on codes for vectors of 16 lanes, emulated: the flags of this file are set in CMakeLists.txt.
+// The inner loops on codes for vectors of 16 lanes, emulated.
 #define EDGESMITH_PORTABLE_LANES 16
 #include "runtime/native/int_tables.h"
 #include "runtime/native/isa/make_int_table.h"
