@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
@@ -100,6 +102,12 @@ struct Kernel {
 
 /// All rows, best first for each operator.
 std::span<const Kernel* const> all_kernels();
+/// "native.conv_f32".
+std::string full_name(const Kernel& kernel);
+/// All rows that take `node` on `isa`, best first. `reassociate`: rows that reassociate sums count too.
+std::vector<const Kernel*> kernels_for(const ir::Node& node, Isa isa, bool reassociate);
+/// All rows that compute `form` on codes, best first; the plain evaluations come last.
+std::vector<const Kernel*> kernels_for(const integer::Form& form, Isa isa);
 /// The first row that takes `node` on `isa`, or null: the reference evaluation. `reassociate`: rows that reassociate
 /// sums count too.
 const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate = false);
