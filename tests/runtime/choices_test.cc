@@ -56,8 +56,8 @@ ir::Graph codes_graph() {
   ir::Node& weight = node_making(graph, "w");
   std::vector<int8_t> codes;
   for (const float real : weight.tensor().to_floats()) codes.push_back(static_cast<int8_t>(real * 100));
-  graph.set_tensor(weight, ir::Tensor::affine(ir::Tensor::of<int8_t>({8, 8, 3, 3}, codes),
-                                              quant_of(ir::DType::i8, 0.01F, 0)));
+  graph.set_tensor(weight,
+                   ir::Tensor::affine(ir::Tensor::of<int8_t>({8, 8, 3, 3}, codes), quant_of(ir::DType::i8, 0.01F, 0)));
   graph.inputs()[0]->set_quant(quant_of(ir::DType::u8, 1.0F / 128, 128));
   node_making(graph, "y").output().set_quant(quant_of(ir::DType::u8, 1.0F / 16, 0));
   return graph;
@@ -150,8 +150,8 @@ TEST(Choices, ANodeOnCodesMayComputeOnCodesOrOnReals) {
   const auto plain = executor_of(graph, exact);
   const ir::Node& conv = node_making(graph, "c");
   const StepInfo step = step_of(*plain, conv);
-  EXPECT_EQ(legal_names(step), (std::vector<std::string>{"native.conv_i8", "reference.conv_codes", "native.conv_f32",
-                                                         "reference"}));
+  EXPECT_EQ(legal_names(step),
+            (std::vector<std::string>{"native.conv_i8", "reference.conv_codes", "native.conv_f32", "reference"}));
   const std::vector<ir::Tensor> expected = *plain->make_session()->run(inputs);
   for (const std::string& name : legal_names(step)) {
     ExecutorOptions options = exact;

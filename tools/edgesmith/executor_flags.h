@@ -17,6 +17,8 @@ struct ExecutorFlags {
   Result<runtime::ExecutorOptions> options(const Common& common, int threads) const;
 };
 
+/// Adds --reassociate, --arithmetic and --memory-limit.
+void add_kernel_options(Command* command, ExecutorFlags& flags, Common& common);
 /// Adds --reference, --reassociate, --arithmetic and --memory-limit.
 void add_executor_options(Command* command, ExecutorFlags& flags, Common& common);
 
