@@ -93,8 +93,7 @@ TEST_F(Select, WithoutReassociationThePlanGivesTheBitsOfTheDefault) {
   const auto chosen = runtime::Executor::create(graph_, plan.executor({}));
   ASSERT_TRUE(chosen.ok()) << chosen.error().text();
   const auto plain = runtime::Executor::create(graph_, options_.executor);
-  EXPECT_TRUE((*(*chosen)->make_session()->run(inputs_))[0].identical_to(
-      (*(*plain)->make_session()->run(inputs_))[0]));
+  EXPECT_TRUE((*(*chosen)->make_session()->run(inputs_))[0].identical_to((*(*plain)->make_session()->run(inputs_))[0]));
 }
 
 TEST_F(Select, APlanIsReadAsItWasWritten) {

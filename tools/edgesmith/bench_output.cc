@@ -156,7 +156,7 @@ std::string bench_json(const BenchShown& shown, const Common& common) {
     if (shown.plan) {
       json["plan"] = {{"path", shown.plan->path},
                       {"predicted_us", shown.plan->predicted_us},
-                      {"measured_us", first.report.results[0].latency.median}};
+                      {"measured_us", first.report.results[0].latency.min}};
     }
   }
   if (shown.data.empty()) {
@@ -198,9 +198,10 @@ std::string bench_text(const BenchShown& shown, const Common& common) {
             " times: the medians hold, the throughput would be higher on a quiet machine\n";
   }
   if (shown.plan) {
-    const double measured = std::max(first.results[0].latency.median, 1e-3);
-    text += "\n  " + shown.plan->path + " predicted " + microseconds(shown.plan->predicted_us) + ", measured are " +
-            microseconds(measured) + " (" + number("%.3f", shown.plan->predicted_us / measured) + " predicted)\n";
+    const double measured = std::max(first.results[0].latency.min, 1e-3);
+    text += "\n  " + shown.plan->path + " predicts " + microseconds(shown.plan->predicted_us) +
+            ", the fastest run took " + microseconds(measured) +
+            " (predicted over measured: " + number("%.3f", shown.plan->predicted_us / measured) + ")\n";
   }
   if (shown.ratio) {
     text += "\n  B takes " + number("%.3f", shown.ratio->ratio) +

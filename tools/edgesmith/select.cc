@@ -60,9 +60,10 @@ std::string as_text(const Plan& plan, bool color) {
   Table totals({left, right, left});
   totals.row({"predicted", microseconds(plan.predicted_us), "the nodes' times"});
   totals.row({"measured", microseconds(plan.measured_us),
-              "whole runs, " + number("%.3f", plan.predicted_us / std::max(plan.measured_us, 1e-9)) + " predicted"});
+              "fastest whole run; predicted over measured: " +
+                  number("%.3f", plan.predicted_us / std::max(plan.measured_us, 1e-9))});
   totals.row({"default", microseconds(plan.default_us),
-              "the first kernel that takes each node, run in turns; the plan is " +
+              "the same without choices, run in turns; the plan is " +
                   number("%.3f", plan.default_us / std::max(plan.measured_us, 1e-9)) + " times as fast"});
   text += totals.text(color);
   if (plan.default_was_faster) {

@@ -33,11 +33,11 @@ struct TimedKernel {
 
 /// One step of a plan.
 struct PlannedNode {
-  int id = -1;                         ///< of the node in the imported graph
-  std::string node, op;                ///< name (of the first output, where the node has none) and ONNX operator
-  std::vector<std::string> fused;      ///< nodes that its kernel does too
-  bool fixed = false;                  ///< nothing to choose: a view, or a conversion of the node's output
-  TimedKernel chosen;                  ///< what runs it
+  int id = -1;                           ///< of the node in the imported graph
+  std::string node, op;                  ///< name (of the first output, where the node has none) and ONNX operator
+  std::vector<std::string> fused;        ///< nodes that its kernel does too
+  bool fixed = false;                    ///< nothing to choose: a view, or a conversion of the node's output
+  TimedKernel chosen;                    ///< what runs it
   std::optional<TimedKernel> runner_up;  ///< the fastest of the others
   std::vector<std::pair<std::string, std::string>> why_not;  ///< every other kernel for the operator, with the reason
 };
@@ -51,9 +51,10 @@ struct Plan {
   bool reassociate = false;
   std::vector<PlannedNode> nodes;  ///< in the order in which they run
   double predicted_us = 0;         ///< the warm times of all nodes
-  double measured_us = 0;          ///< the median of whole runs
+  double measured_us = 0;          ///< the fastest of many whole runs (other work on the machine can only add)
   double default_us = 0;           ///< the same of the plan without choices, run in turns with it
-  bool default_was_faster = false;  ///< what the times of the nodes suggested was not faster as a whole, and was dropped
+  bool default_was_faster =
+      false;  ///< what the times of the nodes suggested was not faster as a whole, and was dropped
 
   /// For ExecutorOptions.
   runtime::KernelChoices choices() const;
@@ -88,11 +89,11 @@ class TimingCache {
 };
 
 struct SelectOptions {
-  runtime::ExecutorOptions executor;  ///< without choices
-  std::string version;                ///< of the tool, for the cache
+  runtime::ExecutorOptions executor;         ///< without choices
+  std::string version;                       ///< of the tool, for the cache
   int64_t warm_rounds = 0, cold_rounds = 3;  ///< 0: by the model's arithmetic
   int64_t verify_runs = 0;                   ///< whole runs in the end; 0: by the model's arithmetic
-  ProgressSink* progress = nullptr;   ///< may be null
+  ProgressSink* progress = nullptr;          ///< may be null
 };
 
 /// The plan for `graph` fed `inputs`. A chosen plan that turns out slower than the default one gives way to it.

@@ -58,7 +58,9 @@ class Reader {
     return json.is_object() && json.contains(name) && json[name].is_object() ? json[name] : kNone;
   }
   TimedKernel kernel(const Json& json) {
-    return {get<std::string>(json, "kernel"), get<std::string>(json, "precision"), get<std::string>(json, "layout"),
+    return {get<std::string>(json, "kernel"),
+            get<std::string>(json, "precision"),
+            get<std::string>(json, "layout"),
             {get<double>(json, "time_us"), get<double>(json, "cold_us")}};
   }
   const std::string& missing() const { return missing_; }
