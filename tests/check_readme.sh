@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs every command of the ```console blocks of the README and the pages below (lines that begin with `$ `) in a clean folder, with the built edgesmith on the PATH and the demo's model and data beside it. A command must end as the
-# page says: exit code 0, or the code in a trailing comment `# exit 2`.
+# Runs every command of the ```console blocks of the README and the pages below (lines that begin with `$ `) in a clean
+# folder, with the built edgesmith on the PATH and the demo's model and data beside it. A command must end as the page
+# says: exit code 0, or the code in a trailing comment `# exit 2`.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)

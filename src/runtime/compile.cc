@@ -87,7 +87,8 @@ std::optional<Epilogue> as_clamp(const Program& program, const ir::Node& node) {
 void fuse_activation(const Program& program, Step& step) {
   const ir::Value& value = step.node->output();
   // The plain evaluation does both nodes where it is chosen, so that a choice does not change what a step is.
-  const Kernel* kernel = step.kernel != nullptr ? step.kernel : default_kernel(program, step);
+  const bool chosen = find_choice(program, *step.node) != nullptr;
+  const Kernel* kernel = step.kernel == nullptr && chosen ? default_kernel(program, step) : step.kernel;
   if (kernel == nullptr || !kernel->epilogue || step.node->num_outputs() != 1) return;
   if (value.uses().size() != 1 || value.quant().has_value()) return;
   const ir::Node& reader = *value.uses()[0].node;

@@ -55,9 +55,11 @@ bool takes(const Kernel& kernel, const ir::Node& node, Isa isa, bool reassociate
 }
 
 bool takes(const Kernel& kernel, const integer::Form& form, Isa isa) {
-  if (kernel.op != form.node->op() || kernel.supports_form == nullptr) return false;
+  if (kernel.supports_form == nullptr || (kernel.op && *kernel.op != form.node->op())) return false;
   return allows(isa, kernel.isa) && kernel.supports_form(form);
 }
+
+bool prefers(const Kernel& kernel, const ir::Node& node) { return kernel.prefers == nullptr || kernel.prefers(node); }
 
 }  // namespace
 
@@ -66,10 +68,11 @@ std::span<const Kernel* const> all_kernels() { return kKernels; }
 std::string full_name(const Kernel& kernel) { return std::string(kernel.provider) + "." + std::string(kernel.name); }
 
 std::vector<const Kernel*> kernels_for(const ir::Node& node, Isa isa, bool reassociate) {
-  std::vector<const Kernel*> out;
+  std::vector<const Kernel*> out, others;
   for (const Kernel* kernel : kKernels) {
-    if (takes(*kernel, node, isa, reassociate)) out.push_back(kernel);
+    if (takes(*kernel, node, isa, reassociate)) (prefers(*kernel, node) ? out : others).push_back(kernel);
   }
+  out.insert(out.end(), others.begin(), others.end());
   return out;
 }
 
@@ -86,7 +89,7 @@ std::vector<const Kernel*> kernels_for(const integer::Form& form, Isa isa) {
 
 const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate) {
   for (const Kernel* kernel : kKernels) {
-    if (takes(*kernel, node, isa, reassociate)) return kernel;
+    if (takes(*kernel, node, isa, reassociate) && prefers(*kernel, node)) return kernel;
   }
   return nullptr;
 }

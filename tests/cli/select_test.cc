@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract of `select` and `bench --plan`: the plan, its hash of the model, the cache, wrong usage. How fast anything
-// is, is not tested.
+// The contract of `select` and `bench --plan`: the plan, its hash of the model, the cache, wrong usage. How fast
+// anything is, is not tested.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -97,7 +97,8 @@ TEST_F(SelectCommand, BenchRunsThePlanAndShowsItsPrediction) {
   EXPECT_EQ(bench["plan"]["measured_us"], bench["latency_us"]["min"]);
   EXPECT_EQ(bench["output_sha256"], json_of({"bench", "m.onnx", "--runs", "5"})["output_sha256"]);
   EXPECT_FALSE(json_of({"bench", "m.onnx", "--runs", "5"}).contains("plan"));
-  EXPECT_NE(run({"bench", "m.onnx", "--plan", "plan.json", "--runs", "5"}).out.find("plan.json predicts "), std::string::npos);
+  EXPECT_NE(run({"bench", "m.onnx", "--plan", "plan.json", "--runs", "5"}).out.find("plan.json predicts "),
+            std::string::npos);
 }
 
 TEST_F(SelectCommand, BenchRunsTheKernelsOfThePlanAndNoOthers) {
@@ -146,9 +147,10 @@ TEST_F(SelectCommand, RefusesWrongUsage) {
   expect_error({"select", "m.onnx"}, 2,
                "select: no target given; add --target host; 'edgesmith targets' lists the others");
   expect_error({"select", "m.onnx", "--target", "hots"}, 2, "unknown target 'hots'; did you mean 'host'?");
-  expect_error({"select", "m.onnx", "--target", "ort-x86"}, 4,
-               "select: kernels are timed on this machine only, not on 'ort-x86'; use --target host; 'edgesmith inspect "
-               "MODEL --target ort-x86' estimates what each node costs there");
+  expect_error(
+      {"select", "m.onnx", "--target", "ort-x86"}, 4,
+      "select: kernels are timed on this machine only, not on 'ort-x86'; use --target host; 'edgesmith inspect "
+      "MODEL --target ort-x86' estimates what each node costs there");
   EXPECT_EQ(run({"select", "missing.onnx", "--target", "host"}).exit_code, 5);
   ASSERT_TRUE(write_file(folder_ / "plan.json", "mine").ok());
   EXPECT_EQ(run({"select", "m.onnx", "--target", "host", "-o", "plan.json"}).exit_code, 2);

@@ -165,6 +165,30 @@ TEST(Choices, ANodeOnCodesMayComputeOnCodesOrOnReals) {
   }
 }
 
+// The pointwise kernel stands aside where it expects to be slower; chosen all the same, it gives the same bits.
+TEST(Choices, AKernelThatIsNotPreferredRunsOnlyWhereItIsChosen) {
+  struct Case {
+    int64_t in, out, height, width;
+  };
+  for (const Case& c : {Case{1, 1, 1, 1}, {3, 7, 4, 4}, {13, 17, 5, 3}, {8, 33, 16, 16}, {200, 5, 3, 1}}) {
+    const std::string in = std::to_string(c.in), out = std::to_string(c.out);
+    SCOPED_TRACE(in + " to " + out);
+    ir::Graph graph =
+        parse_graph("graph @net(%x: f32[N," + in + "," + std::to_string(c.height) + "," + std::to_string(c.width) +
+                    "]) -> (y) {\n  %w = constant random(seed=1) : f32[" + out + "," + in +
+                    ",1,1]\n  %b = constant random(seed=2) : f32[" + out + "]\n  %y = conv %x, %w, %b\n  return %y\n}");
+    const std::vector<ir::Tensor> inputs = {random_tensor({2, c.in, c.height, c.width}, 5)};
+    const ir::Node& conv = node_making(graph, "y");
+    const auto plain = executor_of(graph, {});
+    EXPECT_EQ(step_of(*plain, conv).kernel, "native.conv_f32");
+    EXPECT_EQ(legal_names(step_of(*plain, conv))[1], "native.pointwise_conv_f32");
+    ExecutorOptions options;
+    options.choices[conv.id()] = "native.pointwise_conv_f32";
+    EXPECT_TRUE((*executor_of(graph, options)->make_session()->run(inputs))[0].identical_to(
+        (*plain->make_session()->run(inputs))[0]));
+  }
+}
+
 TEST(Choices, RefuseWhatIsUnknownIllegalOrNoStep) {
   ir::Graph graph = parse_graph(kNet);
   const auto error_of = [&](const ir::Node& node, const std::string& name) {
