@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Runs every command of the ```console blocks of the README, docs/cli.md and docs/bench.md (lines that begin with `$ `) in
-# a clean folder, with the built edgesmith on the PATH and the demo's model and data beside it. A command must end as the
-# page says: exit code 0, or the code in a trailing comment `# exit 2`.
+# Runs every command of the ```console blocks of the README and the pages below (lines that begin with `$ `) in a clean
+# folder, with the built edgesmith on the PATH and the demo's model and data beside it. A command must end as the page
+# says: exit code 0, or the code in a trailing comment `# exit 2`.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export PATH="$root/build/release:$PATH"
 count=0
-for page in README.md docs/cli.md docs/bench.md; do
+for page in README.md docs/cli.md docs/bench.md docs/select.md; do
   folder=$work/$(basename "$page" .md)
   mkdir -p "$folder"
   cp "$root"/models/fashion-mnist/*.onnx "$root"/models/fashion-mnist/*.toml "$folder"

@@ -52,7 +52,9 @@ class Bench {
   Result<BenchReport> run() {
     for (const BenchModel& model : models_) {
       EDGESMITH_CHECK(!model.inputs.empty());
-      auto executor = runtime::Executor::create(*model.graph, options_.executor);
+      runtime::ExecutorOptions options = options_.executor;
+      if (!model.choices.empty()) options.choices = model.choices;
+      auto executor = runtime::Executor::create(*model.graph, options);
       if (!executor) return executor.error();
       executors_.push_back(std::move(*executor));
     }

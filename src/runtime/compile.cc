@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // From a graph to steps: constants are made dense, constant parts folded, padding and activations fused, and under
 // integer arithmetic whatever has an integer form computes on codes, with conversions where codes and reals meet.
+#include <algorithm>
+
 #include "edgesmith/base/check.h"
 #include "edgesmith/ops/op_info.h"
 #include "runtime/arena.h"
+#include "runtime/choices.h"
 #include "runtime/fuse_pad.h"
 #include "runtime/integer/convert.h"
 #include "runtime/program.h"
@@ -84,7 +87,10 @@ std::optional<Epilogue> as_clamp(const Program& program, const ir::Node& node) {
 // The activation that is the only reader of what `step` makes, when the kernel can do it too.
 void fuse_activation(const Program& program, Step& step) {
   const ir::Value& value = step.node->output();
-  if (step.kernel == nullptr || !step.kernel->epilogue || step.node->num_outputs() != 1) return;
+  // The plain evaluation does both nodes where it is chosen, so that a choice does not change what a step is.
+  const bool chosen = find_choice(program, *step.node) != nullptr;
+  const Kernel* kernel = step.kernel == nullptr && chosen ? default_kernel(program, step) : step.kernel;
+  if (kernel == nullptr || !kernel->epilogue || step.node->num_outputs() != 1) return;
   if (value.uses().size() != 1 || value.quant().has_value()) return;
   const ir::Node& reader = *value.uses()[0].node;
   if (value.uses()[0].index != 0 || reader.is(OpKind::output)) return;
@@ -115,7 +121,7 @@ Result<Step> make_step(const Program& program, const ir::Node& node) {
   if (program.options.reference) return step;
   step.view = is_view(node) && view_allowed(program, node);
   if (step.view) return step;
-  step.kernel = find_kernel(node, program.isa, program.options.reassociate);
+  step.kernel = kernel_of(program, step);
   if (step.kernel == nullptr || step.kernel->prepare == nullptr) return step;
   auto prepared = step.kernel->prepare(node, constant_operands(program, node), program.isa);
   if (!prepared) return prepared.error().in(node.label());
@@ -134,12 +140,10 @@ class Compiler {
 
   Status add(const ir::Node& node, Step step) {
     if (fused_[static_cast<size_t>(node.id())]) return {};
-    auto on_codes = codes_step(node);
+    std::vector<const Kernel*> rows;  // on codes
+    auto on_codes = codes_step(node, rows);
     if (!on_codes) return on_codes.error();
-    if (*on_codes) {
-      push(std::move(**on_codes));
-      return {};
-    }
+    if (*on_codes) return push_chosen(std::move(**on_codes), std::move(rows));
     if (fusable_pads(node)) return {};  // its reader does it
     auto padded = padded_step(node);
     if (!padded) return padded.error();
@@ -150,8 +154,7 @@ class Compiler {
       const ir::Value* value = i == 0 && step.pad != nullptr ? step.pad->input(0) : node.input(i);
       if (value != nullptr) require(*value, Rep::reals);
     }
-    push(std::move(step));
-    return {};
+    return push_chosen(std::move(step), std::move(rows));
   }
 
   void finish_outputs() {
@@ -184,13 +187,27 @@ class Compiler {
     step.padded_graph = padded.graph;
     step.padded_node = padded.node;
     step.operands[0] = program_.slot(*pad.input(0), Rep::reals);
-    step.kernel = find_kernel(*padded.node, program_.isa, program_.options.reassociate);
-    EDGESMITH_CHECK(step.kernel != nullptr) << node.label() << ": no kernel with padding, but one without";
-    if (step.kernel->prepare == nullptr) return std::optional(std::move(step));
+    EDGESMITH_CHECK(default_kernel(program_, step) != nullptr)
+        << node.label() << ": no kernel with padding, but one without";
+    step.kernel = kernel_of(program_, step);
+    if (step.kernel == nullptr || step.kernel->prepare == nullptr) return std::optional(std::move(step));
     auto prepared = step.kernel->prepare(*padded.node, constant_operands(program_, node), program_.isa);
     if (!prepared) return prepared.error().in(node.label());
     step.prepared = std::move(*prepared);
     return std::optional(std::move(step));
+  }
+
+  // Adds the step of a node. `rows` may run it on codes. Errors: usage (another kernel was chosen).
+  Status push_chosen(Step step, std::vector<const Kernel*> rows) {
+    step.candidates = std::move(rows);
+    if (!step.view && !program_.options.reference) {
+      for (const Kernel* kernel : kernels_for(step.shown(), program_.isa, program_.options.reassociate)) {
+        step.candidates.push_back(kernel);
+      }
+    }
+    EDGESMITH_TRY(check_choice(program_, step));
+    push(std::move(step));
+    return {};
   }
 
   void push(Step step) {
@@ -235,8 +252,9 @@ class Compiler {
     program_.constants[static_cast<size_t>(slot)] = std::move(codes);
   }
 
-  // The step of `node` on codes, its operands being there; nothing when it computes on reals.
-  Result<std::optional<Step>> codes_step(const ir::Node& node) {
+  // The step of `node` on codes, its operands being there; nothing when it computes on reals. `rows` become those that
+  // could run it on codes.
+  Result<std::optional<Step>> codes_step(const ir::Node& node, std::vector<const Kernel*>& rows) {
     if (!integer_arithmetic() || node.num_outputs() != 1) return std::optional<Step>();
     Step step = plain_step(program_, node);
     std::optional<integer::Form> form = form_with_activation(node, step);
@@ -252,6 +270,12 @@ class Compiler {
     }
     step.kernel = find_kernel(*form, program_.isa, program_.options.reference);
     if (step.kernel == nullptr) return std::optional<Step>();
+    if (!program_.options.reference) rows = kernels_for(*form, program_.isa);
+    if (const std::string* name = find_choice(program_, node); name != nullptr) {
+      const auto chosen = std::find_if(rows.begin(), rows.end(), [&](auto* row) { return full_name(*row) == *name; });
+      if (chosen == rows.end()) return std::optional<Step>();  // on reals, or check_choice refuses it
+      step.kernel = *chosen;
+    }
     const Rep rep = rep_for(*step.kernel, *node.input(0));
     for (const int operand : ops::quant_facts(node).data_operands) {
       const ir::Value* value = node.input(operand);
@@ -328,6 +352,7 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
     EDGESMITH_TRY(compiler.add(node, std::move(*step)));
   }
   compiler.finish_outputs();
+  EDGESMITH_TRY(check_every_choice(program));
   return program;
 }
 

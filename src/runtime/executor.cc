@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/runtime/executor.h"
 
+#include "runtime/choices.h"
 #include "runtime/program.h"
 #include "runtime/session.h"
 
@@ -49,6 +50,15 @@ std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
     if (step.pad != nullptr) out.emplace_back(step.pad, text);
     out.emplace_back(step.node, text);
     if (step.activation != nullptr) out.emplace_back(step.activation, text);
+  }
+  return out;
+}
+
+std::vector<StepInfo> Executor::steps() const {
+  std::vector<StepInfo> out;
+  for (const Step& step : impl_->program.steps) {
+    out.push_back({step.node, &step.last(), step.pad, step.choice_name(), step.kernel_text(impl_->program.isa),
+                   options_of(impl_->program, step)});
   }
   return out;
 }

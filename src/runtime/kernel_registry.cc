@@ -50,27 +50,58 @@ constexpr std::array kKernels = {
     &native::kLookupI8,
 };
 
+bool takes(const Kernel& kernel, const ir::Node& node, Isa isa, bool reassociate) {
+  if (kernel.op != node.op() || kernel.supports == nullptr) return false;
+  return (reassociate || !kernel.reassociates) && allows(isa, kernel.isa) && kernel.supports(node);
+}
+
+bool takes(const Kernel& kernel, const integer::Form& form, Isa isa) {
+  if (kernel.supports_form == nullptr || (kernel.op && *kernel.op != form.node->op())) return false;
+  if (form.real_result && !kernel.real_results) return false;
+  return allows(isa, kernel.isa) && kernel.supports_form(form);
+}
+
+bool prefers(const Kernel& kernel, const ir::Node& node) { return kernel.prefers == nullptr || kernel.prefers(node); }
+
 }  // namespace
 
 std::span<const Kernel* const> all_kernels() { return kKernels; }
 
+std::string full_name(const Kernel& kernel) { return std::string(kernel.provider) + "." + std::string(kernel.name); }
+
+std::vector<const Kernel*> kernels_for(const ir::Node& node, Isa isa, bool reassociate) {
+  std::vector<const Kernel*> out, others;
+  for (const Kernel* kernel : kKernels) {
+    if (takes(*kernel, node, isa, reassociate)) (prefers(*kernel, node) ? out : others).push_back(kernel);
+  }
+  out.insert(out.end(), others.begin(), others.end());
+  return out;
+}
+
+std::vector<const Kernel*> kernels_for(const integer::Form& form, Isa isa) {
+  std::vector<const Kernel*> out;
+  for (const Kernel* kernel : kKernels) {
+    if (takes(*kernel, form, isa)) out.push_back(kernel);
+  }
+  for (const Kernel& kernel : integer::plain_kernels()) {
+    if (takes(kernel, form, isa)) out.push_back(&kernel);
+  }
+  return out;
+}
+
 const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate) {
   for (const Kernel* kernel : kKernels) {
-    if (kernel->op != node.op() || kernel->supports == nullptr) continue;
-    if (kernel->reassociates && !reassociate) continue;
-    if (allows(isa, kernel->isa) && kernel->supports(node)) return kernel;
+    if (takes(*kernel, node, isa, reassociate) && prefers(*kernel, node)) return kernel;
   }
   return nullptr;
 }
 
 const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference) {
   for (const Kernel* kernel : kKernels) {
-    if (reference || kernel->supports_form == nullptr) continue;
-    if ((kernel->op && *kernel->op != form.node->op()) || (form.real_result && !kernel->real_results)) continue;
-    if (allows(isa, kernel->isa) && kernel->supports_form(form)) return kernel;
+    if (!reference && takes(*kernel, form, isa)) return kernel;
   }
   for (const Kernel& kernel : integer::plain_kernels()) {
-    if ((!form.real_result || kernel.real_results) && kernel.supports_form(form)) return &kernel;
+    if (takes(kernel, form, isa)) return &kernel;
   }
   return nullptr;
 }

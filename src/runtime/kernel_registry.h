@@ -8,7 +8,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
@@ -79,6 +81,9 @@ struct Kernel {
   /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims). Null: the row
   /// computes on codes.
   bool (*supports)(const ir::Node& node) = nullptr;
+  /// Whether it is expected to be faster than the rows behind it; only asked where `supports` holds. May be null: it
+  /// is. Such a row never runs a node that it does not prefer, unless it is chosen (ExecutorOptions::choices).
+  bool (*prefers)(const ir::Node& node) = nullptr;
   /// Not null: the row computes on codes. Data operands and output 0 are then codes in the layout below (the dtypes are
   /// those of the form; operands that carry no codes are not to be read), and `prepare_form` takes the constants from
   /// the node of the form. `epilogue` and `prepare` mean nothing here: a clamp is in the form's result.
@@ -102,8 +107,15 @@ struct Kernel {
 
 /// All rows, best first for each operator.
 std::span<const Kernel* const> all_kernels();
-/// The first row that takes `node` on `isa`, or null: the reference evaluation. `reassociate`: rows that reassociate
-/// sums count too.
+/// "native.conv_f32".
+std::string full_name(const Kernel& kernel);
+/// All rows that take `node` on `isa`, best first: those that do not prefer it come last. `reassociate`: rows that
+/// reassociate sums count too.
+std::vector<const Kernel*> kernels_for(const ir::Node& node, Isa isa, bool reassociate);
+/// All rows that compute `form` on codes, best first; the plain evaluations come last.
+std::vector<const Kernel*> kernels_for(const integer::Form& form, Isa isa);
+/// The first row that takes and prefers `node` on `isa`, or null: the reference evaluation. `reassociate`: rows that
+/// reassociate sums count too.
 const Kernel* find_kernel(const ir::Node& node, Isa isa, bool reassociate = false);
 /// The first row that computes `form` on codes, or null. `reference`: only plain evaluations.
 const Kernel* find_kernel(const integer::Form& form, Isa isa, bool reference);

@@ -22,7 +22,7 @@ const ir::Quant* Program::annotation(const ir::Value& value) const {
   return options.arithmetic == Arithmetic::floating || !value.quant() ? nullptr : &*value.quant();
 }
 
-std::string Step::kernel_text(Isa isa) const {
+std::string Step::choice_name() const {
   switch (conversion) {
     case Conversion::none: break;
     case Conversion::quantize: return "quantize";
@@ -30,7 +30,11 @@ std::string Step::kernel_text(Isa isa) const {
     case Conversion::change_layout: return "change layout";
   }
   if (kernel == nullptr) return view ? "view" : "reference";
-  return std::string(kernel->provider) + "." + std::string(kernel->name) + " (" + std::string(isa_word(isa)) + ")";
+  return full_name(*kernel);
+}
+
+std::string Step::kernel_text(Isa isa) const {
+  return kernel == nullptr ? choice_name() : choice_name() + " (" + std::string(isa_word(isa)) + ")";
 }
 
 int Program::slot(const ir::Value& value, Rep rep) const {

@@ -38,10 +38,13 @@ struct Step {
   Epilogue epilogue;
   std::shared_ptr<const ir::Graph> padded_graph;  ///< with `pad`: holds padded_node
   const ir::Node* padded_node = nullptr;          ///< with `pad`: the node with that padding
+  std::vector<const Kernel*> candidates;          ///< rows that may run it, best first (choices.h)
   /// What the kernel is shown.
   const ir::Node& shown() const { return padded_node != nullptr ? *padded_node : *node; }
   /// The node whose outputs this step makes.
   const ir::Node& last() const { return activation != nullptr ? *activation : *node; }
+  /// What Executor::steps() calls the kernel: "native.conv_f32", "reference", "view", "quantize", ...
+  std::string choice_name() const;
   /// "native.conv_f32 (avx2)", "reference", "view", "quantize", ...
   std::string kernel_text(Isa isa) const;
 };

@@ -8,7 +8,9 @@
 #include "cli.h"
 #include "data_flags.h"
 #include "edgesmith/base/cpu.h"
+#include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/sha256.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/data/run_model.h"
 #include "edgesmith/data/seeded_inputs.h"
@@ -16,6 +18,7 @@
 #include "edgesmith/refine/bench.h"
 #include "edgesmith/refine/camera.h"
 #include "edgesmith/refine/runner.h"
+#include "edgesmith/refine/select.h"
 #include "executor_flags.h"
 
 namespace edgesmith::cli {
@@ -29,7 +32,7 @@ constexpr double kFps = 30, kCameraSeconds = 10;
 constexpr int64_t kMostRuns = 10'000'000;  // every time is kept
 
 struct BenchFlags {
-  std::string model, other, batches, save_input;
+  std::string model, other, batches, save_input, plan;
   std::vector<std::string> dims;
   int64_t runs = 0, warmup = -1;
   DataFlags data;
@@ -122,6 +125,7 @@ class BenchRun {
     const auto executor = flags_.executor.options(common_, options_.threads);
     if (!executor) return executor.error();
     options_.executor = *executor;
+    EDGESMITH_TRY(apply_plan());
     const size_t cores = allowed_cores().size();
     if (cores > 0 && static_cast<size_t>(options_.threads) > cores) {
       log::warning(std::to_string(options_.threads) + " threads share " + std::to_string(cores) +
@@ -148,8 +152,34 @@ class BenchRun {
     return {};
   }
 
+  Status check_plan_flags() const {
+    const bool other = !flags_.other.empty() || flags_.pipeline || !flags_.batches.empty() || flags_.executor.reference;
+    if (flags_.plan.empty() || !other) return {};
+    return usage_error("bench --plan: one model, one sample at a time, by the kernels of its plan",
+                       "leave out OTHER, --batch, --pipeline and --reference");
+  }
+
+  // The kernels, the arithmetic and whether sums may be reassociated are the plan's.
+  Status apply_plan() {
+    if (flags_.plan.empty()) return {};
+    auto plan = refine::read_plan(flags_.plan);
+    if (!plan) return plan.error();
+    const auto file = MappedFile::open(flags_.model);
+    if (!file) return file.error();
+    const Status fits = refine::check_plan(*plan, sha256_hex((*file)->bytes()), graphs_[0]);
+    if (!fits) return fits.error().in(flags_.plan);
+    const auto isa = runtime::isa_name();
+    if (isa && (plan->cpu != cpu_name() || plan->isa != *isa)) {
+      log::warning(flags_.plan + ": made on " + plan->cpu + ", " + plan->isa + ", not on " + cpu_name() + ", " + *isa);
+    }
+    options_.executor = plan->executor(options_.executor);
+    shown_.plan = BenchShown::PlanTime{flags_.plan, plan->predicted_us};
+    return {};
+  }
+
   Status check_flags(size_t batch_sizes) const {
     EDGESMITH_TRY(check_pipeline());
+    EDGESMITH_TRY(check_plan_flags());
     if (flags_.runs > kMostRuns) {
       return usage_error("--runs: at most " + std::to_string(kMostRuns) + ", not " + std::to_string(flags_.runs));
     }
@@ -311,6 +341,8 @@ void add_bench(Program& program) {
   command->add_option("--dim", flags->dims, "size of a free dim of seeded inputs, by its name; may be repeated")
       ->type_name("NAME=N");
   command->add_flag("--per-node", flags->per_node, "also time every node, in runs of their own");
+  command->add_option("--plan", flags->plan, "run by the kernels that 'select' chose, and compare with its prediction")
+      ->type_name("plan.json");
   command->add_flag("--pipeline", flags->pipeline, "run as behind a camera: decode, resize, preprocess and model");
   command->add_option("--fps", flags->fps, "frames a second of that camera (default 30, for 10 s or --runs frames)")
       ->positive()

@@ -153,6 +153,11 @@ std::string bench_json(const BenchShown& shown, const Common& common) {
     json["model"] = model_json(shown.paths[0], *shown.graphs[0]);
     add_figures(shown, 0, json);
     json["throughput"] = throughput_json(shown);
+    if (shown.plan) {
+      json["plan"] = {{"path", shown.plan->path},
+                      {"predicted_us", shown.plan->predicted_us},
+                      {"measured_us", first.report.results[0].latency.min}};
+    }
   }
   if (shown.data.empty()) {
     json["inputs"] = {{"seed", common.seed.value_or(0)}};
@@ -191,6 +196,12 @@ std::string bench_text(const BenchShown& shown, const Common& common) {
   if (const Latency& latency = first.results[0].latency; latency.mean > kDisturbed * latency.median) {
     text += "\n  other work took the core away " + refine::grouped(first.preemptions) +
             " times: the medians hold, the throughput would be higher on a quiet machine\n";
+  }
+  if (shown.plan) {
+    const double measured = std::max(first.results[0].latency.min, 1e-3);
+    text += "\n  " + shown.plan->path + " predicts " + microseconds(shown.plan->predicted_us) +
+            ", the fastest run took " + microseconds(measured) +
+            " (predicted over measured: " + number("%.3f", shown.plan->predicted_us / measured) + ")\n";
   }
   if (shown.ratio) {
     text += "\n  B takes " + number("%.3f", shown.ratio->ratio) +

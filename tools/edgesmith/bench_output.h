@@ -27,6 +27,12 @@ struct BenchShown {
     refine::BenchReport report;
   };
   std::vector<Round> rounds;
+  /// The plan that was run.
+  struct PlanTime {
+    std::string path;
+    double predicted_us = 0;
+  };
+  std::optional<PlanTime> plan;
   std::optional<refine::TimeRatio> ratio;  ///< of the second model over the first one
 };
 

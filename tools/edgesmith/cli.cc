@@ -19,6 +19,10 @@ namespace edgesmith::cli {
 
 void add_work_options(Command* command, Common& common, const std::string& threads_help) {
   command->add_option("--threads", common.threads, threads_help)->between(1, 4096)->type_name("N")->group("Common");
+  add_seed_options(command, common);
+}
+
+void add_seed_options(Command* command, Common& common) {
   command->add_option("--seed", common.seed, "seed of every random choice (default 0)")
       ->non_negative()
       ->type_name("N")

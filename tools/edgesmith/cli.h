@@ -50,6 +50,7 @@ void add_inspect(Program& program);
 void add_check(Program& program);
 void add_eval(Program& program);
 void add_bench(Program& program);
+void add_select(Program& program);
 void add_compare(Program& program);
 void add_infer(Program& program);
 void add_simplify(Program& program);
@@ -63,6 +64,8 @@ void add_targets(Program& program);
 /// Adds --threads, --seed and --events to a command that does long work.
 void add_work_options(Command* command, Common& common,
                       const std::string& threads_help = "threads to work with (default: all cores)");
+/// Adds --seed and --events alone.
+void add_seed_options(Command* command, Common& common);
 /// Adds --memory-limit to a command that only runs models.
 void add_memory_option(Command* command, Common& common);
 /// How eval, infer and bench run models: all alike, so that the hashes of infer and bench are of the same bits. Each of

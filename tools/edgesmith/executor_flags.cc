@@ -18,6 +18,10 @@ Result<runtime::ExecutorOptions> ExecutorFlags::options(const Common& common, in
 
 void add_executor_options(Command* command, ExecutorFlags& flags, Common& common) {
   command->add_flag("--reference", flags.reference, "run the clear kernels instead of the fast ones");
+  add_kernel_options(command, flags, common);
+}
+
+void add_kernel_options(Command* command, ExecutorFlags& flags, Common& common) {
   if (flags.reassociate) {
     command->add_flag("--no-reassociate", flags.no_reassociate,
                       "sum as eval does, in one fixed order: no Winograd convolutions");

@@ -19,7 +19,9 @@ struct ExecutorFlags {
   Result<runtime::ExecutorOptions> options(const Common& common, int threads) const;
 };
 
-/// Adds --reference, --arithmetic and --memory-limit, and --no-reassociate where `flags.reassociate` is set.
+/// Adds --arithmetic and --memory-limit, and --no-reassociate where `flags.reassociate` is set.
+void add_kernel_options(Command* command, ExecutorFlags& flags, Common& common);
+/// The same with --reference.
 void add_executor_options(Command* command, ExecutorFlags& flags, Common& common);
 
 }  // namespace edgesmith::cli

@@ -39,6 +39,7 @@ int64_t default_runs(const ir::Graph& graph, int64_t batch);
 struct BenchModel {
   const ir::Graph* graph = nullptr;
   std::vector<std::vector<ir::Tensor>> inputs;
+  runtime::KernelChoices choices = {};  ///< in place of those of BenchOptions::executor, where there are any
 };
 
 struct BenchOptions {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -31,12 +32,38 @@ Result<Arithmetic> find_arithmetic(std::string_view word);
 /// The words that find_arithmetic knows.
 std::vector<std::string> arithmetic_words();
 
+/// Which kernel runs a node: by node id, a name that Executor::steps() lists among the options of its step.
+using KernelChoices = std::map<int, std::string>;
+
 struct ExecutorOptions {
   bool reference = false;  ///< evaluate every node plainly (ops::eval, runtime/integer; clear before fast)
   Arithmetic arithmetic = Arithmetic::fake_quant;
   int64_t memory_limit = 0;  ///< most bytes of activations in one session; 0: no limit
   /// Kernels that reassociate sums may be used (bench and the host as a target; never calibration or accuracy).
   bool reassociate = false;
+  /// Kernels other than the first one that takes the node. Not with `reference`.
+  KernelChoices choices = {};
+};
+
+/// One way to run a step.
+struct KernelOption {
+  std::string name;     ///< "native.conv_f32", or "reference" for ops::eval
+  bool codes = false;   ///< computes on 8-bit codes, else on reals
+  std::string layout;   ///< of operands and result: "row-major", "channels-last", or "any"
+  std::string why_not;  ///< why it may not run the step; "" when it may
+  bool legal() const { return why_not.empty(); }
+};
+
+/// One step of the plan: a node with what is fused into it, or a conversion between reals and codes.
+struct StepInfo {
+  const ir::Node* node = nullptr;  ///< its first node; of a conversion: the producer of the value
+  const ir::Node* last = nullptr;  ///< whose outputs it makes: the activation fused into the node, or the node
+  const ir::Node* pad = nullptr;   ///< the Pad that it does too, or null
+  std::string kernel;              ///< the option that runs it; "view", "quantize", ... where there is no choice
+  std::string text;                ///< what Executor::kernels() and step timers say of it
+  /// Rows of the registry for its operator, in the registry's order; the first legal one runs unless another one is
+  /// chosen. Empty where there is no choice.
+  std::vector<KernelOption> options;
 };
 
 /// What an observer is shown: a value just computed (after its annotation was applied), valid during the call only.
@@ -51,7 +78,7 @@ using StepTimer = std::function<void(const ir::Node& node, const std::string& ke
 class Executor {
  public:
   /// Plans `graph`, which must outlive the executor and not change. Errors: unsupported (an op without a kernel,
-  /// named).
+  /// named); usage (a choice of an unknown kernel, of one that may not run the node, or for a node without a step).
   static Result<std::unique_ptr<Executor>> create(const ir::Graph& graph, const ExecutorOptions& options = {});
   ~Executor();
 
@@ -78,6 +105,8 @@ class Executor {
 
   /// Kernel chosen for each node, for reports: "native.conv_f32 (avx512)" or "reference".
   std::vector<std::pair<const ir::Node*, std::string>> kernels() const;
+  /// The steps in the order in which they run, with every kernel that could run them.
+  std::vector<StepInfo> steps() const;
 
  private:
   struct Impl;

@@ -31,15 +31,17 @@ bool all_equal(const ir::Ints& values, int64_t value) {
 bool supports(const ir::Node& node) {
   if (!is_float_conv(node) || node.attributes().get_int("group", 1) != 1) return false;
   const auto weight = node.input(1)->type().static_dims();
-  const auto& shape = node.input(0)->type().shape;
-  if (!weight || weight->size() != 4 || (*weight)[2] != 1 || (*weight)[3] != 1 || !shape || shape->size() != 4) {
-    return false;
-  }
-  if (!(*shape)[2].known() || !(*shape)[3].known()) return false;
-  const int64_t pixels = (*shape)[2].value() * (*shape)[3].value();
-  return node.input(1)->node().is(ir::OpKind::constant) && fills_vectors((*weight)[0]) &&
-         ((*weight)[1] >= kLongSums || !fills_vectors(pixels)) && all_equal(node.attributes().get_ints("strides"), 1) &&
+  if (!weight || weight->size() != 4 || (*weight)[2] != 1 || (*weight)[3] != 1) return false;
+  return node.input(1)->node().is(ir::OpKind::constant) && all_equal(node.attributes().get_ints("strides"), 1) &&
          all_equal(node.attributes().get_ints("pads"), 0);
+}
+
+bool prefers(const ir::Node& node) {
+  const ir::Dims weight = *node.input(1)->type().static_dims();
+  const auto& shape = node.input(0)->type().shape;
+  if (!shape || shape->size() != 4 || !(*shape)[2].known() || !(*shape)[3].known()) return false;
+  const int64_t pixels = (*shape)[2].value() * (*shape)[3].value();
+  return fills_vectors(weight[0]) && (weight[1] >= kLongSums || !fills_vectors(pixels));
 }
 
 Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const ir::Tensor* const> constants,
@@ -101,6 +103,7 @@ const Kernel kPointwiseConvF32 = {.provider = "native",
                                   .op = ir::OpKind::conv,
                                   .epilogue = true,
                                   .supports = supports,
+                                  .prefers = prefers,
                                   .prepare = prepare,
                                   .output_dims = conv_output_dims,
                                   .scratch_bytes = scratch_bytes,

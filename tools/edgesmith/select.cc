@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+// `edgesmith select MODEL --target host`: the fastest kernel for every node, by timing all that may run it.
+#include "edgesmith/refine/select.h"
+
+#include <algorithm>
+
+#include "cli.h"
+#include "edgesmith/base/file.h"
+#include "edgesmith/base/sha256.h"
+#include "edgesmith/data/seeded_inputs.h"
+#include "edgesmith/onnx/import.h"
+#include "edgesmith/refine/runner.h"
+#include "edgesmith/report/terminal.h"
+#include "edgesmith/targets/target.h"
+#include "executor_flags.h"
+
+namespace edgesmith::cli {
+namespace {
+
+using refine::Plan;
+using refine::PlannedNode;
+using report::Table;
+
+struct SelectFlags {
+  std::string model, target, output;
+  ExecutorFlags executor;
+  bool force = false, no_cache = false;
+};
+
+std::string number(const char* format, double value) {
+  char buffer[64];
+  std::snprintf(buffer, sizeof buffer, format, value);
+  return buffer;
+}
+
+std::string microseconds(double value) {
+  if (value >= 10000) return number("%.1f ms", value / 1000);
+  return number(value < 100 ? "%.2f us" : "%.1f us", value);
+}
+
+std::string nodes_text(const Plan& plan, bool color) {
+  using enum Table::Align;
+  Table table({left, left, left, left, right, right, right, left, right});
+  table.head({"node", "op", "kernel", "precision", "time", "cold", "share", "runner-up", "its time"});
+  for (const PlannedNode& node : plan.nodes) {
+    const bool rival = node.runner_up.has_value();
+    table.row({node.node, node.op, node.chosen.kernel, node.chosen.precision, microseconds(node.chosen.time.warm_us),
+               microseconds(node.chosen.time.cold_us),
+               number("%.1f %%", 100 * node.chosen.time.warm_us / std::max(plan.predicted_us, 1e-9)),
+               rival ? node.runner_up->kernel : "", rival ? microseconds(node.runner_up->time.warm_us) : ""});
+  }
+  return table.text(color);
+}
+
+std::string as_text(const Plan& plan, bool color) {
+  std::string text = report::paint(plan.model_path, report::Style::bold, color) + "\n  " + plan.cpu + ", " + plan.isa +
+                     ", " + std::string(runtime::arithmetic_word(plan.arithmetic)) +
+                     (plan.reassociate ? ", sums may be reassociated" : "") + "\n\n" + nodes_text(plan, color) + "\n";
+  using enum Table::Align;
+  Table totals({left, right, left});
+  totals.row({"predicted", microseconds(plan.predicted_us), "the nodes' times"});
+  totals.row({"measured", microseconds(plan.measured_us),
+              "fastest whole run; predicted over measured: " +
+                  number("%.3f", plan.predicted_us / std::max(plan.measured_us, 1e-9))});
+  totals.row({"default", microseconds(plan.default_us),
+              "the same without choices, run in turns; the plan is " +
+                  number("%.3f", plan.default_us / std::max(plan.measured_us, 1e-9)) + " times as fast"});
+  text += totals.text(color);
+  if (plan.default_was_faster) {
+    text += "  kernels that were faster alone were not faster together: the plan is the default one\n";
+  }
+  return text;
+}
+
+Status check_flags(const SelectFlags& flags) {
+  if (flags.target.empty()) {
+    return usage_error("select: no target given", "add --target host; 'edgesmith targets' lists the others");
+  }
+  const auto target = targets::load_target(flags.target);
+  if (!target) return target.error();
+  if (target->name != "host") {
+    return unsupported_error("select: kernels are timed on this machine only, not on '" + target->name + "'",
+                             "use --target host; 'edgesmith inspect MODEL --target " + flags.target +
+                                 "' estimates what each node costs there");
+  }
+  if (flags.output.empty()) return {};
+  return refine::check_output(flags.output, std::vector{flags.model}, flags.force);
+}
+
+Result<int> run(const SelectFlags& flags, const Common& common) {
+  EDGESMITH_TRY(check_flags(flags));
+  const auto file = MappedFile::open(flags.model);
+  if (!file) return file.error();
+  auto graph = onnx::import_file(flags.model);
+  if (!graph) return graph.error();
+  auto progress = make_progress(common);
+  if (!progress) return progress.error();
+  const auto executor = flags.executor.options(common, 1);
+  if (!executor) return executor.error();
+  const auto inputs =
+      data::seeded_inputs(*graph, {.seed = common.seed.value_or(0), .memory_limit = executor->memory_limit});
+  if (!inputs) return inputs.error().in(flags.model);
+  refine::SelectOptions options;
+  options.executor = *executor;
+  options.version = EDGESMITH_VERSION;
+  options.progress = progress->get();
+  refine::TimingCache cache(flags.no_cache ? "" : refine::TimingCache::default_path());
+  auto plan = refine::select_kernels(*graph, *inputs, cache, options);
+  if (!plan) return plan.error().in(flags.model);
+  cache.save();
+  plan->model_path = flags.model;
+  plan->model_sha256 = sha256_hex((*file)->bytes());
+  const std::string document = refine::plan_json(*plan);
+  if (!flags.output.empty()) EDGESMITH_TRY(write_file(flags.output, document + "\n"));
+  if (common.json) {
+    print(document);
+  } else if (!common.quiet) {
+    print(as_text(*plan, use_color(common)));
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_select(Program& program) {
+  auto flags = std::make_shared<SelectFlags>();
+  Command* command =
+      program.add_command("select", "Choose the fastest kernel for every node by timing all that may run it",
+                          [flags](const Common& common) { return run(*flags, common); });
+  command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
+  command->add_option("--target", flags->target, "host: this machine, the only one whose kernels can be timed so far")
+      ->type_name("NAME");
+  command->add_flag("--no-cache", flags->no_cache, "time everything again, and keep no times");
+  command->add_option("-o,--output", flags->output, "write the plan, for 'bench --plan'")
+      ->type_name("plan.json")
+      ->group("Output");
+  command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
+  flags->executor.reassociate = true;  // as bench
+  add_kernel_options(command, flags->executor, program.common);
+  add_seed_options(command, program.common);
+}
+
+}  // namespace edgesmith::cli
