@@ -1,17 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of `bench`: its JSON, its inputs, the hash that it shares with `infer`, limits and wrong usage. How fast
 // anything is, is not tested.
-#include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
-
-#include "cli/run_tool.h"
-#include "support/tiny_model.h"
+#include "cli/tool_test.h"
 
 namespace edgesmith::testing {
 namespace {
-
-using Json = nlohmann::json;
 
 // Convolution and classifier: unlike the tiny model, its outputs are no copies of its inputs.
 constexpr const char* kNet = R"(graph @net(%x: f32[N,1,6,6]) -> (scores: f32[N,3], norm: f32[N,1,1,1]) {
@@ -26,34 +19,13 @@ constexpr const char* kNet = R"(graph @net(%x: f32[N,1,6,6]) -> (scores: f32[N,3
 }
 )";
 
-class BenchCommand : public ::testing::Test {
+class BenchCommand : public ToolTest {
  protected:
   void SetUp() override {
     write_model(kNet, folder_ / "m.onnx");
     write_model(kTinyModel, folder_ / "t.onnx");
     write_data(folder_ / "d.npz", 60, 1);
   }
-
-  ToolResult run(const std::vector<std::string>& args, const std::map<std::string, std::string>& environment = {}) {
-    ToolOptions options;
-    options.folder = folder_.path();
-    options.environment = environment;
-    return run_tool(args, options);
-  }
-  Json json_of(std::vector<std::string> args) {
-    args.insert(args.end(), {"--json", "-q"});
-    const ToolResult result = run(args);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return Json::parse(result.out, nullptr, false);
-  }
-  void expect_error(const std::vector<std::string>& args, int code, const std::string& line) {
-    const ToolResult result = run(args);
-    EXPECT_EQ(result.exit_code, code) << result.err;
-    EXPECT_EQ(result.err, "edgesmith: error: " + line + "\n");
-    EXPECT_EQ(result.out, "");
-  }
-
-  TemporaryFolder folder_;
 };
 
 void expect_latency(const Json& latency) {
@@ -270,15 +242,16 @@ TEST_F(BenchCommand, TakesSizesOfFreeDims) {
 }
 
 TEST_F(BenchCommand, RefusesInstructionSetsThatAreUnknownOrNotThere) {
-  const ToolResult unknown = run({"bench", "m.onnx"}, {{"EDGESMITH_ISA", "avx9"}});
+  const ToolResult unknown = run({"bench", "m.onnx"}, {.environment = {{"EDGESMITH_ISA", "avx9"}}});
   EXPECT_EQ(unknown.exit_code, 2);
   EXPECT_NE(unknown.err.find("EDGESMITH_ISA: unknown instruction set 'avx9'"), std::string::npos) << unknown.err;
 #if defined(__x86_64__)
-  const ToolResult missing = run({"bench", "m.onnx"}, {{"EDGESMITH_ISA", "neon"}});
+  const ToolResult missing = run({"bench", "m.onnx"}, {.environment = {{"EDGESMITH_ISA", "neon"}}});
   EXPECT_EQ(missing.exit_code, 2);
   EXPECT_NE(missing.err.find("this cpu cannot run 'neon'"), std::string::npos) << missing.err;
 #endif
-  const ToolResult scalar = run({"bench", "m.onnx", "--runs", "2", "--json", "-q"}, {{"EDGESMITH_ISA", "scalar"}});
+  const ToolResult scalar =
+      run({"bench", "m.onnx", "--runs", "2", "--json", "-q"}, {.environment = {{"EDGESMITH_ISA", "scalar"}}});
   EXPECT_EQ(Json::parse(scalar.out)["tool"]["isa"], "scalar");
 }
 

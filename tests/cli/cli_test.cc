@@ -1,44 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of the command line: exit codes, error lines, JSON, help.
-#include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
-#include <nlohmann/json.hpp>
 #include <thread>
 
-#include "cli/run_tool.h"
-#include "support/tiny_model.h"
+#include "cli/tool_test.h"
 
 namespace edgesmith::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
-class Cli : public ::testing::Test {
+class Cli : public ToolTest {
  protected:
   void SetUp() override {
     write_model(kTinyModel, folder_ / "m.onnx");
     write_data(folder_ / "d.npz", 60, 1, 6);
     write_data(folder_ / "calib.npz", 40, 2);
   }
-
-  ToolResult run(const std::vector<std::string>& args, ToolOptions options = {}) {
-    options.folder = folder_.path();
-    return run_tool(args, options);
-  }
-  /// Expects exit code `code` and exactly this error line.
-  void expect_error(const std::vector<std::string>& args, int code, const std::string& line) {
-    const ToolResult result = run(args);
-    EXPECT_EQ(result.exit_code, code) << result.err;
-    EXPECT_EQ(result.err, "edgesmith: error: " + line + "\n");
-    EXPECT_EQ(result.out, "");
-  }
-
-  TemporaryFolder folder_;
 };
 
 TEST_F(Cli, EvaluatesAModel) {

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of `select` and `bench --plan`: the plan, its hash of the model, the cache, wrong usage. How fast
 // anything is, is not tested.
-#include <gtest/gtest.h>
-
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
-#include "cli/run_tool.h"
+#include "cli/tool_test.h"
 #include "edgesmith/base/file.h"
-#include "support/tiny_model.h"
 
 namespace edgesmith::testing {
 namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::json;
 
 constexpr const char* kNet = R"(graph @net(%x: f32[N,8,6,6]) -> (scores: f32[N,3]) {
   %w = constant random(seed=1) : f32[8,8,3,3]
@@ -27,34 +22,15 @@ constexpr const char* kNet = R"(graph @net(%x: f32[N,8,6,6]) -> (scores: f32[N,3
 }
 )";
 
-class SelectCommand : public ::testing::Test {
+class SelectCommand : public ToolTest {
  protected:
   void SetUp() override {
     write_model(kNet, folder_ / "m.onnx");
     write_model(kTinyModel, folder_ / "t.onnx");
+    environment_ = {{"XDG_CACHE_HOME", (fs::path(folder_.path()) / "cache").string()}};
   }
 
-  ToolResult run(const std::vector<std::string>& args) {
-    ToolOptions options;
-    options.folder = folder_.path();
-    options.environment = {{"XDG_CACHE_HOME", (fs::path(folder_.path()) / "cache").string()}};
-    return run_tool(args, options);
-  }
-  Json json_of(std::vector<std::string> args) {
-    args.insert(args.end(), {"--json", "-q"});
-    const ToolResult result = run(args);
-    EXPECT_EQ(result.exit_code, 0) << result.err;
-    return Json::parse(result.out, nullptr, false);
-  }
-  void expect_error(const std::vector<std::string>& args, int code, const std::string& line) {
-    const ToolResult result = run(args);
-    EXPECT_EQ(result.exit_code, code) << result.err;
-    EXPECT_EQ(result.err, "edgesmith: error: " + line + "\n");
-    EXPECT_EQ(result.out, "");
-  }
   std::string cache() { return (fs::path(folder_.path()) / "cache" / "edgesmith" / "kernel-times").string(); }
-
-  TemporaryFolder folder_;
 };
 
 TEST_F(SelectCommand, WritesThePlanThatItPrints) {
