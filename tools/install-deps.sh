@@ -6,7 +6,7 @@ set -euo pipefail
 packages=(
   build-essential cmake ninja-build ccache pkg-config git      # build
   libeigen3-dev libcli11-dev libspdlog-dev libfmt-dev          # libraries
-  nlohmann-json3-dev libtomlplusplus-dev libssl-dev
+  nlohmann-json3-dev libtomlplusplus-dev libssl-dev libdnnl-dev
   libjpeg62-turbo-dev libpng-dev zlib1g-dev
   libgtest-dev libgmock-dev libbenchmark-dev                   # tests and benchmarks
   libonnx-dev libprotobuf-dev protobuf-compiler libonnx-testdata

@@ -31,6 +31,7 @@ std::string why_not(const Program& program, const Step& step, const Kernel& kern
     return any ? "does not take these attributes and codes" : "the node has no integer form";
   }
   if (kernel.reassociates && !program.options.reassociate) return "reassociates sums, which was not allowed";
+  if (kernel.unavailable != nullptr && !kernel.unavailable().empty()) return std::string(kernel.unavailable());
   return "does not take these attributes, types and dims";
 }
 

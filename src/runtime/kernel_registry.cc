@@ -5,6 +5,9 @@
 
 #include "runtime/integer/plain.h"
 #include "runtime/native/kernels.h"
+#if EDGESMITH_ONEDNN
+#include "runtime/onednn/kernels.h"
+#endif
 
 namespace edgesmith::runtime {
 
@@ -36,6 +39,10 @@ constexpr std::array kKernels = {
     &native::kPadF32,
     &native::kSliceF32,
     &native::kTransposeF32,
+#if EDGESMITH_ONEDNN
+    &onednn::kConvF32,
+    &onednn::kGemmF32,
+#endif
     &native::kDepthwiseConvI8,
     &native::kConvI8,
     &native::kGemmI8,
@@ -52,7 +59,9 @@ constexpr std::array kKernels = {
 
 bool takes(const Kernel& kernel, const ir::Node& node, Isa isa, bool reassociate) {
   if (kernel.op != node.op() || kernel.supports == nullptr) return false;
-  return (reassociate || !kernel.reassociates) && allows(isa, kernel.isa) && kernel.supports(node);
+  if (kernel.reassociates && !reassociate) return false;
+  return allows(isa, kernel.isa) && kernel.supports(node) &&
+         (kernel.unavailable == nullptr || kernel.unavailable().empty());
 }
 
 bool takes(const Kernel& kernel, const integer::Form& form, Isa isa) {

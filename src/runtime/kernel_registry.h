@@ -78,6 +78,8 @@ struct Kernel {
   Isa isa = Isa::scalar;         ///< least instruction set
   bool epilogue = false;         ///< applies KernelCall::epilogue itself
   bool reassociates = false;     ///< reassociates sums: runs only where ExecutorOptions::reassociate allows it
+  /// Null for what is part of this program; else why the library behind the row cannot be used here ("": it can).
+  std::string_view (*unavailable)() = nullptr;
   /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims). Null: the row
   /// computes on codes.
   bool (*supports)(const ir::Node& node) = nullptr;

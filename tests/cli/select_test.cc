@@ -51,7 +51,7 @@ TEST_F(SelectCommand, WritesThePlanThatItPrints) {
   EXPECT_GT(conv["time_us"].get<double>(), 0);
   EXPECT_GT(conv["cold_us"].get<double>(), 0);
   EXPECT_TRUE(conv["runner_up"].contains("kernel"));
-  EXPECT_EQ(conv["why_not"].size(), 6u);
+  EXPECT_GE(conv["why_not"].size(), 6u);
   EXPECT_TRUE(plan["nodes"][1]["fixed"].get<bool>());
 }
 

@@ -78,7 +78,7 @@ TEST_F(Select, PlansEveryStepWithTimesRunnerUpAndReasons) {
   ASSERT_TRUE(conv.runner_up.has_value());
   EXPECT_NE(conv.runner_up->kernel, conv.chosen.kernel);
   EXPECT_GT(conv.runner_up->time.warm_us, 0);
-  EXPECT_EQ(conv.why_not.size(), 6u) << "two of three that may run it, and four others";
+  EXPECT_GE(conv.why_not.size(), 6u) << "two of three that may run it, four others, and those of libraries";
   EXPECT_TRUE(plan.nodes[2].fixed) << "flatten is a view";
   double sum = 0;
   for (const PlannedNode& node : plan.nodes) sum += node.chosen.time.warm_us;
