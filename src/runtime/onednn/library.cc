@@ -37,11 +37,11 @@ struct Loaded {
       why_not = std::string("needs ") + kFile + ", which is not installed";
       return;
     }
-#define EDGESMITH_ONEDNN_LOAD(name)                                                      \
+#define EDGESMITH_ONEDNN(name)                                                           \
   library.name = reinterpret_cast<decltype(library.name)>(dlsym(handle, "dnnl_" #name)); \
   if (library.name == nullptr) why_not = std::string(kFile) + " lacks dnnl_" #name;
-    EDGESMITH_ONEDNN_FUNCTIONS(EDGESMITH_ONEDNN_LOAD)
-#undef EDGESMITH_ONEDNN_LOAD
+#include "runtime/onednn/functions.def"
+#undef EDGESMITH_ONEDNN
     if (!why_not.empty()) return;
     set_threads = reinterpret_cast<SetThreads>(dlsym(handle, "omp_set_num_threads"));
     library.set_max_cpu_isa(most_allowed());

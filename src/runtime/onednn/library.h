@@ -12,19 +12,11 @@
 
 namespace edgesmith::runtime::onednn {
 
-#define EDGESMITH_ONEDNN_FUNCTIONS(X)                                                                                \
-  X(dilated_convolution_forward_desc_init)                                                                           \
-  X(engine_create) X(memory_create) X(memory_desc_equal) X(memory_desc_get_size) X(memory_desc_init_by_tag)          \
-      X(memory_destroy) X(primitive_attr_create) X(primitive_attr_destroy) X(primitive_attr_set_scratchpad_mode)     \
-          X(primitive_create) X(primitive_desc_create) X(primitive_desc_destroy) X(primitive_desc_query_md)          \
-              X(primitive_destroy) X(primitive_execute) X(reorder_primitive_desc_create) X(set_max_cpu_isa) X(sgemm) \
-                  X(stream_create) X(stream_destroy) X(stream_wait)
-
-/// Members are named after the functions, without their prefix dnnl_.
+/// The functions of functions.def.
 struct Library {
-#define EDGESMITH_ONEDNN_MEMBER(name) decltype(&dnnl_##name) name = nullptr;
-  EDGESMITH_ONEDNN_FUNCTIONS(EDGESMITH_ONEDNN_MEMBER)
-#undef EDGESMITH_ONEDNN_MEMBER
+#define EDGESMITH_ONEDNN(name) decltype(&dnnl_##name) name = nullptr;
+#include "runtime/onednn/functions.def"
+#undef EDGESMITH_ONEDNN
   dnnl_engine_t engine = nullptr;
 };
 
