@@ -6,6 +6,7 @@
 // through f32.
 #include "ops/dispatch.h"
 #include "ops/pool.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -42,6 +43,7 @@ extern const OpInfo average_pool_info = {.kind = ir::OpKind::average_pool,
                                          .infer = infer_pool,
                                          .eval = half_as_float<eval>,
                                          .cost = nullptr,
-                                         .quant = quant};
+                                         .quant = quant,
+                                         .channels = same_planes};
 
 }  // namespace edgesmith::ops

@@ -11,6 +11,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -92,6 +93,11 @@ Result<std::vector<ir::Tensor>> eval_any(const ir::Node& node, std::span<const i
   return evaluate_half_as_float(eval, node, inputs);
 }
 
+std::optional<ChannelRelation> channels(const ir::Node&, int axis) {
+  if (axis != 1) return std::nullopt;
+  return ChannelRelation{.links = {{0, 1}, {1, 0}, {2, 0}, {3, 0}, {4, 0}}, .mixing = {}};
+}
+
 }  // namespace
 
 extern const OpInfo batch_normalization_info = {.kind = ir::OpKind::batch_normalization,
@@ -103,6 +109,7 @@ extern const OpInfo batch_normalization_info = {.kind = ir::OpKind::batch_normal
                                                 .infer = infer,
                                                 .eval = eval_any,
                                                 .cost = nullptr,
-                                                .quant = nullptr};
+                                                .quant = nullptr,
+                                                .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -113,7 +113,8 @@ constexpr OpInfo binary_op(ir::OpKind kind, Result<std::vector<ir::Type>> (*infe
           .infer = infer,
           .eval = half_as_float<evaluate_binary<Function, List>>,
           .cost = nullptr,
-          .quant = quant};
+          .quant = quant,
+          .channels = broadcast_slices};
 }
 
 /// The row of a comparison or logical operator: a boolean result.

@@ -56,6 +56,7 @@ extern const OpInfo clip_info = {.kind = ir::OpKind::clip,
                                  .infer = infer_unary,
                                  .eval = half_as_float<eval>,
                                  .cost = nullptr,
-                                 .quant = clamp_one};
+                                 .quant = clamp_one,
+                                 .channels = same_slices};
 
 }  // namespace edgesmith::ops

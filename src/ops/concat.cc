@@ -7,6 +7,7 @@
 #include "ops/elements.h"
 #include "ops/facts.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -81,6 +82,22 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*joined)};
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  if (!node.output().type().has_rank()) return std::nullopt;
+  const auto joined = normalize_axis(node.attributes().get_int("axis", 0), node.output().type().rank());
+  if (!joined) return std::nullopt;
+  ChannelRelation relation;
+  int64_t first = 0;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    relation.links.push_back({.operand = i, .axis = axis, .first = first});
+    if (axis != *joined) continue;
+    const auto size = size_along(*node.input(i), axis);
+    if (!size) return std::nullopt;
+    first += *size;
+  }
+  return relation;
+}
+
 }  // namespace
 
 extern const OpInfo concat_info = {.kind = ir::OpKind::concat,
@@ -92,6 +109,7 @@ extern const OpInfo concat_info = {.kind = ir::OpKind::concat,
                                    .infer = infer,
                                    .eval = eval,
                                    .cost = no_cost,
-                                   .quant = transparent_all};
+                                   .quant = transparent_all,
+                                   .channels = channels};
 
 }  // namespace edgesmith::ops

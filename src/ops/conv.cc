@@ -12,6 +12,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/matrix_product.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -94,6 +95,28 @@ QuantFacts quant(const ir::Node&) {
           .bias_operand = 2};
 }
 
+bool may_pad(const ir::Node& node) {
+  const std::string mode = node.attributes().get_string("auto_pad", "NOTSET");
+  if (mode != "NOTSET") return mode != "VALID";
+  const ir::Ints pads = node.attributes().get_ints("pads");
+  return std::any_of(pads.begin(), pads.end(), [](int64_t pad) { return pad != 0; });
+}
+
+// One group: every output channel sums over all input channels. As many groups as channels: output channel m reads
+// input channel m / multiplier. Groups between: whole groups only, which is nothing to build on.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  if (axis != 1) return std::nullopt;
+  const int64_t groups = node.attributes().get_int("group", 1);
+  if (groups == 1) {
+    return ChannelRelation{.links = {}, .mixing = Mixing{.bias = 2, .uniform = !may_pad(node)}};
+  }
+  const auto outputs = size_along(*node.input(1), 0), inputs = size_along(*node.input(0), 1);
+  if (!outputs || inputs != groups || size_along(*node.input(1), 1) != 1 || *outputs % groups != 0) return std::nullopt;
+  ChannelRelation relation{.links = {{.operand = 0, .axis = 1, .repeat = *outputs / groups}, {1, 0}}, .mixing = {}};
+  if (node.input(2) != nullptr) relation.links.push_back({2, 0});
+  return relation;
+}
+
 }  // namespace
 
 extern const OpInfo conv_info = {.kind = ir::OpKind::conv,
@@ -105,6 +128,7 @@ extern const OpInfo conv_info = {.kind = ir::OpKind::conv,
                                  .infer = infer,
                                  .eval = half_as_float<eval>,
                                  .cost = cost,
-                                 .quant = quant};
+                                 .quant = quant,
+                                 .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -13,6 +13,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/matrix_product.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -78,6 +79,12 @@ QuantFacts quant(const ir::Node& node) {
           .bias_operand = 2};
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  if (axis != 1 || node.attributes().get_int("group", 1) != 1) return std::nullopt;
+  return ChannelRelation{.links = {},
+                         .mixing = Mixing{.weight_in_axis = 0, .weight_out_axis = 1, .bias = 2, .uniform = false}};
+}
+
 }  // namespace
 
 extern const OpInfo conv_transpose_info = {.kind = ir::OpKind::conv_transpose,
@@ -89,6 +96,7 @@ extern const OpInfo conv_transpose_info = {.kind = ir::OpKind::conv_transpose,
                                            .infer = infer,
                                            .eval = half_as_float<eval>,
                                            .cost = cost,
-                                           .quant = quant};
+                                           .quant = quant,
+                                           .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -40,6 +40,7 @@ extern const OpInfo div_info = {.kind = ir::OpKind::div,
                                 .infer = infer_arithmetic<div_elements>,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
-                                .quant = nullptr};
+                                .quant = nullptr,
+                                .channels = broadcast_slices};
 
 }  // namespace edgesmith::ops

@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/facts.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -41,6 +42,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{x.reshaped(*dims)};
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) { return reshaped_slices(node, axis); }
+
 }  // namespace
 
 extern const OpInfo flatten_info = {.kind = ir::OpKind::flatten,
@@ -52,6 +55,7 @@ extern const OpInfo flatten_info = {.kind = ir::OpKind::flatten,
                                     .infer = infer,
                                     .eval = eval,
                                     .cost = no_cost,
-                                    .quant = transparent_one};
+                                    .quant = transparent_one,
+                                    .channels = channels};
 
 }  // namespace edgesmith::ops

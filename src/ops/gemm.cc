@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/matrix_product.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -129,6 +130,15 @@ QuantFacts quant(const ir::Node& node) {
           .bias_operand = 2};
 }
 
+// Columns, where operand C is a row (or absent) and nothing is scaled.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const ir::Attributes& attributes = node.attributes();
+  const bool plain = attributes.get_float("alpha", 1) == 1 && attributes.get_float("beta", 1) == 1;
+  if (axis != 1 || flag(node, "transA") || !plain) return std::nullopt;
+  const int in = flag(node, "transB") ? 1 : 0;
+  return ChannelRelation{.links = {}, .mixing = Mixing{.weight_in_axis = in, .weight_out_axis = 1 - in, .bias = 2}};
+}
+
 }  // namespace
 
 extern const OpInfo gemm_info = {.kind = ir::OpKind::gemm,
@@ -140,6 +150,7 @@ extern const OpInfo gemm_info = {.kind = ir::OpKind::gemm,
                                  .infer = infer,
                                  .eval = half_as_float<eval>,
                                  .cost = cost,
-                                 .quant = quant};
+                                 .quant = quant,
+                                 .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -3,6 +3,7 @@
 // f64; f16 and bf16 through f32.
 #include "ops/dispatch.h"
 #include "ops/pool.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -35,6 +36,7 @@ extern const OpInfo global_average_pool_info = {.kind = ir::OpKind::global_avera
                                                 .infer = infer_global_pool,
                                                 .eval = half_as_float<eval>,
                                                 .cost = nullptr,
-                                                .quant = quant};
+                                                .quant = quant,
+                                                .channels = same_planes};
 
 }  // namespace edgesmith::ops

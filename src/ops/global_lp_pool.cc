@@ -3,6 +3,7 @@
 // (at least 1, default 2). f32, f64; f16 and bf16 through f32.
 #include "ops/dispatch.h"
 #include "ops/pool.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -38,6 +39,7 @@ extern const OpInfo global_lp_pool_info = {.kind = ir::OpKind::global_lp_pool,
                                            .infer = infer_global_pool,
                                            .eval = half_as_float<eval>,
                                            .cost = nullptr,
-                                           .quant = nullptr};
+                                           .quant = nullptr,
+                                           .channels = same_planes};
 
 }  // namespace edgesmith::ops

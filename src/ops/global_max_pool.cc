@@ -5,6 +5,7 @@
 
 #include "ops/dispatch.h"
 #include "ops/pool.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -39,6 +40,7 @@ extern const OpInfo global_max_pool_info = {.kind = ir::OpKind::global_max_pool,
                                             .infer = infer_global_pool,
                                             .eval = half_as_float<eval>,
                                             .cost = nullptr,
-                                            .quant = quant};
+                                            .quant = quant,
+                                            .channels = same_planes};
 
 }  // namespace edgesmith::ops

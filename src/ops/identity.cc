@@ -21,6 +21,7 @@ extern const OpInfo identity_info = {.kind = ir::OpKind::identity,
                                      .infer = infer_unary_keeping_contents,
                                      .eval = eval,
                                      .cost = no_cost,
-                                     .quant = transparent_one};
+                                     .quant = transparent_one,
+                                     .channels = same_slices};
 
 }  // namespace edgesmith::ops

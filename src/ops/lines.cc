@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/lines.h"
 #include "ops/check.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -28,6 +29,13 @@ Status verify_lines(const ir::Node& node) {
 
 Result<std::vector<ir::Type>> infer_lines(const ir::Node& node, InferContext&) {
   return std::vector{node.input(0)->type()};
+}
+
+std::optional<ChannelRelation> slices_beside_lines(const ir::Node& node, int axis) {
+  if (!node.output().type().has_rank()) return std::nullopt;
+  const auto own = axis_of(node, node.output().type().rank());
+  if (!own || (coerces(node) ? axis >= *own : axis == *own)) return std::nullopt;
+  return same_slices(node, axis);
 }
 
 Result<Lines> lines_of(const ir::Node& node, const ir::Dims& dims) {

@@ -19,6 +19,8 @@ struct Lines {
 
 Status verify_lines(const ir::Node& node);
 Result<std::vector<ir::Type>> infer_lines(const ir::Node& node, InferContext& context);
+/// OpInfo::channels: axes that no line runs along.
+std::optional<ChannelRelation> slices_beside_lines(const ir::Node& node, int axis);
 /// Errors: invalid when the axis is out of range.
 Result<Lines> lines_of(const ir::Node& node, const ir::Dims& dims);
 

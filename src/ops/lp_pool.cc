@@ -5,6 +5,7 @@
 // bf16 through f32.
 #include "ops/dispatch.h"
 #include "ops/pool.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -40,6 +41,7 @@ extern const OpInfo lp_pool_info = {.kind = ir::OpKind::lp_pool,
                                     .infer = infer_pool,
                                     .eval = half_as_float<eval>,
                                     .cost = nullptr,
-                                    .quant = nullptr};
+                                    .quant = nullptr,
+                                    .channels = same_planes};
 
 }  // namespace edgesmith::ops

@@ -135,6 +135,14 @@ QuantFacts quant(const ir::Node& node) {
       .kind = QuantFacts::Kind::compute, .data_operands = {0}, .weight_operand = 1, .weight_axis = weight->rank() - 1};
 }
 
+// Columns of a product with one matrix.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int rank = node.input(0)->type().rank();
+  if (rank < 2 || axis != rank - 1 || node.input(1)->type().rank() != 2) return std::nullopt;
+  return ChannelRelation{.links = {},
+                         .mixing = Mixing{.input_axis = rank - 1, .weight_in_axis = 0, .weight_out_axis = 1}};
+}
+
 }  // namespace
 
 extern const OpInfo mat_mul_info = {.kind = ir::OpKind::mat_mul,
@@ -146,6 +154,7 @@ extern const OpInfo mat_mul_info = {.kind = ir::OpKind::mat_mul,
                                     .infer = infer,
                                     .eval = half_as_float<eval>,
                                     .cost = cost,
-                                    .quant = quant};
+                                    .quant = quant,
+                                    .channels = channels};
 
 }  // namespace edgesmith::ops

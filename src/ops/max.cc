@@ -33,6 +33,7 @@ extern const OpInfo max_info = {.kind = ir::OpKind::max,
                                 .infer = infer_arithmetic<max_elements>,
                                 .eval = half_as_float<evaluate_variadic<Max, NumberTypes>>,
                                 .cost = variadic_cost,
-                                .quant = transparent_all};
+                                .quant = transparent_all,
+                                .channels = broadcast_slices};
 
 }  // namespace edgesmith::ops

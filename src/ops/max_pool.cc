@@ -8,6 +8,7 @@
 
 #include "ops/dispatch.h"
 #include "ops/pool.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -71,6 +72,7 @@ extern const OpInfo max_pool_info = {.kind = ir::OpKind::max_pool,
                                      .infer = infer_pool,
                                      .eval = half_as_float<eval>,
                                      .cost = nullptr,
-                                     .quant = quant};
+                                     .quant = quant,
+                                     .channels = same_planes};
 
 }  // namespace edgesmith::ops

@@ -37,6 +37,7 @@ extern const OpInfo mean_info = {.kind = ir::OpKind::mean,
                                  .infer = infer_broadcast,
                                  .eval = half_as_float<eval>,
                                  .cost = variadic_cost,
-                                 .quant = nullptr};
+                                 .quant = nullptr,
+                                 .channels = broadcast_slices};
 
 }  // namespace edgesmith::ops

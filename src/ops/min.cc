@@ -33,6 +33,7 @@ extern const OpInfo min_info = {.kind = ir::OpKind::min,
                                 .infer = infer_arithmetic<min_elements>,
                                 .eval = half_as_float<evaluate_variadic<Min, NumberTypes>>,
                                 .cost = variadic_cost,
-                                .quant = transparent_all};
+                                .quant = transparent_all,
+                                .channels = broadcast_slices};
 
 }  // namespace edgesmith::ops

@@ -64,6 +64,12 @@ QuantFacts quant_facts(const ir::Node& node) {
   return op == nullptr || op->quant == nullptr ? QuantFacts{} : op->quant(node);
 }
 
+std::optional<ChannelRelation> channel_relation(const ir::Node& node, int axis) {
+  const OpInfo* op = find_op(node.op());
+  if (op == nullptr || op->channels == nullptr) return std::nullopt;
+  return op->channels(node, axis);
+}
+
 Result<std::vector<ir::Tensor>> eval_node(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const OpInfo* op = find_op(node.op());
   if (op == nullptr) {

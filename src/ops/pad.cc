@@ -9,6 +9,7 @@
 #include "ops/elements.h"
 #include "ops/facts.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -133,6 +134,20 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
 // The padding value must be representable as a code; constant 0 always is.
 QuantFacts quant(const ir::Node&) { return {.kind = QuantFacts::Kind::transparent, .data_operands = {0}}; }
 
+// Axes without padding.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int rank = node.input(0)->type().rank();
+  const ir::Tensor* amounts = node.input(1)->constant();
+  const ir::Value* axes = node.input(3);
+  if (rank < 0 || amounts == nullptr || (axes != nullptr && axes->constant() == nullptr)) return std::nullopt;
+  std::optional<ir::Ints> named;
+  if (axes != nullptr) named = axes->constant()->to_int64s();
+  const auto pads = pads_of(static_cast<size_t>(rank), amounts->to_int64s(), named);
+  if (!pads) return std::nullopt;
+  const AxisPads own = (*pads)[static_cast<size_t>(axis)];
+  return untouched_slices(node, axis, own.begin != 0 || own.end != 0);
+}
+
 }  // namespace
 
 extern const OpInfo pad_info = {.kind = ir::OpKind::pad,
@@ -144,6 +159,7 @@ extern const OpInfo pad_info = {.kind = ir::OpKind::pad,
                                 .infer = infer,
                                 .eval = eval,
                                 .cost = no_cost,
-                                .quant = quant};
+                                .quant = quant,
+                                .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -64,6 +64,7 @@ extern const OpInfo pow_info = {.kind = ir::OpKind::pow,
                                 .infer = infer_broadcast,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
-                                .quant = nullptr};
+                                .quant = nullptr,
+                                .channels = broadcast_slices};
 
 }  // namespace edgesmith::ops

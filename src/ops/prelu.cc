@@ -46,6 +46,7 @@ extern const OpInfo prelu_info = {.kind = ir::OpKind::prelu,
                                   .infer = infer,
                                   .eval = half_as_float<eval>,
                                   .cost = nullptr,
-                                  .quant = compute_one};
+                                  .quant = compute_one,
+                                  .channels = broadcast_slices};
 
 }  // namespace edgesmith::ops

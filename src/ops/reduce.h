@@ -14,6 +14,7 @@
 #include "ops/dispatch.h"
 #include "ops/facts.h"
 #include "ops/integer_math.h"
+#include "ops/slices.h"
 #include "ops/strided_walk.h"
 
 namespace edgesmith::ops {
@@ -80,7 +81,8 @@ constexpr OpInfo reduction_op(ir::OpKind kind, QuantFacts (*quant)(const ir::Nod
           .infer = infer_reduction,
           .eval = half_as_float<evaluate_reduction<Reducer, List, kNeedsElements>>,
           .cost = reduction_cost,
-          .quant = quant};
+          .quant = quant,
+          .channels = kept_slices};
 }
 
 }  // namespace edgesmith::ops

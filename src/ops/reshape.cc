@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/facts.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -142,6 +143,10 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{x.reshaped(*dims)};
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  return node.input(1)->constant() == nullptr ? std::nullopt : reshaped_slices(node, axis);
+}
+
 }  // namespace
 
 extern const OpInfo reshape_info = {.kind = ir::OpKind::reshape,
@@ -153,6 +158,7 @@ extern const OpInfo reshape_info = {.kind = ir::OpKind::reshape,
                                     .infer = infer,
                                     .eval = eval,
                                     .cost = no_cost,
-                                    .quant = transparent_one};
+                                    .quant = transparent_one,
+                                    .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -16,6 +16,7 @@
 #include "ops/elements.h"
 #include "ops/facts.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -260,6 +261,9 @@ QuantFacts quant(const ir::Node& node) {
   return transparent_one(node);
 }
 
+// Axes whose size stays (their scale is 1 then).
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) { return untouched_slices(node, axis, false); }
+
 }  // namespace
 
 extern const OpInfo resize_info = {.kind = ir::OpKind::resize,
@@ -271,6 +275,7 @@ extern const OpInfo resize_info = {.kind = ir::OpKind::resize,
                                    .infer = infer,
                                    .eval = eval,
                                    .cost = nullptr,
-                                   .quant = quant};
+                                   .quant = quant,
+                                   .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -12,6 +12,7 @@
 #include "ops/elements.h"
 #include "ops/facts.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -149,6 +150,20 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{std::move(*y)};
 }
 
+// Axes that are not cut.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int rank = node.input(0)->type().rank();
+  const ir::Value *starts = node.input(1), *axes = node.input(3);
+  if (rank < 0 || starts->constant() == nullptr || (axes != nullptr && axes->constant() == nullptr))
+    return std::nullopt;
+  ir::Ints cut(static_cast<size_t>(starts->constant()->size()));
+  std::iota(cut.begin(), cut.end(), 0);
+  if (axes != nullptr) cut = axes->constant()->to_int64s();
+  const auto positive = normalize_axes(cut, rank);
+  if (!positive) return std::nullopt;
+  return untouched_slices(node, axis, std::find(positive->begin(), positive->end(), axis) != positive->end());
+}
+
 }  // namespace
 
 extern const OpInfo slice_info = {.kind = ir::OpKind::slice,
@@ -160,6 +175,7 @@ extern const OpInfo slice_info = {.kind = ir::OpKind::slice,
                                   .infer = infer,
                                   .eval = eval,
                                   .cost = no_cost,
-                                  .quant = transparent_one};
+                                  .quant = transparent_one,
+                                  .channels = channels};
 
 }  // namespace edgesmith::ops

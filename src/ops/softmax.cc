@@ -6,6 +6,7 @@
 
 #include "ops/facts.h"
 #include "ops/lines.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -20,6 +21,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) { return slices_beside_lines(node, axis); }
+
 }  // namespace
 
 extern const OpInfo softmax_info = {.kind = ir::OpKind::softmax,
@@ -31,6 +34,7 @@ extern const OpInfo softmax_info = {.kind = ir::OpKind::softmax,
                                     .infer = infer_lines,
                                     .eval = half_as_float<eval>,
                                     .cost = nullptr,
-                                    .quant = fixed_range<0, 1>};
+                                    .quant = fixed_range<0, 1>,
+                                    .channels = channels};
 
 }  // namespace edgesmith::ops

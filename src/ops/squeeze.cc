@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/facts.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -65,6 +66,20 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{x.reshaped(*ir::Type{x.dtype(), **shape}.static_dims())};
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const auto& shape = node.input(0)->type().shape;
+  const ir::Tensor* axes = node.input(1) == nullptr ? nullptr : node.input(1)->constant();
+  if (!shape || (node.input(1) != nullptr && axes == nullptr)) return std::nullopt;
+  const auto dropped = dropped_dims(*shape, axes);
+  if (!dropped || !dropped->has_value()) return std::nullopt;
+  int at = 0;
+  for (size_t d = 0; d < shape->size(); ++d) {
+    if ((**dropped)[d]) continue;
+    if (at++ == axis) return ChannelRelation{.links = {{0, static_cast<int>(d)}}, .mixing = {}};
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 extern const OpInfo squeeze_info = {.kind = ir::OpKind::squeeze,
@@ -76,6 +91,7 @@ extern const OpInfo squeeze_info = {.kind = ir::OpKind::squeeze,
                                     .infer = infer,
                                     .eval = eval,
                                     .cost = no_cost,
-                                    .quant = transparent_one};
+                                    .quant = transparent_one,
+                                    .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -27,6 +27,7 @@ extern const OpInfo sum_info = {.kind = ir::OpKind::sum,
                                 .infer = infer_broadcast,
                                 .eval = half_as_float<evaluate_variadic<Sum, FloatTypes>>,
                                 .cost = variadic_cost,
-                                .quant = quant};
+                                .quant = quant,
+                                .channels = broadcast_slices};
 
 }  // namespace edgesmith::ops

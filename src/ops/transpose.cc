@@ -8,6 +8,7 @@
 #include "ops/contents.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -53,6 +54,12 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*y)};
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const auto perm = permutation(node, static_cast<size_t>(node.output().type().rank()));
+  if (!perm) return std::nullopt;
+  return ChannelRelation{.links = {{0, static_cast<int>((*perm)[static_cast<size_t>(axis)])}}, .mixing = {}};
+}
+
 }  // namespace
 
 extern const OpInfo transpose_info = {.kind = ir::OpKind::transpose,
@@ -64,6 +71,7 @@ extern const OpInfo transpose_info = {.kind = ir::OpKind::transpose,
                                       .infer = infer,
                                       .eval = eval,
                                       .cost = no_cost,
-                                      .quant = transparent_one};
+                                      .quant = transparent_one,
+                                      .channels = channels};
 
 }  // namespace edgesmith::ops

@@ -13,6 +13,7 @@
 #include "ops/dispatch.h"
 #include "ops/facts.h"
 #include "ops/integer_math.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 
@@ -57,7 +58,8 @@ constexpr OpInfo unary_op(ir::OpKind kind, Status (*verify)(const ir::Node&) = n
           .infer = infer_unary,
           .eval = half_as_float<evaluate_unary<Function, List>>,
           .cost = nullptr,
-          .quant = quant};
+          .quant = quant,
+          .channels = same_slices};
 }
 
 }  // namespace edgesmith::ops

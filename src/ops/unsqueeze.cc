@@ -1,23 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
 // Unsqueeze: puts dims of 1 where operand 1 (i64 axes of the result, negative count from the end) says. Any type; no
 // attributes. Quantized: the codes of operand 0.
+#include <algorithm>
+
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/facts.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops {
 namespace {
 
-Result<ir::Shape> unsqueezed(const ir::Shape& shape, const ir::Tensor& axes) {
+// By dim of the result: whether it is a new one.
+Result<std::vector<bool>> added_dims(size_t rank, const ir::Tensor& axes) {
   const auto list = read_ints(axes);
   if (!list) return list.error();
-  const auto positive = normalize_axes(*list, static_cast<int>(shape.size() + list->size()));
+  const auto positive = normalize_axes(*list, static_cast<int>(rank + list->size()));
   if (!positive) return positive.error();
-  std::vector<bool> added(shape.size() + list->size(), false);
+  std::vector<bool> added(rank + list->size(), false);
   for (int axis : *positive) added[static_cast<size_t>(axis)] = true;
+  return added;
+}
+
+Result<ir::Shape> unsqueezed(const ir::Shape& shape, const ir::Tensor& axes) {
+  const auto added = added_dims(shape.size(), axes);
+  if (!added) return added.error();
   ir::Shape out;
   size_t next = 0;
-  for (size_t d = 0; d < added.size(); ++d) out.push_back(added[d] ? ir::Dim(1) : shape[next++]);
+  for (const bool is_new : *added) out.push_back(is_new ? ir::Dim(1) : shape[next++]);
   return out;
 }
 
@@ -48,6 +58,16 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{x.reshaped(*ir::Type{x.dtype(), *shape}.static_dims())};
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const auto& shape = node.input(0)->type().shape;
+  const ir::Tensor* axes = node.input(1)->constant();
+  if (!shape || axes == nullptr) return std::nullopt;
+  const auto added = added_dims(shape->size(), *axes);
+  if (!added || (*added)[static_cast<size_t>(axis)]) return std::nullopt;
+  const auto before = std::count(added->begin(), added->begin() + axis, false);
+  return ChannelRelation{.links = {{0, static_cast<int>(before)}}, .mixing = {}};
+}
+
 }  // namespace
 
 extern const OpInfo unsqueeze_info = {.kind = ir::OpKind::unsqueeze,
@@ -59,6 +79,7 @@ extern const OpInfo unsqueeze_info = {.kind = ir::OpKind::unsqueeze,
                                       .infer = infer,
                                       .eval = eval,
                                       .cost = no_cost,
-                                      .quant = transparent_one};
+                                      .quant = transparent_one,
+                                      .channels = channels};
 
 }  // namespace edgesmith::ops

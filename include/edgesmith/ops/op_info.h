@@ -10,6 +10,7 @@
 
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
+#include "edgesmith/ops/channels.h"
 
 namespace edgesmith::ops {
 
@@ -70,6 +71,9 @@ struct OpInfo {
   Cost (*cost)(const ir::Node& node);
   /// Null: float_only.
   QuantFacts (*quant)(const ir::Node& node);
+  /// What the slices of output 0 along `axis` are made of, by the operands' types and constants; nothing where slices
+  /// cannot be told apart, or do not map onto slices. Null: nothing along any axis.
+  std::optional<ChannelRelation> (*channels)(const ir::Node& node, int axis) = nullptr;
 };
 
 /// The row of an operator; null for input, output, constant and opaque.
@@ -83,6 +87,9 @@ Cost cost_of(const ir::Node& node);
 
 /// Quantization facts; float_only for ops without any.
 QuantFacts quant_facts(const ir::Node& node);
+
+/// The channel relation along `axis`; nothing for ops without any.
+std::optional<ChannelRelation> channel_relation(const ir::Node& node, int axis);
 
 /// Runs one node by its reference evaluation.
 Result<std::vector<ir::Tensor>> eval_node(const ir::Node& node, std::span<const ir::Tensor* const> inputs);
