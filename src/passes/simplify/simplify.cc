@@ -10,7 +10,7 @@ namespace {
 // A graph needs two or three rounds; the bound only stops passes that undo each other.
 constexpr int kMaxRounds = 20;
 
-constexpr std::array<std::string_view, 10> kPipeline = {
+constexpr std::array<std::string_view, 11> kPipeline = {
     "eliminate-dead-nodes",             // less to look at
     "eliminate-identities",             // patterns below meet their producers directly
     "fold-constants",                   // weights behind Transpose or Cast, shape code
@@ -20,6 +20,7 @@ constexpr std::array<std::string_view, 10> kPipeline = {
     "fuse-batch-normalization",         // before fuse-affine: both change the same constants
     "fuse-affine",                      //
     "fuse-pad",                         // after fold-constants made the amounts known
+    "eliminate-dead-channels",          // after the fusions: sees scales and shifts in the weights
     "eliminate-common-subexpressions",  // last: sees the final constants
 };
 

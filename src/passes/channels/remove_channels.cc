@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/channels/remove_channels.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <tuple>
+
+namespace edgesmith::passes {
+namespace {
+
+using Kept = std::vector<int64_t>;  // indices along an axis, ascending
+
+ir::Tensor slices_of(const ir::Tensor& tensor, int axis, const Kept& kept) {
+  ir::Dims dims = tensor.dims();
+  const auto at = static_cast<size_t>(axis);
+  const int64_t size = dims[at];
+  size_t inner = ir::dtype_bits(tensor.dtype()) / 8;
+  for (size_t d = at + 1; d < dims.size(); ++d) inner *= static_cast<size_t>(dims[d]);
+  dims[at] = static_cast<int64_t>(kept.size());
+  ir::Tensor out = ir::Tensor::zeros(tensor.dtype(), dims);
+  const std::byte* from = tensor.bytes().data();
+  std::byte* to = out.mutable_bytes().data();
+  for (size_t first = 0; first < tensor.bytes().size(); first += static_cast<size_t>(size) * inner) {
+    for (const int64_t index : kept) {
+      std::memcpy(to, from + first + static_cast<size_t>(index) * inner, inner);
+      to += inner;
+    }
+  }
+  return out;
+}
+
+class Removal {
+ public:
+  Removal(ir::Graph& graph, const ChannelMap& map, const std::vector<bool>& removed)
+      : graph_(graph), map_(map), removed_(removed) {}
+
+  Status run() {
+    for (ir::Node& node : graph_.nodes()) {
+      const ops::ChannelRelation* relation = map_.relation(node);
+      if (relation == nullptr) continue;
+      const ChannelSpace& result = *map_.space(&node.output());
+      relation->mixing ? cut_layer(node, *relation->mixing, result) : cut_links(node, *relation, result);
+    }
+    for (const ChannelSpace& space : map_.spaces()) {
+      ir::Shape shape = space.value->type().shape.value();
+      shape[static_cast<size_t>(space.axis)] = static_cast<int64_t>(kept(space).size());
+      space.value->set_type({space.value->type().dtype, std::move(shape)});
+    }
+    return ops::infer_types(graph_);
+  }
+
+ private:
+  Kept kept(const ChannelSpace& space) const {
+    Kept out;
+    for (int64_t c = 0; c < space.size; ++c) {
+      if (!removed_[static_cast<size_t>(space.first + c)]) out.push_back(c);
+    }
+    return out;
+  }
+
+  void cut_layer(ir::Node& node, const ops::Mixing& mixing, const ChannelSpace& result) {
+    const Kept outputs = kept(result);
+    if (const ChannelSpace* input = map_.mixed(node, mixing))
+      cut(node, mixing.weight, mixing.weight_in_axis, kept(*input));
+    cut(node, mixing.weight, mixing.weight_out_axis, outputs);
+    if (mixing.bias < 0 || node.input(mixing.bias) == nullptr) return;
+    const int last = node.input(mixing.bias)->constant()->rank() - 1;
+    if (last >= 0 && node.input(mixing.bias)->constant()->dims()[static_cast<size_t>(last)] == result.size) {
+      cut(node, mixing.bias, last, outputs);
+    }
+  }
+
+  void cut_links(ir::Node& node, const ops::ChannelRelation& relation, const ChannelSpace& result) {
+    const Kept outputs = kept(result);
+    if (static_cast<int64_t>(outputs.size()) == result.size) return;
+    for (const ops::SliceLink& link : relation.links) {
+      if (node.input(link.operand)->constant() == nullptr) continue;
+      Kept own;  // constants never repeat
+      for (const int64_t m : outputs) {
+        const int64_t size = node.input(link.operand)->constant()->dims()[static_cast<size_t>(link.axis)];
+        if (m >= link.first && m < link.first + size) own.push_back(m - link.first);
+      }
+      cut(node, link.operand, link.axis, own);
+    }
+    if (node.is(ir::OpKind::conv)) {
+      node.attributes().set("group", static_cast<int64_t>(kept(*map_.space(node.input(0))).size()));
+    }
+    if (node.is(ir::OpKind::reshape)) resize_target(node, result.axis, static_cast<int64_t>(outputs.size()));
+  }
+
+  // The shape that a Reshape asks for.
+  void resize_target(ir::Node& node, int axis, int64_t size) {
+    std::vector<int64_t> target = node.input(1)->constant()->to_int64s();
+    int64_t& dim = target[static_cast<size_t>(axis)];
+    if (dim <= 0) return;
+    dim = size;
+    replace(node, 1, ir::Tensor::of<int64_t>({static_cast<int64_t>(target.size())}, target));
+  }
+
+  // Operand `index` keeps these slices. Readers of one constant that keep the same share the new one.
+  void cut(ir::Node& node, int index, int axis, const Kept& kept) {
+    const ir::Value& value = *node.input(index);
+    const ir::Tensor& tensor = *value.constant();
+    if (static_cast<int64_t>(kept.size()) == tensor.dims()[static_cast<size_t>(axis)]) return;
+    const auto key = std::make_tuple(value.id(), axis, kept);
+    const auto made = made_.find(key);
+    if (made != made_.end()) return graph_.set_input(node, index, made->second);
+    replace(node, index, slices_of(tensor, axis, kept));
+    made_.emplace(key, node.input(index));
+  }
+
+  void replace(ir::Node& node, int index, ir::Tensor tensor) {
+    ir::Value& value = *node.input(index);
+    if (value.uses().size() == 1) return graph_.set_tensor(value.node(), std::move(tensor));
+    graph_.set_input(node, index, &graph_.add_constant(std::move(tensor), {}, &node));
+  }
+
+  ir::Graph& graph_;
+  const ChannelMap& map_;
+  const std::vector<bool>& removed_;
+  std::map<std::tuple<int, int, Kept>, ir::Value*> made_;
+};
+
+}  // namespace
+
+Status remove_channels(ir::Graph& graph, const ChannelMap& map, const std::vector<bool>& removed) {
+  return Removal(graph, map, removed).run();
+}
+
+}  // namespace edgesmith::passes
