@@ -19,10 +19,10 @@ struct Case {
   int limit = 127;
 };
 
-void check(const Case& c) {
+void check(const Case& c, Arithmetic arithmetic) {
   const int64_t k = c.input.back(), rows = k == 0 ? 0 : ir::num_elements(c.input) / k;
   SCOPED_TRACE("rows " + std::to_string(rows) + " k " + std::to_string(k) + " outputs " + std::to_string(c.outputs) +
-               " limit " + std::to_string(c.limit));
+               " limit " + std::to_string(c.limit) + " " + std::string(arithmetic_word(arithmetic)));
   ir::Graph graph;
   ir::Value& x = graph.add_input("x", ir::type_of(DType::f32, c.input));
   x.set_quant(per_tensor(c.code, 0.02F, c.zero_point));
@@ -37,6 +37,7 @@ void check(const Case& c) {
   ASSERT_TRUE(ops::infer_types(graph).ok());
   integer::Form form;
   form.node = &node;
+  form.arithmetic = arithmetic;
   form.operands.resize(operands.size());
   form.operands[0] = integer::code_type(&*x.quant());
   form.result = *integer::code_type(&*node.output().quant());
@@ -70,6 +71,11 @@ void check(const Case& c) {
     for (int64_t i = 0; i < count; ++i) wrong += code_at(y, c.code, i) != expected[static_cast<size_t>(i)] ? 1 : 0;
     EXPECT_EQ(wrong, 0) << "of " << count << " codes, " << t.name;
   }
+}
+
+void check(const Case& c) {
+  check(c, Arithmetic::exact_i32);
+  check(c, Arithmetic::tflite);
 }
 
 TEST(GemmCodes, AreTheFormulaForOddSizes) {

@@ -2,6 +2,7 @@
 #include "runtime/integer/add.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "runtime/integer/broadcast.h"
@@ -12,6 +13,11 @@ namespace edgesmith::runtime::integer {
 namespace {
 
 constexpr int kAddShift = 20;  // TensorFlow Lite's left_shift
+
+// An operand in units of the common scale.
+int32_t part(int32_t code, int32_t zero_point, const Requantize& to) {
+  return fixed_point_product((code - zero_point) * (1 << kAddShift), to.multiplier[0], to.shift[0]);
+}
 
 }  // namespace
 
@@ -47,11 +53,11 @@ FixedPointAdd fixed_point_add(const Form& form) {
   return out;
 }
 
+int32_t FixedPointAdd::part_a(int32_t code) const { return part(code, zero_point_a, a); }
+int32_t FixedPointAdd::part_b(int32_t code) const { return part(code, zero_point_b, b); }
+
 int32_t FixedPointAdd::code(int32_t code_a, int32_t code_b) const {
-  const auto part = [](int32_t code, int32_t zero_point, const Requantize& to) {
-    return fixed_point_product((code - zero_point) * (1 << kAddShift), to.multiplier[0], to.shift[0]);
-  };
-  return result.code(part(code_a, zero_point_a, a) + part(code_b, zero_point_b, b), 0);
+  return result.fixed_code(part_a(code_a) + part_b(code_b), 0);
 }
 
 bool is_add(const Form& form) { return form.node->is(ir::OpKind::add); }
@@ -59,8 +65,17 @@ bool is_add(const Form& form) { return form.node->is(ir::OpKind::add); }
 Status run_add(const KernelCall& call) {
   const Form& form = static_cast<const PlainForm&>(*call.prepared).form;
   if (form.fixed_point()) {
+    // Both parts are functions of one code, from -128 to 255.
     const FixedPointAdd constants = fixed_point_add(form);
-    return for_each_pair(call, [&](int32_t a, int32_t b) { return constants.code(a, b); });
+    std::array<int32_t, 384> parts_a, parts_b;
+    for (int32_t i = 0; i < 384; ++i) {
+      parts_a[static_cast<size_t>(i)] = constants.part_a(i - 128);
+      parts_b[static_cast<size_t>(i)] = constants.part_b(i - 128);
+    }
+    return for_each_pair(call, [&](int32_t a, int32_t b) {
+      return constants.result.fixed_code(parts_a[static_cast<size_t>(a + 128)] + parts_b[static_cast<size_t>(b + 128)],
+                                         0);
+    });
   }
   const AddConstants constants = add_constants(form);
   return for_each_pair(call, [&](int32_t a, int32_t b) { return constants.code(a, b); });

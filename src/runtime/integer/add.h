@@ -22,6 +22,9 @@ struct FixedPointAdd {
   int32_t zero_point_a, zero_point_b;
   Requantize a, b, result;
 
+  /// An operand's code in units of the common scale.
+  int32_t part_a(int32_t code) const;
+  int32_t part_b(int32_t code) const;
   int32_t code(int32_t code_a, int32_t code_b) const;
 };
 FixedPointAdd fixed_point_add(const Form& form);

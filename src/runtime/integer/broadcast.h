@@ -27,6 +27,10 @@ Status for_each_pair(const KernelCall& call, Op op) {
   const ir::Dims a_strides = broadcast_strides(call.inputs[0]->dims(), dims);
   const ir::Dims b_strides = broadcast_strides(call.inputs[1]->dims(), dims);
   const int64_t count = ir::num_elements(dims);
+  if (call.inputs[0]->dims() == dims && call.inputs[1]->dims() == dims) {
+    for (int64_t i = 0; i < count; ++i) call.outputs[0].data[i] = as_byte(op(a[i], b[i]));
+    return {};
+  }
   for (int64_t i = 0; i < count; ++i) {
     int64_t rest = i, at_a = 0, at_b = 0;
     for (size_t axis = dims.size(); axis-- > 0; rest /= dims[axis]) {

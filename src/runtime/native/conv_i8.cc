@@ -111,7 +111,7 @@ class Convolution {
         tiles.segment = geometry_.taps.data();
         tiles.out = out + first * out_channels_ + block.output;
         tiles.out_stride = out_channels_;
-        layer_.table->tiles(tiles);
+        layer_.run(tiles, block);
       }
       first += size;
     }
@@ -128,7 +128,7 @@ class Convolution {
 };
 
 bool supports_form(const integer::Form& form) {
-  if (!integer::has_weight_layer(form) || form.fixed_point()) return false;
+  if (!integer::has_weight_layer(form)) return false;
   const int rank = form.node->input(1)->constant()->rank();
   if (rank != 3 && rank != 4) return false;
   if (!form.saturating()) return true;

@@ -25,6 +25,7 @@
 #include "runtime/native/conv_common.h"
 #include "runtime/native/int_packing.h"
 #include "runtime/native/kernels.h"
+#include "runtime/native/packing.h"
 
 namespace edgesmith::runtime::native {
 
@@ -62,6 +63,7 @@ struct PackedDepthwise : Prepared {
   CodeStore store;
   std::vector<int32_t> start;  // [phases][4 vectors][lanes]
   std::vector<float> scale;
+  std::optional<integer::Requantize> fixed_point;  // makes codes instead of scale and store
   std::optional<Geometry> known;
 };
 
@@ -184,19 +186,47 @@ Result<Geometry> geometry_of(const ir::Node& node, const ir::Dims& input, const 
   return out;
 }
 
+// Sums of one run of outputs, in whole blocks.
+int64_t run_sums(const PackedDepthwise& packed, int64_t count) {
+  return round_up(count, 4 * packed.table->lanes) * (packed.two_rows ? 2 : 1);
+}
+
+int64_t outputs_of_run(const PackedDepthwise& packed, const CodeBand& band) {
+  return packed.rows ? band.window.out_width * packed.channels : packed.channels;
+}
+
+// Codes by the fixed-point multipliers, out of the sums that a job stored.
+void store_fixed_point(const PackedDepthwise& packed, const IntDepthwise& job) {
+  const int lanes = packed.table->lanes;
+  const int64_t blocks = (job.count + 4 * lanes - 1) / (4 * lanes);
+  const int32_t* sum = job.sums;
+  for (int row = 0; row < job.rows; ++row) {
+    for (int64_t first = 0; first < blocks * 4 * lanes; first += 4 * lanes) {
+      for (int lane = 0; lane < 4 * lanes; ++lane, ++sum) {
+        const int64_t at = first + depthwise_output(lanes, packed.words, lane / lanes, lane % lanes);
+        if (at >= job.count) continue;
+        job.out[row * job.out_step + at] =
+            static_cast<uint8_t>(packed.fixed_point->fixed_code(*sum, at % packed.channels));
+      }
+    }
+  }
+}
+
 void run_on(const KernelCall& call, const PackedDepthwise& packed, const Geometry& geometry) {
   const CodeBand& band = geometry.one_row.band;
   const PlaneWindow& w = band.window;
   const int64_t runs = packed.rows ? 1 : w.out_width;  // in a row
   const int64_t down = band.at(w.stride_y, 0), right = packed.rows ? 0 : band.at(0, w.stride_x);
-  IntDepthwise job = {.count = packed.rows ? w.out_width * packed.channels : packed.channels,
+  IntDepthwise job = {.count = outputs_of_run(packed, band),
                       .words = packed.words,
                       .phases = packed.phases,
                       .start = packed.start.data(),
                       .scale = packed.scale.data(),
                       .out = call.outputs[0].as<uint8_t>(),
                       .out_step = w.out_width * packed.channels,
-                      .store = packed.store};
+                      .store = packed.store,
+                      .sums = nullptr};
+  if (packed.fixed_point) job.sums = reinterpret_cast<int32_t*>(call.scratch + round_up(band.bytes, 64));
   const auto* image = reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data());
   auto* scratch = reinterpret_cast<uint8_t*>(call.scratch);
   for (int64_t n = 0; n < call.inputs[0]->dims()[0]; ++n, image += w.height * w.width * packed.channels) {
@@ -212,7 +242,10 @@ void run_on(const KernelCall& call, const PackedDepthwise& packed, const Geometr
         job.rows = groups.rows;
         job.weights = groups.weights.data();
         job.input = source + y * down;
-        for (int64_t x = 0; x < runs; ++x, job.out += job.count, job.input += right) packed.table->depthwise(job);
+        for (int64_t x = 0; x < runs; ++x, job.out += job.count, job.input += right) {
+          packed.table->depthwise(job);
+          if (packed.fixed_point) store_fixed_point(packed, job);
+        }
         job.out += (job.rows - 1) * job.out_step;
       }
     }
@@ -229,7 +262,7 @@ Status run(const KernelCall& call) {
 }
 
 bool supports_form(const integer::Form& form) {
-  if (!integer::has_weight_layer(form) || form.fixed_point()) return false;
+  if (!integer::has_weight_layer(form)) return false;
   const ir::Dims& weight = form.node->input(1)->constant()->dims();
   const int64_t group = form.node->attributes().get_int("group", 1);
   return (weight.size() == 3 || weight.size() == 4) && weight[1] == 1 && group > 1 && weight[0] == group;
@@ -252,9 +285,12 @@ Result<std::shared_ptr<const Prepared>> prepare_form(const integer::Form& form, 
 
 Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, OperandDims inputs, const ir::Dims&,
                               Isa) {
-  const auto geometry = geometry_of(node, *inputs[0], static_cast<const PackedDepthwise&>(*prepared));
+  const auto& packed = static_cast<const PackedDepthwise&>(*prepared);
+  const auto geometry = geometry_of(node, *inputs[0], packed);
   if (!geometry) return geometry.error();
-  return geometry->one_row.band.bytes;
+  const CodeBand& band = geometry->one_row.band;
+  if (!packed.fixed_point) return band.bytes;
+  return round_up(band.bytes, 64) + run_sums(packed, outputs_of_run(packed, band)) * 4;
 }
 
 std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
@@ -283,6 +319,7 @@ Result<std::shared_ptr<const Prepared>> prepare_depthwise_conv_i8(const integer:
   packed->input.flip = form.operands[0]->dtype == ir::DType::i8 ? 128 : 0;
   packed->input.padding = static_cast<uint8_t>(layer->input_zero_point + packed->input.flip);
   packed->store = code_store(form.result);
+  if (form.fixed_point()) packed->fixed_point = layer->requantize;
   const int64_t block = 4 * table.lanes;
   const int64_t row_phases = layer->outputs / std::gcd(layer->outputs, block);
   const int64_t pixel_phases = (layer->outputs + block - 1) / block;

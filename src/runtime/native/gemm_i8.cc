@@ -59,10 +59,10 @@ Status run(const KernelCall& call) {
       tiles.count = count;
       tiles.segment = &segment;
       const int64_t bytes = gemm.reals ? 4 : 1;
-      tiles.reals = gemm.reals;
+      if (gemm.reals) tiles.result = IntTiles::Result::reals;
       tiles.out = call.outputs[0].as<uint8_t>() + (first * gemm.outputs + block.output) * bytes;
       tiles.out_stride = gemm.outputs * bytes;
-      gemm.layer.table->tiles(tiles);
+      gemm.layer.run(tiles, block);
     }
     first += count;
   }
@@ -70,7 +70,7 @@ Status run(const KernelCall& call) {
 }
 
 bool supports_form(const integer::Form& form) {
-  if (!integer::has_weight_layer(form) || form.fixed_point()) return false;
+  if (!integer::has_weight_layer(form)) return false;
   if (!form.saturating()) return true;
   const auto layer = integer::make_weight_layer(form);
   return layer && layer->pairs_safe();

@@ -2,6 +2,7 @@
 #include "runtime/native/int_packing.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <cstring>
 
@@ -76,6 +77,24 @@ IntTiles PackedLayer::tiles(const LayerBlock& block) const {
   return t;
 }
 
+void PackedLayer::run(const IntTiles& job, const LayerBlock& block) const {
+  if (!fixed_point || job.result != IntTiles::Result::codes) return table->tiles(job);
+  constexpr int64_t kMostOutputs = kIntTileVectors * 16;
+  alignas(64) std::array<int32_t, kMaxChunk * kMostOutputs> sums;
+  const int64_t outputs = (block.vectors - 1) * table->lanes + block.last;
+  IntTiles of_sums = job;
+  of_sums.result = IntTiles::Result::sums;
+  of_sums.out = reinterpret_cast<uint8_t*>(sums.data());
+  of_sums.out_stride = outputs * 4;
+  table->tiles(of_sums);
+  for (int64_t p = 0; p < job.count; ++p) {
+    const int32_t* row = sums.data() + p * outputs;
+    uint8_t* out = job.out + p * job.out_stride;
+    for (int64_t m = 0; m < outputs; ++m)
+      out[m] = static_cast<uint8_t>(fixed_point->fixed_code(row[m], block.output + m));
+  }
+}
+
 CodeStore code_store(const integer::CodeType& type) {
   const int offset = type.dtype == ir::DType::i8 ? 128 : 0;
   return {.zero_point = static_cast<int16_t>(type.zero_point + offset),
@@ -95,6 +114,7 @@ PackedLayer pack_layer(const integer::WeightLayer& layer, const integer::Form& f
   packed.flip = form.operands[0]->dtype == ir::DType::i8 ? 128 : 0;
   packed.zero_input = static_cast<uint8_t>(layer.input_zero_point + packed.flip);
   packed.store = code_store(form.result);
+  if (form.fixed_point()) packed.fixed_point = layer.requantize;
   const int64_t lanes = table.lanes, group_outputs = layer.outputs / conv_groups;
   int64_t bytes = 0, lane = 0;
   for (int64_t g = 0; g < conv_groups; ++g) {

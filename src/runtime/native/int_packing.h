@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "runtime/integer/weight_layer.h"
@@ -50,12 +51,15 @@ struct PackedLayer {
   std::vector<int32_t> start;
   std::vector<float> scale;
   CodeStore store;
+  std::optional<integer::Requantize> fixed_point;  ///< makes codes instead of scale and store
 
   int64_t element_bytes() const { return words ? 2 : 1; }
   /// How many pixels should run through all blocks before the next ones, when each adds `bytes` of input.
   int64_t chunk(int64_t bytes) const;
   /// A job for one block: all but the input, the pixels, the segments' places and the output.
   IntTiles tiles(const LayerBlock& block) const;
+  /// Runs a job of tiles() of at most kMaxChunk pixels.
+  void run(const IntTiles& job, const LayerBlock& block) const;
 };
 
 /// How codes of `type` are stored.

@@ -36,7 +36,8 @@ struct IntTiles {
   uint8_t* out;          ///< pixel p goes to out + p * out_stride
   int64_t out_stride;
   CodeStore store;
-  bool reals;  ///< sum * scale is stored as float32 instead; out_stride is in bytes all the same
+  /// What is stored: codes; sum * scale as float32; or the sums themselves, of 32 bits. out_stride is in bytes always.
+  enum class Result : uint8_t { codes, reals, sums } result;
 };
 
 /// Which of the 4 * lanes outputs of a block lies in lane `lane` of its vector `vector` (0 to 3): what interleaving
@@ -62,6 +63,9 @@ struct IntDepthwise {
   uint8_t* out;
   int64_t out_step;  ///< from a run to the one below it
   CodeStore store;
+  /// Not null: no codes are made, the sums are stored here: [rows][blocks of 4 * lanes outputs][4][lanes], in the order
+  /// of depthwise_output, the last block filled up with anything.
+  int32_t* sums;
 };
 
 /// Codes as they are stored: the integer is (code ^ flip) - flip, for a flip of 0 (unsigned) or 128 (signed). Result:

@@ -121,6 +121,17 @@ inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_
       }
     }
   }
+  if (d.sums != nullptr) {
+    const int64_t blocks = (d.count + 4 * kIntLanes - 1) / (4 * kIntLanes);
+#pragma GCC unroll 2
+    for (int r = 0; r < Rows; ++r) {
+#pragma GCC unroll 4
+      for (int v = 0; v < 4; ++v) {
+        __builtin_memcpy(d.sums + r * blocks * 4 * kIntLanes + at + v * kIntLanes, &sums[r][v], sizeof(Ints));
+      }
+    }
+    return;
+  }
   const float* scale = d.scale + phase * 4 * kIntLanes;
   Ints rounded[Rows][4];
 #pragma GCC unroll 4
@@ -150,6 +161,7 @@ void depthwise_run(const IntDepthwise& d) {
   uint8_t rest[Rows][kBlock];
   for (int r = 0; r < Rows; ++r) out[r] = rest[r];
   depthwise_block<Words, Groups, Rows>(d, codes, at, phase, out);
+  if (d.sums != nullptr) return;
   for (int r = 0; r < Rows; ++r) copy_run(d.out + r * d.out_step + at, rest[r], d.count - at);
 }
 

@@ -49,10 +49,21 @@ inline __attribute__((always_inline)) void store_tile(const IntTiles& t, const V
 template <int M, int N>
 inline __attribute__((always_inline)) void store_sums(const IntTiles& t, const VecCodes& codes,
                                                       const Ints (&sums)[M][N], uint8_t* out) {
+  if (t.result == IntTiles::Result::sums) {
+#pragma GCC unroll 8
+    for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) {
+        const int count = j == N - 1 ? t.last : kIntLanes;
+        __builtin_memcpy(out + i * t.out_stride + 4 * j * kIntLanes, &sums[i][j], 4 * static_cast<size_t>(count));
+      }
+    }
+    return;
+  }
   Reals scale[N];
 #pragma GCC unroll 4
   for (int j = 0; j < N; ++j) scale[j] = load_reals(t.scale + j * kIntLanes);
-  if (t.reals) {
+  if (t.result == IntTiles::Result::reals) {
 #pragma GCC unroll 8
     for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 4
