@@ -127,7 +127,8 @@ inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_
     for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
       for (int v = 0; v < 4; ++v) {
-        __builtin_memcpy(d.sums + r * blocks * 4 * kIntLanes + at + v * kIntLanes, &sums[r][v], sizeof(Ints));
+        const Ints sum = sums[r][v];  // as in int_tile.h
+        __builtin_memcpy(d.sums + r * blocks * 4 * kIntLanes + at + v * kIntLanes, &sum, sizeof(Ints));
       }
     }
     return;

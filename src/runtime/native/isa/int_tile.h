@@ -54,8 +54,9 @@ inline __attribute__((always_inline)) void store_sums(const IntTiles& t, const V
     for (int i = 0; i < M; ++i) {
 #pragma GCC unroll 4
       for (int j = 0; j < N; ++j) {
+        const Ints sum = sums[i][j];  // its address is taken: that of the sums must not be, they live in registers
         const int count = j == N - 1 ? t.last : kIntLanes;
-        __builtin_memcpy(out + i * t.out_stride + 4 * j * kIntLanes, &sums[i][j], 4 * static_cast<size_t>(count));
+        __builtin_memcpy(out + i * t.out_stride + 4 * j * kIntLanes, &sum, 4 * static_cast<size_t>(count));
       }
     }
     return;
