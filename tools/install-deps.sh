@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # The one list of packages: what building, testing and the demo need on Debian 12. Installs what is missing, as root or
 # through sudo, without prompts; does nothing when all is there.
+#   tools/install-deps.sh          # all but the slow tests
+#   tools/install-deps.sh --slow   # those, too: a compiler and an emulator for 64-bit Arm
 set -euo pipefail
 
 packages=(
@@ -13,6 +15,7 @@ packages=(
   clang-format python3                                         # checks
   dataset-fashion-mnist                                        # the demo's pictures
 )
+[ "${1:-}" != --slow ] || packages+=(g++-aarch64-linux-gnu qemu-user-static googletest)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "runtime/isa.h"
 
-#include <array>
+#if defined(__aarch64__)
+#include <asm/hwcap.h>
+#include <sys/auxv.h>
+#endif
+
 #include <cstdlib>
 #include <vector>
 
@@ -12,14 +16,11 @@ namespace edgesmith::runtime {
 
 namespace {
 
-constexpr std::array<Isa, 7> kAll = {Isa::scalar,     Isa::avx2, Isa::avxvnni, Isa::avx512,
-                                     Isa::avx512vnni, Isa::neon, Isa::neondot};
-
 // Names of the sets that pass `keep`, for messages.
 template <typename Keep>
 std::vector<std::string> words(Keep keep) {
   std::vector<std::string> out;
-  for (const Isa isa : kAll) {
+  for (const Isa isa : kIsas) {
     if (keep(isa)) out.emplace_back(isa_word(isa));
   }
   return out;
@@ -69,6 +70,13 @@ bool cpu_has(Isa isa) {
   return false;
 }
 
+#elif defined(__aarch64__)
+
+bool cpu_has(Isa isa) {
+  if (isa == Isa::neondot) return (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+  return isa == Isa::scalar || isa == Isa::neon;  // NEON is part of the architecture
+}
+
 #else
 
 // No kernels for other CPUs yet than the portable ones.
@@ -91,11 +99,11 @@ bool allows(Isa in_use, Isa needed) {
 
 Result<Isa> choose_isa(std::string_view wanted) {
   Isa best = Isa::scalar;
-  for (const Isa isa : kAll) {
+  for (const Isa isa : kIsas) {
     if (cpu_has(isa)) best = isa;
   }
   if (wanted.empty()) return best;
-  for (const Isa isa : kAll) {
+  for (const Isa isa : kIsas) {
     if (isa_word(isa) != wanted) continue;
     if (cpu_has(isa)) return isa;
     return usage_error("EDGESMITH_ISA: this cpu cannot run '" + std::string(wanted) + "'",

@@ -11,10 +11,13 @@ namespace edgesmith::runtime {
 
 /// In rising order within a family: x86 first, then Arm. `scalar` runs everywhere.
 enum class Isa { scalar, avx2, avxvnni, avx512, avx512vnni, neon, neondot };
+inline constexpr Isa kIsas[] = {Isa::scalar,     Isa::avx2, Isa::avxvnni, Isa::avx512,
+                                Isa::avx512vnni, Isa::neon, Isa::neondot};
 
 /// "avx2".
 std::string_view isa_word(Isa isa);
-/// True when this CPU has `isa`. avx512 means F, BW, DQ and VL; every x86 set but scalar means FMA too.
+/// True when this CPU has `isa`. avx512 means F, BW, DQ and VL; every x86 set but scalar means FMA too; neondot is NEON
+/// with dot products of bytes (Armv8.2-A, from Cortex-A55 and A76 on).
 bool cpu_has(Isa isa);
 /// True when code written for `needed` may run where `in_use` was chosen.
 bool allows(Isa in_use, Isa needed);

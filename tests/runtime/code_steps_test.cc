@@ -16,7 +16,7 @@ using ir::OpKind;
 
 std::vector<Isa> cpu_isas() {
   std::vector<Isa> out;
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512, Isa::avx512vnni}) {
+  for (const Isa isa : kIsas) {
     if (cpu_has(isa)) out.push_back(isa);
   }
   return out;

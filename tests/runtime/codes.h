@@ -26,10 +26,11 @@ struct NamedTable {
 
 /// The emulated tables, and those of the instruction sets that this CPU has.
 inline std::vector<NamedTable> code_tables() {
-  std::vector<NamedTable> out = {{"portable8", &native::kPortable8IntTable, Isa::scalar},
+  std::vector<NamedTable> out = {{"portable4", &native::kPortable4IntTable, Isa::scalar},
+                                 {"portable8", &native::kPortable8IntTable, Isa::scalar},
                                  {"portable16", &native::kPortable16IntTable, Isa::scalar}};
-  for (const Isa isa : {Isa::avx2, Isa::avxvnni, Isa::avx512, Isa::avx512vnni}) {
-    if (cpu_has(isa)) out.push_back({std::string(isa_word(isa)), &native::int_table(isa), isa});
+  for (const Isa isa : kIsas) {
+    if (isa != Isa::scalar && cpu_has(isa)) out.push_back({std::string(isa_word(isa)), &native::int_table(isa), isa});
   }
   return out;
 }

@@ -17,6 +17,7 @@ struct Case {
   DType code = DType::u8, weight = DType::i8;
   int32_t zero_point = 3;
   int limit = 127;
+  bool smallest_weights = false;  // every weight is -128
 };
 
 void check(const Case& c, Arithmetic arithmetic) {
@@ -27,8 +28,12 @@ void check(const Case& c, Arithmetic arithmetic) {
   ir::Value& x = graph.add_input("x", ir::type_of(DType::f32, c.input));
   x.set_quant(per_tensor(c.code, 0.02F, c.zero_point));
   const ir::Dims dims = c.transposed ? ir::Dims{c.outputs, k} : ir::Dims{k, c.outputs};
-  std::vector<ir::Value*> operands = {
-      &x, &graph.add_constant(random_weight(dims, c.transposed ? 0 : 1, c.limit, 2, c.weight))};
+  ir::Tensor weight = random_weight(dims, c.transposed ? 0 : 1, c.limit, 2, c.weight);
+  if (c.smallest_weights) {
+    const std::vector<int8_t> codes(static_cast<size_t>(c.outputs * k), -128);
+    weight = ir::Tensor::affine(ir::Tensor::of<int8_t>(dims, codes), weight.quant());
+  }
+  std::vector<ir::Value*> operands = {&x, &graph.add_constant(std::move(weight))};
   if (c.gemm) operands.push_back(&graph.add_constant(random_tensor({c.outputs}, 3)));
   ir::Node& node = graph.append(c.gemm ? ir::OpKind::gemm : ir::OpKind::mat_mul, operands);
   if (c.transposed) node.attributes().set("transB", int64_t{1});
@@ -98,6 +103,11 @@ TEST(GemmCodes, AreTheFormulaForSignedCodesAnyWeightsAndManyRows) {
       }
     }
   }
+}
+
+// Two products of -128 by -128 do not fit 16 signed bits. The zero point is the mean of the codes: sums lie around 0.
+TEST(GemmCodes, AreTheFormulaForTheSmallestWeights) {
+  check({.input = {40, 600}, .outputs = 20, .zero_point = 140, .smallest_weights = true});
 }
 
 TEST(GemmCodes, AreTheFormulaForWeightsByColumnsAndStacksOfRows) {

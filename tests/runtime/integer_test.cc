@@ -203,11 +203,12 @@ TEST(IntegerArithmetic, IsTheSameByFastKernelsAndPlainly) {
   for (const int64_t samples : {1, 3}) {
     const ir::Tensor x = random_tensor({samples, 3, 8, 8}, 21);
     const auto plain = run_graph(graph, {x}, Isa::scalar, {.reference = true, .arithmetic = Arithmetic::exact_i32});
-    for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512, Isa::avx512vnni}) {
+    for (const Isa isa : kIsas) {
       if (!cpu_has(isa)) continue;
       const auto fast = run_graph(graph, {x}, isa, {.arithmetic = Arithmetic::exact_i32});
       EXPECT_TRUE(fast[0].identical_to(plain[0])) << isa_word(isa);
     }
+    add_to_digest(plain[0]);
   }
 }
 
@@ -219,7 +220,7 @@ TEST(IntegerArithmetic, GivesRealsWhereAMatrixProductIsNotFollowedByCodes) {
   ASSERT_TRUE(program.ok());
   for (const Step& step : program->steps) EXPECT_NE(step.conversion, Conversion::dequantize) << step.node->label();
   const auto plain = run_graph(graph, {x}, Isa::scalar, {.reference = true, .arithmetic = Arithmetic::exact_i32});
-  for (const Isa isa : {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512, Isa::avx512vnni}) {
+  for (const Isa isa : kIsas) {
     if (!cpu_has(isa)) continue;
     EXPECT_TRUE(run_graph(graph, {x}, isa, {.arithmetic = Arithmetic::exact_i32})[0].identical_to(plain[0]));
   }

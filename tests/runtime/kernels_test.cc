@@ -219,8 +219,12 @@ std::string random_net(Random& random) {
   const int count = 3 + static_cast<int>(random.below(12));
   for (int i = 1; i <= count; ++i) {
     const auto any = [&] { return "%v" + text_of(static_cast<int64_t>(random.below(static_cast<uint64_t>(i)))); };
+    const auto two = [&] {  // one after the other: compilers for x86 and Arm order the operands of + differently
+      const std::string first = any();
+      return first + ", " + any();
+    };
     const std::string choices[] = {"relu " + any(),
-                                   "add " + any() + ", " + any(),
+                                   "add " + two(),
                                    "mul " + any() + ", %p",
                                    "conv " + any() + ", %w, _ {pads=[1,1,1,1]}",
                                    "conv " + any() + ", %d, _ {pads=[1,1,1,1], group=4}",
@@ -228,7 +232,7 @@ std::string random_net(Random& random) {
                                    "identity " + any(),
                                    "clip " + any() + ", _, %half",
                                    "tanh " + any(),
-                                   "sub " + any() + ", " + any()};
+                                   "sub " + two()};
     text += "  %v" + text_of(i) + " = " + choices[random.below(std::size(choices))] + "\n";
   }
   return text + "  return %v" + text_of(count) + "\n}";

@@ -17,7 +17,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <numeric>
 
@@ -107,7 +106,7 @@ bool pairs_safe(const PackedDepthwise& packed, const TapGroups& groups, const in
     for (int row = 0; row < groups.rows; ++row) {
       for (int64_t t = 0; t < groups.groups * 4; t += 2) {
         const int a = weight_of(packed, groups, weight, t, row), b = weight_of(packed, groups, weight, t + 1, row);
-        if (255 * (std::abs(a) + std::abs(b)) > 32767) return false;
+        if (!pair_safe(*packed.table, a, b)) return false;
       }
     }
   }
@@ -147,6 +146,7 @@ void pack_weights(const integer::WeightLayer& layer, const PackedDepthwise& pack
 }
 
 void pack_constants(const integer::WeightLayer& layer, PackedDepthwise& packed) {
+  const int zero = packed.input.padding - (packed.words ? 0 : packed.table->byte_offset);
   const int64_t block = 4 * packed.table->lanes;
   packed.start.resize(static_cast<size_t>(packed.phases * block));
   packed.scale.resize(static_cast<size_t>(packed.phases * block));
@@ -156,7 +156,7 @@ void pack_constants(const integer::WeightLayer& layer, PackedDepthwise& packed) 
     auto start = static_cast<uint32_t>(layer.bias[*channel]);
     for (int64_t t = 0; t < layer.k; ++t) {
       const int32_t weight = layer.weight[*channel * static_cast<size_t>(layer.k) + static_cast<size_t>(t)];
-      start -= static_cast<uint32_t>(weight * packed.input.padding);
+      start -= static_cast<uint32_t>(weight * zero);
     }
     packed.start[static_cast<size_t>(i)] = static_cast<int32_t>(start);
     const std::vector<float>& scale = layer.requantize.scale;

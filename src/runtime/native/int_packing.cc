@@ -10,13 +10,13 @@ namespace edgesmith::runtime::native {
 
 namespace {
 
-// Whether no two products that an instruction adds in 16 bits can leave them, whatever the unsigned bytes.
-bool pairs_safe(const integer::WeightLayer& layer, int64_t segments, int64_t length) {
+// pair_safe() for all neighbours in a group.
+bool pairs_safe(const IntTable& table, const integer::WeightLayer& layer, int64_t segments, int64_t length) {
   for (int64_t row = 0; row < layer.outputs * segments; ++row) {
     const int16_t* weight = layer.weight.data() + row * length;
     for (int64_t i = 0; i < length; i += 2) {
       const int second = i + 1 < length ? weight[i + 1] : 0;
-      if (255 * (std::abs(static_cast<int>(weight[i])) + std::abs(second)) > 32767) return false;
+      if (!pair_safe(table, weight[i], second)) return false;
     }
   }
   return true;
@@ -41,13 +41,14 @@ void pack_block(const integer::WeightLayer& layer, const LayerBlock& block, int6
     }
   }
   const integer::Requantize& requantize = layer.requantize;
+  const int zero = packed.zero_input - (packed.words ? 0 : packed.table->byte_offset);
   for (int64_t m = 0; m < outputs; ++m) {
     const auto output = static_cast<size_t>(block.output + m), lane = static_cast<size_t>(block.lanes + m);
     // Wraps where the sums themselves would.
     auto start = static_cast<uint32_t>(layer.bias[output]);
     for (int64_t i = 0; i < layer.k; ++i) {
       const int64_t weight = layer.weight[output * static_cast<size_t>(layer.k) + static_cast<size_t>(i)];
-      start -= static_cast<uint32_t>(weight * packed.zero_input);
+      start -= static_cast<uint32_t>(weight * zero);
     }
     packed.start[lane] = static_cast<int32_t>(start);
     packed.scale[lane] = requantize.scale[requantize.scale.size() == 1 ? 0 : output];
@@ -55,6 +56,10 @@ void pack_block(const integer::WeightLayer& layer, const LayerBlock& block, int6
 }
 
 }  // namespace
+
+bool pair_safe(const IntTable& table, int a, int b) {
+  return std::max(255 - table.byte_offset, table.byte_offset) * (std::abs(a) + std::abs(b)) <= 32767;
+}
 
 // Few enough to stay in the first-level cache; or, when the weights do not even stay in the second one, as many as do.
 int64_t PackedLayer::chunk(int64_t bytes) const {
@@ -107,7 +112,7 @@ PackedLayer pack_layer(const integer::WeightLayer& layer, const integer::Form& f
                        int64_t conv_groups, int64_t segments, int64_t length) {
   PackedLayer packed;
   packed.table = &table;
-  packed.words = !layer.fits_i8() || (!table.exact_bytes && !pairs_safe(layer, segments, length));
+  packed.words = !layer.fits_i8() || (!table.exact_bytes && !pairs_safe(table, layer, segments, length));
   packed.segments = segments;
   const int64_t per_group = packed.words ? 2 : 4;
   packed.groups = (length + per_group - 1) / per_group;

@@ -62,6 +62,8 @@ struct PackedLayer {
   void run(const IntTiles& job, const LayerBlock& block) const;
 };
 
+/// Whether the sum of two products of bytes by the weights `a` and `b` fits 16 bits, whatever the bytes.
+bool pair_safe(const IntTable& table, int a, int b);
 /// How codes of `type` are stored.
 CodeStore code_store(const integer::CodeType& type);
 /// `conv_groups`: groups of a convolution, each with as many outputs.

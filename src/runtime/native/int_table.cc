@@ -15,6 +15,13 @@ const IntTable& int_table(Isa isa) {
   return kPortable8IntTable;
 }
 
+#elif defined(__aarch64__)
+
+const IntTable& int_table(Isa isa) {
+  if (allows(isa, Isa::neondot)) return kNeonDotIntTable;
+  return allows(isa, Isa::neon) ? kNeonIntTable : kPortable8IntTable;
+}
+
 #else
 
 const IntTable& int_table(Isa) { return kPortable8IntTable; }

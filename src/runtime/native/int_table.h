@@ -31,7 +31,7 @@ struct IntTiles {
   const uint8_t* weights;    ///< [segments][groups][vectors][lanes] groups
   int vectors;
   int last;              ///< outputs that the last vector holds
-  const int32_t* start;  ///< [vectors * lanes]: bias less zero point times weights
+  const int32_t* start;  ///< [vectors * lanes]: bias less zero point (bytes: without byte_offset) times weights
   const float* scale;    ///< [vectors * lanes]
   uint8_t* out;          ///< pixel p goes to out + p * out_stride
   int64_t out_stride;
@@ -114,6 +114,7 @@ struct IntTable {
   int lanes;         ///< 32-bit integers in a vector
   int vectors;       ///< of outputs in the tile that does best, at most kIntTileVectors
   bool exact_bytes;  ///< groups of bytes add exactly; else only where no pair of products leaves 16 bits
+  int byte_offset;   ///< 0, or 128: products are those of the input bytes less it, and `start` makes up for that
   void (*tiles)(const IntTiles& tiles);
   void (*depthwise)(const IntDepthwise& run);
   void (*add)(const IntAdd& job);

@@ -13,6 +13,10 @@ const NativeTable& native_table(Isa isa) {
   return kScalarTable;
 }
 
+#elif defined(__aarch64__)
+
+const NativeTable& native_table(Isa isa) { return allows(isa, Isa::neon) ? kNeonTable : kScalarTable; }
+
 #else
 
 const NativeTable& native_table(Isa) { return kScalarTable; }

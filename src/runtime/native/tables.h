@@ -8,5 +8,6 @@ namespace edgesmith::runtime::native {
 extern const NativeTable kScalarTable;
 extern const NativeTable kAvx2Table;
 extern const NativeTable kAvx512Table;
+extern const NativeTable kNeonTable;
 
 }  // namespace edgesmith::runtime::native

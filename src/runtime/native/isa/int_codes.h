@@ -39,6 +39,27 @@ struct VecCodes {
   static void store_piece(uint8_t* p, const Packed& v) {
     __builtin_memcpy(p, v.bytes[I], kIntLanes);
   }
+#elif defined(__ARM_NEON)
+  void init() {
+    zero_point = vdupq_n_s16(s.zero_point);
+    lo = vdupq_n_u8(s.lo);
+    hi = vdupq_n_u8(s.hi);
+    flip = vdupq_n_u8(s.flip);
+  }
+  using Packed = uint8x16_t;
+  Packed pack(Ints a, Ints b, Ints c, Ints d) const {
+    const int16x8_t ab = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(a), b), zero_point);
+    const int16x8_t cd = vqaddq_s16(vqmovn_high_s32(vqmovn_s32(c), d), zero_point);
+    const uint8x16_t clamped = vminq_u8(vmaxq_u8(vqmovun_high_s16(vqmovun_s16(ab), cd), lo), hi);
+    return veorq_u8(clamped, flip);
+  }
+  template <int I>
+  static void store_piece(uint8_t* p, Packed v) {
+    const uint32_t piece = vgetq_lane_u32(vreinterpretq_u32_u8(v), I);
+    __builtin_memcpy(p, &piece, 4);
+  }
+  int16x8_t zero_point;
+  uint8x16_t lo, hi, flip;
 #elif defined(__AVX512F__)
   void init() {
     zero_point = _mm512_set1_epi16(s.zero_point);

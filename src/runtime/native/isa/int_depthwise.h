@@ -22,6 +22,14 @@ inline void interleave_bytes(const uint8_t* const (&p)[4], Ints (&out)[4]) {
       out[v][lane] = static_cast<int32_t>(group);
     }
   }
+#elif defined(__ARM_NEON)
+  const uint8x16_t a = vld1q_u8(p[0]), b = vld1q_u8(p[1]), c = vld1q_u8(p[2]), d = vld1q_u8(p[3]);
+  const uint16x8_t ab = vreinterpretq_u16_u8(vzip1q_u8(a, b)), cd = vreinterpretq_u16_u8(vzip1q_u8(c, d));
+  const uint16x8_t ab2 = vreinterpretq_u16_u8(vzip2q_u8(a, b)), cd2 = vreinterpretq_u16_u8(vzip2q_u8(c, d));
+  out[0] = vreinterpretq_s32_u16(vzip1q_u16(ab, cd));
+  out[1] = vreinterpretq_s32_u16(vzip2q_u16(ab, cd));
+  out[2] = vreinterpretq_s32_u16(vzip1q_u16(ab2, cd2));
+  out[3] = vreinterpretq_s32_u16(vzip2q_u16(ab2, cd2));
 #elif defined(__AVX512F__)
   const Ints a = load_ints(p[0]), b = load_ints(p[1]), c = load_ints(p[2]), d = load_ints(p[3]);
   const Ints ab = _mm512_unpacklo_epi8(a, b), cd = _mm512_unpacklo_epi8(c, d);
@@ -51,6 +59,13 @@ inline void interleave_words(const uint8_t* const (&p)[2], Ints (&out)[4]) {
       out[v][lane] = static_cast<int32_t>(word[0] | static_cast<uint32_t>(word[1]) << 16);
     }
   }
+#elif defined(__ARM_NEON)
+  for (int half = 0; half < 2; ++half) {
+    const int16x8_t a = vreinterpretq_s16_s32(load_ints(p[0] + half * 16));
+    const int16x8_t b = vreinterpretq_s16_s32(load_ints(p[1] + half * 16));
+    out[2 * half] = vreinterpretq_s32_s16(vzip1q_s16(a, b));
+    out[2 * half + 1] = vreinterpretq_s32_s16(vzip2q_s16(a, b));
+  }
 #else
   for (int half = 0; half < 2; ++half) {
     const Ints a = load_ints(p[0] + half * 4 * kIntLanes), b = load_ints(p[1] + half * 4 * kIntLanes);
@@ -75,6 +90,8 @@ inline void store_depthwise(const VecCodes& codes, Ints a, Ints b, Ints c, Ints 
       out[depthwise_output(kIntLanes, Words, v, lane)] = packed.bytes[v][lane];
     }
   }
+#elif defined(__ARM_NEON)
+  vst1q_u8(out, codes.pack(a, b, c, d));
 #elif defined(__AVX512F__)
   const __m512i packed = codes.pack_lanes(a, b, c, d);
   store_ints(out, Words ? _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), packed) : packed);

@@ -96,6 +96,21 @@ void int_lookup(const uint8_t* table, const uint8_t* in, uint8_t* out, int64_t c
   for (int64_t i = 0; i < count; ++i) out[i] = table[in[i]];
 }
 
+#elif defined(__ARM_NEON)
+
+// The entries of 64 codes at a time: an index past the end gives zero (tbl), or what was there before (tbx).
+void int_lookup(const uint8_t* table, const uint8_t* in, uint8_t* out, int64_t count) {
+  const uint8x16x4_t first = vld1q_u8_x4(table), second = vld1q_u8_x4(table + 64), third = vld1q_u8_x4(table + 128),
+                     fourth = vld1q_u8_x4(table + 192);
+  const uint8x16_t step = vdupq_n_u8(64);
+  for_code_vectors(count, out, [&](int64_t i, uint8_t* to) {
+    const uint8x16_t low = vld1q_u8(in + i), middle = vsubq_u8(low, step), high = vsubq_u8(middle, step);
+    uint8x16_t found = vqtbx4q_u8(vqtbl4q_u8(first, low), second, middle);
+    found = vqtbx4q_u8(vqtbx4q_u8(found, third, high), fourth, vsubq_u8(high, step));
+    vst1q_u8(to, found);
+  });
+}
+
 #else
 
 // The entries of 16 codes at a time, chosen by the low 4 bits where the code is one of them: a saturating addition sets

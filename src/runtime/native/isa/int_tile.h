@@ -21,7 +21,7 @@ inline __attribute__((always_inline)) void store_vector(const IntTiles& t, const
   if (I % N == N - 1 && t.last < kIntLanes) {
     uint8_t bytes[kIntLanes];
     VecCodes::store_piece<I % 4>(bytes, packed);
-    copy_bytes(to, bytes, t.last);
+    copy_bytes(to, bytes, kIntLanes < 8 ? t.last & (kIntLanes - 1) : t.last);  // GCC 12 warns without the &
   } else {
     VecCodes::store_piece<I % 4>(to, packed);
   }
@@ -79,6 +79,21 @@ inline __attribute__((always_inline)) void store_sums(const IntTiles& t, const V
   store_tile<M, N>(t, codes, sums, scale, out);
 }
 
+// Groups Group .. kGroupsAtOnce - 1 of those that were loaded at once, of M pixels by N vectors.
+template <bool Words, int Group, int M, int N>
+inline __attribute__((always_inline)) void add_groups(const Ints (&groups)[M], const uint8_t* weights,
+                                                      Ints (&sums)[M][N]) {
+  Ints w[N];
+#pragma GCC unroll 4
+  for (int j = 0; j < N; ++j) w[j] = load_ints(weights + (Group * N + j) * 4 * kIntLanes);
+#pragma GCC unroll 8
+  for (int i = 0; i < M; ++i) {
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) sums[i][j] = dot_group<Words, Group>(sums[i][j], groups[i], w[j]);
+  }
+  if constexpr (Group + 1 < kGroupsAtOnce) add_groups<Words, Group + 1>(groups, weights, sums);
+}
+
 // M pixels by N vectors.
 template <bool Words, int M, int N>
 void run_int_tile(const IntTiles& t, const VecCodes& codes, const int64_t* pixels, uint8_t* out) {
@@ -95,8 +110,18 @@ void run_int_tile(const IntTiles& t, const VecCodes& codes, const int64_t* pixel
   const uint8_t* weights = t.weights;
   for (int64_t s = 0; s < t.segments; ++s) {
     const int64_t end = t.segment[s] + 4 * t.groups;
+    int64_t at = t.segment[s];
+    if constexpr (kGroupsAtOnce > 1) {
+      for (; at + 4 * kGroupsAtOnce <= end; at += 4 * kGroupsAtOnce) {
+        Ints groups[M];
+#pragma GCC unroll 8
+        for (int i = 0; i < M; ++i) groups[i] = load_groups<Words>(input[i] + at);
+        add_groups<Words, 0>(groups, weights, sums);
+        weights += kGroupsAtOnce * N * 4 * kIntLanes;
+      }
+    }
 #pragma GCC unroll 2
-    for (int64_t at = t.segment[s]; at < end; at += 4) {
+    for (; at < end; at += 4) {
       Ints w[N];
 #pragma GCC unroll 4
       for (int j = 0; j < N; ++j) w[j] = load_ints(weights + j * 4 * kIntLanes);
@@ -110,6 +135,18 @@ void run_int_tile(const IntTiles& t, const VecCodes& codes, const int64_t* pixel
     }
   }
   store_sums<M, N>(t, codes, sums, out);
+}
+
+// Group i of those that were loaded at once to set i of the sums, of one pixel by N vectors.
+template <bool Words, int Group, int N>
+inline __attribute__((always_inline)) void add_to_sets(Ints groups, const uint8_t* weights,
+                                                       Ints (&sets)[kGroupsAtOnce][N]) {
+#pragma GCC unroll 4
+  for (int j = 0; j < N; ++j) {
+    const Ints w = load_ints(weights + (Group * N + j) * 4 * kIntLanes);
+    sets[Group][j] = dot_group<Words, Group>(sets[Group][j], groups, w);
+  }
+  if constexpr (Group + 1 < kGroupsAtOnce) add_to_sets<Words, Group + 1>(groups, weights, sets);
 }
 
 // One pixel: four sets of sums, since one dot waits for the one before it.
@@ -135,6 +172,12 @@ void run_int_row(const IntTiles& t, const VecCodes& codes, const int64_t* pixels
   for (int64_t s = 0; s < t.segments; ++s) {
     const uint8_t* input = t.input + pixels[0] + t.segment[s];
     int64_t g = 0;
+    if constexpr (kGroupsAtOnce == kSets) {
+      for (; g + kSets <= t.groups; g += kSets) {
+        add_to_sets<Words, 0>(load_groups<Words>(input + 4 * g), weights, sets);
+        weights += kSets * N * 4 * kIntLanes;
+      }
+    }
     for (; g + kSets <= t.groups; g += kSets) {
 #pragma GCC unroll 4
       for (int i = 0; i < kSets; ++i) step(i, input + 4 * (g + i));

@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vectors of 32-bit integers, and what kernels on codes do with them. As vec.h: everything in an anonymous namespace.
 //
-// The including file says which implementation it wants: by its compiler flags, or by EDGESMITH_PORTABLE_LANES (8 or
-// 16), which emulates vectors of that width in plain C++, so that the packing, tiling and tails of kernels for CPUs
-// that are not at hand run everywhere.
+// The including file says which implementation it wants: by its compiler flags, or by EDGESMITH_PORTABLE_LANES (4, 8
+// or 16), which emulates vectors of that width in plain C++, so that the packing, tiling and tails of kernels for CPUs
+// that are not at hand run everywhere. Four lanes behave as NEON without dot products.
 //
-// A group is 32 bits of a lane: 4 unsigned bytes against 4 signed ones, or 2 signed words against 2.
+// A group is 32 bits of a lane: 4 unsigned bytes against 4 signed ones, or 2 signed words against 2. Where kByteOffset
+// is not 0, products are those of the bytes less it. Where kGroupsAtOnce is not 1, tiles load so many groups of inputs
+// at once and each is taken from its lane (load_groups, dot_group).
 #pragma once
 
 #include <cstdint>
 
-#if !defined(EDGESMITH_PORTABLE_LANES)
+#if defined(EDGESMITH_PORTABLE_LANES)
+#elif defined(__ARM_NEON)
+#include "runtime/native/isa/int_vec_neon.h"
+#else
 #include <immintrin.h>
 #endif
 
@@ -21,9 +26,13 @@ namespace {
 constexpr int kIntLanes = EDGESMITH_PORTABLE_LANES;
 using Ints = int32_t __attribute__((vector_size(4 * kIntLanes)));
 using Reals = float __attribute__((vector_size(4 * kIntLanes)));
-constexpr bool kExactBytes = true;  // dot_bytes is exact whatever the bytes
-constexpr int tile_rows(int vectors) { return kIntLanes == 16 ? 8 : 4 / vectors; }
-constexpr int kBestVectors = 3;
+constexpr bool kExactBytes = kIntLanes != 4;  // dot_bytes is exact whatever the bytes
+constexpr int kByteOffset = kIntLanes == 4 ? 128 : 0;
+constexpr int kGroupsAtOnce = kIntLanes == 4 ? 4 : 1;
+constexpr int tile_rows(int vectors) {
+  return kIntLanes == 4 ? (vectors == 3 ? 6 : 8) : kIntLanes == 16 ? 8 : 4 / vectors;
+}
+constexpr int kBestVectors = kIntLanes == 4 ? 2 : 3;
 inline Ints load_ints(const void* p) {
   Ints v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -48,12 +57,29 @@ inline Ints max_bytes(Ints a, Ints b) {
   for (int i = 0; i < 4 * kIntLanes; ++i) x[i] = x[i] > y[i] ? x[i] : y[i];
   return load_ints(x);
 }
+// Signed bytes, pairs of products in 16 bits.
+inline Ints dot_signed(Ints sum, Ints a, Ints w) {
+  const Ints low = (a << 24 >> 24) * (w << 24 >> 24) + (a << 16 >> 24) * (w << 16 >> 24);
+  const Ints high = (a << 8 >> 24) * (w << 8 >> 24) + (a >> 24) * (w >> 24);
+  return sum + (low << 16 >> 16) + (high << 16 >> 16);
+}
+inline Ints less_offset(Ints a) { return kByteOffset == 0 ? a : a ^ set_ints(static_cast<int32_t>(0x80808080U)); }
 inline Ints dot_bytes(Ints sum, Ints a, Ints w) {
+  if (!kExactBytes) return dot_signed(sum, less_offset(a), w);
   return sum + (a & 255) * (w << 24 >> 24) + (a >> 8 & 255) * (w << 16 >> 24) + (a >> 16 & 255) * (w << 8 >> 24) +
          (a >> 24 & 255) * (w >> 24);
 }
 inline Ints dot_words(Ints sum, Ints a, Ints w) {
   return sum + (a << 16 >> 16) * (w << 16 >> 16) + (a >> 16) * (w >> 16);
+}
+template <bool Words>
+inline Ints load_groups(const void* p) {
+  return Words ? load_ints(p) : less_offset(load_ints(p));
+}
+template <bool Words, int Group>
+inline Ints dot_group(Ints sum, Ints groups, Ints w) {
+  const Ints a = set_ints(groups[Group]);
+  return Words ? dot_words(sum, a, w) : dot_signed(sum, a, w);
 }
 inline Reals load_reals(const float* p) {
   Reals v;
@@ -81,6 +107,7 @@ inline Ints round_reals(Reals x) {
 #elif defined(__AVX512F__)
 
 constexpr int kIntLanes = 16;
+constexpr int kByteOffset = 0, kGroupsAtOnce = 1;
 using Ints = __m512i;
 using Reals = __m512;
 constexpr int tile_rows(int) { return 8; }  // by 3 vectors: 24 sums, 3 of weights, the broadcast, constants
@@ -116,9 +143,10 @@ inline Reals max_reals(Reals a, Reals b) { return _mm512_max_ps(a, b); }
 inline Reals to_reals(Ints v) { return _mm512_cvtepi32_ps(v); }
 inline Ints round_reals(Reals x) { return _mm512_cvtps_epi32(x); }
 
-#else
+#elif defined(__AVX2__)
 
 constexpr int kIntLanes = 8;
+constexpr int kByteOffset = 0, kGroupsAtOnce = 1;
 using Ints = __m256i;
 using Reals = __m256;
 constexpr int tile_rows(int vectors) { return vectors == 1 ? 8 : 12 / vectors; }  // 12 sums of 16 registers
@@ -155,6 +183,12 @@ inline Reals to_reals(Ints v) { return _mm256_cvtepi32_ps(v); }
 inline Ints round_reals(Reals x) { return _mm256_cvtps_epi32(x); }
 
 #endif
+
+// The groups at p, and the products of one of them: only where kGroupsAtOnce is not 1.
+template <bool Words>
+Ints load_groups(const void* p);
+template <bool Words, int Group>
+Ints dot_group(Ints sum, Ints groups, Ints w);
 
 // One group in every lane.
 inline Ints broadcast_group(const void* p) {

@@ -11,6 +11,7 @@ constexpr edgesmith::runtime::native::IntTable make_int_table() {
   return {.lanes = kIntLanes,
           .vectors = kBestVectors,
           .exact_bytes = kExactBytes,
+          .byte_offset = kByteOffset,
           .tiles = int_tiles,
           .depthwise = int_depthwise,
           .add = int_add,

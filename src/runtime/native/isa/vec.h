@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Vectors of floats as wide as the flags of the including file allow. Everything lies in an anonymous namespace and no
 // standard templates are used, so that the linker never picks code compiled for another instruction set.
+//
+// The including file says which vectors it wants by its compiler flags; every compiler for 64-bit Arm knows NEON, and
+// EDGESMITH_SCALAR asks for single floats there.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +11,12 @@
 #if defined(__AVX2__)
 #include <immintrin.h>
 #endif
+
+#if defined(__ARM_NEON) && !defined(EDGESMITH_SCALAR)
+
+#include "runtime/native/isa/vec_neon.h"
+
+#else
 
 namespace {
 
@@ -168,3 +177,5 @@ inline Vec round_even(Vec a) { return __builtin_nearbyintf(a); }
 #endif
 
 }  // namespace
+
+#endif
