@@ -49,6 +49,7 @@ std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
     const std::string text = step.kernel_text(impl_->program.isa);
     if (step.pad != nullptr) out.emplace_back(step.pad, text);
     out.emplace_back(step.node, text);
+    if (step.add != nullptr) out.emplace_back(step.add, text);
     if (step.activation != nullptr) out.emplace_back(step.activation, text);
   }
   return out;
@@ -57,8 +58,8 @@ std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
 std::vector<StepInfo> Executor::steps() const {
   std::vector<StepInfo> out;
   for (const Step& step : impl_->program.steps) {
-    out.push_back({step.node, &step.last(), step.pad, step.choice_name(), step.kernel_text(impl_->program.isa),
-                   options_of(impl_->program, step)});
+    out.push_back({step.node, &step.last(), step.pad, step.add, step.choice_name(),
+                   step.kernel_text(impl_->program.isa), options_of(impl_->program, step)});
   }
   return out;
 }

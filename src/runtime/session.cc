@@ -289,8 +289,13 @@ Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const 
     scratch = own_scratch.get();
     if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(*bytes) + " bytes of scratch");
   }
-  const Status status =
-      step.kernel->run({step.shown(), operands, outputs, step.prepared.get(), scratch, step.epilogue, program_.isa});
+  Residual residual;
+  if (step.add != nullptr) {
+    residual = {binding.values[static_cast<size_t>(step.residual)].bytes().data(), step.residual_first(program_),
+                step.add_prepared.get()};
+  }
+  const Status status = step.kernel->run(
+      {step.shown(), operands, outputs, step.prepared.get(), scratch, step.epilogue, program_.isa, residual});
   return status.ok() ? status : Status(status.error().in(step.node->label()));
 }
 
@@ -298,6 +303,13 @@ Status SessionState::run_reference(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
   auto outputs = evaluate(step.shown(), binding.operands[index]);
   if (!outputs) return outputs.error();
+  if (step.add != nullptr) {
+    std::vector<const ir::Tensor*> operands = {&(*outputs)[0], &binding.values[static_cast<size_t>(step.residual)]};
+    if (step.residual_first(program_)) std::swap(operands[0], operands[1]);
+    auto sum = evaluate(*step.add, operands);
+    if (!sum) return sum.error();
+    outputs = std::move(sum);
+  }
   if (step.activation != nullptr) {
     std::vector<const ir::Tensor*> operands = {&(*outputs)[0]};
     for (int i = 1; i < step.activation->num_inputs(); ++i) {

@@ -77,6 +77,7 @@ class Planner {
     for (const int slot : step.operands) {
       if (slot >= 0) read(slot, s);
     }
+    if (step.residual >= 0) read(step.residual, s);
     for (const int slot : step.results) last_read_[index(slot)] = s;
     if (step.view && dims_of(step.results[0])) {
       owner_[index(step.results[0])] = owner_[index(step.operands[0])];

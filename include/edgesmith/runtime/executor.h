@@ -57,8 +57,9 @@ struct KernelOption {
 /// One step of the plan: a node with what is fused into it, or a conversion between reals and codes.
 struct StepInfo {
   const ir::Node* node = nullptr;  ///< its first node; of a conversion: the producer of the value
-  const ir::Node* last = nullptr;  ///< whose outputs it makes: the activation fused into the node, or the node
+  const ir::Node* last = nullptr;  ///< whose outputs it makes: the Add or activation fused into the node, or the node
   const ir::Node* pad = nullptr;   ///< the Pad that it does too, or null
+  const ir::Node* add = nullptr;   ///< the residual Add that it does too, or null
   std::string kernel;              ///< the option that runs it; "view", "quantize", ... where there is no choice
   std::string text;                ///< what Executor::kernels() and step timers say of it
   /// Rows of the registry for its operator, in the registry's order; the first legal one runs unless another one is

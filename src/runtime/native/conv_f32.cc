@@ -109,6 +109,7 @@ class Convolution {
       : call_(call), s_(shape), table_(table), scratch_(scratch), weights_(weights) {
     input_ = call.inputs[0]->data<float>().data();
     output_ = call.outputs[0].as<float>();
+    residual_ = call.residual.floats();
     bias_ = call.inputs.size() > 2 && call.inputs[2] != nullptr ? call.inputs[2]->data<float>().data() : nullptr;
     int64_t* offset = scratch_.offsets;
     for (int64_t c = 0; c < s_.group_channels; ++c) {
@@ -152,6 +153,11 @@ class Convolution {
     source_ = scratch_.padded;
   }
 
+  // What is added to the outputs at `out`, or null.
+  const float* residual_at(const float* out) const {
+    return residual_ == nullptr ? nullptr : residual_ + (out - output_);
+  }
+
   const float* group_source(int64_t group) const { return source_ + group * s_.group_channels * s_.layout.plane(); }
 
   // A tile of `rows` output channels of a group.
@@ -165,6 +171,7 @@ class Convolution {
     tile.row_bias = bias_ == nullptr ? nullptr : bias_ + channel;
     tile.c = output_ + channel * s_.pixels;
     tile.ldc = s_.pixels;
+    tile.residual = residual_at(tile.c);
     tile.epilogue = &call_.epilogue;
     return tile;
   }
@@ -203,13 +210,17 @@ class Convolution {
     tile.b = scratch_.panel;
     if (s_.k == 0) return table_.gemm_tile(tile);
     const Epilogue none;
+    const float* const residual = tile.residual;
+    const Epilogue* const epilogue = tile.epilogue;
     for_even_runs(s_.k, kPassLength, [&](int64_t first, int64_t count) {
       table_.pack_panel(group_source(group), scratch_.offsets + first, count, segments_.data(),
                         static_cast<int>(segments_.size()), scratch_.panel, static_cast<int>(tile.ldb));
       tile.first_k = first;
       tile.k = count;
       tile.add = first > 0;
-      tile.epilogue = first + count == s_.k ? &call_.epilogue : &none;
+      const bool last = first + count == s_.k;
+      tile.epilogue = last ? epilogue : &none;
+      tile.residual = last ? residual : nullptr;
       table_.gemm_tile(tile);
     });
   }
@@ -223,14 +234,22 @@ class Convolution {
       set_vectors(tile, table_, end - begin);
       if (targets_straight(tile)) return run_panel(tile, group);
       float* planes = tile.c;
+      const Epilogue none;
       set_vectors(tile, table_, end - begin);
       tile.c = scratch_.tile;
       tile.ldc = table_.nr;
+      tile.residual = nullptr;
+      if (residual_ != nullptr) tile.epilogue = &none;
       run_panel(tile, group);
       for (int64_t r = 0; r < s_.group_out; ++r) {
         const float* from = scratch_.tile + r * table_.nr;
         for (const Target& t : targets_) {
-          std::copy(from + t.column, from + t.column + t.length, planes + r * s_.pixels + t.pixel);
+          float* to = planes + r * s_.pixels + t.pixel;
+          if (residual_ == nullptr) {
+            std::copy(from + t.column, from + t.column + t.length, to);
+          } else {
+            table_.binary(Binary::add, from + t.column, 1, residual_at(to), 1, to, t.length, call_.epilogue);
+          }
         }
       }
     });
@@ -277,7 +296,7 @@ class Convolution {
   const NativeTable& table_;
   const Scratch& scratch_;
   const float* weights_;
-  const float *input_, *bias_, *source_ = nullptr;
+  const float *input_, *bias_, *residual_, *source_ = nullptr;
   float* output_;
   std::vector<Spot> spots_;
   std::vector<Segment> segments_;
@@ -335,6 +354,7 @@ const Kernel kConvF32 = {.provider = "native",
                          .name = "conv_f32",
                          .op = ir::OpKind::conv,
                          .epilogue = true,
+                         .residual = true,
                          .supports = supports,
                          .prepare = prepare,
                          .output_dims = conv_output_dims,

@@ -21,6 +21,7 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/native/add_i8.h"
 #include "runtime/native/code_planes.h"
 #include "runtime/native/conv_common.h"
 #include "runtime/native/int_packing.h"
@@ -68,7 +69,8 @@ class Convolution {
         out_channels_(conv.weight[0]),
         input_(reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data())),
         output_(call.outputs[0].as<uint8_t>()),
-        scratch_(reinterpret_cast<uint8_t*>(call.scratch)) {}
+        scratch_(reinterpret_cast<uint8_t*>(call.scratch)),
+        residual_(call.residual) {}
 
   void run() {
     const int64_t sample_in = window_.height * window_.width * channels_;
@@ -113,6 +115,10 @@ class Convolution {
         tiles.out_stride = out_channels_;
         layer_.table->tiles(tiles);
       }
+      if (residual_.data != nullptr) {
+        const int64_t at = out - output_ + first * out_channels_;
+        add_codes(*layer_.table, residual_, output_ + at, at, size * out_channels_);
+      }
       first += size;
     }
   }
@@ -125,6 +131,7 @@ class Convolution {
   const uint8_t* input_;
   uint8_t* output_;
   uint8_t* scratch_;
+  const Residual residual_;
 };
 
 bool supports_form(const integer::Form& form) {
@@ -192,6 +199,7 @@ Result<std::shared_ptr<const Prepared>> prepare_conv_i8(const integer::Form& for
 const Kernel kConvI8 = {.provider = "native",
                         .name = "conv_i8",
                         .op = ir::OpKind::conv,
+                        .residual = true,
                         .supports_form = supports_form,
                         .layout = Layout::channels_last,
                         .prepare_form = prepare_form,

@@ -82,6 +82,7 @@ Status run(const KernelCall& call) {
   }
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
+  const float* residual = call.residual.floats();
   for (int64_t n = 0; n < input[0]; ++n, in += channels * pixels, out += features * pixels) {
     multiply(table,
              {{in, 1, pixels, pixels, channels},
@@ -90,8 +91,9 @@ Status run(const KernelCall& call) {
               offset == nullptr ? nullptr : bias,
               result,
               row_floats(features)},
-             call.epilogue);
-    table.transpose(result, pixels, features, row_floats(features), out, pixels);
+             residual == nullptr ? call.epilogue : Epilogue());
+    const float* beside = residual == nullptr ? nullptr : residual + n * features * pixels;
+    table.transpose(result, pixels, features, row_floats(features), out, pixels, beside, call.epilogue);
   }
   return {};
 }
@@ -102,6 +104,7 @@ const Kernel kPointwiseConvF32 = {.provider = "native",
                                   .name = "pointwise_conv_f32",
                                   .op = ir::OpKind::conv,
                                   .epilogue = true,
+                                  .residual = true,
                                   .supports = supports,
                                   .prefers = prefers,
                                   .prepare = prepare,

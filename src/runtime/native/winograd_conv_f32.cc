@@ -154,6 +154,8 @@ class Convolution {
     tiles_.out_width = s_.out_width;
     tiles_.out_plane = s_.out_height * s_.out_width;
     tiles_.epilogue = &call.epilogue;
+    output_ = call.outputs[0].as<float>();
+    residual_ = call.residual.floats();
   }
 
   // Outputs of tile rows [first, first + count) of one sample.
@@ -161,6 +163,7 @@ class Convolution {
     tiles_.tiles_y = count;
     tiles_.rows = kTile * count + 2;
     tiles_.out = out + first * kTile * s_.out_width;
+    tiles_.residual = residual_ == nullptr ? nullptr : residual_ + (tiles_.out - output_);
     tiles_.out_rows = s_.out_height - first * kTile;
     table_.block_rows({in, s_.channels, s_.height, s_.width, first * kTile - s_.pad_top, tiles_.rows, s_.pad_left,
                        tiles_.pitch, blocked_});
@@ -173,6 +176,7 @@ class Convolution {
   const Shape& s_;
   const NativeTable& table_;
   const Weights& weights_;
+  const float *output_, *residual_;
   float *blocked_, *transformed_, *products_;
   WinogradTiles tiles_ = {};
 };
@@ -199,6 +203,7 @@ const Kernel kWinogradConvF32 = {.provider = "native",
                                  .name = "winograd_conv_f32",
                                  .op = ir::OpKind::conv,
                                  .epilogue = true,
+                                 .residual = true,
                                  .reassociates = true,
                                  .supports = supports,
                                  .prepare = prepare,
