@@ -12,7 +12,7 @@ struct Executor::Impl {
 };
 
 struct Executor::Session::Impl {
-  explicit Impl(const Program& program) : state(program) {}
+  Impl(const Program& program, ThreadPool* pool) : state(program, pool) {}
   SessionState state;
 };
 
@@ -31,8 +31,8 @@ Result<std::unique_ptr<Executor>> Executor::create(const ir::Graph& graph, const
 
 const ir::Graph& Executor::graph() const { return *impl_->program.graph; }
 
-std::unique_ptr<Executor::Session> Executor::make_session() const {
-  return std::unique_ptr<Session>(new Session(std::make_unique<Session::Impl>(impl_->program)));
+std::unique_ptr<Executor::Session> Executor::make_session(ThreadPool* pool) const {
+  return std::unique_ptr<Session>(new Session(std::make_unique<Session::Impl>(impl_->program, pool)));
 }
 
 Executor::Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -16,6 +16,10 @@
 #include "edgesmith/ir/graph.h"
 #include "runtime/isa.h"
 
+namespace edgesmith {
+class ThreadPool;
+}
+
 namespace edgesmith::runtime {
 
 namespace integer {
@@ -74,6 +78,9 @@ struct KernelCall {
   Epilogue epilogue;             ///< empty unless Kernel::epilogue
   Isa isa = Isa::scalar;
   Residual residual = {};  ///< empty unless Kernel::residual
+  /// Threads to cut the work over (native/split.h), or null; only with Kernel::splits. The result never depends on it.
+  ThreadPool* pool = nullptr;
+  int64_t scratch_step = 0;  ///< thread t's scratch_bytes() begin at scratch + t * scratch_step
 };
 
 /// The dims of the operands (null: absent), as far as a kernel needs them.
@@ -88,6 +95,7 @@ struct Kernel {
   Isa isa = Isa::scalar;         ///< least instruction set
   bool epilogue = false;         ///< applies KernelCall::epilogue itself
   bool residual = false;      ///< adds KernelCall::residual to its result (on codes: to its codes) before the epilogue
+  bool splits = false;        ///< cuts its work over the threads of KernelCall::pool
   bool reassociates = false;  ///< reassociates sums: runs only where ExecutorOptions::reassociate allows it
   /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims). Null: the row
   /// computes on codes.

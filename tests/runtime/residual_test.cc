@@ -34,8 +34,8 @@ ir::Graph residual_graph(const Case& c, const std::vector<ir::Quant>& quants = {
   if (c.late && quants.empty()) other = &identity_scale(graph, r);
   if (c.late && !quants.empty()) other = &graph.append(ir::OpKind::relu, {&r}).output();
   ir::Value& own = conv.output();
-  ir::Node& add = graph.append(ir::OpKind::add, c.conv_first ? std::vector<ir::Value*>{&own, other}
-                                                             : std::vector<ir::Value*>{other, &own});
+  ir::Node& add = graph.append(
+      ir::OpKind::add, c.conv_first ? std::vector<ir::Value*>{&own, other} : std::vector<ir::Value*>{other, &own});
   ir::Value& y = c.relu ? graph.append(ir::OpKind::relu, {&add.output()}).output() : add.output();
   graph.add_output("y", y);
   if (!quants.empty()) {
@@ -70,8 +70,8 @@ std::vector<Case> cases() {
   out.push_back({0, 4, 4, 8, 1});
   out.push_back({8, 4, 4, 0, 1});
   out.push_back({8, 0, 4, 8, 1});
-  out.push_back({1200, 7, 7, 32, 1});               // vectors across channels, sums in two passes
-  out.push_back({130, 4, 4, 40, 3, 1, 3});          // panels over samples, sums in two passes
+  out.push_back({1200, 7, 7, 32, 1});       // vectors across channels, sums in two passes
+  out.push_back({130, 4, 4, 40, 3, 1, 3});  // panels over samples, sums in two passes
   return out;
 }
 

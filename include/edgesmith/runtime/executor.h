@@ -13,6 +13,10 @@
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
 
+namespace edgesmith {
+class ThreadPool;
+}
+
 namespace edgesmith::runtime {
 
 /// How quantized operators compute. Everything that is not quantized computes on float32 under each of them.
@@ -102,7 +106,9 @@ class Executor {
     explicit Session(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
   };
-  std::unique_ptr<Session> make_session() const;
+  /// With `pool`, which must outlive the session and serve it alone, large nodes are cut over its threads: the latency
+  /// of one sample falls, its bits stay. To run many samples, give every thread a session of its own instead.
+  std::unique_ptr<Session> make_session(ThreadPool* pool = nullptr) const;
 
   /// Kernel chosen for each node, for reports: "native.conv_f32 (avx512)" or "reference".
   std::vector<std::pair<const ir::Node*, std::string>> kernels() const;
