@@ -172,6 +172,7 @@ class Compiler {
 
   Status add_now(const ir::Node& node, Step step) {
     if (fused_[static_cast<size_t>(node.id())]) return {};
+    if (code_pads(node)) return {};   // its reader does it
     std::vector<const Kernel*> rows;  // on codes
     auto on_codes = codes_step(node, rows);
     if (!on_codes) return on_codes.error();
@@ -198,8 +199,27 @@ class Compiler {
   // the reader may compute on them.
   std::optional<ir::Ints> fusable_pads(const ir::Node& node) const {
     const bool codes = integer_arithmetic() && node.num_outputs() == 1 && node.output().quant().has_value();
-    if (codes || program_.options.reference) return std::nullopt;
+    if (codes || program_.options.reference || !node.is(OpKind::pad)) return std::nullopt;
+    if (program_.annotation(node.output()) != nullptr) return std::nullopt;
     return pads_of_reader(program_, node);
+  }
+
+  // The pads that the convolution behind `pad` takes over on codes: both carry the same codes, so that what is padded
+  // with is the zero point.
+  std::optional<ir::Ints> code_pads(const ir::Node& pad) const {
+    if (!pad.is(OpKind::pad) || !integer_arithmetic() || program_.options.reference) return std::nullopt;
+    if (!same_codes(*pad.input(0), pad.output())) return std::nullopt;
+    const auto pads = pads_of_reader(program_, pad);
+    if (!pads) return std::nullopt;
+    const ir::Node& conv = *pad.output().uses()[0].node;
+    const KernelChoices& choices = program_.options.choices;
+    if (choices.contains(pad.id()) || choices.contains(conv.id())) return std::nullopt;
+    Step step = plain_step(program_, conv);
+    std::optional<integer::Form> form = form_with_activation(conv, step);
+    if (!form) form = own_form(conv);
+    if (!form) return std::nullopt;
+    const Kernel* kernel = find_kernel(*form, program_.isa, false);
+    return kernel == &native::kConvI8 || kernel == &native::kDepthwiseConvI8 ? pads : std::nullopt;
   }
 
   // The step of a convolution together with the Pad before it; nothing when there is none to fuse.
@@ -343,9 +363,17 @@ class Compiler {
       if (chosen == rows.end()) return std::optional<Step>();  // on reals, or check_choice refuses it
       step.kernel = *chosen;
     }
-    const Rep rep = rep_for(*step.kernel, *node.input(0));
+    const ir::Value* input = node.input(0);
+    if (const auto pads = code_pads(input->node())) {
+      step.pad = &input->node();
+      input = step.pad->input(0);
+      const PaddedConv padded = with_pads(program_, node, *step.pad, *pads);
+      step.padded_graph = padded.graph;
+      step.padded_node = form->node = padded.node;
+    }
+    const Rep rep = rep_for(*step.kernel, *input);
     for (const int operand : ops::quant_facts(node).data_operands) {
-      const ir::Value* value = node.input(operand);
+      const ir::Value* value = operand == 0 ? input : node.input(operand);
       if (value == nullptr) continue;
       require(*value, rep);
       step.operands[static_cast<size_t>(operand)] = program_.slot(*value, rep);

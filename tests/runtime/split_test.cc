@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Steps cut over threads give the bits of one thread, and large ones are cut.
+#include "runtime/native/split.h"
 #include "edgesmith/base/thread_pool.h"
 #include "runtime/codes.h"
-#include "runtime/native/split.h"
 #include "runtime/run_graph.h"
 
 namespace edgesmith::runtime {
@@ -20,9 +20,10 @@ struct Case {
 // Every kernel of convolutions, and every way in which they read their inputs, at sizes that are worth sharing.
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = {
-      {1, 16, 33, 31, 16, 3},  {2, 33, 17, 15, 31, 3},      {1, 64, 8, 8, 64, 3},       {1, 17, 40, 40, 33, 1},
-      {1, 200, 7, 7, 65, 1},   {1, 1100, 7, 7, 48, 1},      {3, 40, 9, 7, 72, 5, 2},    {1, 24, 57, 55, 24, 3, 1, 24},
-      {2, 31, 40, 33, 31, 5, 2, 31}, {1, 24, 57, 55, 24, 7, 1, 24}, {1, 32, 20, 20, 64, 3, 1, 4}, {1, 64, 1, 1, 1000, 1},
+      {1, 16, 33, 31, 16, 3},        {2, 33, 17, 15, 31, 3},        {1, 64, 8, 8, 64, 3},
+      {1, 17, 40, 40, 33, 1},        {1, 200, 7, 7, 65, 1},         {1, 1100, 7, 7, 48, 1},
+      {3, 40, 9, 7, 72, 5, 2},       {1, 24, 57, 55, 24, 3, 1, 24}, {2, 31, 40, 33, 31, 5, 2, 31},
+      {1, 24, 57, 55, 24, 7, 1, 24}, {1, 32, 20, 20, 64, 3, 1, 4},  {1, 64, 1, 1, 1000, 1},
       {1, 3, 64, 64, 32, 3, 2}};
   return all;
 }
@@ -32,7 +33,8 @@ ir::Graph conv_graph(const Case& c, bool codes) {
   ir::Value& x = graph.add_input("x", ir::type_of(ir::DType::f32, {c.samples, c.channels, c.height, c.width}));
   const ir::Dims dims = {c.out_channels, c.channels / c.group, c.kernel, c.kernel};
   ir::Value& weight = graph.add_constant(codes ? random_weight(dims, 0, 63, 2) : random_tensor(dims, 2));
-  ir::Node& conv = graph.append(ir::OpKind::conv, {&x, &weight, &graph.add_constant(random_tensor({c.out_channels}, 3))});
+  ir::Node& conv =
+      graph.append(ir::OpKind::conv, {&x, &weight, &graph.add_constant(random_tensor({c.out_channels}, 3))});
   const int64_t pad = c.kernel / 2;
   conv.attributes().set("pads", ir::Ints{pad, pad, pad, pad});
   conv.attributes().set("strides", ir::Ints{c.stride, c.stride});
@@ -86,8 +88,12 @@ TEST(Split, CutsWhatIsWorthItIntoOnePartAThread) {
   ThreadPool pool(3);
   const ir::Graph graph = conv_graph({1, 1, 1, 1, 1, 1}, false);
   std::vector<std::byte> scratch(3 * 64);
-  const KernelCall call = {.node = graph.nodes().begin().operator*(), .inputs = {}, .outputs = {},
-                           .scratch = scratch.data(), .pool = &pool, .scratch_step = 64};
+  const KernelCall call = {.node = graph.nodes().begin().operator*(),
+                           .inputs = {},
+                           .outputs = {},
+                           .scratch = scratch.data(),
+                           .pool = &pool,
+                           .scratch_step = 64};
   const auto parts_of = [&](int64_t count, int64_t nanoseconds) {
     std::vector<std::atomic<int>> hits(static_cast<size_t>(count));
     std::atomic<int> parts = 0;
