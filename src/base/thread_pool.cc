@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+// A job is open while `state` is odd. A worker says that it is inside before it looks whether the job is still open,
+// the caller closes the job before it looks who is inside: so one that comes late either joins or finds the door
+// closed, and nobody waits for a worker that the system has not woken yet.
 #include "edgesmith/base/thread_pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
@@ -9,46 +13,89 @@
 
 namespace edgesmith {
 
+namespace {
+
+// How long a worker looks for the next job before it sleeps: longer than the steps between two jobs of one run.
+constexpr auto kLookout = std::chrono::microseconds(200);
+// Looks between two glances at the clock; then other threads of a busy machine get their turn.
+constexpr int kLooks = 256;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ __volatile__("yield");
+#endif
+}
+
+}  // namespace
+
 struct ThreadPool::Impl {
   std::mutex mutex;
-  std::condition_variable wake, done;
+  std::condition_variable wake;
   std::vector<std::thread> workers;
   const std::function<void(int64_t, int)>* body = nullptr;
   int64_t count = 0;
-  std::atomic<int64_t> next{0};
-  int64_t generation = 0;
-  int running = 0;
-  bool stop = false;
+  alignas(64) std::atomic<int64_t> next{0};
+  alignas(64) std::atomic<uint64_t> state{0};  // grows by one when a job is opened and when it is closed
+  alignas(64) std::atomic<int> inside{0};
+  std::atomic<int> sleepers{0};
+  std::atomic<bool> stop{false};
 
   void drain(int thread) {
     for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) (*body)(i, thread);
   }
 
-  void work(int thread) {
-    int64_t seen = 0;
-    for (;;) {
-      {
-        std::unique_lock<std::mutex> lock(mutex);
-        wake.wait(lock, [&] { return stop || generation != seen; });
-        if (stop) return;
-        seen = generation;
+  // Waits until a job newer than `seen` was opened; false when the pool ends.
+  bool wait(uint64_t seen) {
+    const auto come = [&] { return stop.load() || (state.load() > seen && state.load() % 2 == 1); };
+    const auto start = std::chrono::steady_clock::now();
+    do {
+      for (int i = 0; i < kLooks; ++i) {
+        if (come()) return !stop.load();
+        pause();
       }
-      drain(thread);
-      std::lock_guard<std::mutex> lock(mutex);
-      if (--running == 0) done.notify_one();
+      std::this_thread::yield();
+    } while (std::chrono::steady_clock::now() - start < kLookout);
+    std::unique_lock<std::mutex> lock(mutex);
+    ++sleepers;
+    wake.wait(lock, come);
+    --sleepers;
+    return !stop.load();
+  }
+
+  void work(int thread) {
+    for (uint64_t seen = 0; wait(seen);) {
+      ++inside;
+      const uint64_t now = state.load();
+      if (now % 2 == 1) {
+        drain(thread);
+        seen = now;
+      }
+      --inside;
     }
+  }
+
+  // What sleeps is woken; the lock makes sure that nobody is between looking and sleeping.
+  void wake_sleepers() {
+    if (sleepers.load() == 0) return;
+    { const std::lock_guard<std::mutex> lock(mutex); }
+    wake.notify_all();
   }
 };
 
-ThreadPool::ThreadPool(int num_threads) : impl_(std::make_unique<Impl>()) {
+ThreadPool::ThreadPool(int num_threads, const Around& around) : impl_(std::make_unique<Impl>()) {
   const int cores = static_cast<int>(std::thread::hardware_concurrency());
   num_threads_ = num_threads > 0 ? num_threads : (cores > 0 ? cores : 1);
-  for (int t = 1; t < num_threads_; ++t) impl_->workers.emplace_back([this, t] { impl_->work(t); });
+  for (int t = 1; t < num_threads_; ++t) {
+    impl_->workers.emplace_back(
+        [this, t, around] { around ? around(t, [this, t] { impl_->work(t); }) : impl_->work(t); });
+  }
 }
 
 ThreadPool::~ThreadPool() {
   {
-    std::lock_guard<std::mutex> lock(impl_->mutex);
+    const std::lock_guard<std::mutex> lock(impl_->mutex);
     impl_->stop = true;
   }
   impl_->wake.notify_all();
@@ -60,18 +107,15 @@ void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t, i
     for (int64_t i = 0; i < count; ++i) body(i, 0);
     return;
   }
-  {
-    std::lock_guard<std::mutex> lock(impl_->mutex);
-    impl_->body = &body;
-    impl_->count = count;
-    impl_->next = 0;
-    impl_->running = static_cast<int>(impl_->workers.size());
-    ++impl_->generation;
-  }
-  impl_->wake.notify_all();
+  impl_->body = &body;
+  impl_->count = count;
+  impl_->next = 0;
+  ++impl_->state;
+  impl_->wake_sleepers();
   impl_->drain(0);
-  std::unique_lock<std::mutex> lock(impl_->mutex);
-  impl_->done.wait(lock, [&] { return impl_->running == 0; });
+  ++impl_->state;
+  for (int looks = 0; impl_->inside.load() != 0; ++looks)
+    looks % kLooks == kLooks - 1 ? std::this_thread::yield() : pause();
 }
 
 }  // namespace edgesmith

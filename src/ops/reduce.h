@@ -61,6 +61,12 @@ Result<std::vector<ir::Tensor>> evaluate_reduction(const ir::Node& node, std::sp
     std::vector<decltype(reducer.start())> cells(static_cast<size_t>(y.size()), reducer.start());
     walk_runs(plan->walk, [&](int64_t position, const auto& offsets, int64_t count, const auto& steps) {
       auto* cell = cells.data() + offsets[0];
+      if (steps[0] == 0) {  // one cell: in a register
+        auto kept = *cell;
+        for (int64_t i = 0; i < count; ++i) reducer.step(kept, from[position + i]);
+        *cell = kept;
+        return;
+      }
       for (int64_t i = 0; i < count; ++i) reducer.step(cell[i * steps[0]], from[position + i]);
     });
     const auto to = y.mutable_data<T>();

@@ -60,7 +60,7 @@ class Bench {
     }
     report_.results.resize(models_.size());
     cores_ = allowed_cores();
-    if (cores_.size() < static_cast<size_t>(options_.threads)) cores_.clear();
+    if (cores_.size() < static_cast<size_t>(options_.threads * options_.parallel)) cores_.clear();
     EDGESMITH_TRY(prepare());
     EDGESMITH_TRY(time_threads());
     EDGESMITH_TRY(time_nodes());
@@ -69,6 +69,17 @@ class Bench {
 
  private:
   int core(int thread) const { return cores_.empty() ? -1 : cores_[static_cast<size_t>(thread)]; }
+
+  // The threads of runs on the calling thread, which is number `first`; null for one.
+  std::unique_ptr<ThreadPool> make_pool(int first) const {
+    if (options_.threads == 1) return nullptr;
+    const bool flushed = report_.denormals_flushed;
+    return std::make_unique<ThreadPool>(options_.threads, [=, this](int thread, const std::function<void()>& work) {
+      const PinnedThread pin(core(first + thread));
+      const FlushDenormals flush(flushed);
+      work();
+    });
+  }
 
   // All inputs once, as `infer` would run them.
   Result<std::vector<Outputs>> run_inputs(size_t m, bool flush) {
@@ -101,9 +112,9 @@ class Bench {
     return {};
   }
 
-  std::vector<Session> make_sessions() const {
+  std::vector<Session> make_sessions(ThreadPool* pool) const {
     std::vector<Session> sessions;
-    for (const auto& executor : executors_) sessions.push_back(executor->make_session());
+    for (const auto& executor : executors_) sessions.push_back(executor->make_session(pool));
     return sessions;
   }
 
@@ -148,12 +159,13 @@ class Bench {
   }
 
   void work(int thread, Worker& worker, std::barrier<>& barrier) {
-    const PinnedThread pin(core(thread));
+    const auto pool = make_pool(thread * options_.threads);
+    const PinnedThread pin(core(thread * options_.threads));
     const FlushDenormals flush(report_.denormals_flushed);
     worker.pinned = pin.pinned();
     worker.nanoseconds.resize(models_.size());
     for (auto& times : worker.nanoseconds) times.reserve(static_cast<size_t>(options_.runs));
-    std::vector<Session> sessions = make_sessions();
+    std::vector<Session> sessions = make_sessions(pool.get());
     worker.status = warm_up(sessions);
     // Everybody waits here, so that each of them is a thread of its own and all run at the same time.
     barrier.arrive_and_wait();
@@ -166,12 +178,12 @@ class Bench {
   }
 
   Status time_threads() {
-    std::vector<Worker> workers(static_cast<size_t>(options_.threads));
+    std::vector<Worker> workers(static_cast<size_t>(options_.parallel));
     {
-      ThreadPool pool(options_.threads);
-      std::barrier<> barrier(options_.threads);
+      ThreadPool pool(options_.parallel);
+      std::barrier<> barrier(options_.parallel);
       if (options_.progress != nullptr) options_.progress->begin("time", options_.runs);
-      pool.parallel_for(options_.threads,
+      pool.parallel_for(options_.parallel,
                         [&](int64_t index, int) { work(static_cast<int>(index), workers[index], barrier); });
       if (options_.progress != nullptr) options_.progress->end();
     }
@@ -208,9 +220,10 @@ class Bench {
   }
 
   Status time_steps(std::vector<StepTimes>& times) {
+    const auto pool = make_pool(0);
     const PinnedThread pin(core(0));
     const FlushDenormals flush(report_.denormals_flushed);
-    std::vector<Session> sessions = make_sessions();
+    std::vector<Session> sessions = make_sessions(pool.get());
     EDGESMITH_TRY(warm_up(sessions));
     if (options_.progress != nullptr) options_.progress->begin("time nodes", options_.runs);
     for (int64_t round = 0; round < options_.runs; ++round) {
@@ -240,7 +253,7 @@ class Bench {
 }  // namespace
 
 Result<BenchReport> bench(std::span<const BenchModel> models, const BenchOptions& options) {
-  EDGESMITH_CHECK(!models.empty() && options.runs > 0 && options.threads > 0);
+  EDGESMITH_CHECK(!models.empty() && options.runs > 0 && options.threads > 0 && options.parallel > 0);
   return Bench(models, options).run();
 }
 

@@ -2,13 +2,16 @@
 // From a graph to steps: constants are made dense, constant parts folded, padding and activations fused, and under
 // integer arithmetic whatever has an integer form computes on codes, with conversions where codes and reals meet.
 #include <algorithm>
+#include <map>
 
 #include "edgesmith/base/check.h"
 #include "edgesmith/ops/op_info.h"
 #include "runtime/arena.h"
 #include "runtime/choices.h"
 #include "runtime/fuse_pad.h"
+#include "runtime/fuse_residual.h"
 #include "runtime/integer/convert.h"
+#include "runtime/native/kernels.h"
 #include "runtime/program.h"
 #include "runtime/quantize_value.h"
 
@@ -84,13 +87,18 @@ std::optional<Epilogue> as_clamp(const Program& program, const ir::Node& node) {
   return epilogue;
 }
 
+// The kernel that says what may be fused into a step on reals, or null. The plain evaluation does all nodes where it is
+// chosen, so that a choice does not change what a step is.
+const Kernel* fusing_kernel(const Program& program, const Step& step) {
+  const bool chosen = find_choice(program, *step.node) != nullptr;
+  return step.kernel == nullptr && chosen ? default_kernel(program, step) : step.kernel;
+}
+
 // The activation that is the only reader of what `step` makes, when the kernel can do it too.
 void fuse_activation(const Program& program, Step& step) {
-  const ir::Value& value = step.node->output();
-  // The plain evaluation does both nodes where it is chosen, so that a choice does not change what a step is.
-  const bool chosen = find_choice(program, *step.node) != nullptr;
-  const Kernel* kernel = step.kernel == nullptr && chosen ? default_kernel(program, step) : step.kernel;
+  const Kernel* kernel = fusing_kernel(program, step);
   if (kernel == nullptr || !kernel->epilogue || step.node->num_outputs() != 1) return;
+  const ir::Value& value = step.last().output();
   if (value.uses().size() != 1 || value.quant().has_value()) return;
   const ir::Node& reader = *value.uses()[0].node;
   if (value.uses()[0].index != 0 || reader.is(OpKind::output)) return;
@@ -139,7 +147,32 @@ class Compiler {
   }
 
   Status add(const ir::Node& node, Step step) {
+    if (const ir::Node* reader = residual_still_to_come(node)) {
+      waiting_[reader->id()].emplace_back(&node, std::move(step));
+      return {};
+    }
+    if (const auto waiting = waiting_.find(node.id()); waiting != waiting_.end()) {
+      for (auto& [conv, conv_step] : waiting->second) EDGESMITH_TRY(add_now(*conv, std::move(conv_step)));
+    }
+    return add_now(node, std::move(step));
+  }
+
+  void finish_outputs() {
+    const ir::Node& results = graph_.output_node();
+    for (int i = 0; i < results.num_inputs(); ++i) require(*results.input(i), Rep::reals);
+  }
+
+ private:
+  // The Add to which a convolution is put off, since the other operand is computed in between.
+  const ir::Node* residual_still_to_come(const ir::Node& node) const {
+    if (!node.is(OpKind::conv) || program_.options.reference) return nullptr;
+    const auto found = find_residual_add(program_, node.output());
+    return found && !is_there(*found->other) ? found->add : nullptr;
+  }
+
+  Status add_now(const ir::Node& node, Step step) {
     if (fused_[static_cast<size_t>(node.id())]) return {};
+    if (code_pads(node)) return {};   // its reader does it
     std::vector<const Kernel*> rows;  // on codes
     auto on_codes = codes_step(node, rows);
     if (!on_codes) return on_codes.error();
@@ -148,6 +181,7 @@ class Compiler {
     auto padded = padded_step(node);
     if (!padded) return padded.error();
     if (*padded) step = std::move(**padded);
+    fuse_residual(step);
     fuse_activation(program_, step);
     finish(program_, step);
     for (int i = 0; i < node.num_inputs(); ++i) {
@@ -157,12 +191,6 @@ class Compiler {
     return push_chosen(std::move(step), std::move(rows));
   }
 
-  void finish_outputs() {
-    const ir::Node& results = graph_.output_node();
-    for (int i = 0; i < results.num_inputs(); ++i) require(*results.input(i), Rep::reals);
-  }
-
- private:
   bool integer_arithmetic() const {
     return program_.options.arithmetic != Arithmetic::floating && program_.options.arithmetic != Arithmetic::fake_quant;
   }
@@ -171,8 +199,27 @@ class Compiler {
   // the reader may compute on them.
   std::optional<ir::Ints> fusable_pads(const ir::Node& node) const {
     const bool codes = integer_arithmetic() && node.num_outputs() == 1 && node.output().quant().has_value();
-    if (codes || program_.options.reference) return std::nullopt;
+    if (codes || program_.options.reference || !node.is(OpKind::pad)) return std::nullopt;
+    if (program_.annotation(node.output()) != nullptr) return std::nullopt;
     return pads_of_reader(program_, node);
+  }
+
+  // The pads that the convolution behind `pad` takes over on codes: both carry the same codes, so that what is padded
+  // with is the zero point.
+  std::optional<ir::Ints> code_pads(const ir::Node& pad) const {
+    if (!pad.is(OpKind::pad) || !integer_arithmetic() || program_.options.reference) return std::nullopt;
+    if (!same_codes(*pad.input(0), pad.output())) return std::nullopt;
+    const auto pads = pads_of_reader(program_, pad);
+    if (!pads) return std::nullopt;
+    const ir::Node& conv = *pad.output().uses()[0].node;
+    const KernelChoices& choices = program_.options.choices;
+    if (choices.contains(pad.id()) || choices.contains(conv.id())) return std::nullopt;
+    Step step = plain_step(program_, conv);
+    std::optional<integer::Form> form = form_with_activation(conv, step);
+    if (!form) form = own_form(conv);
+    if (!form) return std::nullopt;
+    const Kernel* kernel = find_kernel(*form, program_.isa, false);
+    return kernel == &native::kConvI8 || kernel == &native::kDepthwiseConvI8 ? pads : std::nullopt;
   }
 
   // The step of a convolution together with the Pad before it; nothing when there is none to fuse.
@@ -197,6 +244,46 @@ class Compiler {
     return std::optional(std::move(step));
   }
 
+  // The Add that is the only reader of what `step` makes on reals, when the kernel can do it and the other operand is
+  // there.
+  void fuse_residual(Step& step) const {
+    const Kernel* kernel = fusing_kernel(program_, step);
+    if (kernel == nullptr || !kernel->residual || program_.annotation(step.node->output()) != nullptr) return;
+    const auto found = find_residual_add(program_, step.node->output());
+    if (!found || !is_made(*found->other, Rep::reals)) return;
+    step.add = found->add;
+    step.residual = program_.slot(*found->other, Rep::reals);
+    step.results = {program_.slot(found->add->output(), Rep::reals)};
+  }
+
+  // The same on codes in the form `rep`, with the activation behind the Add.
+  Status fuse_residual_codes(Step& step, const Kernel& by_default, Rep rep) {
+    if (!step.kernel->residual || !by_default.residual || step.activation != nullptr) return {};
+    const auto found = find_residual_add(program_, step.node->output());
+    if (!found) return {};
+    const ir::Value& other = *found->other;
+    if (!is_there(other)) return {};
+    Step add = plain_step(program_, *found->add);
+    std::optional<integer::Form> form = form_with_activation(*found->add, add);
+    if (!form) form = own_form(*found->add);
+    if (!form || find_kernel(*form, program_.isa, false) != &native::kAddI8) return {};
+    auto prepared = native::kAddI8.prepare_form(*form, program_.isa);
+    if (!prepared) return prepared.error().in(found->add->label());
+    require(other, rep);
+    step.add = found->add;
+    step.activation = add.activation;
+    step.residual = program_.slot(other, rep);
+    step.results = {program_.slot(step.last().output(), rep)};
+    step.add_prepared = std::move(*prepared);
+    return {};
+  }
+
+  bool is_made(const ir::Value& value, Rep rep) const { return made_[static_cast<size_t>(program_.slot(value, rep))]; }
+
+  bool is_there(const ir::Value& value) const {
+    return is_made(value, Rep::reals) || is_made(value, Rep::codes) || is_made(value, Rep::codes_last);
+  }
+
   // Adds the step of a node. `rows` may run it on codes. Errors: usage (another kernel was chosen).
   Status push_chosen(Step step, std::vector<const Kernel*> rows) {
     step.candidates = std::move(rows);
@@ -211,6 +298,7 @@ class Compiler {
   }
 
   void push(Step step) {
+    if (step.add != nullptr) fused_[static_cast<size_t>(step.add->id())] = true;
     if (step.activation != nullptr) fused_[static_cast<size_t>(step.activation->id())] = true;
     for (const int slot : step.results) made_[static_cast<size_t>(slot)] = true;
     program_.steps.push_back(std::move(step));
@@ -225,11 +313,10 @@ class Compiler {
     step.node = &value.node();
     step.converted = &value;
     step.results = {slot};
-    const auto is_made = [&](Rep other) { return made_[static_cast<size_t>(program_.slot(value, other))]; };
     if (rep == Rep::reals) {
       step.conversion = Conversion::dequantize;
-      step.operands = {program_.slot(value, is_made(Rep::codes_last) ? Rep::codes_last : Rep::codes)};
-    } else if (const Rep other = rep == Rep::codes ? Rep::codes_last : Rep::codes; is_made(other)) {
+      step.operands = {program_.slot(value, is_made(value, Rep::codes_last) ? Rep::codes_last : Rep::codes)};
+    } else if (const Rep other = rep == Rep::codes ? Rep::codes_last : Rep::codes; is_made(value, other)) {
       step.conversion = Conversion::change_layout;
       step.operands = {program_.slot(value, other)};
     } else {
@@ -258,7 +345,7 @@ class Compiler {
     if (!integer_arithmetic() || node.num_outputs() != 1) return std::optional<Step>();
     Step step = plain_step(program_, node);
     std::optional<integer::Form> form = form_with_activation(node, step);
-    if (!form) form = integer::make_form(node, node.output(), -kInfinity, kInfinity, program_.options.arithmetic);
+    if (!form) form = own_form(node);
     const ir::Value& result = step.last().output();
     if (!form || node.input(0)->type().rank() < 0 || result.type().rank() < 0) return std::optional<Step>();
     if (is_view(node) && step.activation == nullptr && same_codes(*node.input(0), result)) {
@@ -268,7 +355,7 @@ class Compiler {
       step.results = {program_.slot(result, Rep::codes)};
       return std::optional(std::move(step));
     }
-    step.kernel = find_kernel(*form, program_.isa, program_.options.reference);
+    const Kernel* const by_default = step.kernel = find_kernel(*form, program_.isa, program_.options.reference);
     if (step.kernel == nullptr) return std::optional<Step>();
     if (!program_.options.reference) rows = kernels_for(*form, program_.isa);
     if (const std::string* name = find_choice(program_, node); name != nullptr) {
@@ -276,9 +363,17 @@ class Compiler {
       if (chosen == rows.end()) return std::optional<Step>();  // on reals, or check_choice refuses it
       step.kernel = *chosen;
     }
-    const Rep rep = rep_for(*step.kernel, *node.input(0));
+    const ir::Value* input = node.input(0);
+    if (const auto pads = code_pads(input->node())) {
+      step.pad = &input->node();
+      input = step.pad->input(0);
+      const PaddedConv padded = with_pads(program_, node, *step.pad, *pads);
+      step.padded_graph = padded.graph;
+      step.padded_node = form->node = padded.node;
+    }
+    const Rep rep = rep_for(*step.kernel, *input);
     for (const int operand : ops::quant_facts(node).data_operands) {
-      const ir::Value* value = node.input(operand);
+      const ir::Value* value = operand == 0 ? input : node.input(operand);
       if (value == nullptr) continue;
       require(*value, rep);
       step.operands[static_cast<size_t>(operand)] = program_.slot(*value, rep);
@@ -289,7 +384,12 @@ class Compiler {
       if (!prepared) return prepared.error().in(node.label());
       step.prepared = std::move(*prepared);
     }
+    EDGESMITH_TRY(fuse_residual_codes(step, *by_default, rep));
     return std::optional(std::move(step));
+  }
+
+  std::optional<integer::Form> own_form(const ir::Node& node) const {
+    return integer::make_form(node, node.output(), -kInfinity, kInfinity, program_.options.arithmetic);
   }
 
   // The form of `node` together with the relu or clip that is its only reader; sets step.activation.
@@ -323,8 +423,9 @@ class Compiler {
 
   Program& program_;
   const ir::Graph& graph_;
-  std::vector<bool> fused_;  // by node id
-  std::vector<bool> made_;   // by slot
+  std::vector<bool> fused_;                                               // by node id
+  std::vector<bool> made_;                                                // by slot
+  std::map<int, std::vector<std::pair<const ir::Node*, Step>>> waiting_;  // by the node of an Add
 };
 
 }  // namespace

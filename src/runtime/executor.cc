@@ -12,7 +12,7 @@ struct Executor::Impl {
 };
 
 struct Executor::Session::Impl {
-  explicit Impl(const Program& program) : state(program) {}
+  Impl(const Program& program, ThreadPool* pool) : state(program, pool) {}
   SessionState state;
 };
 
@@ -31,8 +31,8 @@ Result<std::unique_ptr<Executor>> Executor::create(const ir::Graph& graph, const
 
 const ir::Graph& Executor::graph() const { return *impl_->program.graph; }
 
-std::unique_ptr<Executor::Session> Executor::make_session() const {
-  return std::unique_ptr<Session>(new Session(std::make_unique<Session::Impl>(impl_->program)));
+std::unique_ptr<Executor::Session> Executor::make_session(ThreadPool* pool) const {
+  return std::unique_ptr<Session>(new Session(std::make_unique<Session::Impl>(impl_->program, pool)));
 }
 
 Executor::Session::Session(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -49,6 +49,7 @@ std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
     const std::string text = step.kernel_text(impl_->program.isa);
     if (step.pad != nullptr) out.emplace_back(step.pad, text);
     out.emplace_back(step.node, text);
+    if (step.add != nullptr) out.emplace_back(step.add, text);
     if (step.activation != nullptr) out.emplace_back(step.activation, text);
   }
   return out;
@@ -57,8 +58,8 @@ std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
 std::vector<StepInfo> Executor::steps() const {
   std::vector<StepInfo> out;
   for (const Step& step : impl_->program.steps) {
-    out.push_back({step.node, &step.last(), step.pad, step.choice_name(), step.kernel_text(impl_->program.isa),
-                   options_of(impl_->program, step)});
+    out.push_back({step.node, &step.last(), step.pad, step.add, step.choice_name(),
+                   step.kernel_text(impl_->program.isa), options_of(impl_->program, step)});
   }
   return out;
 }

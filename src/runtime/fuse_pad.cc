@@ -31,7 +31,7 @@ bool pads_with_zeros(const Program& program, const ir::Node& pad) {
 // The conv that alone reads what `pad` makes, when a kernel runs it and its pads are numbers.
 const ir::Node* reader_of(const Program& program, const ir::Node& pad) {
   const ir::Value& value = pad.output();
-  if (value.uses().size() != 1 || value.uses()[0].index != 0 || program.annotation(value) != nullptr) return nullptr;
+  if (value.uses().size() != 1 || value.uses()[0].index != 0) return nullptr;
   const ir::Node& reader = *value.uses()[0].node;
   const bool counted = reader.is(OpKind::conv) && reader.attributes().get_string("auto_pad", "NOTSET") == "NOTSET";
   return counted && find_kernel(reader, program.isa) != nullptr ? &reader : nullptr;
@@ -72,9 +72,11 @@ PaddedConv with_pads(const Program& program, const ir::Node& conv, const ir::Nod
   for (int i = 0; i < conv.num_inputs(); ++i) {
     const ir::Value* value = i == 0 ? pad.input(0) : conv.input(i);
     const ir::Tensor* known = known_tensor(program, value);
-    operands.push_back(value == nullptr   ? nullptr
-                       : known != nullptr ? &graph->add_constant(*known)
-                                          : &graph->add_input("operand" + std::to_string(i), value->type()));
+    // Constants as the graph has them: on codes, weights are their codes.
+    const ir::Tensor* constant = value == nullptr || value->constant() == nullptr ? known : value->constant();
+    operands.push_back(value == nullptr      ? nullptr
+                       : constant != nullptr ? &graph->add_constant(*constant)
+                                             : &graph->add_input("operand" + std::to_string(i), value->type()));
   }
   ir::Node& node = graph->append(OpKind::conv, operands);
   for (const auto& [name, value] : conv.attributes()) node.attributes().set(name, value);

@@ -16,6 +16,10 @@
 #include "edgesmith/ir/graph.h"
 #include "runtime/isa.h"
 
+namespace edgesmith {
+class ThreadPool;
+}
+
 namespace edgesmith::runtime {
 
 namespace integer {
@@ -55,6 +59,15 @@ struct OutputSlot {
   }
 };
 
+/// Another operand of an Add that the kernel does (Kernel::residual): it lies in memory as output 0 does.
+struct Residual {
+  const std::byte* data = nullptr;     ///< null: no Add
+  bool first = false;                  ///< it is operand 0 of the Add, the kernel's own result operand 1
+  const Prepared* prepared = nullptr;  ///< on codes: what add_i8 makes of the Add (native/add_i8.h)
+
+  const float* floats() const { return reinterpret_cast<const float*>(data); }
+};
+
 /// One call of a kernel.
 struct KernelCall {
   const ir::Node& node;
@@ -64,6 +77,10 @@ struct KernelCall {
   std::byte* scratch = nullptr;  ///< scratch_bytes(), aligned to 64 bytes
   Epilogue epilogue;             ///< empty unless Kernel::epilogue
   Isa isa = Isa::scalar;
+  Residual residual = {};  ///< empty unless Kernel::residual
+  /// Threads to cut the work over (native/split.h), or null; only with Kernel::splits. The result never depends on it.
+  ThreadPool* pool = nullptr;
+  int64_t scratch_step = 0;  ///< thread t's scratch_bytes() begin at scratch + t * scratch_step
 };
 
 /// The dims of the operands (null: absent), as far as a kernel needs them.
@@ -77,7 +94,9 @@ struct Kernel {
   std::optional<ir::OpKind> op;  ///< empty: whatever supports_form takes
   Isa isa = Isa::scalar;         ///< least instruction set
   bool epilogue = false;         ///< applies KernelCall::epilogue itself
-  bool reassociates = false;     ///< reassociates sums: runs only where ExecutorOptions::reassociate allows it
+  bool residual = false;      ///< adds KernelCall::residual to its result (on codes: to its codes) before the epilogue
+  bool splits = false;        ///< cuts its work over the threads of KernelCall::pool
+  bool reassociates = false;  ///< reassociates sums: runs only where ExecutorOptions::reassociate allows it
   /// Null for what is part of this program; else why the library behind the row cannot be used here ("": it can).
   std::string_view (*unavailable)() = nullptr;
   /// Whether it takes this node, judging by attributes, dtypes and ranks of the graph (not by dims). Null: the row

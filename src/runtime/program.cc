@@ -37,6 +37,8 @@ std::string Step::kernel_text(Isa isa) const {
   return kernel == nullptr ? choice_name() : choice_name() + " (" + std::string(isa_word(isa)) + ")";
 }
 
+bool Step::residual_first(const Program& program) const { return program.value_of(residual) == add->input(0)->id(); }
+
 int Program::slot(const ir::Value& value, Rep rep) const {
   if (rep == Rep::codes_last && value.type().rank() < 3) rep = Rep::codes;
   return static_cast<int>(rep) * num_values() + value.id();

@@ -21,20 +21,25 @@ enum class Rep {
 /// What moves a value from one form into another.
 enum class Conversion { none, quantize, dequantize, change_layout };
 
+struct Program;
+
 /// One thing to do: a node, a node with the activation fused into it, or a conversion.
 ///
 /// Operands and results are slots: a value in one of its forms (Program::slot).
 struct Step {
   const ir::Node* node = nullptr;        ///< of a conversion: the producer of the value
-  const ir::Node* activation = nullptr;  ///< relu or clip that the kernel's epilogue does, or null
+  const ir::Node* add = nullptr;         ///< residual Add that the kernel does to its result (residual.h), or null
+  const ir::Node* activation = nullptr;  ///< relu or clip that the kernel's epilogue does after that, or null
   const ir::Node* pad = nullptr;         ///< zero padding that the kernel does (fuse_pad.h), or null
   const Kernel* kernel = nullptr;        ///< null: ops::eval, or only a view, or a conversion
   bool view = false;                     ///< output 0 has the bytes of operand 0 (reshape and its kin)
   Conversion conversion = Conversion::none;
   const ir::Value* converted = nullptr;  ///< the value that a conversion moves
   std::vector<int> operands;             ///< by operand of the node; -1: absent
+  int residual = -1;                     ///< with `add`: the slot of its other operand
   std::vector<int> results;              ///< by output of last()
   std::shared_ptr<const Prepared> prepared;
+  std::shared_ptr<const Prepared> add_prepared;  ///< with `add` on codes: Residual::prepared
   Epilogue epilogue;
   std::shared_ptr<const ir::Graph> padded_graph;  ///< with `pad`: holds padded_node
   const ir::Node* padded_node = nullptr;          ///< with `pad`: the node with that padding
@@ -42,7 +47,9 @@ struct Step {
   /// What the kernel is shown.
   const ir::Node& shown() const { return padded_node != nullptr ? *padded_node : *node; }
   /// The node whose outputs this step makes.
-  const ir::Node& last() const { return activation != nullptr ? *activation : *node; }
+  const ir::Node& last() const { return activation != nullptr ? *activation : add != nullptr ? *add : *node; }
+  /// With `add`: whether the residual is its operand 0.
+  bool residual_first(const Program& program) const;
   /// What Executor::steps() calls the kernel: "native.conv_f32", "reference", "view", "quantize", ...
   std::string choice_name() const;
   /// "native.conv_f32 (avx2)", "reference", "view", "quantize", ...

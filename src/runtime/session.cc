@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "edgesmith/base/thread_pool.h"
 #include "edgesmith/ops/op_info.h"
 #include "runtime/integer/convert.h"
 #include "runtime/native/convert_codes.h"
@@ -94,7 +95,8 @@ Status SessionState::bind(Binding& binding, std::span<const ir::Tensor> inputs) 
   for (size_t v = 0; v < dims->size(); ++v) {
     if (program_.constants[v].valid()) (*dims)[v] = program_.constants[v].dims();
   }
-  binding.plan = plan_shapes(program_, *binding.steps, std::move(*dims));
+  binding.plan =
+      plan_shapes(program_, *binding.steps, std::move(*dims), {.threads = pool_ == nullptr ? 1 : pool_->num_threads()});
   const int64_t limit = program_.options.memory_limit;
   if (limit > 0 && binding.plan.bytes > limit) {
     return io_error(
@@ -221,7 +223,7 @@ Result<ir::Dims> SessionState::evaluated_dims(const Binding& binding, size_t ind
     if (codes) reals.push_back(ir::Tensor::zeros(ir::DType::f32, operand->dims()));
     operands.push_back(codes ? &reals.back() : operand);
   }
-  const auto outputs = evaluate(*step.node, operands);
+  const auto outputs = evaluate(step.shown(), operands);
   if (!outputs) return outputs.error();
   return (*outputs)[0].dims();
 }
@@ -275,6 +277,8 @@ Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const 
     outputs.push_back({writable(tensor), &output_dims[i]});
   }
   const auto& operands = binding.operands[index];
+  const bool splits = pool_ != nullptr && step.kernel->splits;
+  int64_t step_bytes = binding.plan.scratch_steps[index];
   AlignedBytes own_scratch;
   std::byte* scratch = nullptr;
   if (binding.plan.scratch_offsets[index] >= 0) {
@@ -285,12 +289,19 @@ Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const 
     const auto bytes =
         step.kernel->scratch_bytes(step.shown(), step.prepared.get(), inputs, output_dims[0], program_.isa);
     if (!bytes) return bytes.error().in(step.node->label());
-    own_scratch = allocate_aligned(*bytes);
+    step_bytes = scratch_step(*bytes);
+    const int64_t all_bytes = splits ? step_bytes * pool_->num_threads() : *bytes;
+    own_scratch = allocate_aligned(all_bytes);
     scratch = own_scratch.get();
-    if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(*bytes) + " bytes of scratch");
+    if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(all_bytes) + " bytes of scratch");
   }
-  const Status status =
-      step.kernel->run({step.shown(), operands, outputs, step.prepared.get(), scratch, step.epilogue, program_.isa});
+  Residual residual;
+  if (step.add != nullptr) {
+    residual = {binding.values[static_cast<size_t>(step.residual)].bytes().data(), step.residual_first(program_),
+                step.add_prepared.get()};
+  }
+  const Status status = step.kernel->run({step.shown(), operands, outputs, step.prepared.get(), scratch, step.epilogue,
+                                          program_.isa, residual, splits ? pool_ : nullptr, step_bytes});
   return status.ok() ? status : Status(status.error().in(step.node->label()));
 }
 
@@ -298,6 +309,13 @@ Status SessionState::run_reference(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
   auto outputs = evaluate(step.shown(), binding.operands[index]);
   if (!outputs) return outputs.error();
+  if (step.add != nullptr) {
+    std::vector<const ir::Tensor*> operands = {&(*outputs)[0], &binding.values[static_cast<size_t>(step.residual)]};
+    if (step.residual_first(program_)) std::swap(operands[0], operands[1]);
+    auto sum = evaluate(*step.add, operands);
+    if (!sum) return sum.error();
+    outputs = std::move(sum);
+  }
   if (step.activation != nullptr) {
     std::vector<const ir::Tensor*> operands = {&(*outputs)[0]};
     for (int i = 1; i < step.activation->num_inputs(); ++i) {

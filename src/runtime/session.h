@@ -23,7 +23,8 @@ Result<ir::Tensor> make_padded(ir::DType dtype, const ir::Dims& dims);
 /// What Executor::Session is made of.
 class SessionState {
  public:
-  explicit SessionState(const Program& program) : program_(program) {}
+  /// `pool`: threads over which large steps are cut, or null; it must outlive the session and serve it alone.
+  explicit SessionState(const Program& program, ThreadPool* pool = nullptr) : program_(program), pool_(pool) {}
 
   Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer,
                                       const StepTimer* timer = nullptr);
@@ -56,6 +57,7 @@ class SessionState {
   std::vector<ir::Tensor> results(Binding& binding) const;
 
   const Program& program_;
+  ThreadPool* const pool_;
   Binding fused_, plain_;
   AlignedBytes arena_;
   int64_t arena_bytes_ = 0;

@@ -23,6 +23,7 @@ class Planner {
   }
 
   void run() {
+    plan_.scratch_steps.assign(steps_.size(), 0);
     for (const ir::Value* input : program_.graph->inputs()) {
       if (options_.every_value || program_.annotation(*input) != nullptr) {
         add_buffer(*input, program_.slot(*input, Rep::reals), -1);
@@ -77,6 +78,7 @@ class Planner {
     for (const int slot : step.operands) {
       if (slot >= 0) read(slot, s);
     }
+    if (step.residual >= 0) read(step.residual, s);
     for (const int slot : step.results) last_read_[index(slot)] = s;
     if (step.view && dims_of(step.results[0])) {
       owner_[index(step.results[0])] = owner_[index(step.operands[0])];
@@ -94,7 +96,6 @@ class Planner {
   }
 
   void add_scratch(const Step& step, int s) {
-    plan_.scratch_offsets.resize(steps_.size(), -1);
     const auto& output = dims_of(step.results[0]);
     if (!options_.scratch || step.kernel == nullptr || step.kernel->scratch_bytes == nullptr || !output) return;
     std::vector<const ir::Dims*> inputs;
@@ -105,7 +106,9 @@ class Planner {
     const auto bytes = step.kernel->scratch_bytes(step.shown(), step.prepared.get(), inputs, *output, program_.isa);
     if (!bytes || *bytes == 0) return;  // an error shows again when the kernel runs
     scratch_.emplace_back(s, buffers_.size());
-    buffers_.push_back({*bytes, s, s});
+    const int64_t step_bytes = scratch_step(*bytes);
+    plan_.scratch_steps[static_cast<size_t>(s)] = step_bytes;
+    buffers_.push_back({step.kernel->splits ? step_bytes * options_.threads : *bytes, s, s});
   }
 
   void place(int end) {

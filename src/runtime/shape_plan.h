@@ -19,12 +19,17 @@ struct PlanOptions {
   bool every_value = false;    ///< also what the executor allocates apart (graph inputs, results of ops::eval)
   bool integer_codes = false;  ///< annotated values take the bits of their codes
   int64_t alignment = kArenaAlignment;
+  int threads = 1;  ///< that have scratch of their own
 };
+
+/// Bytes from the scratch of one thread to that of the next.
+inline int64_t scratch_step(int64_t bytes) { return (bytes + kArenaAlignment - 1) / kArenaAlignment * kArenaAlignment; }
 
 struct ShapePlan {
   ValueDims dims;                            ///< by value id
   std::vector<int64_t> offsets;              ///< by slot; -1: not in the arena
   std::vector<int64_t> scratch_offsets;      ///< by step; -1: none
+  std::vector<int64_t> scratch_steps;        ///< by step: bytes from one thread's scratch to the next one's
   std::vector<std::vector<int>> last_reads;  ///< by step: slots that are not read after it
   int64_t bytes = 0;
   int64_t lower_bound = 0;  ///< most bytes alive at one step

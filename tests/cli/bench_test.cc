@@ -116,6 +116,7 @@ TEST_F(BenchCommand, FeedsWhatTheModelTakesAlthoughItRemembersPreprocessing) {
 TEST_F(BenchCommand, TheHashDependsOnTheSeedAloneNotOnThreads) {
   const Json one = json_of({"bench", "m.onnx", "--runs", "3"});
   EXPECT_EQ(json_of({"bench", "m.onnx", "--runs", "3", "--threads", "2"})["output_sha256"], one["output_sha256"]);
+  EXPECT_EQ(json_of({"bench", "m.onnx", "--runs", "3", "--parallel", "2"})["output_sha256"], one["output_sha256"]);
   EXPECT_NE(json_of({"bench", "m.onnx", "--runs", "3", "--seed", "1"})["output_sha256"], one["output_sha256"]);
 }
 
@@ -179,14 +180,14 @@ TEST_F(BenchCommand, RunsBehindACamera) {
 TEST_F(BenchCommand, RefusesACameraWithoutPicturesOrWithMoreThanOneModel) {
   expect_error({"bench", "t.onnx", "--pipeline"}, 2, "bench --pipeline: no data given; add --data D");
   expect_error({"bench", "t.onnx", "--fps", "30"}, 2, "--fps is the rate of a camera; add --pipeline");
-  for (const std::vector<std::string>& more :
-       std::vector<std::vector<std::string>>{{"t.onnx"}, {"--batch", "2"}, {"--per-node"}, {"--threads", "2"}}) {
+  for (const std::vector<std::string>& more : std::vector<std::vector<std::string>>{
+           {"t.onnx"}, {"--batch", "2"}, {"--per-node"}, {"--threads", "2"}, {"--parallel", "2"}}) {
     std::vector<std::string> args = {"bench", "t.onnx"};
     args.insert(args.end(), more.begin(), more.end());
     args.insert(args.end(), {"--pipeline", "--data", "d.npz"});
     expect_error(args, 2,
                  "bench --pipeline: one model, one frame at a time, on two threads; leave out OTHER, --batch, "
-                 "--per-node, --warmup and --threads");
+                 "--per-node, --warmup, --threads and --parallel");
   }
   EXPECT_EQ(run({"bench", "t.onnx", "--pipeline", "--data", "d.npz", "--fps", "0"}).exit_code, 2);
 }
@@ -211,7 +212,8 @@ TEST_F(BenchCommand, RefusesWrongUsage) {
                                              {"bench", "m.onnx", "--batch", "x"},
                                              {"bench", "m.onnx", "--batch", "1,"},
                                              {"bench", "m.onnx", "--batch", "1 2"},
-                                             {"bench", "m.onnx", "--threads", "0"}}) {
+                                             {"bench", "m.onnx", "--threads", "0"},
+                                             {"bench", "m.onnx", "--parallel", "0"}}) {
     EXPECT_EQ(run(args).exit_code, 2);
   }
 }

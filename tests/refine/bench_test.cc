@@ -152,7 +152,7 @@ TEST(Bench, RunsTwoModelsInTurnsOnSeveralThreads) {
   const ir::Graph a = graph_of(kNet), b = graph_of(kNet);
   BenchOptions options;
   options.runs = 4;
-  options.threads = 3;
+  options.parallel = 3;
   const auto report = bench(std::vector{model_of(a, 1), model_of(b, 1)}, options);
   ASSERT_TRUE(report.ok()) << report.error().text();
   ASSERT_EQ(report->results.size(), 2u);

@@ -85,9 +85,11 @@ TEST(Executor, FusesActivationsIntoTheirProducers) {
   ASSERT_TRUE(program.ok());
   std::vector<std::string> fused;
   for (const Step& step : program->steps) {
-    if (step.activation != nullptr) fused.push_back(step.node->output().name() + "+" + step.last().output().name());
+    if (step.activation == nullptr) continue;
+    const std::string sum = step.add == nullptr ? "" : "+" + step.add->output().name();
+    fused.push_back(step.node->output().name() + sum + "+" + step.activation->output().name());
   }
-  EXPECT_EQ(fused, (std::vector<std::string>{"c1+r1", "c2+r2", "a+r3"}));
+  EXPECT_EQ(fused, (std::vector<std::string>{"c1+r1", "c2+r2", "s+a+r3"}));
   for (const Step& step : program->plain_steps) EXPECT_EQ(step.activation, nullptr);
 }
 
@@ -413,7 +415,8 @@ TEST(Executor, TimesEveryStepOnce) {
   EXPECT_TRUE((*outputs)[0].identical_to((*plain)[0]));
   std::vector<const ir::Node*> steps;  // every node that is not fused into the one before it
   for (const auto& [node, kernel] : (*executor)->kernels()) {
-    if (!node->is(ir::OpKind::relu) && !node->is(ir::OpKind::clip)) steps.push_back(node);
+    const bool fused = node->is(ir::OpKind::relu) || node->is(ir::OpKind::clip) || node->is(ir::OpKind::add);
+    if (!fused) steps.push_back(node);
   }
   for (const ir::Node* node : steps) EXPECT_EQ(std::count(timed.begin(), timed.end(), node), 1) << node->label();
 }

@@ -35,6 +35,7 @@ struct BenchFlags {
   std::string model, other, batches, save_input, plan;
   std::vector<std::string> dims;
   int64_t runs = 0, warmup = -1;
+  int parallel = 1;
   DataFlags data;
   ExecutorFlags executor;
   bool per_node = false, force = false;
@@ -121,14 +122,16 @@ class BenchRun {
     if (!progress) return progress.error();
     options_.progress = progress->get();
     options_.threads = std::max(1, common_.threads);
+    options_.parallel = flags_.parallel;
     options_.per_node = flags_.per_node;
-    const auto executor = flags_.executor.options(common_, options_.threads);
+    const auto executor = flags_.executor.options(common_, options_.parallel);
     if (!executor) return executor.error();
     options_.executor = *executor;
     EDGESMITH_TRY(apply_plan());
     const size_t cores = allowed_cores().size();
-    if (cores > 0 && static_cast<size_t>(options_.threads) > cores) {
-      log::warning(std::to_string(options_.threads) + " threads share " + std::to_string(cores) +
+    const auto threads = static_cast<size_t>(options_.threads) * static_cast<size_t>(options_.parallel);
+    if (cores > 0 && threads > cores) {
+      log::warning(std::to_string(threads) + " threads share " + std::to_string(cores) +
                    (cores == 1 ? " core" : " cores") + ", so none is pinned and latencies hold waiting");
     }
     EDGESMITH_TRY(open_data());
@@ -144,10 +147,10 @@ class BenchRun {
     }
     if (flags_.data.data.path.empty()) return usage_error("bench --pipeline: no data given", "add --data D");
     const bool other = !flags_.other.empty() || !flags_.batches.empty() || flags_.per_node || flags_.warmup >= 0 ||
-                       common_.threads > 0;
+                       common_.threads > 0 || flags_.parallel > 1;
     if (other) {
       return usage_error("bench --pipeline: one model, one frame at a time, on two threads",
-                         "leave out OTHER, --batch, --per-node, --warmup and --threads");
+                         "leave out OTHER, --batch, --per-node, --warmup, --threads and --parallel");
     }
     return {};
   }
@@ -268,7 +271,7 @@ class BenchRun {
     }
     auto report = refine::bench(models, options_);
     if (!report) return failure(report.error());
-    if (!report->pinned && static_cast<size_t>(options_.threads) <= allowed_cores().size()) {
+    if (!report->pinned && static_cast<size_t>(options_.threads * options_.parallel) <= allowed_cores().size()) {
       log::warning("the system does not let a thread be pinned to a core: times may jump");
     }
     round.report = std::move(*report);
@@ -305,6 +308,7 @@ class BenchRun {
   Result<int> finish() {
     shown_.per_node = flags_.per_node;
     shown_.threads = options_.threads;
+    shown_.parallel = options_.parallel;
     if (graphs_.size() == 2) {
       const auto& results = shown_.rounds.front().report.results;
       shown_.ratio = refine::ratio_of_medians(results[0].nanoseconds, results[1].nanoseconds, common_.seed.value_or(0));
@@ -340,6 +344,9 @@ void add_bench(Program& program) {
       ->type_name("N,...");
   command->add_option("--dim", flags->dims, "size of a free dim of seeded inputs, by its name; may be repeated")
       ->type_name("NAME=N");
+  command->add_option("--parallel", flags->parallel, "runs at the same time: throughput (default 1)")
+      ->between(1, 4096)
+      ->type_name("N");
   command->add_flag("--per-node", flags->per_node, "also time every node, in runs of their own");
   command->add_option("--plan", flags->plan, "run by the kernels that 'select' chose, and compare with its prediction")
       ->type_name("plan.json");
@@ -356,7 +363,7 @@ void add_bench(Program& program) {
       ->group("Output");
   command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
   add_work_options(command, program.common,
-                   "runs at the same time, each on one thread and a core of its own (default 1)");
+                   "cut each run over N threads, each on a core of its own; its bits stay (default 1)");
   flags->executor.reassociate = true;  // alike in infer and bench: their hashes are of the same bits
   add_executor_options(command, flags->executor, program.common);
 }

@@ -22,7 +22,7 @@ using report::Table;
 constexpr double kDisturbed = 1.2;
 
 double samples_per_second(const BenchShown& shown, const BenchShown::Round& round, const BenchResult& result) {
-  return 1e6 * static_cast<double>(shown.threads * round.batch) / std::max(result.latency.mean, 1e-3);
+  return 1e6 * static_cast<double>(shown.parallel * round.batch) / std::max(result.latency.mean, 1e-3);
 }
 
 std::string isa() {
@@ -131,6 +131,7 @@ std::string how_run(const BenchShown& shown) {
   const BenchShown::Round& first = shown.rounds.front();
   std::string text = cpu_name() + ", " + isa() + ", " + std::to_string(shown.threads) +
                      (shown.threads == 1 ? " thread" : " threads") +
+                     (shown.parallel == 1 ? "" : ", " + std::to_string(shown.parallel) + " runs at a time") +
                      (first.report.pinned ? ", pinned" : ", not pinned");
   text += shown.data.empty() ? ", seeded inputs" : ", " + refine::grouped(shown.samples) + " samples of " + shown.data;
   return text + (first.report.denormals_flushed ? "" : ", denormals kept: flushing them would change the outputs");
@@ -168,6 +169,7 @@ std::string bench_json(const BenchShown& shown, const Common& common) {
   json["runs"] = first.runs;
   json["warmup"] = first.warmup;
   json["threads"] = shown.threads;
+  json["parallel"] = shown.parallel;
   json["pinned"] = first.report.pinned;
   json["preemptions"] = first.report.preemptions;
   json["denormals"] = first.report.denormals_flushed ? "flushed" : "kept";

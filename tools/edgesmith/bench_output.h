@@ -19,7 +19,7 @@ struct BenchShown {
   std::string data;     ///< "": seeded inputs
   int64_t samples = 0;  ///< of the data
   bool per_node = false;
-  int threads = 1;
+  int threads = 1, parallel = 1;
 
   /// One batch size.
   struct Round {

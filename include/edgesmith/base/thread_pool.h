@@ -8,11 +8,15 @@
 namespace edgesmith {
 
 /// A fixed set of worker threads. Work is cut into indices; which thread runs which index is not fixed, so results
-/// must depend on the index alone (write to slot `index`, combine in index order afterwards).
+/// must depend on the index alone (write to slot `index`, combine in index order afterwards). Workers that wait for
+/// work look for it without sleeping for a short while, so that work of a few microseconds is worth sharing.
 class ThreadPool {
  public:
   /// `num_threads` <= 0 means all cores. The calling thread counts as one of them.
-  explicit ThreadPool(int num_threads = 0);
+  /// `around`, if any, is called on every thread that the pool makes, given its number (1 and up) and what it has to
+  /// run: so it can set the thread up before and clean up afterwards.
+  using Around = std::function<void(int thread, const std::function<void()>& work)>;
+  explicit ThreadPool(int num_threads = 0, const Around& around = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

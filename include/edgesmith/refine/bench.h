@@ -43,8 +43,9 @@ struct BenchModel {
 };
 
 struct BenchOptions {
-  int64_t runs = 100, warmup = 10;  ///< on every thread
-  int threads = 1;                  ///< so many runs at a time, each on a core of its own
+  int64_t runs = 100, warmup = 10;  ///< of each of those that run at the same time
+  int threads = 1;                  ///< over which each run is cut
+  int parallel = 1;                 ///< so many runs at a time
   bool per_node = false;
   runtime::ExecutorOptions executor;
   ProgressSink* progress = nullptr;  ///< may be null

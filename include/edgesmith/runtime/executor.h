@@ -13,6 +13,10 @@
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
 
+namespace edgesmith {
+class ThreadPool;
+}
+
 namespace edgesmith::runtime {
 
 /// How quantized operators compute. Everything that is not quantized computes on float32 under each of them.
@@ -57,8 +61,9 @@ struct KernelOption {
 /// One step of the plan: a node with what is fused into it, or a conversion between reals and codes.
 struct StepInfo {
   const ir::Node* node = nullptr;  ///< its first node; of a conversion: the producer of the value
-  const ir::Node* last = nullptr;  ///< whose outputs it makes: the activation fused into the node, or the node
+  const ir::Node* last = nullptr;  ///< whose outputs it makes: the Add or activation fused into the node, or the node
   const ir::Node* pad = nullptr;   ///< the Pad that it does too, or null
+  const ir::Node* add = nullptr;   ///< the residual Add that it does too, or null
   std::string kernel;              ///< the option that runs it; "view", "quantize", ... where there is no choice
   std::string text;                ///< what Executor::kernels() and step timers say of it
   /// Rows of the registry for its operator, in the registry's order; the first legal one runs unless another one is
@@ -101,7 +106,9 @@ class Executor {
     explicit Session(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
   };
-  std::unique_ptr<Session> make_session() const;
+  /// With `pool`, which must outlive the session and serve it alone, large nodes are cut over its threads: the latency
+  /// of one sample falls, its bits stay. To run many samples, give every thread a session of its own instead.
+  std::unique_ptr<Session> make_session(ThreadPool* pool = nullptr) const;
 
   /// Kernel chosen for each node, for reports: "native.conv_f32 (avx512)" or "reference".
   std::vector<std::pair<const ir::Node*, std::string>> kernels() const;

@@ -172,7 +172,8 @@ class Selection {
     std::string text = plan_.cpu + "\n" + plan_.version + "\n" + step.text + "\n" +
                        std::string(runtime::arithmetic_word(plan_.arithmetic)) + "\n" + node_text(*step.node);
     if (step.pad != nullptr) text += "\n" + node_text(*step.pad);
-    if (step.last != step.node) text += "\n" + node_text(*step.last);
+    if (step.add != nullptr) text += "\n" + node_text(*step.add);
+    if (step.last != step.node && step.last != step.add) text += "\n" + node_text(*step.last);
     return hash_of(text);
   }
 
@@ -232,7 +233,8 @@ class Selection {
     node.node = name_of(*step.node);
     node.op = std::string(ir::onnx_name(step.node->op()));
     if (step.pad != nullptr) node.fused.push_back(name_of(*step.pad));
-    if (step.last != step.node) node.fused.push_back(name_of(*step.last));
+    if (step.add != nullptr) node.fused.push_back(name_of(*step.add));
+    if (step.last != step.node && step.last != step.add) node.fused.push_back(name_of(*step.last));
     node.fixed = step.options.empty();
     if (node.fixed) {
       node.chosen = {step.kernel, precision_of(step, false), "any", time_of(step, step.kernel)};

@@ -21,10 +21,12 @@
 #include <algorithm>
 #include <array>
 
+#include "runtime/native/add_i8.h"
 #include "runtime/native/code_planes.h"
 #include "runtime/native/conv_common.h"
 #include "runtime/native/int_packing.h"
 #include "runtime/native/kernels.h"
+#include "runtime/native/split.h"
 
 namespace edgesmith::runtime::native {
 
@@ -58,7 +60,8 @@ Result<CodeGeometry> geometry_of(const ir::Node& node, const ir::Dims& input, co
 class Convolution {
  public:
   Convolution(const KernelCall& call, const CodeGeometry& geometry, const PackedConv& conv)
-      : geometry_(geometry),
+      : call_(call),
+        geometry_(geometry),
         band_(geometry.band),
         window_(geometry.band.window),
         layer_(conv.layer),
@@ -68,27 +71,33 @@ class Convolution {
         out_channels_(conv.weight[0]),
         input_(reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data())),
         output_(call.outputs[0].as<uint8_t>()),
-        scratch_(reinterpret_cast<uint8_t*>(call.scratch)) {}
+        residual_(call.residual) {}
 
   void run() {
     const int64_t sample_in = window_.height * window_.width * channels_;
     const int64_t row_out = window_.out_width * out_channels_;
+    const int64_t products = layer_.segments * layer_.groups * (layer_.words ? 2 : 4) * row_out * window_.out_height;
     for (int64_t n = 0; n < samples_; ++n) {
-      for (int64_t y = 0; y < window_.out_height; y += band_.rows) {
-        const int64_t rows = std::min(band_.rows, window_.out_height - y);
-        const uint8_t* source = input_ + n * sample_in;
-        if (!band_.in_place) {
-          band_.lay_out(*layer_.table, source, y, rows, scratch_);
-          source = scratch_;
+      split(call_, window_.out_height, products / kCodeProductsNs, [&](int64_t first, int64_t end, std::byte* scratch) {
+        auto* laid_out = reinterpret_cast<uint8_t*>(scratch);
+        for (int64_t y = first; y < end; y += band_.rows) {
+          const int64_t rows = std::min(band_.rows, end - y);
+          const uint8_t* source = input_ + n * sample_in;
+          if (band_.in_place) {
+            source += band_.at(y * window_.stride_y, 0);
+          } else {
+            band_.lay_out(*layer_.table, source, y, rows, laid_out);
+            source = laid_out;
+          }
+          multiply(source, rows * window_.out_width, output_ + (n * window_.out_height + y) * row_out);
         }
-        multiply(source, rows * window_.out_width, output_ + (n * window_.out_height + y) * row_out);
-      }
+      });
     }
   }
 
  private:
   // Pixels 0 .. count - 1 of the band, all channels.
-  void multiply(const uint8_t* source, int64_t count, uint8_t* out) {
+  void multiply(const uint8_t* source, int64_t count, uint8_t* out) const {
     std::array<int64_t, kMaxChunk> pixels;
     const int64_t chunk = layer_.chunk(band_.at(0, window_.stride_x) * window_.stride_y);
     const int64_t chunks = (count + chunk - 1) / chunk;
@@ -113,10 +122,15 @@ class Convolution {
         tiles.out_stride = out_channels_;
         layer_.run(tiles, block);
       }
+      if (residual_.data != nullptr) {
+        const int64_t at = out - output_ + first * out_channels_;
+        add_codes(*layer_.table, residual_, output_ + at, at, size * out_channels_);
+      }
       first += size;
     }
   }
 
+  const KernelCall& call_;
   const CodeGeometry& geometry_;
   const CodeBand& band_;
   const PlaneWindow& window_;
@@ -124,7 +138,7 @@ class Convolution {
   const int64_t samples_, channels_, group_channels_, out_channels_;
   const uint8_t* input_;
   uint8_t* output_;
-  uint8_t* scratch_;
+  const Residual residual_;
 };
 
 bool supports_form(const integer::Form& form) {
@@ -192,6 +206,8 @@ Result<std::shared_ptr<const Prepared>> prepare_conv_i8(const integer::Form& for
 const Kernel kConvI8 = {.provider = "native",
                         .name = "conv_i8",
                         .op = ir::OpKind::conv,
+                        .residual = true,
+                        .splits = true,
                         .supports_form = supports_form,
                         .layout = Layout::channels_last,
                         .prepare_form = prepare_form,

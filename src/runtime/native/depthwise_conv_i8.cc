@@ -25,6 +25,7 @@
 #include "runtime/native/int_packing.h"
 #include "runtime/native/kernels.h"
 #include "runtime/native/packing.h"
+#include "runtime/native/split.h"
 
 namespace edgesmith::runtime::native {
 
@@ -217,23 +218,30 @@ void run_on(const KernelCall& call, const PackedDepthwise& packed, const Geometr
   const PlaneWindow& w = band.window;
   const int64_t runs = packed.rows ? 1 : w.out_width;  // in a row
   const int64_t down = band.at(w.stride_y, 0), right = packed.rows ? 0 : band.at(0, w.stride_x);
-  IntDepthwise job = {.count = outputs_of_run(packed, band),
-                      .words = packed.words,
-                      .phases = packed.phases,
-                      .start = packed.start.data(),
-                      .scale = packed.scale.data(),
-                      .out = call.outputs[0].as<uint8_t>(),
-                      .out_step = w.out_width * packed.channels,
-                      .store = packed.store,
-                      .sums = nullptr};
-  if (packed.fixed_point) job.sums = reinterpret_cast<int32_t*>(call.scratch + round_up(band.bytes, 64));
+  const IntDepthwise all = {.count = outputs_of_run(packed, band),
+                            .words = packed.words,
+                            .phases = packed.phases,
+                            .start = packed.start.data(),
+                            .scale = packed.scale.data(),
+                            .out = call.outputs[0].as<uint8_t>(),
+                            .out_step = w.out_width * packed.channels,
+                            .store = packed.store,
+                            .sums = nullptr};
   const auto* image = reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data());
-  auto* scratch = reinterpret_cast<uint8_t*>(call.scratch);
-  for (int64_t n = 0; n < call.inputs[0]->dims()[0]; ++n, image += w.height * w.width * packed.channels) {
-    for (int64_t first = 0; first < w.out_height; first += band.rows) {
-      const int64_t rows = std::min(band.rows, w.out_height - first);
-      if (!band.in_place) band.lay_out(*packed.table, image, first, rows, scratch);
-      const uint8_t* source = band.in_place ? image : scratch;
+  // Rows of outputs [begin, end) of one sample.
+  const auto run_rows = [&](int64_t n, int64_t begin, int64_t end, uint8_t* scratch) {
+    IntDepthwise job = all;
+    if (packed.fixed_point) job.sums = reinterpret_cast<int32_t*>(scratch + round_up(band.bytes, 64));
+    job.out += (n * w.out_height + begin) * job.out_step;
+    for (int64_t first = begin; first < end; first += band.rows) {
+      const int64_t rows = std::min(band.rows, end - first);
+      const uint8_t* source = image + n * w.height * w.width * packed.channels;
+      if (band.in_place) {
+        source += first * down;
+      } else {
+        band.lay_out(*packed.table, source, first, rows, scratch);
+        source = scratch;
+      }
       for (int64_t y = 0; y < rows; y += job.rows) {
         const bool two = packed.two_rows && y + 2 <= rows;
         const TapGroups& groups = two ? *packed.two_rows : packed.one_row;
@@ -249,6 +257,13 @@ void run_on(const KernelCall& call, const PackedDepthwise& packed, const Geometr
         job.out += (job.rows - 1) * job.out_step;
       }
     }
+  };
+  const int64_t products = w.out_height * all.out_step * packed.kernel_height * packed.kernel_width;
+  // Taps are interleaved before they are multiplied: a fifth of the speed of other products.
+  for (int64_t n = 0; n < call.inputs[0]->dims()[0]; ++n) {
+    split(call, w.out_height, 5 * products / kCodeProductsNs, [&](int64_t begin, int64_t end, std::byte* scratch) {
+      run_rows(n, begin, end, reinterpret_cast<uint8_t*>(scratch));
+    });
   }
 }
 
@@ -345,6 +360,7 @@ Result<std::shared_ptr<const Prepared>> prepare_depthwise_conv_i8(const integer:
 const Kernel kDepthwiseConvI8 = {.provider = "native",
                                  .name = "depthwise_conv_i8",
                                  .op = ir::OpKind::conv,
+                                 .splits = true,
                                  .supports_form = supports_form,
                                  .layout = Layout::channels_last,
                                  .prepare_form = prepare_form,

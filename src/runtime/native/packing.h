@@ -2,6 +2,7 @@
 // Matrix products by NativeTable::gemm_tile: the right operand is packed in panels, the left one is read where it lies.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -26,6 +27,16 @@ void for_even_runs(int64_t total, int64_t most, Body body) {
     const int64_t count = (total - first + runs - 1) / runs;
     body(first, count);
     first += count;
+  }
+}
+
+/// Runs first_run .. end_run - 1 of those.
+template <typename Body>
+void for_even_runs_between(int64_t total, int64_t most, int64_t first_run, int64_t end_run, Body body) {
+  const int64_t runs = (total + most - 1) / most;
+  for (int64_t r = first_run; r < end_run; ++r) {
+    const int64_t least = total / runs, longer = total % runs;  // the first ones are longer by one
+    body(r * least + std::min(r, longer), least + (r < longer ? 1 : 0));
   }
 }
 

@@ -8,6 +8,7 @@
 #include "runtime/native/conv_common.h"
 #include "runtime/native/kernels.h"
 #include "runtime/native/packing.h"
+#include "runtime/native/split.h"
 #include "runtime/native/table.h"
 
 namespace edgesmith::runtime::native {
@@ -82,16 +83,21 @@ Status run(const KernelCall& call) {
   }
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
+  const float* residual = call.residual.floats();
   for (int64_t n = 0; n < input[0]; ++n, in += channels * pixels, out += features * pixels) {
-    multiply(table,
-             {{in, 1, pixels, pixels, channels},
-              static_cast<const PackedConstants&>(*call.prepared).matrix.data(),
-              features,
-              offset == nullptr ? nullptr : bias,
-              result,
-              row_floats(features)},
-             call.epilogue);
-    table.transpose(result, pixels, features, row_floats(features), out, pixels);
+    split(call, pixels, pixels * features * channels / kFloatProductsNs, [&](int64_t first, int64_t end, std::byte*) {
+      float* rows = result + first * row_floats(features);
+      multiply(table,
+               {{in + first, 1, pixels, end - first, channels},
+                static_cast<const PackedConstants&>(*call.prepared).matrix.data(),
+                features,
+                offset == nullptr ? nullptr : bias,
+                rows,
+                row_floats(features)},
+               residual == nullptr ? call.epilogue : Epilogue());
+      const float* beside = residual == nullptr ? nullptr : residual + n * features * pixels + first;
+      table.transpose(rows, end - first, features, row_floats(features), out + first, pixels, beside, call.epilogue);
+    });
   }
   return {};
 }
@@ -102,6 +108,8 @@ const Kernel kPointwiseConvF32 = {.provider = "native",
                                   .name = "pointwise_conv_f32",
                                   .op = ir::OpKind::conv,
                                   .epilogue = true,
+                                  .residual = true,
+                                  .splits = true,
                                   .supports = supports,
                                   .prefers = prefers,
                                   .prepare = prepare,

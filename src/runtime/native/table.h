@@ -34,6 +34,7 @@ struct Tile {
   float* c;
   int64_t ldc;
   const Epilogue* epilogue;
+  const float* residual;  ///< null, or what is added to the sums before the epilogue: it lies as C does
   const float* next;  ///< null, or the panel after this one, of the same width, to be fetched from far caches meanwhile
 };
 
@@ -115,6 +116,7 @@ struct WinogradTiles {
   int64_t out_channels, padded_out;
   float* out;  ///< the planes, from the first row of tiles on
   int64_t out_rows, out_width, out_plane;
+  const float* residual;  ///< null, or what is added before the epilogue: it lies as `out` does
   const Epilogue* epilogue;
 };
 
@@ -140,8 +142,10 @@ struct NativeTable {
   void (*winograd_input)(const WinogradTiles& tiles);     ///< blocked to transformed
   void (*winograd_multiply)(const WinogradTiles& tiles);  ///< transformed to products
   void (*winograd_output)(const WinogradTiles& tiles);    ///< products to out
-  /// out[c * out_row + r] = in[r * in_row + c].
-  void (*transpose)(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out, int64_t out_row);
+  /// out[c * out_row + r] = in[r * in_row + c]; with `residual`, which lies as `out` does, the epilogue of the sum of
+  /// both.
+  void (*transpose)(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out, int64_t out_row,
+                    const float* residual, const Epilogue& epilogue);
   /// out[i] = epilogue(in[i]); in may be out.
   void (*apply_epilogue)(const Epilogue& epilogue, const float* in, float* out, int64_t count);
   /// out[i] = epilogue(a[i * a_step] op b[i * b_step]), steps 0 or 1.

@@ -13,6 +13,7 @@
 #include "runtime/native/conv_common.h"
 #include "runtime/native/kernels.h"
 #include "runtime/native/packing.h"
+#include "runtime/native/split.h"
 #include "runtime/native/table.h"
 
 namespace edgesmith::runtime::native {
@@ -135,9 +136,9 @@ Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims
 
 class Convolution {
  public:
-  Convolution(const KernelCall& call, const Shape& shape)
+  Convolution(const KernelCall& call, const Shape& shape, std::byte* scratch)
       : s_(shape), table_(native_table(call.isa)), weights_(static_cast<const Weights&>(*call.prepared)) {
-    blocked_ = reinterpret_cast<float*>(call.scratch);
+    blocked_ = reinterpret_cast<float*>(scratch);
     transformed_ = blocked_ + round_up(s_.blocked_floats(), 16);
     products_ = transformed_ + round_up(s_.transformed_floats(), 16);
     tiles_.tiles_x = s_.tiles_x;
@@ -154,6 +155,8 @@ class Convolution {
     tiles_.out_width = s_.out_width;
     tiles_.out_plane = s_.out_height * s_.out_width;
     tiles_.epilogue = &call.epilogue;
+    output_ = call.outputs[0].as<float>();
+    residual_ = call.residual.floats();
   }
 
   // Outputs of tile rows [first, first + count) of one sample.
@@ -161,6 +164,7 @@ class Convolution {
     tiles_.tiles_y = count;
     tiles_.rows = kTile * count + 2;
     tiles_.out = out + first * kTile * s_.out_width;
+    tiles_.residual = residual_ == nullptr ? nullptr : residual_ + (tiles_.out - output_);
     tiles_.out_rows = s_.out_height - first * kTile;
     table_.block_rows({in, s_.channels, s_.height, s_.width, first * kTile - s_.pad_top, tiles_.rows, s_.pad_left,
                        tiles_.pitch, blocked_});
@@ -173,6 +177,7 @@ class Convolution {
   const Shape& s_;
   const NativeTable& table_;
   const Weights& weights_;
+  const float *output_, *residual_;
   float *blocked_, *transformed_, *products_;
   WinogradTiles tiles_ = {};
 };
@@ -180,13 +185,16 @@ class Convolution {
 Status run(const KernelCall& call) {
   const auto s = shape_of(call.node, call.inputs[0]->dims(), call.inputs[1]->dims(), native_table(call.isa));
   if (!s) return s.error();
-  Convolution convolution(call, *s);
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
+  // The transforms take about as long as the products.
+  const int64_t products = s->tiles_y * s->tiles_x * kPoints * s->channels * s->features;
   for (int64_t n = 0; n < s->samples; ++n) {
-    for (int64_t first = 0; first < s->tiles_y; first += s->rows_at_once) {
-      convolution.run(in, first, std::min(s->rows_at_once, s->tiles_y - first), out);
-    }
+    split(call, s->tiles_y, 2 * products / kFloatProductsNs, [&](int64_t begin, int64_t end, std::byte* scratch) {
+      Convolution convolution(call, *s, scratch);
+      for_even_runs(end - begin, s->rows_at_once,
+                    [&](int64_t first, int64_t count) { convolution.run(in, begin + first, count, out); });
+    });
     in += s->channels * s->height * s->width;
     out += s->features * s->out_height * s->out_width;
   }
@@ -199,6 +207,8 @@ const Kernel kWinogradConvF32 = {.provider = "native",
                                  .name = "winograd_conv_f32",
                                  .op = ir::OpKind::conv,
                                  .epilogue = true,
+                                 .residual = true,
+                                 .splits = true,
                                  .reassociates = true,
                                  .supports = supports,
                                  .prepare = prepare,

@@ -36,7 +36,9 @@ inline void inside(int64_t phase, int64_t stride, int64_t pad, int64_t input, in
 }
 
 // Blocks of kLanes x kLanes numbers, turned in registers.
-void transpose_matrix(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out, int64_t out_row) {
+void transpose_matrix(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out, int64_t out_row,
+                      const float* residual, const Epilogue& epilogue) {
+  const VecEpilogue finish(epilogue);
   for (int64_t c = 0; c < columns; c += kLanes) {
     const int width = columns - c < kLanes ? static_cast<int>(columns - c) : kLanes;
     for (int64_t r = 0; r < rows; r += kLanes) {
@@ -44,7 +46,11 @@ void transpose_matrix(const float* in, int64_t rows, int64_t columns, int64_t in
       Vec v[kLanes];
       for (int i = 0; i < kLanes; ++i) v[i] = i < height ? load_upto(in + (r + i) * in_row + c, width) : set1(0);
       transpose(v);
-      for (int i = 0; i < width; ++i) store_upto(out + (c + i) * out_row + r, v[i], height);
+      for (int i = 0; i < width; ++i) {
+        const int64_t at = (c + i) * out_row + r;
+        if (residual != nullptr) v[i] = finish(add(v[i], load_upto(residual + at, height)));
+        store_upto(out + at, v[i], height);
+      }
     }
   }
 }

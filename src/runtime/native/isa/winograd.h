@@ -163,8 +163,12 @@ void winograd_multiply(const WinogradTiles& t) {
   }
 }
 
-// Stores 4x4 pixels of kLanes channels, as far as they lie inside the planes.
-inline void store_tile(const WinogradTiles& t, Vec* pixels, int64_t tile, int64_t first) {
+// Tiles side by side whose outputs are gathered before they go to the planes. Planes often lie a multiple of a page
+// apart, where 16 of them evict each other from the first-level cache: so each is written once, in long runs.
+constexpr int kStripTiles = 8, kStripWidth = 4 * kStripTiles;
+
+// Puts 4x4 pixels of kLanes channels into strip[channel][4][width], from column `x` on.
+inline void gather_tile(Vec* pixels, int64_t x, int64_t width, float* strip) {
   float turned[kLanes * 16];
 #pragma GCC unroll 16
   for (int i = 0; i < 16; i += kLanes) {
@@ -172,45 +176,65 @@ inline void store_tile(const WinogradTiles& t, Vec* pixels, int64_t tile, int64_
 #pragma GCC unroll 16
     for (int c = 0; c < kLanes; ++c) store(turned + c * 16 + i, pixels[i + c]);
   }
-  const int64_t y0 = tile / t.tiles_x * 4, x0 = tile % t.tiles_x * 4;
-  const int64_t rows = t.out_rows - y0 < 4 ? t.out_rows - y0 : 4, width = t.out_width - x0 < 4 ? t.out_width - x0 : 4;
-  const int64_t channels = t.out_channels - first < kLanes ? t.out_channels - first : kLanes;
-  float* out = t.out + first * t.out_plane + y0 * t.out_width + x0;
-  for (int64_t c = 0; c < channels; ++c, out += t.out_plane) {
-    const float* from = turned + c * 16;
-    if (rows == 4 && width == 4) {
+  for (int c = 0; c < kLanes; ++c) {
 #pragma GCC unroll 4
-      for (int y = 0; y < 4; ++y) __builtin_memcpy(out + y * t.out_width, from + y * 4, 16);
-      continue;
+    for (int y = 0; y < 4; ++y) {
+      __builtin_memcpy(strip + (c * 4 + y) * width + x, turned + c * 16 + y * 4, 16);
     }
+  }
+}
+
+// Stores a strip of `width` pixels that begins at row y0, column x0, as far as it lies inside the planes.
+inline void store_strip(const WinogradTiles& t, const VecEpilogue& finish, const float* strip, int64_t y0, int64_t x0,
+                        int64_t first, int64_t width) {
+  int64_t rows = t.out_rows - y0 < 4 ? t.out_rows - y0 : 4;
+  int64_t inside = t.out_width - x0 < width ? t.out_width - x0 : width;
+  if (width == t.out_width) {  // rows are neighbours
+    inside = rows * width;
+    rows = 1;
+  }
+  const int64_t channels = t.out_channels - first < kLanes ? t.out_channels - first : kLanes;
+  for (int64_t c = 0; c < channels; ++c) {
     for (int64_t y = 0; y < rows; ++y) {
-      for (int64_t x = 0; x < width; ++x) out[y * t.out_width + x] = from[y * 4 + x];
+      const int64_t at = (first + c) * t.out_plane + (y0 + y) * t.out_width + x0;
+      const float* from = strip + (c * 4 + y) * width;
+      for_vectors(inside, [&](int64_t i, int n) {
+        Vec v = load(from + i);
+        if (t.residual != nullptr) v = add(v, load_upto(t.residual + at + i, n));
+        store_upto(t.out + at + i, finish(v), n);
+      });
     }
   }
 }
 
 void winograd_output(const WinogradTiles& t) {
   const VecEpilogue finish(*t.epilogue);
-  for (int64_t tile = 0; tile < t.tiles_y * t.tiles_x; ++tile) {
+  float strip[kLanes * 4 * kStripWidth + kLanes];
+  for (int64_t tile = 0, count; tile < t.tiles_y * t.tiles_x; tile += count) {
+    const int64_t x0 = tile % t.tiles_x, left = t.tiles_x - x0;
+    count = left < kStripTiles ? left : kStripTiles;
     for (int64_t c = 0; c < t.out_channels; c += kLanes) {
-      const float* in = t.products + tile * 36 * t.padded_out + c;
-      Vec half[24];
-#pragma GCC unroll 6
-      for (int x = 0; x < 6; ++x) {
-        Vec column[6];
-#pragma GCC unroll 6
-        for (int y = 0; y < 6; ++y) column[y] = load(in + (y * 6 + x) * t.padded_out);
-        winograd_out(column, 1, half + x, 6);
-      }
       const Vec bias = load(t.bias + c);
-      Vec pixels[16];
+      for (int64_t i = 0; i < count; ++i) {
+        const float* in = t.products + (tile + i) * 36 * t.padded_out + c;
+        Vec half[24];
+#pragma GCC unroll 6
+        for (int x = 0; x < 6; ++x) {
+          Vec column[6];
+#pragma GCC unroll 6
+          for (int y = 0; y < 6; ++y) column[y] = load(in + (y * 6 + x) * t.padded_out);
+          winograd_out(column, 1, half + x, 6);
+        }
+        Vec pixels[16];
 #pragma GCC unroll 4
-      for (int y = 0; y < 4; ++y) {
-        winograd_out(half + y * 6, 1, pixels + y * 4, 1);
+        for (int y = 0; y < 4; ++y) {
+          winograd_out(half + y * 6, 1, pixels + y * 4, 1);
 #pragma GCC unroll 4
-        for (int x = 0; x < 4; ++x) pixels[y * 4 + x] = finish(add(pixels[y * 4 + x], bias));
+          for (int x = 0; x < 4; ++x) pixels[y * 4 + x] = add(pixels[y * 4 + x], bias);
+        }
+        gather_tile(pixels, 4 * i, 4 * count, strip);
       }
-      store_tile(t, pixels, tile, c);
+      store_strip(t, finish, strip, tile / t.tiles_x * 4, 4 * x0, c, 4 * count);
     }
   }
 }
