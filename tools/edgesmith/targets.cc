@@ -56,7 +56,7 @@ constexpr const char* kTail = R"(
 | `kernel`, `stride`, `dilation`, `concat-inputs`, `group`, `bias` | an attribute is beyond `[limits]` |
 | `quantized`, `float-value` | `integer_only` and a value is float |
 | `activation-dtype`, `activation-zero-point`, `weight-dtype`, `weight-zero-point`, `weight-scales`, `weight-range`, `fixed-output`, `concat-scales`, `bias-dtype` | codes are not as `[quantization]` wants them |
-| `saturation` | `pair_rule` is `pairs-to-128` and two weights of an output channel can overflow 16 bits |
+| `saturation` | two weights of an output channel that may meet under `pair_rule` can overflow 16 bits |
 | `ram`, `flash` | activations (with weights, where they lie in RAM) or weights are larger than the device's memory |
 
 Exit code 0: the target takes the model; 1: it does not. Hints (channels that are no multiple of the kernels' tiles) do not
@@ -118,7 +118,7 @@ Json quantization_json(const Target& target) {
           {"weights", ir::dtype_name(target.weight_dtype)},
           {"smallest_weight", target.weight_min},
           {"per_channel", target.per_channel},
-          {"pair_rule", target.pair_rule == targets::PairRule::none ? "none" : "pairs-to-128"},
+          {"pair_rule", targets::pair_rule_name(target.pair_rule)},
           {"bias", target.float_bias ? "f32" : "i32"},
           {"concat", target.one_concat_scale ? "one-scale" : "any"},
           {"codes_on", target.input_codes_only ? "inputs" : "inputs-and-outputs"},

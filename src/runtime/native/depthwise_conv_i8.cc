@@ -17,10 +17,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <cstring>
 #include <numeric>
 
+#include "edgesmith/ops/pair_sums.h"
 #include "runtime/native/code_planes.h"
 #include "runtime/native/conv_common.h"
 #include "runtime/native/int_packing.h"
@@ -105,7 +105,7 @@ bool pairs_safe(const PackedDepthwise& packed, const TapGroups& groups, const in
     for (int row = 0; row < groups.rows; ++row) {
       for (int64_t t = 0; t < groups.groups * 4; t += 2) {
         const int a = weight_of(packed, groups, weight, t, row), b = weight_of(packed, groups, weight, t + 1, row);
-        if (255 * (std::abs(a) + std::abs(b)) > 32767) return false;
+        if (ops::pair_overflows(a, b)) return false;
       }
     }
   }

@@ -2,8 +2,9 @@
 #include "runtime/native/int_packing.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
+
+#include "edgesmith/ops/pair_sums.h"
 
 namespace edgesmith::runtime::native {
 
@@ -15,7 +16,7 @@ bool pairs_safe(const integer::WeightLayer& layer, int64_t segments, int64_t len
     const int16_t* weight = layer.weight.data() + row * length;
     for (int64_t i = 0; i < length; i += 2) {
       const int second = i + 1 < length ? weight[i + 1] : 0;
-      if (255 * (std::abs(static_cast<int>(weight[i])) + std::abs(second)) > 32767) return false;
+      if (ops::pair_overflows(weight[i], second)) return false;
     }
   }
   return true;
