@@ -33,8 +33,8 @@ TEST(PairSums, AreNeighboursWithChannelsInnermost) {
   EXPECT_TRUE(summed_pairs(1, 1).empty());
 }
 
-// Row [channel][tap] of 3 channels and 2 taps: products 0 2 4 | 1 3 5. One kernel adds 0+2, 4+1, 3+5, one that pads each
-// tap adds 0+2 and 1+3.
+// Row [channel][tap] of 3 channels and 2 taps: products 0 2 4 | 1 3 5. One kernel adds 0+2, 4+1, 3+5, one that pads
+// each tap adds 0+2 and 1+3.
 TEST(PairSums, OfOddChannelsAreThoseOfBothLayouts) {
   EXPECT_EQ(summed_pairs(3, 2), (Pairs{{0, 2}, {4, 1}, {3, 5}, {1, 3}}));
   std::vector<int> partners(27, 0);

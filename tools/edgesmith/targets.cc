@@ -73,6 +73,14 @@ the time is a lower bound. Operators without multiply-accumulates, and integer o
 more for each output element. Bytes are the weights, and the activations where they do not fit half of the last cache; a
 profile without `bandwidth` counts none. Energy is seconds times `power`. The four boards of MLPerf Tiny come out within 20 %
 of their published latencies on its four models (a test holds that).
+
+A board that was never run is predicted from others: `share = 1 / (1 + h / issue)`, where `h` is how many instructions go with
+each that multiplies and `issue` how many of them the core starts in a cycle. Judged on a board and a model that were both left
+out of fitting `h` (`tests/refine/cost_calibration_test.cc` prints the table), the median error is 23 %, the largest
+60 %: the auto-encoder, alone in being all dense layers, and a Cortex-M85, whose vectors the other cores lack.
+
+For this machine the model ranks nodes: over 396 nodes of the zoo's models in float and int8 the rank correlation with their
+measured times is 0.93 (`tests/oracle/cost_model.py`; the profile's `[cost]` was fitted to the same nodes).
 )";
 
 std::string names_of(const std::vector<ir::OpKind>& ops) {
