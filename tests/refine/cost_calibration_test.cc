@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How well the cost model predicts a board that it was not calibrated on, running a model that it was not calibrated on:
-// MLPerf Tiny, four boards and four models, each pair judged with both left out.
+// How well the cost model predicts a board that it was not calibrated on, running a model that it was not calibrated
+// on: MLPerf Tiny, four boards and four models, each pair judged with both left out.
 //
 // The profiles' shares are fitted to their own board. Here they come from the other boards, by what the cores are known
 // to do: an instruction makes the products of `macs_per_cycle`, and h more instructions go with it (loads, widening),
@@ -27,8 +27,8 @@ constexpr size_t kSize = 4, kUnknowns = targets::kNumWorks + 1;
 /// Logarithms of h by Work, then of e.
 using Unknowns = std::array<double, kUnknowns>;
 
-/// Instructions that a core starts in a cycle: Arm's technical reference manuals (the Cortex-M85 issues two as well, but
-/// its vector instructions take two cycles each).
+/// Instructions that a core starts in a cycle: Arm's technical reference manuals (the Cortex-M85 issues two as well,
+/// but its vector instructions take two cycles each).
 constexpr std::array<double, kSize> kIssue = {1, 1, 2, 1};
 
 /// Where the fit starts and is pulled to where the data say little (a left-out auto-encoder takes nearly all dense

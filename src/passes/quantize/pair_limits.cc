@@ -10,8 +10,8 @@ namespace edgesmith::passes::quantize {
 namespace {
 
 constexpr int32_t kLargestCode = 127;
-// Scales that are tried from the full range to the one at which every pair fits, in equal ratios (at most 2 in all: a
-// step is at most 9 %).
+// Scales that are tried from the full range to the one at which every pair fits, in equal steps (the last is at most
+// twice the first: a step is at most an eighth).
 constexpr int kScaleSteps = 8;
 
 // How far two magnitudes (in codes) may go so that they sum to kPairLimit.
@@ -81,7 +81,7 @@ std::vector<ChannelScale> pair_scales(std::span<const double> weights, const Wei
   double least = INFINITY;
   std::vector<int8_t> codes(weights.size());
   for (int step = 0; step < kScaleSteps; ++step) {
-    ChannelScale scale = scale_of(full * std::pow(whole / full, static_cast<double>(step) / kScaleSteps));
+    ChannelScale scale = scale_of(full + (whole - full) * step / kScaleSteps);
     const double error = nearest_error(weights, importance, scale, codes);
     if (!(error < least)) continue;
     least = error;
