@@ -75,6 +75,16 @@ Status ConfigReader::text(std::string_view key, std::string& value) {
   return {};
 }
 
+Status ConfigReader::texts(std::string_view key, std::vector<std::string>& values) {
+  const ConfigNode* node = get(key);
+  if (node == nullptr) return {};
+  const auto value = to_option_value(*node);
+  const auto* texts = value ? std::get_if<std::vector<std::string>>(&*value) : nullptr;
+  if (texts == nullptr) return wrong_kind(key, *node, "a list of texts");
+  values = *texts;
+  return {};
+}
+
 Status ConfigReader::number(std::string_view key, std::optional<double>& value, double least) {
   const ConfigNode* node = get(key);
   if (node == nullptr) return {};

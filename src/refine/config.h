@@ -63,6 +63,8 @@ class ConfigReader {
   Status text(std::string_view key, std::string& value);
   Status number(std::string_view key, std::optional<double>& value, double least);
   Status integer(std::string_view key, std::optional<int64_t>& value, int64_t least);
+  /// A list of texts.
+  Status texts(std::string_view key, std::vector<std::string>& values);
   /// One of `words`.
   Status word(std::string_view key, std::string& value, const std::vector<std::string>& words);
 

@@ -12,7 +12,7 @@ namespace {
 /// Verdicts beyond this many samples are not worth naming.
 constexpr double kMostSamples = 1e9;
 
-std::string drop_sentence(const data::MetricInfo* metric, const char* against, double drop, double budget) {
+std::string drop_sentence(const data::MetricInfo* metric, const std::string& against, double drop, double budget) {
   const std::string name = metric != nullptr ? std::string(metric->name) : "the metric";
   const auto text = [&](double value) {
     return metric != nullptr ? difference_text(*metric, value) : std::to_string(value);
@@ -36,15 +36,19 @@ struct Tally {
   }
 };
 
-void judge_into(Tally& tally, const std::optional<data::PairedDifference>& difference, std::optional<double> budget,
-                const char* against, const data::MetricInfo* metric, int64_t samples) {
-  if (!budget || !difference) return;
-  const DropVerdict verdict = judge_drop(*difference, *budget, samples);
-  if (!verdict.within) tally.refuse(drop_sentence(metric, against, difference->drop, *budget));
-  if (verdict.decided) return;
+void judge_into(Tally& tally, const data::PairedDifference& difference, std::optional<double> budget,
+                const std::string& against, bool same_outputs, const data::MetricInfo* metric, int64_t samples) {
+  if (!budget) return;
+  const DropVerdict verdict = judge_drop(difference, *budget, samples);
+  const std::string sentence = drop_sentence(metric, against, difference.drop, *budget);
+  if (!verdict.within) tally.refuse(sentence);
+  if (verdict.decided || (verdict.within && same_outputs)) return;
+  tally.samples_needed = tally.decided ? verdict.samples_needed
+                         : tally.samples_needed > 0 && verdict.samples_needed > 0
+                             ? std::max(tally.samples_needed, verdict.samples_needed)
+                             : 0;  // what no number of samples would settle stays so
   tally.decided = false;
-  tally.samples_needed = std::max(tally.samples_needed, verdict.samples_needed);
-  if (tally.reason.empty()) tally.reason = drop_sentence(metric, against, difference->drop, *budget);
+  if (tally.reason.empty()) tally.reason = sentence;
 }
 
 }  // namespace
@@ -82,8 +86,13 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
                 const data::MetricInfo* metric, const StepEvidence& evidence) {
   if (!evidence.changed) return {StepStatus::unchanged, false, false, true, 0, {}};
   Tally tally;
-  judge_into(tally, evidence.from_original, gate.max_drop, "the original", metric, evidence.samples);
-  judge_into(tally, evidence.from_previous, step_max_drop, "the model before the step", metric, evidence.samples);
+  for (const DropEvidence& drop : evidence.drops) {
+    const std::string where = drop.target.empty() ? "" : " on " + drop.target;
+    judge_into(tally, drop.from_original, gate.max_drop, "the original" + where, drop.same_outputs, metric,
+               evidence.samples);
+    judge_into(tally, drop.from_previous, step_max_drop, "the model before the step" + where, drop.same_outputs, metric,
+               evidence.samples);
+  }
   if (step_max_bytes && evidence.bytes > *step_max_bytes) tally.refuse(bytes_sentence(evidence.bytes, *step_max_bytes));
   if (gate.max_bytes && evidence.last && evidence.bytes > *gate.max_bytes) {
     tally.refuse(bytes_sentence(evidence.bytes, *gate.max_bytes));
@@ -95,9 +104,6 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
     decision.status = stop ? StepStatus::failed : StepStatus::rolled_back;
     decision.kept = false;
     decision.refused = true;
-  } else if (!tally.decided && evidence.same_outputs) {
-    decision.decided = true;
-    decision.reason.clear();
   } else if (!tally.decided) {
     decision.status = StepStatus::undecided;
     decision.refused = gate.undecided == OnUndecided::fail;

@@ -31,6 +31,20 @@ std::vector<std::string> names_of(const Table& table) {
   return names;
 }
 
+/// Targets by name or path; every one must be known.
+Status read_gate_targets(ConfigReader& reader, const ConfigNode& node, const Source& source, Gate& gate) {
+  EDGESMITH_TRY(reader.texts("targets", gate.targets));
+  for (std::string& name : gate.targets) {
+    const bool is_path = targets::is_profile_path(name);
+    if (is_path) name = path_in(source.folder, name);
+    const auto target = targets::load_target(name);
+    if (target) continue;
+    const bool named = target.error().kind == ErrorKind::usage && !is_path;
+    return named ? reader.error(*node.find("targets"), target.error().message, target.error().hint) : target.error();
+  }
+  return {};
+}
+
 Status read_gate(const ConfigNode& node, const Source& source, Gate& gate) {
   auto reader = ConfigReader::create(node, source.origin, "[gate]");
   if (!reader) return reader.error();
@@ -40,6 +54,7 @@ Status read_gate(const ConfigNode& node, const Source& source, Gate& gate) {
   EDGESMITH_TRY(reader->integer("max_bytes", gate.max_bytes, 1));
   EDGESMITH_TRY(reader->word("on_fail", on_fail, {"rollback", "fail"}));
   EDGESMITH_TRY(reader->word("undecided", undecided, {"accept", "fail"}));
+  EDGESMITH_TRY(read_gate_targets(*reader, node, source, gate));
   EDGESMITH_TRY(reader->finish());
   gate.on_fail = on_fail == "fail" ? OnFail::fail : OnFail::rollback;
   gate.undecided = undecided == "fail" ? OnUndecided::fail : OnUndecided::accept;

@@ -68,6 +68,7 @@ void print_gate(const Gate& gate, std::string& text) {
   if (!gate.metric.empty()) lines += "metric = " + toml_quoted(gate.metric) + "\n";
   if (gate.max_drop) lines += "max_drop = " + toml_real(*gate.max_drop) + "\n";
   if (gate.max_bytes) lines += "max_bytes = " + std::to_string(*gate.max_bytes) + "\n";
+  if (!gate.targets.empty()) lines += "targets = " + value_text(gate.targets) + "\n";
   if (gate.on_fail != fallback.on_fail) lines += "on_fail = \"fail\"\n";
   if (gate.undecided != fallback.undecided) lines += "undecided = \"fail\"\n";
   if (!lines.empty()) text += "\n[gate]\n" + lines;

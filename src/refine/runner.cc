@@ -16,6 +16,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "refine/advise.h"
+#include "refine/gate_arithmetic.h"
 #include "refine/run_data.h"
 
 namespace edgesmith::refine {
@@ -43,6 +44,9 @@ std::vector<std::string> input_files(const Recipe& recipe) {
   }
   return files;
 }
+
+/// What a step is measured as: one evaluation for every arithmetic of the gate, in its order.
+using Evaluations = std::vector<Evaluation>;
 
 std::optional<double> value_of(const Evaluation& evaluation, const char* metric) {
   const MetricNumbers* numbers = evaluation.find(metric);
@@ -76,9 +80,15 @@ class Run {
   Status load();
   Status measure_baseline();
   Status run_step(size_t index);
-  Status measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step, Evaluation& evaluation);
+  Status measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step, Evaluations& evaluations);
   /// Puts what was measured into the report of a step.
-  void record(const Evaluation& evaluation, StepReport& step) const;
+  void record(const Evaluations& evaluations, StepReport& step) const;
+  std::vector<TargetMetric> target_metrics(const Evaluations& evaluations) const;
+  /// What the gate is shown of a changed model.
+  std::vector<DropEvidence> drops(const Evaluations& evaluations) const;
+  data::PairedDifference drop_from(const Evaluation& before, const Evaluation& after) const {
+    return data::paired_difference(*metrics_[0], before.metrics[0].numbers, after.metrics[0].numbers);
+  }
   void settle(const Step& step, const Decision& decision, StepReport& report);
   Status measure_test();
   Status finish();
@@ -99,10 +109,12 @@ class Run {
   RunData data_;
   std::unique_ptr<Reference> reference_;
   std::vector<const data::MetricInfo*> metrics_;  ///< the gate's first
-  Evaluation baseline_, best_evaluation_;
-  bool stopped_ = false;   ///< on_fail = fail said no
-  bool refused_ = false;   ///< some step, or the finished model, broke a budget
-  bool any_kept_ = false;  ///< some step changed the model and was kept
+  GateArithmetics arithmetics_;
+  Evaluation baseline_;           ///< of the original
+  Evaluations best_evaluations_;  ///< of the best model, by arithmetic
+  bool stopped_ = false;          ///< on_fail = fail said no
+  bool refused_ = false;          ///< some step, or the finished model, broke a budget
+  bool any_kept_ = false;         ///< some step changed the model and was kept
 };
 
 Status Run::load() {
@@ -112,6 +124,10 @@ Status Run::load() {
   auto target = targets::load_target(recipe_.target);
   if (!target) return target.error();
   target_ = std::move(*target);
+  auto arithmetics = find_gate_arithmetics(recipe_.gate);
+  if (!arithmetics) return arithmetics.error();
+  arithmetics_ = std::move(*arithmetics);
+  measure_.executor.arithmetic = arithmetics_.models[0];
   auto file = MappedFile::open(recipe_.model);
   if (!file) return file.error();
   report_.model.path = recipe_.model;
@@ -147,32 +163,62 @@ Status Run::measure_baseline() {
   auto evaluation = evaluate(*original_, *data_.eval, metrics_, reference_.get(), "measure the original", measure_);
   if (!evaluation) return evaluation.error();
   baseline_ = std::move(*evaluation);
-  best_evaluation_ = baseline_;
+  best_evaluations_.assign(arithmetics_.models.size(), baseline_);
   report_.baseline = baseline_.metrics[0].value();
   return {};
 }
 
 Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step,
-                         Evaluation& evaluation) {
+                         Evaluations& evaluations) {
   step.size = measure_size(candidate);
   auto bytes = onnx::export_bytes(candidate);
   if (!bytes) return bytes.error().in(recipe_.model + ": " + pass);
   step.size.bytes = static_cast<int64_t>(bytes->size());
   if (data_.eval == nullptr) return {};
   const Clock::time_point start = Clock::now();
-  auto measured = evaluate(candidate, *data_.eval, metrics_, reference_.get(), "measure after " + pass, measure_);
-  if (!measured) return measured.error();
-  evaluation = std::move(*measured);
+  for (const runtime::Arithmetic arithmetic : arithmetics_.models) {
+    MeasureContext context = measure_;
+    context.executor.arithmetic = arithmetic;
+    std::string what = "measure after " + pass;
+    if (arithmetics_.models.size() > 1) what += " (" + std::string(runtime::arithmetic_word(arithmetic)) + ")";
+    auto measured = evaluate(candidate, *data_.eval, metrics_, reference_.get(), what, context);
+    if (!measured) return measured.error();
+    evaluations.push_back(std::move(*measured));
+  }
   step.eval_seconds = seconds_since(start);
-  record(evaluation, step);
+  record(evaluations, step);
   return {};
 }
 
-void Run::record(const Evaluation& evaluation, StepReport& step) const {
-  step.metric = evaluation.metrics[0].value();
-  step.drop = data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, evaluation.metrics[0].numbers);
-  step.agreement = value_of(evaluation, "agreement");
-  step.sqnr_db = value_of(evaluation, "sqnr");
+void Run::record(const Evaluations& evaluations, StepReport& step) const {
+  step.metric = evaluations[0].metrics[0].value();
+  step.drop = drop_from(baseline_, evaluations[0]);
+  step.agreement = value_of(evaluations[0], "agreement");
+  step.sqnr_db = value_of(evaluations[0], "sqnr");
+  step.targets = target_metrics(evaluations);
+}
+
+std::vector<TargetMetric> Run::target_metrics(const Evaluations& evaluations) const {
+  std::vector<TargetMetric> metrics;
+  for (const GateTarget& target : arithmetics_.targets) {
+    const Evaluation& evaluation = evaluations[target.arithmetic];
+    metrics.push_back({target.name, std::string(runtime::arithmetic_word(arithmetics_.models[target.arithmetic])),
+                       evaluation.metrics[0].value(), drop_from(baseline_, evaluation)});
+  }
+  return metrics;
+}
+
+std::vector<DropEvidence> Run::drops(const Evaluations& evaluations) const {
+  std::vector<DropEvidence> drops;
+  const auto add = [&](const std::string& target, size_t arithmetic) {
+    const Evaluation& evaluation = evaluations[arithmetic];
+    DropEvidence drop{target, drop_from(baseline_, evaluation), drop_from(best_evaluations_[arithmetic], evaluation)};
+    drop.same_outputs = value_of(evaluation, "sqnr").value_or(0) >= kSameOutputsDb && drop.from_original.drop == 0;
+    drops.push_back(std::move(drop));
+  };
+  if (arithmetics_.targets.empty()) add("", 0);
+  for (const GateTarget& target : arithmetics_.targets) add(target.name, target.arithmetic);
+  return drops;
 }
 
 Status Run::run_step(size_t index) {
@@ -206,20 +252,17 @@ Status Run::run_step(size_t index) {
   StepEvidence evidence;
   evidence.changed = *change == passes::Change::changed;
   evidence.last = index + 1 == recipe_.steps.size();
-  Evaluation evaluation;
+  Evaluations evaluations;
   if (evidence.changed) {
-    EDGESMITH_TRY(measure_step(candidate, step.pass, report, evaluation));
+    EDGESMITH_TRY(measure_step(candidate, step.pass, report, evaluations));
     evidence.bytes = report.size.bytes;
-    if (report.drop) {
-      evidence.samples = evaluation.samples;
-      evidence.same_outputs = report.sqnr_db.value_or(0) >= kSameOutputsDb && report.drop->drop == 0;
-      evidence.from_original = report.drop;
-      evidence.from_previous =
-          data::paired_difference(*metrics_[0], best_evaluation_.metrics[0].numbers, evaluation.metrics[0].numbers);
+    if (!evaluations.empty()) {
+      evidence.samples = evaluations[0].samples;
+      evidence.drops = drops(evaluations);
     }
   } else {
     report.size = best_size_;
-    if (data_.eval != nullptr) record(best_evaluation_, report);
+    if (data_.eval != nullptr) record(best_evaluations_, report);
   }
   const Decision decision =
       decide(recipe_.gate, step.max_drop, step.max_bytes, metrics_.empty() ? nullptr : metrics_[0], evidence);
@@ -227,7 +270,7 @@ Status Run::run_step(size_t index) {
   if (decision.kept) {
     best_ = std::move(candidate);
     best_size_ = report.size;
-    if (data_.eval != nullptr) best_evaluation_ = std::move(evaluation);
+    if (data_.eval != nullptr) best_evaluations_ = std::move(evaluations);
   }
   report_.steps.push_back(std::move(report));
   return {};
@@ -288,10 +331,13 @@ std::string Run::verdict() const {
   if (data_.eval == nullptr && !recipe_.gate.max_bytes) return "nothing was gated: no evaluation data were given";
   std::string kept;
   if (recipe_.gate.max_drop && data_.eval != nullptr) {
-    const double drop =
-        data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, best_evaluation_.metrics[0].numbers).drop;
+    double drop = drop_from(baseline_, best_evaluations_[0]).drop;
+    for (const Evaluation& evaluation : best_evaluations_) drop = std::max(drop, drop_from(baseline_, evaluation).drop);
     const std::string most = difference_text(*metrics_[0], *recipe_.gate.max_drop);
     kept = " lost " + (drop > 0 ? difference_text(*metrics_[0], drop) : std::string("nothing")) + " of at most " + most;
+    if (arithmetics_.targets.size() > 1) {
+      kept += " on each of " + std::to_string(arithmetics_.targets.size()) + " targets";
+    }
   }
   if (recipe_.gate.max_bytes) {
     kept += std::string(kept.empty() ? "" : ", and") + " takes " + grouped(best_size_.bytes) + " of at most " +
@@ -320,11 +366,12 @@ Status Run::finish() {
     report_.output_notes = written->notes;
   }
   if (report_.output && data_.eval != nullptr) {
-    report_.final_metric = best_evaluation_.metrics[0].value();
-    report_.final_drop =
-        data::paired_difference(*metrics_[0], baseline_.metrics[0].numbers, best_evaluation_.metrics[0].numbers);
-    report_.final_agreement = value_of(best_evaluation_, "agreement");
-    report_.final_sqnr_db = value_of(best_evaluation_, "sqnr");
+    const Evaluation& best = best_evaluations_[0];
+    report_.final_metric = best.metrics[0].value();
+    report_.final_drop = drop_from(baseline_, best);
+    report_.final_agreement = value_of(best, "agreement");
+    report_.final_sqnr_db = value_of(best, "sqnr");
+    report_.final_targets = target_metrics(best_evaluations_);
   }
   bool rolled_back_only = true;
   for (const StepReport& step : report_.steps) {

@@ -133,6 +133,24 @@ std::string steps_section(const RunReport& report) {
                      rows + "</table></div>");
 }
 
+/// Every step under the arithmetic of every target that the gate names; empty when it names none.
+std::string targets_section(const RunReport& report) {
+  std::string rows;
+  for (const StepReport& step : report.steps) {
+    for (const refine::TargetMetric& target : step.targets) {
+      rows += "<tr><td><b>" + escape_html(step.pass) + "</b></td><td>" + escape_html(target.target) + "</td><td>" +
+              escape_html(target.arithmetic) + "</td><td class=\"num\">" +
+              refine::metric_text(*target.metric.metric, target.metric.value) + "</td><td class=\"num\">" +
+              change_html(*target.metric.metric, target.drop) + "</td></tr>\n";
+    }
+  }
+  if (rows.empty() || !report.baseline) return "";
+  return section("Targets", "The same model as each target of the gate computes it.",
+                 "<div class=\"scroll\"><table><tr><th>step</th><th>target</th><th>arithmetic</th><th class=\"num\">" +
+                     std::string(report.baseline->metric->name) + "</th><th class=\"num\">change</th></tr>\n" + rows +
+                     "</table></div>");
+}
+
 std::vector<LayerRecord> layers_of(const RunReport& report) {
   std::vector<LayerRecord> layers;
   for (const StepReport& step : report.steps) layers.insert(layers.end(), step.layers.begin(), step.layers.end());
@@ -274,6 +292,7 @@ std::string run_html(const RunReport& report) {
   html += cards(report);
   if (!report.warnings.empty()) html += section("Warnings", "", list_html(report.warnings));
   html += steps_section(report);
+  html += targets_section(report);
   html += plot_section("Accuracy against size",
                        "Bars are 95 % intervals of each model on its own; the change in the table "
                        "above is measured sample by sample and is surer.",

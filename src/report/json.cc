@@ -44,6 +44,7 @@ Json recipe_json(const Recipe& recipe) {
   if (!recipe.gate.metric.empty()) gate["metric"] = recipe.gate.metric;
   if (recipe.gate.max_drop) gate["max_drop"] = *recipe.gate.max_drop;
   if (recipe.gate.max_bytes) gate["max_bytes"] = *recipe.gate.max_bytes;
+  if (!recipe.gate.targets.empty()) gate["targets"] = recipe.gate.targets;
   gate["on_fail"] = recipe.gate.on_fail == refine::OnFail::fail ? "fail" : "rollback";
   gate["undecided"] = recipe.gate.undecided == refine::OnUndecided::fail ? "fail" : "accept";
   json["gate"] = std::move(gate);
@@ -85,6 +86,19 @@ Json compared_json(const std::optional<MetricValue>& metric, const std::optional
   return json;
 }
 
+/// The same under the arithmetic of every target that the gate names.
+Json targets_json(const std::vector<refine::TargetMetric>& targets) {
+  Json json = Json::array();
+  for (const refine::TargetMetric& target : targets) {
+    json.push_back({{"name", target.target},
+                    {"arithmetic", target.arithmetic},
+                    {"value", target.metric.value},
+                    {"drop", target.drop.drop},
+                    {"ci95", {target.drop.ci95[0], target.drop.ci95[1]}}});
+  }
+  return json;
+}
+
 Json size_json(const ModelSize& size) {
   return {{"bytes", size.bytes},     {"params", size.params},
           {"nonzero", size.nonzero}, {"macs", size.macs},
@@ -113,6 +127,7 @@ Json step_json(const StepReport& step) {
           {"seconds", step.seconds},
           {"eval_seconds", step.eval_seconds},
           {"metric", compared_json(step.metric, step.drop, step.agreement, step.sqnr_db)},
+          {"targets", targets_json(step.targets)},
           {"size", size_json(step.size)},
           {"options", std::move(options)},
           {"notes", step.notes}};
@@ -177,6 +192,7 @@ std::string run_json(const RunReport& report) {
   if (report.output) {
     json["output"]["metric"] =
         compared_json(report.final_metric, report.final_drop, report.final_agreement, report.final_sqnr_db);
+    json["output"]["targets"] = targets_json(report.final_targets);
     json["output"]["notes"] = report.output_notes;
   }
   json["test"] = test_json(report);

@@ -60,6 +60,24 @@ std::string steps_text(const RunReport& report, bool color) {
   return table.text(color);
 }
 
+/// What the steps cost under the arithmetic of every target that the gate names.
+std::string targets_text(const RunReport& report, bool color) {
+  using Align = Table::Align;
+  Table table({Align::left, Align::left, Align::left, Align::right, Align::left});
+  table.head({"step", "target", "arithmetic", report.baseline ? std::string(report.baseline->metric->name) : "",
+              "change (95 %)"});
+  bool any = false;
+  for (const StepReport& step : report.steps) {
+    for (const refine::TargetMetric& target : step.targets) {
+      const data::MetricInfo& metric = *target.metric.metric;
+      any = true;
+      table.row({step.pass, target.target, target.arithmetic, refine::metric_text(metric, target.metric.value),
+                 change_text(metric, target.drop.drop) + " (" + interval_text(metric, target.drop) + ")"});
+    }
+  }
+  return any ? "\n" + table.text(color) : "";
+}
+
 /// Before and after, one line a quantity.
 std::string result_text(const RunReport& report, bool color) {
   Table table({Table::Align::left, Table::Align::right, Table::Align::left, Table::Align::right, Table::Align::left});
@@ -113,6 +131,7 @@ std::string run_summary(const RunReport& report, bool color) {
     for (const std::string& note : step.notes)
       text += paint("    " + step.pass + ": " + note, Style::dim, color) + "\n";
   }
+  text += targets_text(report, color);
   const std::string result = result_text(report, color);
   if (!result.empty()) text += "\n" + result;
   for (const std::string& note : report.output_notes) text += "  note: " + note + "\n";

@@ -12,6 +12,7 @@ namespace {
 using V = const KeyValue&;
 using T = Target;
 
+constexpr std::array<std::string_view, 4> kPairRules = {"none", "neighbours-to-128", "pairs-to-128", "half-range"};
 constexpr std::array<std::string_view, 5> kArithmetics = {"exact-i32", "x86-u8s8-saturating", "tflite", "ort-x86",
                                                           "fake-quant"};
 constexpr std::array<std::string_view, 3> kFreeDims = {"none", "batch", "any"};
@@ -114,9 +115,10 @@ void add_quantization_keys(std::vector<KeyRow>& rows) {
   add("per_channel", KeyKind::flag, true, "weights have a scale for each output channel",
       [](T& t, V v) { t.per_channel = v.flag; });
   add("pair_rule", KeyKind::word, true,
-      "pairs-to-128: products are summed in pairs with 16 bits, so the two largest weights of a channel may sum to 128",
-      [](T& t, V v) { t.pair_rule = v.text == "none" ? PairRule::none : PairRule::pairs_to_128; },
-      {"none", "pairs-to-128"});
+      "where products are summed in pairs with 16 bits: neighbours-to-128: the weights of each pair may sum to 128; "
+      "pairs-to-128: any two of a channel; half-range: codes within 64",
+      [](T& t, V v) { t.pair_rule = static_cast<PairRule>(index_of(kPairRules, v.text)); },
+      {kPairRules.begin(), kPairRules.end()});
   add("bias", KeyKind::word, false, "i32 (default): codes with the scale of the products; f32: it stays float",
       [](T& t, V v) { t.float_bias = v.text == "f32"; }, {"i32", "f32"});
   add("concat", KeyKind::word, false, "one-scale: inputs and output of Concat share a scale; any (default)",
@@ -301,6 +303,7 @@ std::vector<ProfileKey> profile_keys() {
   return keys;
 }
 
+std::string_view pair_rule_name(PairRule rule) { return kPairRules[static_cast<size_t>(rule)]; }
 std::string_view arithmetic_name(Arithmetic arithmetic) { return kArithmetics[static_cast<size_t>(arithmetic)]; }
 std::string_view free_dims_name(FreeDims free) { return kFreeDims[static_cast<size_t>(free)]; }
 std::string_view evidence_name(Evidence evidence) { return evidence == Evidence::run ? "run" : "rules"; }

@@ -155,6 +155,21 @@ TEST_F(Cli, PrintsTheRecipeThatACommandMeans) {
   EXPECT_TRUE(fs::exists(folder_ / "s.onnx"));
 }
 
+TEST_F(Cli, HoldsTheBudgetOnEveryGateTarget) {
+  const ToolResult result = run({"simplify", "m.onnx", "-o", "s.onnx", "--eval", "d.npz", "--max-drop", "0.5",
+                                 "--gate-targets", "ort-x86-vnni,cmsis-nn-l4r5", "--json"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["recipe"]["gate"]["targets"], (Json{"ort-x86-vnni", "cmsis-nn-l4r5"}));
+  ASSERT_EQ(json["steps"][0]["targets"].size(), 2u);
+  EXPECT_EQ(json["steps"][0]["targets"][1]["arithmetic"], "tflite");
+  EXPECT_EQ(json["output"]["targets"][0]["name"], "ort-x86-vnni");
+  const ToolResult unknown = run({"simplify", "m.onnx", "-o", "t.onnx", "--gate-targets", "ort-x68"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_NE(unknown.err.find("--gate-targets: unknown target 'ort-x68'; did you mean 'ort-x86'?"), std::string::npos)
+      << unknown.err;
+}
+
 TEST_F(Cli, WritesTheReportOfCommandsThatOnlyMeasure) {
   const std::vector<std::vector<std::string>> commands = {{"inspect", "m.onnx"},
                                                           {"eval", "m.onnx", "--data", "d.npz"},

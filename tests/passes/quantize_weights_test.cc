@@ -10,9 +10,11 @@
 #include "edgesmith/base/random.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
+#include "edgesmith/ops/pair_sums.h"
 #include "edgesmith/targets/target.h"
 #include "passes/quantize/layer_codes.h"
 #include "passes/quantize/layer_inputs.h"
+#include "passes/quantize/pair_limits.h"
 #include "passes/quantize/weight_codes.h"
 
 namespace edgesmith::passes::quantize {
@@ -128,6 +130,65 @@ TEST(PairRule, StopsTheSaturationOfPairSums) {
   round_nearest(reals, scale, codes);
   const std::vector<int> bounded(codes.begin(), codes.end());
   EXPECT_EQ(paired_sum(bounded), std::inner_product(inputs.begin(), inputs.end(), bounded.begin(), 0));
+}
+
+// Largest sum of two weights of one sign that meet.
+int widest(const std::vector<int8_t>& codes, const WeightPairs& pairs) {
+  int widest = 0;
+  for (const auto& [first, second] : pairs) {
+    const int a = codes[static_cast<size_t>(first)], b = codes[static_cast<size_t>(second)];
+    widest = std::max({widest, std::max(a, 0) + std::max(b, 0), std::max(-a, 0) + std::max(-b, 0)});
+  }
+  return widest;
+}
+
+TEST(PairScales, KeepEveryPairSafeHoweverWeightsAreRounded) {
+  Random random(29);
+  for (int trial = 0; trial < 300; ++trial) {
+    const int64_t channels = 1 + static_cast<int64_t>(random.below(6)),
+                  taps = 1 + static_cast<int64_t>(random.below(9));
+    const auto width = static_cast<size_t>(channels * taps);
+    std::vector<double> weights = random_weights(width, random);
+    for (double& weight : weights) weight = trial % 2 == 0 ? weight : std::fabs(weight);
+    if (trial % 3 == 0) weights[random.below(width)] *= 20;
+    const WeightPairs pairs = ops::summed_pairs(channels, taps);
+    const std::vector<double> moments = random_moments(static_cast<int>(width), random);
+    std::vector<double> importance;
+    for (size_t i = 0; i < width; ++i) importance.push_back(moments[i * width + i]);
+    const MomentFactor factor = factor_moments(moments, static_cast<int>(width));
+    const double full = channel_scale(weights, PairRule::none, 0).scale;
+    for (const ChannelScale& scale : pair_scales(weights, pairs, importance, 0)) {
+      EXPECT_GE(scale.scale, full * 0.999999);
+      EXPECT_LE(scale.scale, full * 2);
+      for (size_t i = 0; i < width; ++i) {
+        EXPECT_LE(scale.low[i], 0);
+        EXPECT_GE(scale.high[i], 0);
+      }
+      std::vector<int8_t> codes(width);
+      round_nearest(weights, scale, codes);
+      EXPECT_LE(widest(codes, pairs), 128);
+      round_compensated(weights, scale, factor, codes);
+      EXPECT_LE(widest(codes, pairs), 128);
+    }
+  }
+}
+
+TEST(PairScales, KeepTheFullRangeWhereNoPairOverflows) {
+  const std::vector<double> weights = {1, -1, 0.9, 0.01, -1, 0.9};
+  const auto scales = pair_scales(weights, ops::summed_pairs(6, 1), {}, 0);
+  ASSERT_EQ(scales.size(), 1u);
+  EXPECT_FLOAT_EQ(scales[0].scale, 1.0f / 127);
+  std::vector<int8_t> codes(6);
+  round_nearest(weights, scales[0], codes);
+  EXPECT_EQ(codes, (std::vector<int8_t>{127, -127, 114, 1, -127, 114}));
+}
+
+TEST(PairScales, TakeFromTheWeightThatMattersLess) {
+  const std::vector<double> weights = {1, 1};
+  ChannelScale scale;
+  scale.scale = 1.0f / 100;
+  set_pair_limits(weights, {{0, 1}}, std::vector<double>{3, 1}, scale);
+  EXPECT_EQ(scale.high, (std::vector<int8_t>{82, 46})) << "72 too many, shared 1 to 3";
 }
 
 TEST(MomentFactor, MultipliesBackToTheMoments) {
@@ -324,6 +385,30 @@ TEST(QuantizeWeight, PutsTheMeanErrorOfRoundingIntoTheBias) {
   }
 }
 
+TEST(PairRule, OfNeighboursLosesLessThanThatOfAnyTwoAndThanHalving) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[1,16,6,6]) -> (y) {
+  %w = constant random(seed=5) : f32[12,16,3,3]
+  %y = conv %x, %w : f32[1,12,4,4]
+  return %y
+}
+)");
+  const ir::Node& conv = find(graph, ir::OpKind::conv);
+  ir::Tensor x = random_tensor({1, 16, 6, 6}, 9);
+  LayerInputs inputs(conv, 1, 1000);
+  std::vector<float> rows;
+  ASSERT_TRUE(inputs.take_rows(conv, x, 0, rows).ok());
+  inputs.add_rows(rows);
+  std::vector<double> sqnr;
+  for (const PairRule rule :
+       {PairRule::none, PairRule::neighbours_to_128, PairRule::pairs_to_128, PairRule::half_range}) {
+    const auto codes = quantize_weight(conv, {.rule = rule, .compensate = false, .correct_bias = false}, &inputs, {});
+    ASSERT_TRUE(codes.ok());
+    sqnr.push_back(codes->sqnr_db);
+  }
+  EXPECT_TRUE(std::is_sorted(sqnr.rbegin(), sqnr.rend())) << ::testing::PrintToString(sqnr);
+  EXPECT_GT(sqnr[1], sqnr[2] + 0.5) << "dB; uniform weights are the worst for it";
+}
+
 TEST(QuantizeWeight, PerTensorKeepsThePairRule) {
   ir::Graph graph = parse(R"(graph @g(%x: f32[1,10]) -> (y) {
   %w = constant random(seed=3) : f32[10,6]
@@ -332,14 +417,17 @@ TEST(QuantizeWeight, PerTensorKeepsThePairRule) {
 }
 )");
   const ir::Node& gemm = find(graph, ir::OpKind::gemm);
-  auto codes = quantize_weight(gemm, {.rule = PairRule::pairs_to_128, .per_tensor = true}, nullptr, {});
-  ASSERT_TRUE(codes.ok());
-  EXPECT_TRUE(codes->weight.quant().per_tensor());
-  const auto stored = codes->weight.codes().data<int8_t>();
-  for (size_t c = 0; c < 6; ++c) {
-    std::vector<int8_t> channel;
-    for (size_t k = 0; k < 10; ++k) channel.push_back(stored[k * 6 + c]);
-    expect_pair_safe(channel);
+  for (const PairRule rule : {PairRule::pairs_to_128, PairRule::half_range, PairRule::neighbours_to_128}) {
+    auto codes = quantize_weight(gemm, {.rule = rule, .per_tensor = true}, nullptr, {});
+    ASSERT_TRUE(codes.ok());
+    EXPECT_TRUE(codes->weight.quant().per_tensor());
+    const auto stored = codes->weight.codes().data<int8_t>();
+    for (size_t c = 0; c < 6; ++c) {
+      std::vector<int8_t> channel;
+      for (size_t k = 0; k < 10; ++k) channel.push_back(stored[k * 6 + c]);
+      EXPECT_LE(widest(channel, ops::summed_pairs(10, 1)), 128);
+      if (rule != PairRule::neighbours_to_128) expect_pair_safe(channel);
+    }
   }
 }
 

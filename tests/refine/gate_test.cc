@@ -13,7 +13,8 @@ const data::MetricInfo& top1() { return *data::find_metric("top1"); }
 
 StepEvidence evidence(double drop, double low, double high) {
   StepEvidence e;
-  e.from_original = e.from_previous = data::PairedDifference{drop, {low, high}};
+  const data::PairedDifference difference{drop, {low, high}};
+  e.drops = {{"", difference, difference}};
   e.samples = 10000;
   e.bytes = 1000;
   return e;
@@ -82,7 +83,7 @@ TEST(Gate, NamesNoNumberOfSamplesForADropThatIsTheBudget) {
 
 TEST(Gate, IsSureOfEqualOutputs) {
   StepEvidence e = evidence(0.0, -0.3, 0.3);
-  e.same_outputs = true;
+  e.drops[0].same_outputs = true;
   const Decision d = decide(gate(0.1), {}, {}, &top1(), e);
   EXPECT_EQ(d.status, StepStatus::accepted);
   EXPECT_TRUE(d.decided);
@@ -104,12 +105,35 @@ TEST(Gate, JudgesNothingWithoutABudget) {
 
 TEST(Gate, HoldsAStepToItsOwnBudgetAgainstTheModelBeforeIt) {
   StepEvidence e = evidence(0.4, 0.35, 0.45);
-  e.from_previous = data::PairedDifference{0.05, {0.0, 0.09}};
+  e.drops[0].from_previous = data::PairedDifference{0.05, {0.0, 0.09}};
   EXPECT_EQ(decide(gate(0.5), 0.1, {}, &top1(), e).status, StepStatus::accepted);
-  e.from_previous = data::PairedDifference{0.3, {0.25, 0.35}};
+  e.drops[0].from_previous = data::PairedDifference{0.3, {0.25, 0.35}};
   const Decision d = decide(gate(0.5), 0.1, {}, &top1(), e);
   EXPECT_EQ(d.status, StepStatus::rolled_back);
   EXPECT_EQ(d.reason, "top1 drops by 0.30 points against the model before the step, the budget is 0.10 points");
+}
+
+TEST(Gate, HoldsEveryTargetToTheBudgetAndNamesTheOneThatBreaksIt) {
+  StepEvidence e = evidence(0.1, 0.0, 0.2);
+  e.drops[0].target = "ort-x86-vnni";
+  e.drops.push_back({"openvino-x86", {1.2, {0.9, 1.5}}, {1.2, {0.9, 1.5}}});
+  const Decision d = decide(gate(0.5), {}, {}, &top1(), e);
+  EXPECT_EQ(d.status, StepStatus::rolled_back);
+  EXPECT_EQ(d.reason, "top1 drops by 1.20 points against the original on openvino-x86, the budget is 0.50 points");
+  e.drops[1].from_original = {0.2, {0.1, 0.3}};
+  EXPECT_EQ(decide(gate(0.5), {}, {}, &top1(), e).status, StepStatus::accepted);
+  EXPECT_EQ(decide(Gate(), 0.5, {}, &top1(), e).reason,
+            "top1 drops by 1.20 points against the model before the step on openvino-x86, the budget is 0.50 points");
+}
+
+TEST(Gate, IsUndecidedWhenOneTargetIs) {
+  StepEvidence e = evidence(0.0, -0.3, 0.3);
+  e.drops[0].same_outputs = true;
+  EXPECT_EQ(decide(gate(0.1), {}, {}, &top1(), e).status, StepStatus::accepted);
+  e.drops.push_back({"cmsis-nn-l4r5", {0.3, {0.0, 0.6}}, {0.3, {0.0, 0.6}}});
+  const Decision d = decide(gate(0.5), {}, {}, &top1(), e);
+  EXPECT_EQ(d.status, StepStatus::undecided);
+  EXPECT_EQ(d.samples_needed, 22500);
 }
 
 TEST(Gate, JudgesTheBytesOfTheFinishedModelOnly) {

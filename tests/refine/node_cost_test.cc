@@ -10,6 +10,7 @@
 
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
+#include "refine/mlperf_tiny.h"
 
 namespace edgesmith::refine {
 namespace {
@@ -172,129 +173,20 @@ TEST(NodeCost, OfWhatConstantsDecideIsNone) {
   EXPECT_TRUE(estimate.nodes[0].node->is(ir::OpKind::add));
 }
 
-/// The MLPerf Tiny models as their descriptions say, with codes of zeros: only shapes cost.
-class TinyModel {
- public:
-  explicit TinyModel(ir::Dims input) {
-    value_ = &graph_.add_input("x", ir::type_of(ir::DType::f32, input));
-    value_->set_quant(kQuant);
-  }
-
-  ir::Value& conv(int64_t channels, ir::Dims kernel, ir::Ints strides, ir::Ints pads, bool depthwise = false) {
-    const int64_t in = (*value_->type().static_dims())[1];
-    ir::Node& node =
-        graph_.append(ir::OpKind::conv, {value_, &weight({channels, depthwise ? 1 : in, kernel[0], kernel[1]})});
-    node.attributes().set("strides", std::move(strides));
-    node.attributes().set("pads", std::move(pads));
-    if (depthwise) node.attributes().set("group", in);
-    return finish(node);
-  }
-  ir::Value& dense(int64_t features) {
-    const int64_t in = value_->type().static_dims()->back();
-    ir::Node& node = graph_.append(ir::OpKind::gemm, {value_, &weight({features, in})});
-    node.attributes().set("transB", int64_t{1});
-    return finish(node);
-  }
-  ir::Value& add(ir::Value& other) { return finish(graph_.append(ir::OpKind::add, {value_, &other})); }
-  void pool_and_flatten() {
-    finish(graph_.append(ir::OpKind::global_average_pool, {value_}));
-    finish(graph_.append(ir::OpKind::flatten, {value_}));
-  }
-  void go_back_to(ir::Value& value) { value_ = &value; }
-  ir::Value& value() { return *value_; }
-  ir::Graph take() {
-    graph_.add_output("y", *value_);
-    EXPECT_TRUE(ops::infer_types(graph_).ok());
-    return std::move(graph_);
-  }
-
- private:
-  static inline const ir::Quant kQuant{.dtype = ir::DType::i8, .scale = {1}, .zero_point = {0}};
-
-  ir::Value& weight(ir::Dims dims) {
-    return graph_.add_constant(ir::Tensor::affine(ir::Tensor::zeros(ir::DType::i8, std::move(dims)), kQuant));
-  }
-  ir::Value& finish(ir::Node& node) {
-    EXPECT_TRUE(ops::infer_types(graph_).ok());
-    node.output().set_quant(kQuant);
-    return *(value_ = &node.output());
-  }
-
-  ir::Graph graph_;
-  ir::Value* value_ = nullptr;
-};
-
-ir::Graph image_classification() {  // ResNet-8 for CIFAR-10
-  TinyModel m({1, 3, 32, 32});
-  m.conv(16, {3, 3}, {1, 1}, {1, 1, 1, 1});
-  for (const int64_t channels : {16, 32, 64}) {
-    ir::Value& input = m.value();
-    const int64_t stride = channels == 16 ? 1 : 2;
-    const ir::Ints pads = stride == 1 ? ir::Ints{1, 1, 1, 1} : ir::Ints{0, 0, 1, 1};
-    m.conv(channels, {3, 3}, {stride, stride}, pads);
-    ir::Value& main = m.conv(channels, {3, 3}, {1, 1}, {1, 1, 1, 1});
-    m.go_back_to(input);
-    if (stride == 2) m.conv(channels, {1, 1}, {2, 2}, {0, 0, 0, 0});
-    m.add(main);
-  }
-  m.pool_and_flatten();
-  m.dense(10);
-  return m.take();
-}
-
-ir::Graph visual_wake_words() {  // MobileNetV1 0.25, 96 x 96
-  TinyModel m({1, 3, 96, 96});
-  m.conv(8, {3, 3}, {2, 2}, {0, 0, 1, 1});
-  const std::pair<int64_t, int64_t> blocks[] = {{16, 1},  {32, 2},  {32, 1},  {64, 2},  {64, 1},  {128, 2}, {128, 1},
-                                                {128, 1}, {128, 1}, {128, 1}, {128, 1}, {256, 2}, {256, 1}};
-  for (const auto& [channels, stride] : blocks) {
-    const ir::Ints pads = stride == 1 ? ir::Ints{1, 1, 1, 1} : ir::Ints{0, 0, 1, 1};
-    m.conv((*m.value().type().static_dims())[1], {3, 3}, {stride, stride}, pads, true);
-    m.conv(channels, {1, 1}, {1, 1}, {0, 0, 0, 0});
-  }
-  m.pool_and_flatten();
-  m.dense(2);
-  return m.take();
-}
-
-ir::Graph keyword_spotting() {  // DS-CNN, 49 x 10
-  TinyModel m({1, 1, 49, 10});
-  m.conv(64, {10, 4}, {2, 2}, {4, 1, 5, 1});
-  for (int i = 0; i < 4; ++i) {
-    m.conv(64, {3, 3}, {1, 1}, {1, 1, 1, 1}, true);
-    m.conv(64, {1, 1}, {1, 1}, {0, 0, 0, 0});
-  }
-  m.pool_and_flatten();
-  m.dense(12);
-  return m.take();
-}
-
-ir::Graph anomaly_detection() {  // fully connected auto-encoder
-  TinyModel m({1, 640});
-  for (const int64_t features : {128, 128, 128, 128, 8, 128, 128, 128, 128, 640}) m.dense(features);
-  return m.take();
-}
-
 TEST(NodeCost, GivesThePublishedLatenciesOfMlperfTiny) {
-  const ir::Graph models[] = {image_classification(), visual_wake_words(), keyword_spotting(), anomaly_detection()};
-  const int64_t macs[] = {12501632, 7489664, 2656768, 264192};
-  // Inferences a second in the results v1.1 to v1.3, best of the board, in the order of the models.
-  const std::pair<const char*, std::vector<double>> boards[] = {{"cmsis-nn-l4r5", {6.06, 11.25, 23.16, 246.8}},
-                                                                {"cmsis-nn-u575", {9.59, 16.87, 34.49, 323.5}},
-                                                                {"cmsis-nn-h7a3", {24.48, 42.01, 88.36, 923}},
-                                                                {"cmsis-nn-ra8d1", {117.9, 74.7, 288.6, 1884}}};
-  for (const auto& [name, rates] : boards) {
-    const targets::Target* target = targets::find_target(name);
+  const auto models = mlperf_tiny::models();
+  for (const mlperf_tiny::Board& board : mlperf_tiny::kBoards) {
+    const targets::Target* target = targets::find_target(board.target);
     ASSERT_NE(target, nullptr);
-    for (size_t m = 0; m < 4; ++m) {
-      const CostEstimate estimate = estimate_costs(models[m], *target);
+    for (size_t m = 0; m < models.size(); ++m) {
+      const CostEstimate estimate = estimate_costs(models[m].graph, *target);
       int64_t sum = 0;
       for (const NodeCost& cost : estimate.nodes) {
         sum += cost.macs;
         EXPECT_TRUE(cost.integer) << cost.node->label();
       }
-      EXPECT_EQ(sum, macs[m]);
-      EXPECT_NEAR(*estimate.seconds * rates[m], 1, 0.2) << name << ", model " << m;
+      EXPECT_EQ(sum, models[m].macs);
+      EXPECT_NEAR(*estimate.seconds * board.rates[m], 1, 0.2) << board.target << ", " << models[m].name;
     }
   }
 }

@@ -20,6 +20,7 @@ eval = "eval.toml"
 [gate]
 metric = "top1"
 max_drop = 1
+targets = ["ort-arm", "openvino-x86"]
 on_fail = "fail"
 
 [[step]]
@@ -84,6 +85,7 @@ eval = "/models/eval.toml"
 [gate]
 metric = "top1"
 max_drop = 1.0
+targets = ["ort-arm", "openvino-x86"]
 on_fail = "fail"
 
 [[step]]
@@ -142,6 +144,10 @@ TEST(Recipe, RefusesValuesOfTheWrongKind) {
   EXPECT_EQ(error_of("model = 3\n"), "r.toml: line 1: key 'model' in the recipe wants a text, not 3");
   EXPECT_EQ(error_of("seed = -1\n"),
             "r.toml: line 1: key 'seed' in the recipe wants a whole number of at least 0, not -1");
+  EXPECT_EQ(error_of("[gate]\ntargets = [\"ort-x68\"]\n"),
+            "r.toml: line 2: unknown target 'ort-x68'; did you mean 'ort-x86'?");
+  EXPECT_EQ(error_of("[gate]\ntargets = \"ort-x86\"\n"),
+            "r.toml: line 2: key 'targets' in [gate] wants a list of texts, not \"ort-x86\"");
   EXPECT_EQ(error_of("[gate]\nmax_drop = \"much\"\n"),
             "r.toml: line 2: key 'max_drop' in [gate] wants a number of at least 0, not \"much\"");
   EXPECT_EQ(error_of("[gate]\nmax_drop = nan\n"),

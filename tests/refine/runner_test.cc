@@ -71,6 +71,52 @@ TEST_F(Runner, ComparesWithTheOriginalWithoutLabels) {
   EXPECT_EQ(report->final_drop->drop, 0.0);
 }
 
+/// Full-range weights, which only CPUs with exact sums compute right.
+constexpr const char* kQuantizeAtFullRange =
+    "[data]\ncalib = \"other.npz\"\neval = \"eval.npz\"\n[[step]]\npass = \"quantize\"\npair_safe = \"off\"\n";
+
+TEST_F(Runner, HoldsTheBudgetUnderTheArithmeticOfEveryTargetNamed) {
+  testing::write_model(testing::kSaturatingModel, folder_ / "m.onnx");
+  const auto one = run("[gate]\nmax_drop = 1\ntargets = [\"ort-x86-vnni\"]\n" + std::string(kQuantizeAtFullRange));
+  ASSERT_TRUE(one.ok()) << one.error().text();
+  EXPECT_EQ(one->exit_code, 0) << one->verdict;
+  ASSERT_EQ(one->steps[0].targets.size(), 1u);
+  EXPECT_EQ(one->steps[0].targets[0].arithmetic, "exact-i32");
+  EXPECT_EQ(one->steps[0].targets[0].metric.value, one->steps[0].metric->value);
+  ASSERT_EQ(one->final_targets.size(), 1u);
+  fs::remove(folder_ / "out.onnx");
+
+  const auto all = run("[gate]\nmax_drop = 1\ntargets = [\"ort-x86-vnni\", \"openvino-x86\", \"ort-arm\"]\n" +
+                       std::string(kQuantizeAtFullRange));
+  ASSERT_TRUE(all.ok()) << all.error().text();
+  EXPECT_EQ(all->exit_code, 1);
+  const StepReport& step = all->steps[0];
+  EXPECT_EQ(step.status, StepStatus::rolled_back);
+  EXPECT_NE(step.reason.find("against the original on openvino-x86, the budget is 1.00 points"), std::string::npos)
+      << step.reason;
+  ASSERT_EQ(step.targets.size(), 3u);
+  EXPECT_EQ(step.targets[1].arithmetic, "x86-u8s8-saturating");
+  EXPECT_GT(step.targets[1].drop.drop, 1);
+  EXPECT_EQ(step.targets[0].metric.value, step.targets[2].metric.value) << "one arithmetic, measured once";
+  EXPECT_LE(step.targets[0].drop.drop, 1);
+  EXPECT_FALSE(wrote());
+}
+
+TEST_F(Runner, MeasuresOnceForEveryArithmetic) {
+  struct Counter final : ProgressSink {
+    void begin(std::string_view what, int64_t) override { names.emplace_back(what); }
+    std::vector<std::string> names;
+  } counter;
+  RunOptions options;
+  options.progress = &counter;
+  const std::string targets = "targets = [\"ort-x86-vnni\", \"ort-arm\", \"cmsis-nn-l4r5\", \"cmsis-nn-h7a3\"]\n";
+  const auto report = run("[gate]\n" + targets + kEval + kSimplify, options);
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->steps[0].targets.size(), 4u);
+  EXPECT_EQ(counter.names, (std::vector<std::string>{"measure the original", "measure after simplify (exact-i32)",
+                                                     "measure after simplify (tflite)"}));
+}
+
 TEST_F(Runner, GatesNothingWithoutData) {
   const auto report = run("[gate]\nmax_drop = 0.5\n" + std::string(kSimplify));
   ASSERT_TRUE(report.ok()) << report.error().text();

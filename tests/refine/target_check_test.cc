@@ -346,6 +346,23 @@ TEST(TargetCheck, PairsAreUnsafeEvenWhenTheyAreNoNeighbours) {
   EXPECT_EQ(check.pairs.unsafe_channels, 1);
 }
 
+TEST(TargetCheck, NeighboursAreTheOnlyPairsWhereTheKernelsAreKnown) {
+  targets::Target target = lenient();
+  target.pair_rule = targets::PairRule::neighbours_to_128;
+  const auto conv = [](const std::string& codes, const std::string& dims, const std::string& group) {
+    return "graph @g(%x: f32[1,2,1,2] q(i8, scale=0.5, zp=0)) -> (y) {\n  %w = constant codes {" + codes + "} : f32[" +
+           dims + "] q(i8, scale=0.5, zp=0)\n  %y = conv %x, %w {group=" + group +
+           "} : f32[1,2,1,1] q(i8, scale=0.5, zp=0)\n  return %y\n}\n";
+  };
+  // Channel 0 holds {100, 100}, channel 1 {1, 1}: the hundreds meet ones.
+  EXPECT_TRUE(check_target(parse(conv("100, 100, 1, 1, 1, 1, 1, 1", "2,2,1,2", "1")), target).takes());
+  const TargetCheck check = check_target(parse(conv("100, 1, 100, 1, 1, 1, 1, 1", "2,2,1,2", "1")), target);
+  ASSERT_EQ(check.violations.size(), 1u);
+  EXPECT_EQ(check.violations[0].value, "1 of 2 channels, 1 of 4 pairs");
+  EXPECT_EQ(check.violations[0].limit, "the weights of a pair sum to at most 128");
+  EXPECT_TRUE(check_target(parse(conv("127, 127, 127, 127", "2,1,1,2", "2")), target).takes()) << "depthwise";
+}
+
 TEST(TargetCheck, WeightOnlyModelsSumNoPairs) {
   targets::Target target = lenient();
   target.pair_rule = targets::PairRule::pairs_to_128;

@@ -23,8 +23,9 @@ TEST(Html, FetchesNothingAndRunsNoScript) {
 
 TEST(Html, ShowsStepsPlotsLayersAndSettings) {
   const std::string html = run_html(sample_report());
-  for (const char* part : {"fold-constants", "rolled back", "accuracy against size", "SQNR of each layer",
-                           "range of each tensor", "outlier channel 3", "max_drop = 0.5", "test.npz", "Warnings"}) {
+  for (const char* part :
+       {"fold-constants", "rolled back", "accuracy against size", "SQNR of each layer", "range of each tensor",
+        "outlier channel 3", "ort-&lt;arm&gt;", "max_drop = 0.5", "test.npz", "Warnings"}) {
     EXPECT_TRUE(contains(html, part)) << part;
   }
 }

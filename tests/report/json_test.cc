@@ -47,6 +47,11 @@ TEST(Json, HasTheDocumentedMembers) {
             (std::vector<std::string>{"bytes", "params", "nonzero", "macs", "nodes", "peak_activation_bytes"}));
   EXPECT_TRUE(step["size"]["peak_activation_bytes"].is_null());
   EXPECT_EQ(step["notes"], Json{"a note"});
+  ASSERT_EQ(step["targets"].size(), 2u);
+  EXPECT_EQ(
+      step["targets"][1],
+      (Json{
+          {"name", "cmsis-nn-l4r5"}, {"arithmetic", "tflite"}, {"value", 88.5}, {"drop", 1.5}, {"ci95", {1.2, 1.8}}}));
   EXPECT_EQ(step["options"]["bins"], 64);
   EXPECT_EQ(json["output"]["path"], "out.onnx");
   EXPECT_EQ(json["output"]["bytes"], 990000);

@@ -38,6 +38,8 @@ inline refine::RunReport sample_report() {
   fold.metric = metric_value("top1", 89.0);
   fold.drop = data::PairedDifference{1.0, {0.8, 1.2}};
   fold.agreement = 97.5;
+  fold.targets = {{"ort-<arm>", "exact-i32", metric_value("top1", 89.0), {1.0, {0.8, 1.2}}},
+                  {"cmsis-nn-l4r5", "tflite", metric_value("top1", 88.5), {1.5, {1.2, 1.8}}}};
   fold.sqnr_db = 28.5;
   fold.size = {280000, 250000, 249000, 4000000, 15, std::nullopt};
   fold.notes = {"a note"};

@@ -46,6 +46,10 @@ TEST(Summary, SaysWhatWasDoneAndWhatItCost) {
   fold-constants  rolled_back  89.00 %  280 kB  28.0 %   0 ms
     fold-constants: a note
 
+  step            target         arithmetic     top1  change (95 %)
+  fold-constants  ort-<arm>      exact-i32   89.00 %  -1.00 (-1.20 to -0.80)
+  fold-constants  cmsis-nn-l4r5  tflite      88.50 %  -1.50 (-1.80 to -1.20)
+
   top1          90.00 %  ->   90.00 %  +0.00 (95 %: +0.00 to +0.00, 10,000 samples)
   same answers               100.00 %
   file          1.00 MB  ->    990 kB  99.0 % of the bytes

@@ -56,6 +56,17 @@ inline constexpr const char* kTinyModel = R"(graph @tiny(%x: f32[N,3]) -> (logit
 }
 )";
 
+/// The same classes by way of pairs of equal inputs and weights, which overflow 16 bits at full range wherever an input
+/// is over a half.
+inline constexpr const char* kSaturatingModel = R"(graph @pairs(%x: f32[N,3]) -> (logits: f32[N,3]) {
+  %twice = constant {1, 1, 0, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0, 0, 1, 1} : f32[3,6]
+  %sums = constant {1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1} : f32[6,3]
+  %h = mat_mul %x, %twice : f32[N,6]
+  %y = mat_mul %h, %sums : f32[N,3]
+  return %y
+}
+)";
+
 inline void write_model(const std::string& text, const std::string& path) {
   auto graph = ir::parse(text);
   ASSERT_TRUE(graph.ok()) << graph.error().text();

@@ -3,6 +3,7 @@
 
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
+#include "edgesmith/targets/target.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -83,6 +84,11 @@ void add_gate_options(Command* command, GateFlags& flags) {
       ->type_name("X")
       ->group("Gate");
   command->add_option("--max-bytes", flags.max_bytes, "largest file")->positive()->type_name("N")->group("Gate");
+  command
+      ->add_option("--gate-targets", flags.targets,
+                   "the loss must stay within the budget with the arithmetic of each of these targets")
+      ->type_name("NAME,...")
+      ->group("Gate");
   command->add_option("--on-fail", flags.on_fail, "rollback (default): undo the step; fail: stop and write nothing")
       ->one_of({"rollback", "fail"})
       ->type_name("WORD")
@@ -106,6 +112,13 @@ Status apply_gate(const GateFlags& flags, refine::Gate& gate) {
                          near.empty() ? "known: " + join(names, ", ") : "did you mean '" + near + "'?");
     }
     gate.metric = flags.metric;
+  }
+  if (!flags.targets.empty()) {
+    gate.targets = split(flags.targets, ',');
+    for (const std::string& name : gate.targets) {
+      const auto target = targets::load_target(name);
+      if (!target) return target.error().in("--gate-targets");
+    }
   }
   if (flags.max_drop) gate.max_drop = flags.max_drop;
   if (flags.max_bytes) gate.max_bytes = flags.max_bytes;

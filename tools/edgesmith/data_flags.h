@@ -37,12 +37,13 @@ Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const Data
 /// Everything the command line says about the gate.
 struct GateFlags {
   std::string metric, on_fail, undecided;
+  std::string targets;  ///< separated by commas; "": those of the recipe
   std::optional<double> max_drop;
   std::optional<int64_t> max_bytes;
   bool allow_rollback = false;
 };
 void add_gate_options(Command* command, GateFlags& flags);
-/// Replaces in `gate` what the command line gives. Errors: usage (unknown metric).
+/// Replaces in `gate` what the command line gives. Errors: usage (unknown metric or target).
 Status apply_gate(const GateFlags& flags, refine::Gate& gate);
 
 }  // namespace edgesmith::cli

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "edgesmith/data/metric.h"
 
@@ -28,6 +29,8 @@ struct Gate {
   std::string metric;                ///< "": top1 where there are labels, else agreement
   std::optional<double> max_drop;    ///< against the original: points of a percentage, else the metric's own unit
   std::optional<int64_t> max_bytes;  ///< of the finished file: judged after the last step
+  /// Targets whose arithmetic every accuracy budget must hold under: names, or paths of profiles. Empty: exact sums.
+  std::vector<std::string> targets;
   OnFail on_fail = OnFail::rollback;
   OnUndecided undecided = OnUndecided::accept;
 
@@ -48,14 +51,20 @@ struct DropVerdict {
 /// Compares `difference`, measured on `samples` samples, with `max_drop`. A drop that is not a number is refused.
 DropVerdict judge_drop(const data::PairedDifference& difference, double max_drop, int64_t samples);
 
-/// Everything the gate looks at after one step.
-struct StepEvidence {
-  bool changed = true;                                  ///< the pass changed the graph
-  bool last = true;                                     ///< no step comes after it
-  std::optional<data::PairedDifference> from_original;  ///< absent: nothing was measured
-  std::optional<data::PairedDifference> from_previous;  ///< against the best model before the step
+/// What was measured with one arithmetic.
+struct DropEvidence {
+  std::string target;  ///< that the gate names; "" when it names none
+  data::PairedDifference from_original;
+  data::PairedDifference from_previous;  ///< against the best model before the step
   /// The outputs are the original's up to rounding, so that there is nothing for an interval to be unsure about.
   bool same_outputs = false;
+};
+
+/// Everything the gate looks at after one step.
+struct StepEvidence {
+  bool changed = true;              ///< the pass changed the graph
+  bool last = true;                 ///< no step comes after it
+  std::vector<DropEvidence> drops;  ///< every one must be within the budgets; empty: nothing was measured
   int64_t samples = 0;
   int64_t bytes = 0;
 };

@@ -42,6 +42,13 @@ struct ModelFile {
   int64_t opset = 0;
 };
 
+/// A model under the arithmetic of one target that the gate names.
+struct TargetMetric {
+  std::string target, arithmetic;
+  MetricValue metric;
+  data::PairedDifference drop;  ///< against the original
+};
+
 struct StepReport {
   std::string pass;
   StepStatus status = StepStatus::accepted;
@@ -52,6 +59,7 @@ struct StepReport {
   std::optional<data::PairedDifference> drop;  ///< against the original
   std::optional<double> agreement;             ///< percent of samples whose arg-max is the original's
   std::optional<double> sqnr_db;               ///< of the outputs, against the original's
+  std::vector<TargetMetric> targets;           ///< that the gate names; the numbers above are of the first
   ModelSize size;
   std::string reason;  ///< why it was not accepted, or what is undecided
   std::vector<std::string> notes;
@@ -82,6 +90,7 @@ struct RunReport {
   std::optional<MetricValue> final_metric;  ///< of what was written, on the evaluation data
   std::optional<data::PairedDifference> final_drop;
   std::optional<double> final_agreement, final_sqnr_db;
+  std::vector<TargetMetric> final_targets;
   std::optional<MetricValue> test_before, test_after;  ///< on the test data
   std::optional<data::PairedDifference> test_drop;
   std::string verdict;  ///< one sentence: what the gate said of the whole run

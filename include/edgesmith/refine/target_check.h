@@ -32,8 +32,8 @@ struct MemoryNeed {
 /// Integer weights of layers whose products would be summed in pairs of 16 bits.
 struct PairSums {
   int64_t layers = 0, unsafe_layers = 0;
-  int64_t channels = 0, unsafe_channels = 0;  ///< unsafe: two weights of it can overflow when they meet
-  int64_t pairs = 0, unsafe_pairs = 0;        ///< neighbours when input channels lie innermost
+  int64_t channels = 0, unsafe_channels = 0;  ///< unsafe: two weights of it that may meet can overflow
+  int64_t pairs = 0, unsafe_pairs = 0;        ///< that kernels add (ops/pair_sums.h)
 };
 
 struct TargetCheck {

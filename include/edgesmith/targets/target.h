@@ -18,9 +18,13 @@ namespace edgesmith::targets {
 
 /// How the sums of an integer layer are made safe on the target.
 enum class PairRule {
-  none,         ///< exact int32 accumulation: the full weight range may be used
-  pairs_to_128  ///< 16-bit pair sums (x86 without VNNI): the two largest |codes| of an output channel sum to <= 128
+  none,               ///< exact int32 accumulation: the full weight range may be used
+  neighbours_to_128,  ///< 16-bit pair sums (x86 without VNNI): the weights of each pair (ops/pair_sums.h) sum to <= 128
+  pairs_to_128,       ///< the same, whichever weights meet: the two largest |codes| of an output channel sum to <= 128
+  half_range          ///< the same by 7 bits for every weight: |codes| <= 64
 };
+/// "none", "neighbours-to-128", "pairs-to-128", "half-range".
+std::string_view pair_rule_name(PairRule rule);
 
 /// How quantized operators compute on the target.
 enum class Arithmetic { exact_i32, x86_u8s8_saturating, tflite, ort_x86, fake_quant };

@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "edgesmith/ops/op_info.h"
+#include "edgesmith/ops/pair_sums.h"
 #include "passes/quantize/node_form.h"
+#include "passes/quantize/pair_limits.h"
 #include "passes/quantize/weight_codes.h"
 
 namespace edgesmith::passes::quantize {
@@ -56,7 +59,7 @@ void share_scale(std::vector<ChannelScale>& scales, const std::vector<std::vecto
   for (const ChannelScale& scale : scales) shared = std::max(shared, scale.scale);
   for (size_t c = 0; c < scales.size(); ++c) {
     scales[c].scale = shared;
-    if (rule == targets::PairRule::none) continue;
+    if (rule != targets::PairRule::pairs_to_128) continue;
     const double peak = std::fabs(rows[c][static_cast<size_t>(scales[c].peak)]) / shared;
     scales[c].largest = std::clamp(static_cast<int32_t>(std::nearbyint(peak)), 64, 127);
     scales[c].others = 128 - scales[c].largest;
@@ -72,16 +75,71 @@ std::vector<MomentFactor> factor_blocks(const LayerInputs& inputs, bool centred)
   return factors;
 }
 
-// Rounds the weights of a channel block by block.
-void round_channel(const std::vector<double>& row, const ChannelScale& scale, const LayerInputs& inputs,
-                   const std::vector<MomentFactor>& factors, int group, std::span<int8_t> codes) {
+// The pairs of a channel's weights that kernels add in 16 bits, when the rule is about those.
+WeightPairs pairs_of(const ir::Node& node, targets::PairRule rule, int64_t width) {
+  if (rule != targets::PairRule::neighbours_to_128 || !ops::adds_pairs(node)) return {};
+  const int64_t channels = node.is(ir::OpKind::conv) ? weight_of(node)->constant()->dims()[1] : width;
+  return ops::summed_pairs(channels, channels > 0 ? width / channels : 0);
+}
+
+// Mean squares of the inputs of every group, [groups, width].
+std::vector<double> mean_squares(const LayerInputs& inputs) {
+  std::vector<double> squares(static_cast<size_t>(inputs.groups()) * static_cast<size_t>(inputs.width()), 0.0);
+  for (const LayerInputs::Block& block : inputs.blocks()) {
+    const auto n = static_cast<size_t>(block.width);
+    double* of_block = &squares[static_cast<size_t>(block.group) * static_cast<size_t>(inputs.width()) +
+                                static_cast<size_t>(block.first)];
+    for (size_t i = 0; i < n; ++i) of_block[i] = block.products[i * n + i];
+  }
+  return squares;
+}
+
+std::vector<int8_t> part_of(const std::vector<int8_t>& limits, const LayerInputs::Block& block) {
+  if (limits.empty()) return {};
+  return {limits.begin() + block.first, limits.begin() + block.first + block.width};
+}
+
+// Rounds the weights of a channel block by block; returns the error of its output.
+double round_channel(const std::vector<double>& row, const ChannelScale& scale, const LayerInputs& inputs,
+                     const std::vector<MomentFactor>& factors, int group, std::span<int8_t> codes) {
+  double error = 0;
   for (size_t b = 0; b < factors.size(); ++b) {
     const LayerInputs::Block& block = inputs.blocks()[b];
     if (block.group != group) continue;
-    ChannelScale part = scale;
-    part.peak = scale.peak - block.first;
-    round_compensated(std::span(row).subspan(static_cast<size_t>(block.first), static_cast<size_t>(block.width)), part,
-                      factors[b], codes.subspan(static_cast<size_t>(block.first), static_cast<size_t>(block.width)));
+    const ChannelScale part{.scale = scale.scale,
+                            .largest = scale.largest,
+                            .others = scale.others,
+                            .peak = scale.peak - block.first,
+                            .low = part_of(scale.low, block),
+                            .high = part_of(scale.high, block)};
+    const auto first = static_cast<size_t>(block.first), width = static_cast<size_t>(block.width);
+    error += round_compensated(std::span(row).subspan(first, width), part, factors[b], codes.subspan(first, width));
+  }
+  return error;
+}
+
+// The same for nearest codes, all inputs being alike.
+double round_alone(const std::vector<double>& row, const ChannelScale& scale, std::span<int8_t> codes) {
+  round_nearest(row, scale, codes);
+  double error = 0;
+  for (size_t k = 0; k < row.size(); ++k) {
+    const double off = row[k] - static_cast<double>(scale.scale) * codes[k];
+    error += off * off;
+  }
+  return error;
+}
+
+// Rounds with the scale of the least error; leaves it in `scales.front()`.
+void round_best(std::vector<ChannelScale>& scales, std::span<int8_t> codes,
+                const std::function<double(const ChannelScale&, std::span<int8_t>)>& round) {
+  double least = round(scales.front(), codes);
+  std::vector<int8_t> other(codes.size());
+  for (size_t s = 1; s < scales.size(); ++s) {
+    const double error = round(scales[s], other);
+    if (!(error < least)) continue;
+    least = error;
+    std::swap(scales.front(), scales[s]);
+    std::copy(other.begin(), other.end(), codes.begin());
   }
 }
 
@@ -112,6 +170,8 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
       settings.correct_bias && inputs != nullptr && inputs->num_rows() > 0 && ops::quant_facts(node).bias_operand >= 0;
   const std::vector<MomentFactor> factors = compensate ? factor_blocks(*inputs, correct) : std::vector<MomentFactor>{};
   const std::vector<double> means = correct ? inputs->means() : std::vector<double>{};
+  const WeightPairs pairs = pairs_of(node, settings.rule, layout.width());
+  const std::vector<double> squares = compensate && !pairs.empty() ? mean_squares(*inputs) : std::vector<double>{};
   WeightCodes result;
   ir::Tensor codes = ir::Tensor::zeros(ir::DType::i8, weight.dims());
   const auto stored = codes.mutable_data<int8_t>();
@@ -119,11 +179,20 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
   double signal = 0, noise = 0;
   for (size_t c = 0; c < channels; ++c) {
     const int group = inputs == nullptr ? 0 : static_cast<int>(c * static_cast<size_t>(inputs->groups()) / channels);
-    if (compensate) {
-      round_channel(rows[c], scales[c], *inputs, factors, group, rounded);
-    } else {
-      round_nearest(rows[c], scales[c], rounded);
+    std::vector<ChannelScale> candidates = {scales[c]};
+    if (!pairs.empty()) {
+      const auto importance = std::span(squares).subspan(
+          squares.empty() ? 0 : static_cast<size_t>(group) * rounded.size(), squares.empty() ? 0 : rounded.size());
+      if (settings.per_tensor) {
+        set_pair_limits(rows[c], pairs, importance, candidates[0]);
+      } else {
+        candidates = pair_scales(rows[c], pairs, importance, smallest_scales.empty() ? 0 : smallest_scales[c]);
+      }
     }
+    round_best(candidates, rounded, [&](const ChannelScale& scale, std::span<int8_t> to) {
+      return compensate ? round_channel(rows[c], scale, *inputs, factors, group, to) : round_alone(rows[c], scale, to);
+    });
+    scales[c] = candidates[0];
     double shift = 0;
     for (size_t k = 0; k < rounded.size(); ++k) {
       stored[layout.index(static_cast<int64_t>(c), static_cast<int64_t>(k))] = rounded[k];

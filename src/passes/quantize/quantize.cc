@@ -73,8 +73,10 @@ const OptionSchema& options() {
       {.name = "pair_safe",
        .kind = OptionKind::word,
        .fallback = "auto",
-       .help = "bound weights so that 16-bit pair sums never saturate; auto: what the target needs",
-       .words = {"auto", "on", "off"}},
+       .help =
+           "bound weights so that 16-bit pair sums never saturate; auto: what the target needs; neighbours: the pairs "
+           "that kernels add; on: any two of a channel; half-range: every weight by half",
+       .words = {"auto", "neighbours", "on", "half-range", "off"}},
       {.name = "weights_only",
        .kind = OptionKind::flag,
        .fallback = "false",
@@ -88,7 +90,9 @@ const OptionSchema& options() {
 
 WeightSettings weight_settings(const Options& options, const targets::Target& target) {
   WeightSettings settings{.rule = target.pair_rule, .per_tensor = options.flag("per_tensor") || !target.per_channel};
+  if (options.word("pair_safe") == "neighbours") settings.rule = targets::PairRule::neighbours_to_128;
   if (options.word("pair_safe") == "on") settings.rule = targets::PairRule::pairs_to_128;
+  if (options.word("pair_safe") == "half-range") settings.rule = targets::PairRule::half_range;
   if (options.word("pair_safe") == "off") settings.rule = targets::PairRule::none;
   settings.compensate = options.word("rounding") == "compensated";
   settings.correct_bias = options.flag("bias_correction");

@@ -15,13 +15,12 @@ constexpr int32_t kPairLimit = 128;  // 255 * 128 = 32640 is the largest even mu
 // Below this a channel counts as zero: its scale times an activation's would leave the normal floats.
 constexpr double kSmallestScale = 1e-20;
 
-int8_t clamped_code(double real, int32_t limit) {
-  const double code = std::nearbyint(real);
-  return static_cast<int8_t>(std::clamp(code, static_cast<double>(-limit), static_cast<double>(limit)));
-}
-
-int32_t limit_of(const ChannelScale& scale, int64_t index) {
-  return index == scale.peak ? scale.largest : scale.others;
+// The code of weight `index` nearest to `real` within its limits.
+int8_t clamped_code(double real, const ChannelScale& scale, size_t index) {
+  const int32_t limit = static_cast<int64_t>(index) == scale.peak ? scale.largest : scale.others;
+  const double low = scale.low.empty() ? -limit : scale.low[index],
+               high = scale.high.empty() ? limit : scale.high[index];
+  return static_cast<int8_t>(std::clamp(std::nearbyint(real), low, high));
 }
 
 }  // namespace
@@ -41,7 +40,12 @@ ChannelScale channel_scale(std::span<const double> weights, targets::PairRule ru
   }
   double scale = first / kLargestCode;
   switch (rule) {
-    case targets::PairRule::none: break;
+    case targets::PairRule::none:
+    case targets::PairRule::neighbours_to_128: break;
+    case targets::PairRule::half_range:
+      scale = first / (kPairLimit / 2 + 0.5);
+      result.largest = result.others = kPairLimit / 2;
+      break;
     case targets::PairRule::pairs_to_128: {
       // Codes up to n + 1/2 round to n.
       scale = INFINITY;
@@ -62,9 +66,7 @@ ChannelScale channel_scale(std::span<const double> weights, targets::PairRule ru
 }
 
 void round_nearest(std::span<const double> weights, const ChannelScale& scale, std::span<int8_t> codes) {
-  for (size_t i = 0; i < weights.size(); ++i) {
-    codes[i] = clamped_code(weights[i] / scale.scale, limit_of(scale, static_cast<int64_t>(i)));
-  }
+  for (size_t i = 0; i < weights.size(); ++i) codes[i] = clamped_code(weights[i] / scale.scale, scale, i);
 }
 
 MomentFactor factor_moments(std::span<const double> moments, int width, double damping) {
@@ -106,19 +108,23 @@ MomentFactor factor_moments(std::span<const double> moments, int width, double d
   return result;
 }
 
-void round_compensated(std::span<const double> weights, const ChannelScale& scale, const MomentFactor& factor,
-                       std::span<int8_t> codes) {
+double round_compensated(std::span<const double> weights, const ChannelScale& scale, const MomentFactor& factor,
+                         std::span<int8_t> codes) {
   const auto n = static_cast<size_t>(factor.width);
   EDGESMITH_CHECK(weights.size() == n && codes.size() == n);
   std::vector<double> pending(n, 0.0);  // sum over the rounded j of V[j][i] * e_j
+  double output_error = 0;
   for (size_t i = 0; i < n; ++i) {
     const auto index = static_cast<size_t>(factor.order[i]);
     const double* row = &factor.factor[i * n];
     const double wanted = weights[index] + pending[i] / row[i];
-    codes[index] = clamped_code(wanted / scale.scale, limit_of(scale, static_cast<int64_t>(index)));
+    codes[index] = clamped_code(wanted / scale.scale, scale, index);
     const double error = weights[index] - static_cast<double>(scale.scale) * codes[index];
+    const double left = pending[i] + row[i] * error;
+    output_error += left * left;
     for (size_t k = i + 1; k < n; ++k) pending[k] += row[k] * error;
   }
+  return output_error;
 }
 
 }  // namespace edgesmith::passes::quantize

@@ -16,6 +16,8 @@ struct ChannelScale {
   int32_t largest = 127;  ///< limit of |code| of the weight with the largest magnitude
   int32_t others = 127;   ///< limit of |code| of every other weight
   int64_t peak = 0;       ///< position of that largest weight
+  /// Least and largest code of each weight, in place of the limits above (pair_limits.h); empty: those hold.
+  std::vector<int8_t> low, high;
 };
 
 /// The finest scale at which the weights of one channel can be stored, but at least `smallest`. Under
@@ -44,8 +46,8 @@ MomentFactor factor_moments(std::span<const double> moments, int width, double d
 /// the output error that the ones before it left, as far as their inputs are correlated. This is the solution that GPTQ
 /// (Frantar et al. 2022, "GPTQ: accurate post-training quantization", section 3; the order is its "act-order") gives,
 /// computed from V without inverting the moments: with e = w - scale * code the output error is |V^T e|^2, whose row i
-/// holds e_0 .. e_i only, so code i is chosen to cancel row i (Babai's nearest plane).
-void round_compensated(std::span<const double> weights, const ChannelScale& scale, const MomentFactor& factor,
-                       std::span<int8_t> codes);
+/// holds e_0 .. e_i only, so code i is chosen to cancel row i (Babai's nearest plane). Returns |V^T e|^2.
+double round_compensated(std::span<const double> weights, const ChannelScale& scale, const MomentFactor& factor,
+                         std::span<int8_t> codes);
 
 }  // namespace edgesmith::passes::quantize

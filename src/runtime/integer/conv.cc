@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Convolution on codes [N, C, spatial...] row-major, any group: for every output the codes under the window are
 // gathered (channels innermost, padding is the zero point) and multiplied with the output channel's weights.
+#include "edgesmith/ops/pair_sums.h"
 #include "edgesmith/ops/window.h"
 #include "runtime/integer/plain.h"
 
@@ -47,8 +48,7 @@ Status run_conv(const KernelCall& call) {
   const int64_t pixels = ir::num_elements(window->output), plane = ir::num_elements(window->input);
   if (x[0] * layer.outputs * pixels == 0) return {};
   const int64_t channels = weight[1], group_outputs = layer.outputs / call.node.attributes().get_int("group", 1);
-  // Depthwise kernels of every runtime add in 32 bits.
-  const bool saturating = form.saturating() && channels > 1 && form.operands[0]->dtype == ir::DType::u8;
+  const bool saturating = form.saturating() && ops::adds_pairs(call.node) && form.operands[0]->dtype == ir::DType::u8;
   const ReadCodes codes(*call.inputs[0]);
   std::vector<int32_t> patch(static_cast<size_t>(layer.k));
   ir::Dims output(window->output.size(), 0);

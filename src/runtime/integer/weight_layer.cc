@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <string>
+
+#include "edgesmith/ops/pair_sums.h"
 
 namespace edgesmith::runtime::integer {
 
@@ -88,7 +89,7 @@ bool WeightLayer::pairs_safe() const {
     const int16_t* row = weight.data() + m * k;
     for (int64_t i = 0; i < k; i += 2) {
       const int second = i + 1 < k ? row[i + 1] : 0;
-      if (255 * (std::abs(static_cast<int>(row[i])) + std::abs(second)) > 32767) return false;
+      if (ops::pair_overflows(row[i], second)) return false;
     }
   }
   return true;

@@ -22,8 +22,8 @@ struct WeightLayer {
   int32_t input_zero_point = 0;
 
   bool fits_i8() const;  ///< every weight lies in [-128, 127]
-  /// No pair of neighbours k, k+1 (k even) can leave 16 bits, whatever the unsigned codes: 255 * (|w_k| + |w_k+1|) <=
-  /// 32767. Then saturating sums are exact.
+  /// No pair of neighbours k, k+1 (k even) can leave 16 bits, whatever the unsigned codes (ops::pair_overflows). Then
+  /// saturating sums are exact.
   bool pairs_safe() const;
 };
 

@@ -20,6 +20,7 @@
 #include <cstring>
 #include <numeric>
 
+#include "edgesmith/ops/pair_sums.h"
 #include "runtime/native/code_planes.h"
 #include "runtime/native/conv_common.h"
 #include "runtime/native/int_packing.h"

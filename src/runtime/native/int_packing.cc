@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "edgesmith/ops/pair_sums.h"
+
 namespace edgesmith::runtime::native {
 
 namespace {
@@ -58,6 +60,8 @@ void pack_block(const integer::WeightLayer& layer, const LayerBlock& block, int6
 }  // namespace
 
 bool pair_safe(const IntTable& table, int a, int b) {
+  if (table.byte_offset == 0) return !ops::pair_overflows(a, b);
+  // Signed inputs, from -byte_offset on.
   return std::max(255 - table.byte_offset, table.byte_offset) * (std::abs(a) + std::abs(b)) <= 32767;
 }
 
