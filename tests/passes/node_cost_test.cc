@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "edgesmith/refine/node_cost.h"
+#include "edgesmith/passes/node_cost.h"
 
 #include <gtest/gtest.h>
 
@@ -11,7 +11,7 @@
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 
-namespace edgesmith::refine {
+namespace edgesmith::passes {
 namespace {
 
 ir::Graph parse(const std::string& text) {
@@ -300,4 +300,4 @@ TEST(NodeCost, GivesThePublishedLatenciesOfMlperfTiny) {
 }
 
 }  // namespace
-}  // namespace edgesmith::refine
+}  // namespace edgesmith::passes
