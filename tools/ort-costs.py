@@ -34,16 +34,19 @@ BLOCK_SECONDS = 0.12
 # What runs in the kernel of the node before it, or after it.
 FOLLOWERS = ("Relu", "Clip", "Add", "Sum", "Mul", "BatchNormalization", "Sigmoid", "Tanh", "HardSigmoid", "LeakyRelu")
 LEADERS = ("Pad",)
+# What is never free.
+LAYERS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 CONVERSIONS = ("QuantizeLinear", "DequantizeLinear")
 
 
-def session(model, profile=None):
+def session(model, profile=None, optimized=None):
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
     if profile:
         options.enable_profiling = True
         options.profile_file_prefix = profile
+        options.optimized_model_filepath = optimized
     return ort.InferenceSession(model if isinstance(model, bytes) else str(model), options, providers=["CPUExecutionProvider"])
 
 
@@ -77,11 +80,13 @@ class Runner:
         return statistics.median(times) / 1e3
 
     def profile(self, profiles):
-        """[(name, operator, microseconds)] of the kernels in order: medians of all runs' times, in fractions of the clock's steps."""
-        times, operators, order = defaultdict(list), {}, []
+        """[(name, operator, its results, microseconds)] of the kernels in order."""
+        times, operators, order, results = defaultdict(list), {}, [], {}
         for _ in range(profiles):
             with tempfile.TemporaryDirectory() as folder:
-                profiled = session(self.model, str(Path(folder) / "p"))
+                optimized = str(Path(folder) / "optimized.onnx")
+                profiled = session(self.model, str(Path(folder) / "p"), optimized)
+                results = {n.name: list(n.output) for n in onnx.load(optimized, load_external_data=False).graph.node}
                 for _ in range(max(20, min(200, self.runs))):
                     profiled.run(None, self.feeds)
                 events = json.load(open(profiled.end_profiling()))
@@ -93,7 +98,7 @@ class Runner:
                     operators[name] = event["args"]["op_name"]
                     order.append(name)
                 times[name].append(event["dur"])
-        return [(name, operators[name], middle(times[name])) for name in order]
+        return [(name, operators[name], results.get(name, []), middle(times[name])) for name in order]
 
 
 def middle(values):
@@ -153,16 +158,16 @@ class Names:
             elif id(reader) in self.key_of:
                 yield reader
 
-    def of_event(self, name, operator):
+    def of_kernel(self, name, operator, results):
         """The node that a kernel is charged to, or None for what ONNX Runtime inserted."""
-        name = name.removesuffix("_nchwc")
+        name = name.removeprefix("fused ").removesuffix("_nchwc")
         parts = name.rsplit("_token_", 1)
         if len(parts) == 2 and parts[1].isdigit():
             name = parts[0]
         name = name.removesuffix("_nchwc")
         node = self.by_key.get(name)
-        if node is None:
-            node = self.producer.get(name)
+        for value in (name, *results):
+            node = node or self.producer.get(value)
         operator = base_operator(operator)
         while node is not None and node.op_type != operator:  # named after the last node that it does: walk back to the first
             if node.op_type == "MatMul" and operator in ("Gemm", "MatMul"):
@@ -174,11 +179,11 @@ class Names:
 
 
 def node_times(names, kernels, whole_us):
-    """{key: {"time_us", "inside"}}: the kernels' times, scaled so that they add up to the whole run."""
-    overhead = max(0, (sum(us for _, _, us in kernels) - whole_us) / len(kernels))
+    """{key: {"time_us", "inside"}}: the kernels' times, less what the profiler adds, so that they add up to the whole run."""
+    overhead = max(0, (sum(us for *_, us in kernels) - whole_us) / len(kernels))
     times, order = defaultdict(float), {}
-    for position, (name, operator, us) in enumerate(kernels):
-        node = names.of_event(name, operator)
+    for position, (name, operator, results, us) in enumerate(kernels):
+        node = names.of_kernel(name, operator, results)
         if node is not None:
             key = names.key_of[id(node)]
             times[key] += max(0, us - overhead)
@@ -202,6 +207,9 @@ def node_times(names, kernels, whole_us):
             continue
         look = names.users if node.op_type in LEADERS else names.operands
         inside = host(node, look, {key}) if node.op_type in FOLLOWERS + LEADERS else None
+        if node.op_type in LAYERS and not inside:
+            print(f"ort-costs: no kernel is known to compute {node.op_type} '{key}'; select cannot choose for it", file=sys.stderr)
+            continue
         result[key] = {"time_us": 0, **({"inside": inside} if inside else {})}
     return result
 
@@ -304,7 +312,7 @@ def main():
         "measured_by": {"runtime": "ONNX Runtime", "version": ort.__version__, "cpu": cpu_name(), "threads": 1},
         "models": {p: {"path": str(path), "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(), "time_us": round(whole[p], 3)}
                    for p, path in paths.items()},
-        "conversions": conversions(arguments.blocks),
+        "conversions": conversions(max(5, arguments.blocks // 3)),
         "nodes": nodes,
     }
     Path(arguments.output).write_text(json.dumps(document, indent=2) + "\n")
@@ -313,4 +321,5 @@ def main():
         print(f"{p}: {whole[p]:.1f} us, of which {assigned:.1f} us in nodes", file=sys.stderr)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -88,10 +88,11 @@ TEST(Precision, AMixtureWithoutAClearGainIsNotTaken) {
   EXPECT_EQ(plan.kind, PrecisionKind::all_int8);
   EXPECT_DOUBLE_EQ(plan.mixed_us, 73);
   EXPECT_NE(plan.why.find("no clear gain"), std::string::npos) << plan.why;
-  // The float file takes more than its nodes say: that counts against a mixture too.
+  // What the float file takes beyond its nodes counts by the share of nodes that are float: a third of 120.
   costs = costs_of({{"first", {10, 50}}, {"second", {100, 20}}, {"sum", {30, 5}}});
-  costs.float32.us += 60;
+  costs.float32.us += 120;
   EXPECT_EQ(choose(graph, costs).kind, PrecisionKind::all_int8);
+  EXPECT_DOUBLE_EQ(choose(graph, costs).mixed_us, 75);
 }
 
 TEST(Precision, TheFasterFileIsTheLeastThatIsChosen) {
