@@ -72,9 +72,9 @@ Result<std::pair<double, double>> time_conversions(int64_t side, const runtime::
   const std::string type =
       "f32[1," + std::to_string(kChannels) + "," + std::to_string(side) + "," + std::to_string(side) + "]";
   const std::string codes = " : " + type + " q(u8, scale=0.01, zp=128)\n";
-  auto graph = ir::parse("graph @conversions(%x: " + type + ") -> (y) {\n  %q = identity %x" + codes +
-                         "  %p = max_pool %q {kernel_shape=[1, 1]}" + codes + "  %y = sqrt %p : " + type +
-                         "\n  return %y\n}\n");
+  auto graph =
+      ir::parse("graph @conversions(%x: " + type + ") -> (y) {\n  %q = identity %x" + codes +
+                "  %p = max_pool %q {kernel_shape=[1, 1]}" + codes + "  %y = sqrt %p : " + type + "\n  return %y\n}\n");
   if (!graph) return graph.error();
   EDGESMITH_TRY(ops::infer_types(*graph));
   const auto inputs = data::seeded_inputs(*graph, {.memory_limit = executor.memory_limit});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The contract of `select` for targets that are not this machine: the plan, the model, costs, wrong usage; and of the pass
-// in recipes.
+// The contract of `select` for targets that are not this machine: the plan, the model, costs, wrong usage; and of the
+// pass in recipes.
 #include <filesystem>
 #include <span>
 
@@ -62,8 +62,7 @@ std::vector<std::string> with(std::vector<std::string> args, const std::vector<s
 }
 
 TEST_F(SelectPrecision, WritesThePlanAndTheModel) {
-  const Json plan =
-      json_of(with(kSelect, {"-o", "plan.json", "--model-output", "out.onnx", "--original", "f.onnx"}));
+  const Json plan = json_of(with(kSelect, {"-o", "plan.json", "--model-output", "out.onnx", "--original", "f.onnx"}));
   EXPECT_EQ(Json::parse(*read_file(folder_ / "plan.json")), plan);
   EXPECT_EQ(plan["schema"], "edgesmith.plan/1");
   EXPECT_EQ(plan["target"], "ort-x86");
@@ -116,7 +115,9 @@ TEST_F(SelectPrecision, ShowsATable) {
 TEST_F(SelectPrecision, IsAStepOfRecipes) {
   fs::create_directory(folder_ / "recipes");
   fs::rename(folder_ / "costs.json", folder_ / "recipes/costs.json");
-  ASSERT_TRUE(write_file(folder_ / "recipes/r.toml", "target = \"ort-x86\"\n[[step]]\npass = \"select\"\ncosts = \"costs.json\"\n").ok());
+  ASSERT_TRUE(write_file(folder_ / "recipes/r.toml",
+                         "target = \"ort-x86\"\n[[step]]\npass = \"select\"\ncosts = \"costs.json\"\n")
+                  .ok());
   const Json report = json_of({"run", "recipes/r.toml", "q.onnx", "-o", "out"});
   const Json& step = report["steps"][0];
   EXPECT_EQ(step["pass"], "select");
@@ -152,16 +153,18 @@ TEST_F(SelectPrecision, BenchMakesCosts) {
   EXPECT_EQ(result.err, "");
   expect_error({"bench", "q.onnx", "f.onnx", "--runs", "5", "--emit-costs", "no.json"}, 2,
                "costs need a float model first and its quantized form second; give the two files in this order");
-  expect_error({"bench", "f.onnx", "--emit-costs", "no.json"}, 2,
-               "bench --emit-costs: a float model and its quantized form, one sample on one thread; give both files, and "
-               "leave out --batch, --pipeline and --threads");
+  expect_error(
+      {"bench", "f.onnx", "--emit-costs", "no.json"}, 2,
+      "bench --emit-costs: a float model and its quantized form, one sample on one thread; give both files, and "
+      "leave out --batch, --pipeline and --threads");
   EXPECT_EQ(run({"bench", "f.onnx", "q.onnx", "--emit-costs", "f.onnx", "--force"}).exit_code, 2);
 }
 
 TEST_F(SelectPrecision, RefusesWrongUsage) {
-  expect_error({"select", "f.onnx", "--target", "ort-x86"}, 2,
-               "f.onnx: no node computes on codes on 'ort-x86'; quantize it first, for this target: 'edgesmith quantize "
-               "--target ort-x86'");
+  expect_error(
+      {"select", "f.onnx", "--target", "ort-x86"}, 2,
+      "f.onnx: no node computes on codes on 'ort-x86'; quantize it first, for this target: 'edgesmith quantize "
+      "--target ort-x86'");
   EXPECT_EQ(run({"select", "q.onnx", "--target", "ort-x86", "--costs", "none.json"}).exit_code, 5);
   EXPECT_EQ(run(with(kSelect, {"--model-output", "q.onnx", "--force"})).exit_code, 2);
   EXPECT_EQ(run(with(kSelect, {"--model-output", "o.onnx", "-o", "o.onnx"})).exit_code, 2);

@@ -32,6 +32,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", default="")
     parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--target", default="host", help="profile, or its file")
     parser.add_argument("--show", action="store_true", help="also every node")
     arguments = parser.parse_args()
     chosen = arguments.models.split(",") if arguments.models else [m.name for m in zoo.MODELS]
@@ -41,7 +42,7 @@ def main():
         for kind, path in (("float32", model.path), ("int8", zoo.ROOT / "build" / "bench-int8" / f"{model.name}.onnx")):
             if not path.exists():
                 continue
-            predicted = {n["node"].split("'")[1]: (n["share"], n) for n in zoo.edgesmith("inspect", path, "--target", "host")["target"]["nodes"]}
+            predicted = {n["node"].split("'")[1]: (n["share"], n) for n in zoo.edgesmith("inspect", path, "--target", arguments.target)["target"]["nodes"]}
             measured = {}
             for row in zoo.edgesmith("bench", path, "--per-node", "--runs", arguments.runs)["kernels"]:
                 if "median_us" in row and row["kernel"] not in ("quantize", "dequantize", "change layout"):

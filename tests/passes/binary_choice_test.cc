@@ -18,9 +18,9 @@ std::vector<bool> by_brute_force(const BinaryChoice& problem) {
     std::vector<bool> first;
     for (size_t i = 0; i < problem.items.size(); ++i) first.push_back((bits >> i & 1) != 0);
     const int64_t cost = problem.cost_of(first);
-    const bool wins = best.empty() || cost < least ||
-                      (cost == least && std::count(first.begin(), first.end(), true) >
-                                            std::count(best.begin(), best.end(), true));
+    const bool wins =
+        best.empty() || cost < least ||
+        (cost == least && std::count(first.begin(), first.end(), true) > std::count(best.begin(), best.end(), true));
     if (!wins) continue;
     best = first;
     least = cost;

@@ -97,8 +97,9 @@ std::string as_json(const Chosen& chosen, const std::string& output_path) {
 std::string as_text(const Chosen& chosen, bool color) {
   const PrecisionPlan& plan = chosen.plan;
   std::string text = report::paint(chosen.model_path, report::Style::bold, color) + "\n  for " + chosen.target;
-  text += chosen.costs ? ", times of " + chosen.costs->runtime + " " + chosen.costs->version + " on " + chosen.costs->cpu
-                       : ", times of the profile's cost model";
+  text += chosen.costs
+              ? ", times of " + chosen.costs->runtime + " " + chosen.costs->version + " on " + chosen.costs->cpu
+              : ", times of the profile's cost model";
   using enum Table::Align;
   Table nodes({left, left, left, right, right, left});
   nodes.head({"node", "op", "precision", "int8", "float32", "why"});

@@ -61,6 +61,6 @@ struct FloatConstants {
 /// simplified, where it has the same node with numbers that round to these codes, else the numbers that the codes stand
 /// for. Errors: those of simplifying it.
 Result<FloatConstants> set_float(ir::Graph& graph, const targets::Target& target, const PrecisionPlan& plan,
-                         const ir::Graph* original);
+                                 const ir::Graph* original);
 
 }  // namespace edgesmith::passes

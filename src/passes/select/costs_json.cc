@@ -13,7 +13,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kSchema = "edgesmith.costs/1";
-constexpr const char* kHint = "make one with 'edgesmith bench FLOAT INT8 --emit-costs costs.json' or tools/ort-costs.py";
+constexpr const char* kHint =
+    "make one with 'edgesmith bench FLOAT INT8 --emit-costs costs.json' or tools/ort-costs.py";
 
 Json time_json(const NodeTime& time) {
   Json json = {{"time_us", time.us}};

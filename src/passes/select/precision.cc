@@ -19,9 +19,9 @@ namespace edgesmith::passes {
 namespace {
 
 using select::BinaryChoice;
+using select::find_units;
 using select::Unit;
 using select::Units;
-using select::find_units;
 
 // Integers, so that sums do not depend on their order.
 constexpr double kUnitsPerMicrosecond = 1e6;
@@ -106,8 +106,9 @@ class Chooser {
                                     .cost = to_units(prices_.int8_us[static_cast<size_t>(node.id())])});
   }
 
-  // A mixed plan's time: that of its nodes and conversions, and its share of what they leave unexplained in the two files
-  // that were measured whole (changes of layout, starting a run), by the nodes that it computes as each of them does.
+  // A mixed plan's time: that of its nodes and conversions, and its share of what they leave unexplained in the two
+  // files that were measured whole (changes of layout, starting a run), by the nodes that it computes as each of them
+  // does.
   double predict(const std::vector<bool>& int8) const {
     const double int8_rest = plan_.int8_us - to_us(problem_.cost_of(all(true)));
     const double float_rest = plan_.float_us - to_us(problem_.cost_of(all(false)));

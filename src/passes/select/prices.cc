@@ -10,9 +10,9 @@
 namespace edgesmith::passes {
 namespace {
 
+using select::find_units;
 using select::Unit;
 using select::Units;
-using select::find_units;
 
 constexpr double kMicroseconds = 1e6;
 

@@ -14,9 +14,9 @@
 namespace edgesmith::passes {
 namespace {
 
+using select::find_units;
 using select::Unit;
 using select::Units;
-using select::find_units;
 
 // A number that was rounded to a code lies half a step from it; rounding that makes up for its neighbours moves it by
 // a step or two. Where more than this share of the numbers are farther off, they are not what was quantized: pruned or
