@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the nodes of a model cost in ONNX Runtime on this machine, in float32 and in int8, for `edgesmith select --costs`.
 
-ort-costs.py FLOAT.onnx INT8.onnx -o costs.json [--blocks N] [--profiles N]
+ort-costs.py FLOAT.onnx INT8.onnx -o costs.json [--plan plan.json]... [--blocks N] [--profiles N]
 
 INT8.onnx is what `edgesmith quantize` made of FLOAT.onnx. Needs `pip install onnxruntime onnx numpy`.
 
@@ -10,6 +10,9 @@ Both files run on one thread with all of ONNX Runtime's optimizations, in turns.
 (medians of blocks); the profiler only says how they are shared out among the nodes, since it slows every node by a few microseconds. A
 kernel that does several nodes is charged to the node whose operator it has; the others get no time and the name of that node. The times of a
 file's nodes and of what ONNX Runtime inserted add up to the whole run.
+
+A plan that `select -o plan.json --model-output OUT.onnx` wrote is measured as a whole too: ONNX Runtime may move a conversion through a MaxPool or
+choose another layout, which no sum of nodes knows. `select` then goes by what was measured.
 
 Conversions are measured in small models that go from float Convs to int8 ones and back, against models of one precision, for several sizes,
 so that the changes of layout which ONNX Runtime makes there are counted too.
@@ -281,6 +284,10 @@ def conversions(blocks):
     return {"quantize": half, "dequantize": dict(half)}
 
 
+def file_row(path, us):
+    return {"path": str(path), "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(), "time_us": round(us, 3)}
+
+
 def cpu_name():
     for text in open("/proc/cpuinfo"):
         if text.startswith("model name"):
@@ -293,13 +300,19 @@ def main():
     parser.add_argument("float", metavar="FLOAT.onnx")
     parser.add_argument("int8", metavar="INT8.onnx")
     parser.add_argument("-o", "--output", required=True, metavar="costs.json")
+    parser.add_argument("--plan", action="append", default=[], metavar="plan.json", help="a choice of select, whose model is measured as a whole")
     parser.add_argument("--blocks", type=int, default=15, help="blocks of whole runs, the files in turns")
     parser.add_argument("--profiles", type=int, default=3, help="profiled sessions of each file, in turns")
     arguments = parser.parse_args()
     paths = {"float32": arguments.float, "int8": arguments.int8}
     runners = {precision: Runner(path) for precision, path in paths.items()}
-    whole = dict(zip(paths, interleaved(list(runners.values()), arguments.blocks)))
+    plans = [json.loads(Path(p).read_text()) for p in arguments.plan]
+    mixed = [plan["output"]["path"] for plan in plans]
+    times = interleaved([*runners.values(), *map(Runner, mixed)], arguments.blocks)
+    whole, mixed_us = dict(zip(paths, times)), times[len(paths):]
     kernels = {precision: runner.profile(arguments.profiles) for precision, runner in runners.items()}
+    mixtures = [{**file_row(path, us), "float32": [n["node"] for n in plan["nodes"] if n["precision"] == "float32"]}
+                for path, us, plan in zip(mixed, mixed_us, plans)]
     names = {precision: Names(path) for precision, path in paths.items()}
     times = {p: node_times(names[p], kernels[p], whole[p]) for p in paths}
     nodes = []
@@ -310,10 +323,10 @@ def main():
     document = {
         "schema": SCHEMA,
         "measured_by": {"runtime": "ONNX Runtime", "version": ort.__version__, "cpu": cpu_name(), "threads": 1},
-        "models": {p: {"path": str(path), "sha256": hashlib.sha256(Path(path).read_bytes()).hexdigest(), "time_us": round(whole[p], 3)}
-                   for p, path in paths.items()},
+        "models": {p: file_row(path, whole[p]) for p, path in paths.items()},
         "conversions": conversions(max(5, arguments.blocks // 3)),
         "nodes": nodes,
+        **({"mixtures": mixtures} if mixtures else {}),
     }
     Path(arguments.output).write_text(json.dumps(document, indent=2) + "\n")
     for p in paths:

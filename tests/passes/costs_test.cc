@@ -20,6 +20,7 @@ Costs sample() {
   costs.quantize = {2, 0.25};
   costs.dequantize = {1, 0.5};
   costs.nodes = {{"conv", "Conv", NodeTime{40, ""}, NodeTime{10, ""}}, {"add", "Add", NodeTime{0, "conv"}, {}}};
+  costs.mixtures = {{{"mixed.onnx", "cc", 50}, {"conv"}}};
   return costs;
 }
 
@@ -56,6 +57,7 @@ TEST(Costs, WrongFilesAreRefusedByMember) {
       {replaced("\"inside\": \"conv\"", "\"inside\": 3"), "'nodes[1].float32.inside'"},
       {replaced("\"dequantize\"", "\"decode\""), "'conversions.dequantize'"},
       {replaced("\"sha256\": \"bb\"", "\"sha\": \"bb\""), "'models.int8.sha256'"},
+      {replaced("\"time_us\": 50.0", "\"time\": 50.0"), "'mixtures[0].time_us'"},
       {replaced("\"cpu\"", "\"gpu\""), "'measured_by.cpu'"}};
   for (const auto& [text, said] : cases) {
     const auto costs = read_text(text);

@@ -95,6 +95,24 @@ TEST(Precision, AMixtureWithoutAClearGainIsNotTaken) {
   EXPECT_DOUBLE_EQ(choose(graph, costs).mixed_us, 75);
 }
 
+TEST(Precision, AMixtureThatWasMeasuredIsJudgedByThat) {
+  const ir::Graph graph = parse(kChain);
+  Costs costs = costs_of({{"first", {10, 50}}, {"second", {100, 20}}, {"sum", {30, 5}}});
+  costs.mixtures = {{{"m.onnx", "", 80}, {"first"}}};  // predicted 35
+  PrecisionPlan plan = choose(graph, costs);
+  EXPECT_EQ(plan.kind, PrecisionKind::all_int8);
+  EXPECT_DOUBLE_EQ(plan.mixed_us, 80);
+  EXPECT_NE(plan.why.find("measured as a whole"), std::string::npos) << plan.why;
+  costs.mixtures[0].model.us = 60;
+  plan = choose(graph, costs);
+  EXPECT_EQ(floats_of(plan), "first ");
+  EXPECT_DOUBLE_EQ(plan.predicted_us, 60);
+  costs.mixtures = {{{"m.onnx", "", 70}, {"sum"}}};  // another one: the prediction of the best is better by far
+  EXPECT_EQ(floats_of(choose(graph, costs)), "first ");
+  costs.mixtures = {{{"m.onnx", "", 1}, {"sum", "unknown"}}};  // of another model
+  EXPECT_DOUBLE_EQ(choose(graph, costs).predicted_us, 35);
+}
+
 TEST(Precision, TheFasterFileIsTheLeastThatIsChosen) {
   const ir::Graph graph = parse(kChain);
   Costs costs = costs_of({{"first", {10, 50}}, {"second", {100, 20}}, {"sum", {30, 5}}});

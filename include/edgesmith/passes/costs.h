@@ -37,12 +37,19 @@ struct MeasuredModel {
   double us = 0;  ///< the median of whole runs
 };
 
+/// A file that `select` chose before, and that was measured.
+struct MeasuredMixture {
+  MeasuredModel model;
+  std::vector<std::string> float32;  ///< keys of the nodes that are floats in it and could be codes
+};
+
 struct Costs {
   std::string runtime, version, cpu;  ///< "ONNX Runtime", "1.32.0", "AMD EPYC"
   int64_t threads = 1;
   MeasuredModel float32, int8;
   std::vector<NodeCosts> nodes;
   ConversionTime quantize, dequantize;
+  std::vector<MeasuredMixture> mixtures;
 };
 
 /// Names for the nodes of a graph that stay the same from file to file: a node's own name where it is the only one of

@@ -19,6 +19,11 @@ struct NodePrices {
   std::vector<int> float_inside;  ///< the node whose float kernel does this one too, or -1
   ConversionTime quantize, dequantize;
   std::optional<double> float_model_us, int8_model_us;  ///< whole runs, where they were measured
+  struct Mixture {
+    std::vector<int> floats;  ///< ids of nodes that may choose and are floats
+    double us = 0;            ///< of a whole run
+  };
+  std::vector<Mixture> mixtures;  ///< that were measured
 };
 
 /// By what was measured; for `graph`, the int8 model. Errors: invalid, when a node that may choose has no times.
@@ -49,7 +54,8 @@ struct PrecisionPlan {
 };
 
 /// The fastest plan: exact for the given prices, by a minimum cut. A mixed plan is taken only where it is predicted to
-/// be clearly faster than both plans of one precision. Types must be inferred.
+/// be clearly faster than all plans that were measured, or was measured itself to be faster than the others. Types must
+/// be inferred.
 PrecisionPlan choose_precision(const ir::Graph& graph, const targets::Target& target, const NodePrices& prices);
 
 /// What set_float did with the constants of the nodes.

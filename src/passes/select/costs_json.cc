@@ -53,10 +53,16 @@ class Reader {
     fail(where + name);
     return 0;
   }
-  MeasuredModel model(const Json& json, const std::string& name) {
-    const std::string where = "models." + name + ".";
-    const Json& member = at(json, name, "models.");
-    return {text(member, "path", where), text(member, "sha256", where), number(member, "time_us", where)};
+  MeasuredModel model(const Json& json, const std::string& where) {
+    return {text(json, "path", where), text(json, "sha256", where), number(json, "time_us", where)};
+  }
+  MeasuredMixture mixture(const Json& json, const std::string& where) {
+    MeasuredMixture mixture{model(json, where), {}};
+    for (const Json& key : at(json, "float32", where)) {
+      if (key.is_string()) mixture.float32.push_back(key.get<std::string>());
+      if (!key.is_string()) fail(where + "float32");
+    }
+    return mixture;
   }
   ConversionTime conversion(const Json& json, const std::string& name) {
     const std::string where = "conversions." + name + ".";
@@ -111,7 +117,7 @@ std::string costs_json(const Costs& costs) {
     if (node.int8) json["int8"] = time_json(*node.int8);
     nodes.push_back(std::move(json));
   }
-  const Json json = {
+  Json json = {
       {"schema", kSchema},
       {"measured_by",
        {{"runtime", costs.runtime}, {"version", costs.version}, {"cpu", costs.cpu}, {"threads", costs.threads}}},
@@ -119,6 +125,11 @@ std::string costs_json(const Costs& costs) {
       {"conversions",
        {{"quantize", conversion_json(costs.quantize)}, {"dequantize", conversion_json(costs.dequantize)}}},
       {"nodes", std::move(nodes)}};
+  for (const MeasuredMixture& mixture : costs.mixtures) {
+    Json measured = model_json(mixture.model);
+    measured["float32"] = mixture.float32;
+    json["mixtures"].push_back(std::move(measured));
+  }
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -139,13 +150,19 @@ Result<Costs> read_costs(const std::string& path) {
   costs.cpu = reader.text(by, "cpu", "measured_by.");
   costs.threads = static_cast<int64_t>(reader.number(by, "threads", "measured_by."));
   const Json& models = reader.at(json, "models", "");
-  costs.float32 = reader.model(models, "float32");
-  costs.int8 = reader.model(models, "int8");
+  costs.float32 = reader.model(reader.at(models, "float32", "models."), "models.float32.");
+  costs.int8 = reader.model(reader.at(models, "int8", "models."), "models.int8.");
   const Json& conversions = reader.at(json, "conversions", "");
   costs.quantize = reader.conversion(conversions, "quantize");
   costs.dequantize = reader.conversion(conversions, "dequantize");
   for (const Json& node : reader.at(json, "nodes", "")) {
     costs.nodes.push_back(reader.node(node, "nodes[" + std::to_string(costs.nodes.size()) + "]."));
+  }
+  if (json.contains("mixtures")) {
+    for (const Json& mixture : json["mixtures"]) {
+      const std::string where = "mixtures[" + std::to_string(costs.mixtures.size()) + "].";
+      costs.mixtures.push_back(reader.mixture(mixture, where));
+    }
   }
   if (reader.wrong().empty()) return costs;
   return invalid_error(path + ": the costs' member '" + reader.wrong() + "' is missing or wrong", kHint);

@@ -123,26 +123,49 @@ class Chooser {
     plan_.int8_us = prices_.int8_model_us.value_or(to_us(problem_.cost_of(all(true))));
     plan_.float_us = prices_.float_model_us.value_or(to_us(problem_.cost_of(all(false))));
     const bool float_wins = plan_.float_us < plan_.int8_us * (1 - kAlike);
-    chosen_ = all(!float_wins);
-    plan_.kind = float_wins ? PrecisionKind::all_float : PrecisionKind::all_int8;
-    plan_.predicted_us = float_wins ? plan_.float_us : plan_.int8_us;
+    take(all(!float_wins), float_wins ? plan_.float_us : plan_.int8_us);
+    plan_.why = std::string(float_wins ? "float32" : "int8") + " everywhere is fastest";
     const std::vector<bool> best = problem_.solve();
     plan_.mixed_us = best == all(true) ? plan_.int8_us : best == all(false) ? plan_.float_us : predict(best);
-    const std::string pure = std::string(float_wins ? "float32" : "int8") + " everywhere";
-    if (best == chosen_) {
-      plan_.why = pure + " is fastest";
-    } else if (plan_.mixed_us < plan_.predicted_us * (1 - kClearGain)) {
-      chosen_ = best;
-      plan_.kind = best == all(true)    ? PrecisionKind::all_int8
-                   : best == all(false) ? PrecisionKind::all_float
-                                        : PrecisionKind::mixed;
-      plan_.why = number(plan_.mixed_us) + " are predicted, against " + number(plan_.int8_us) + " with int8 and " +
-                  number(plan_.float_us) + " with float32 everywhere";
-      plan_.predicted_us = plan_.mixed_us;
-    } else {
-      plan_.why = pure + " takes " + number(plan_.predicted_us) + "; the best mixture is predicted to take " +
-                  number(plan_.mixed_us) + ", which is no clear gain";
+    bool known = best == all(true) || best == all(false);
+    for (const NodePrices::Mixture& mixture : prices_.mixtures) {
+      const std::vector<bool> measured = choices_of(mixture);
+      known = known || measured == best;
+      if (measured == best) plan_.mixed_us = mixture.us;
+      if (mixture.us >= plan_.predicted_us * (1 - kAlike)) continue;
+      take(measured, mixture.us);
+      plan_.why = number(mixture.us) + " were measured, " + others();
     }
+    if (known && best != chosen_) {
+      plan_.why += "; the best choice by the nodes' times takes " + number(plan_.mixed_us) + ", measured as a whole";
+    } else if (!known && plan_.mixed_us < plan_.predicted_us * (1 - kClearGain)) {
+      take(best, plan_.mixed_us);
+      plan_.why = number(plan_.mixed_us) + " are predicted, " + others();
+    } else if (!known) {
+      plan_.why += "; the best mixture is predicted to take " + number(plan_.mixed_us) + ", which is no clear gain";
+    }
+  }
+
+  std::string others() const {
+    return "against " + number(plan_.int8_us) + " with int8 and " + number(plan_.float_us) + " with float32 everywhere";
+  }
+
+  void take(const std::vector<bool>& int8, double us) {
+    chosen_ = int8;
+    plan_.predicted_us = us;
+    plan_.kind = int8 == all(true)    ? PrecisionKind::all_int8
+                 : int8 == all(false) ? PrecisionKind::all_float
+                                      : PrecisionKind::mixed;
+  }
+
+  std::vector<bool> choices_of(const NodePrices::Mixture& mixture) const {
+    std::vector<bool> int8 = all(true);
+    for (const int id : mixture.floats) {
+      const int unit = units_.of_node[static_cast<size_t>(id)];
+      const int choice = unit < 0 ? -1 : units_.list[static_cast<size_t>(unit)].choice;
+      if (choice >= 0) int8[static_cast<size_t>(choice)] = false;
+    }
+    return int8;
   }
 
   void describe() {

@@ -18,7 +18,7 @@ constexpr double kMicroseconds = 1e6;
 
 NodePrices no_prices(const ir::Graph& graph) {
   const auto size = static_cast<size_t>(graph.num_node_ids());
-  return {std::vector<double>(size, 0), std::vector<double>(size, 0), std::vector<int>(size, -1), {}, {}, {}, {}};
+  return {std::vector<double>(size, 0), std::vector<double>(size, 0), std::vector<int>(size, -1), {}, {}, {}, {}, {}};
 }
 
 Error missing(const ir::Node& node, const char* precision) {
@@ -66,6 +66,15 @@ Result<NodePrices> prices_by_costs(const ir::Graph& graph, const targets::Target
   prices.dequantize = costs.dequantize;
   prices.float_model_us = costs.float32.us;
   prices.int8_model_us = costs.int8.us;
+  for (const MeasuredMixture& measured : costs.mixtures) {
+    NodePrices::Mixture mixture{.us = measured.model.us};
+    for (const std::string& key : measured.float32) {
+      const auto found = ids.find(key);
+      if (found != ids.end()) mixture.floats.push_back(found->second);
+    }
+    // One of another model says nothing.
+    if (mixture.floats.size() == measured.float32.size()) prices.mixtures.push_back(std::move(mixture));
+  }
   return prices;
 }
 
