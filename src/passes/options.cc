@@ -36,6 +36,7 @@ std::string_view kind_text(OptionKind kind) {
     case OptionKind::integer: return "a whole number";
     case OptionKind::real: return "a number";
     case OptionKind::word: return "a word";
+    case OptionKind::path: return "a path";
     case OptionKind::text_list: return "a list of texts";
   }
   return "";
@@ -63,7 +64,8 @@ Result<OptionValue> parse_value(const OptionRow& row, std::string_view text) {
       if (!parse_number(text, value)) return wrong_value(row, text);
       return OptionValue(value);
     }
-    case OptionKind::word: return OptionValue(std::string(text));
+    case OptionKind::word:
+    case OptionKind::path: return OptionValue(std::string(text));
     case OptionKind::text_list: return OptionValue(split_list(text));
   }
   return wrong_value(row, text);
@@ -91,6 +93,7 @@ Result<OptionValue> convert_value(const OptionRow& row, OptionValue value) {
       if (integer != nullptr) return OptionValue(static_cast<double>(*integer));
       break;
     case OptionKind::word:
+    case OptionKind::path:
       if (text != nullptr) return value;
       break;
     case OptionKind::text_list:
@@ -131,7 +134,8 @@ OptionValue empty_value(OptionKind kind) {
     case OptionKind::flag: return false;
     case OptionKind::integer: return int64_t{0};
     case OptionKind::real: return 0.0;
-    case OptionKind::word: return std::string();
+    case OptionKind::word:
+    case OptionKind::path: return std::string();
     case OptionKind::text_list: return std::vector<std::string>();
   }
   return false;

@@ -2,6 +2,7 @@
 // Recipes from TOML. Everything is checked here, before any work: names of passes, options, metrics and targets.
 #include "edgesmith/refine/recipe.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "edgesmith/base/file.h"
@@ -63,6 +64,13 @@ Status read_gate(const ConfigNode& node, const Source& source, Gate& gate) {
                        suggestion(gate.metric, names_of(data::all_metrics())));
 }
 
+bool is_path_option(const passes::PassInfo& pass, std::string_view name) {
+  const passes::OptionSchema& rows = pass.options();
+  return std::any_of(rows.begin(), rows.end(), [&](const passes::OptionRow& row) {
+    return row.name == name && row.kind == passes::OptionKind::path;
+  });
+}
+
 Result<Step> read_step(const ConfigNode& node, const Source& source, size_t number) {
   const std::string what = "step " + std::to_string(number);
   auto reader = ConfigReader::create(node, source.origin, what);
@@ -82,6 +90,8 @@ Result<Step> read_step(const ConfigNode& node, const Source& source, size_t numb
     const ConfigNode& member = *node.find(key);
     auto value = to_option_value(member);
     if (!value) return reader->error(member, "option '" + key + "' of " + name + " cannot be " + toml_text(member));
+    auto* text = std::get_if<std::string>(&*value);
+    if (text != nullptr && is_path_option(*pass, key)) *text = path_in(source.folder, *text);
     const Status status = step.options.set(key, std::move(*value));
     if (!status.ok()) return reader->error(member, name + ": " + status.error().message, status.error().hint);
   }

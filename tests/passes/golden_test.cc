@@ -56,6 +56,7 @@ class GoldenTest : public ::testing::Test {
   static Result<passes::Change> run_passes(ir::Graph& graph, const GoldenCase& golden) {
     passes::Change change = passes::Change::none;
     passes::PassContext context;
+    context.target = targets::find_target(targets::kDefaultTarget);
     for (const auto& [name, text] : golden.passes) {
       const passes::PassInfo* pass = passes::find_pass(name);
       if (pass == nullptr) return usage_error("no pass '" + name + "'");

@@ -17,6 +17,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/bench.h"
 #include "edgesmith/refine/camera.h"
+#include "edgesmith/refine/device_costs.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/refine/select.h"
 #include "executor_flags.h"
@@ -32,7 +33,7 @@ constexpr double kFps = 30, kCameraSeconds = 10;
 constexpr int64_t kMostRuns = 10'000'000;  // every time is kept
 
 struct BenchFlags {
-  std::string model, other, batches, save_input, plan;
+  std::string model, other, batches, save_input, plan, emit_costs;
   std::vector<std::string> dims;
   int64_t runs = 0, warmup = -1;
   int parallel = 1;
@@ -118,12 +119,13 @@ class BenchRun {
     if (!batches) return batches.error();
     EDGESMITH_TRY(check_flags(batches->size()));
     EDGESMITH_TRY(import_models());
+    if (!flags_.emit_costs.empty()) EDGESMITH_TRY(refine::check_cost_models(graphs_[0], graphs_[1]));
     auto progress = make_progress(common_);
     if (!progress) return progress.error();
     options_.progress = progress->get();
     options_.threads = std::max(1, common_.threads);
     options_.parallel = flags_.parallel;
-    options_.per_node = flags_.per_node;
+    options_.per_node = flags_.per_node || !flags_.emit_costs.empty();
     const auto executor = flags_.executor.options(common_, options_.parallel);
     if (!executor) return executor.error();
     options_.executor = *executor;
@@ -162,6 +164,15 @@ class BenchRun {
                        "leave out OTHER, --batch, --pipeline and --reference");
   }
 
+  Status check_costs_flags() const {
+    if (flags_.emit_costs.empty()) return {};
+    if (flags_.other.empty() || flags_.pipeline || !flags_.batches.empty() || common_.threads > 1) {
+      return usage_error("bench --emit-costs: a float model and its quantized form, one sample on one thread",
+                         "give both files, and leave out --batch, --pipeline and --threads");
+    }
+    return refine::check_output(flags_.emit_costs, std::vector{flags_.model, flags_.other}, flags_.force);
+  }
+
   // The kernels, the arithmetic and whether sums may be reassociated are the plan's.
   Status apply_plan() {
     if (flags_.plan.empty()) return {};
@@ -183,6 +194,7 @@ class BenchRun {
   Status check_flags(size_t batch_sizes) const {
     EDGESMITH_TRY(check_pipeline());
     EDGESMITH_TRY(check_plan_flags());
+    EDGESMITH_TRY(check_costs_flags());
     if (flags_.runs > kMostRuns) {
       return usage_error("--runs: at most " + std::to_string(kMostRuns) + ", not " + std::to_string(flags_.runs));
     }
@@ -305,7 +317,25 @@ class BenchRun {
     return shown_.paths.size() == 1 ? shown_.paths[0] : shown_.paths[0] + " and " + shown_.paths[1];
   }
 
+  Status write_costs() const {
+    const auto& results = shown_.rounds.front().report.results;
+    auto costs = refine::device_costs(graphs_[0], results[0], graphs_[1], results[1], options_.executor);
+    if (!costs) return costs.error();
+    costs->runtime = "edgesmith";
+    costs->version = EDGESMITH_VERSION;
+    costs->cpu = cpu_name();
+    for (size_t m = 0; m < shown_.paths.size(); ++m) {
+      const auto file = MappedFile::open(shown_.paths[m]);
+      if (!file) return file.error();
+      passes::MeasuredModel& model = m == 0 ? costs->float32 : costs->int8;
+      model.path = shown_.paths[m];
+      model.sha256 = sha256_hex((*file)->bytes());
+    }
+    return write_file(flags_.emit_costs, passes::costs_json(*costs) + "\n");
+  }
+
   Result<int> finish() {
+    if (!flags_.emit_costs.empty()) EDGESMITH_TRY(write_costs());
     shown_.per_node = flags_.per_node;
     shown_.threads = options_.threads;
     shown_.parallel = options_.parallel;
@@ -360,6 +390,11 @@ void add_bench(Program& program) {
       ->add_option("--save-input", flags->save_input,
                    "write the seeded inputs, with a .toml beside them that infer takes as --data")
       ->type_name("OUT.npz")
+      ->group("Output");
+  command
+      ->add_option("--emit-costs", flags->emit_costs,
+                   "MODEL float, OTHER its quantized form: write what their nodes cost here, for 'select --costs'")
+      ->type_name("costs.json")
       ->group("Output");
   command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
   add_work_options(command, program.common,

@@ -12,8 +12,8 @@
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/node_cost.h"
 #include "edgesmith/refine/measure.h"
-#include "edgesmith/refine/node_cost.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/refine/target_check.h"
 #include "edgesmith/report/terminal.h"
@@ -23,8 +23,8 @@ namespace edgesmith::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using refine::CostEstimate;
-using refine::NodeCost;
+using passes::CostEstimate;
+using passes::NodeCost;
 using report::Table;
 
 /// Lines of the list of expensive nodes.
@@ -194,7 +194,7 @@ std::string memory_text(const refine::MemoryNeed& memory, const targets::Target&
 
 /// What --target adds: where time and energy go there, and whether the model fits.
 Json target_costs_json(const ir::Graph& graph, const targets::Target& target) {
-  const CostEstimate estimate = refine::estimate_costs(graph, target);
+  const CostEstimate estimate = passes::estimate_costs(graph, target);
   const refine::TargetCheck check = refine::check_target(graph, target);
   Json nodes = Json::array();
   for (const NodeCost& cost : estimate.nodes) {
@@ -222,7 +222,7 @@ Json target_costs_json(const ir::Graph& graph, const targets::Target& target) {
 }
 
 std::string target_costs_text(const ir::Graph& graph, const targets::Target& target, bool color) {
-  const CostEstimate estimate = refine::estimate_costs(graph, target);
+  const CostEstimate estimate = passes::estimate_costs(graph, target);
   const refine::TargetCheck check = refine::check_target(graph, target);
   std::string text = "  estimated from its profile: " + totals_text(estimate) + "\n";
   text += "  " + memory_text(check.memory, target) + "\n";

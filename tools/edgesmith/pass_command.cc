@@ -40,6 +40,7 @@ const char* type_text(const OptionRow& row) {
     case OptionKind::integer: return "N";
     case OptionKind::real: return "X";
     case OptionKind::word: return "WORD";
+    case OptionKind::path: return "FILE";
     case OptionKind::text_list: return "GLOB";
   }
   return "";

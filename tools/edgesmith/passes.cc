@@ -21,6 +21,7 @@ const char* kind_name(OptionKind kind) {
     case OptionKind::integer: return "integer";
     case OptionKind::real: return "number";
     case OptionKind::word: return "word";
+    case OptionKind::path: return "path";
     case OptionKind::text_list: return "list";
   }
   return "";

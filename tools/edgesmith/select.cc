@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `edgesmith select MODEL --target host`: the fastest kernel for every node, by timing all that may run it.
+// `edgesmith select MODEL`: for this machine the fastest kernel for every node, by timing all that may run it; for
+// other targets, and with measured costs, the faster precision of every node (select_precision.cc).
 #include "edgesmith/refine/select.h"
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/targets/target.h"
 #include "executor_flags.h"
+#include "select_precision.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -21,10 +23,9 @@ using refine::Plan;
 using refine::PlannedNode;
 using report::Table;
 
-struct SelectFlags {
-  std::string model, target, output;
+struct SelectFlags : PrecisionFlags {
   ExecutorFlags executor;
-  bool force = false, no_cache = false;
+  bool no_cache = false;
 };
 
 std::string number(const char* format, double value) {
@@ -72,23 +73,14 @@ std::string as_text(const Plan& plan, bool color) {
   return text;
 }
 
-Status check_flags(const SelectFlags& flags) {
-  if (flags.target.empty()) {
-    return usage_error("select: no target given", "add --target host; 'edgesmith targets' lists the others");
+Result<int> select_kernels(const SelectFlags& flags, const Common& common) {
+  if (!flags.original.empty() || !flags.model_output.empty()) {
+    return usage_error("select --target host: without --costs it chooses kernels, which changes no model",
+                       "leave out --original and --model-output, or add --costs");
   }
-  const auto target = targets::load_target(flags.target);
-  if (!target) return target.error();
-  if (target->name != "host") {
-    return unsupported_error("select: kernels are timed on this machine only, not on '" + target->name + "'",
-                             "use --target host; 'edgesmith inspect MODEL --target " + flags.target +
-                                 "' estimates what each node costs there");
+  if (!flags.output.empty()) {
+    EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model}, flags.force));
   }
-  if (flags.output.empty()) return {};
-  return refine::check_output(flags.output, std::vector{flags.model}, flags.force);
-}
-
-Result<int> run(const SelectFlags& flags, const Common& common) {
-  EDGESMITH_TRY(check_flags(flags));
   const auto file = MappedFile::open(flags.model);
   if (!file) return file.error();
   auto graph = onnx::import_file(flags.model);
@@ -120,19 +112,45 @@ Result<int> run(const SelectFlags& flags, const Common& common) {
   return 0;
 }
 
+Result<int> run(const SelectFlags& flags, const Common& common) {
+  if (flags.target.empty()) {
+    return usage_error("select: no target given", "add --target host; 'edgesmith targets' lists the others");
+  }
+  const auto target = targets::load_target(flags.target);
+  if (!target) return target.error();
+  if (target->name == "host" && flags.costs.empty()) return select_kernels(flags, common);
+  return select_precision(flags, *target, common);
+}
+
 }  // namespace
 
 void add_select(Program& program) {
   auto flags = std::make_shared<SelectFlags>();
-  Command* command =
-      program.add_command("select", "Choose the fastest kernel for every node by timing all that may run it",
-                          [flags](const Common& common) { return run(*flags, common); });
+  Command* command = program.add_command(
+      "select", "Choose the fastest kernel (this machine) or precision (other targets) of every node",
+      [flags](const Common& common) { return run(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
-  command->add_option("--target", flags->target, "host: this machine, the only one whose kernels can be timed so far")
+  command
+      ->add_option(
+          "--target", flags->target,
+          "host: time all kernels of every node on this machine; others, or with --costs: leave those nodes of a "
+          "quantized model float that are faster so")
       ->type_name("NAME");
+  command
+      ->add_option("--costs", flags->costs,
+                   "node times measured on the device (bench --emit-costs, tools/ort-costs.py); without, the target's "
+                   "cost model")
+      ->type_name("costs.json");
+  command
+      ->add_option("--original", flags->original,
+                   "the float model: weights of nodes that are left float come from it, not from their codes")
+      ->type_name("FLOAT.onnx");
   command->add_flag("--no-cache", flags->no_cache, "time everything again, and keep no times");
   command->add_option("-o,--output", flags->output, "write the plan, for 'bench --plan'")
       ->type_name("plan.json")
+      ->group("Output");
+  command->add_option("--model-output", flags->model_output, "write the model with the chosen nodes left float")
+      ->type_name("OUT.onnx")
       ->group("Output");
   command->add_flag("--force", flags->force, "overwrite an existing file")->group("Output");
   flags->executor.reassociate = true;  // as bench

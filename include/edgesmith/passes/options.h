@@ -13,7 +13,14 @@
 
 namespace edgesmith::passes {
 
-enum class OptionKind { flag, integer, real, word, text_list };
+enum class OptionKind {
+  flag,
+  integer,
+  real,
+  word,
+  path,  ///< a file; in recipes, relative to the recipe
+  text_list
+};
 
 /// One option of a pass.
 struct OptionRow {

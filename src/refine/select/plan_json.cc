@@ -132,11 +132,16 @@ Result<Plan> read_plan(const std::string& path) {
     return invalid_error(path + ": no plan (its schema is '" + schema + "', not '" + kSchema + "')",
                          "make one with 'edgesmith select MODEL -o plan.json'");
   }
+  const std::string target = reader.get<std::string>(json, "target");
+  if ((!target.empty() && target != "host") || json.contains("precision")) {
+    return usage_error(path + ": a plan of precisions for '" + target + "', not of kernels for this machine",
+                       "give 'select' --model-output and run the model it writes there");
+  }
   Plan plan;
   const Json& model = reader.object(json, "model");
   plan.model_path = reader.get<std::string>(model, "path");
   plan.model_sha256 = reader.get<std::string>(model, "sha256");
-  plan.target = reader.get<std::string>(json, "target");
+  plan.target = target;
   plan.version = reader.get<std::string>(json, "version");
   plan.cpu = reader.get<std::string>(json, "cpu");
   plan.isa = reader.get<std::string>(json, "isa");

@@ -10,7 +10,7 @@
 #include "edgesmith/ir/graph.h"
 #include "edgesmith/targets/target.h"
 
-namespace edgesmith::refine {
+namespace edgesmith::passes {
 
 /// One node for one sample (free dims 1).
 struct NodeCost {
@@ -37,4 +37,4 @@ struct CostEstimate {
 /// are left out. Types must be inferred.
 CostEstimate estimate_costs(const ir::Graph& graph, const targets::Target& target);
 
-}  // namespace edgesmith::refine
+}  // namespace edgesmith::passes

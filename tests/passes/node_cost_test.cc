@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "edgesmith/refine/node_cost.h"
+#include "edgesmith/passes/node_cost.h"
 
 #include <gtest/gtest.h>
 
@@ -12,7 +12,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "refine/mlperf_tiny.h"
 
-namespace edgesmith::refine {
+namespace edgesmith::passes {
 namespace {
 
 ir::Graph parse(const std::string& text) {
@@ -192,4 +192,4 @@ TEST(NodeCost, GivesThePublishedLatenciesOfMlperfTiny) {
 }
 
 }  // namespace
-}  // namespace edgesmith::refine
+}  // namespace edgesmith::passes

@@ -3,15 +3,14 @@
 //   cycles  = MACs / (MACs per cycle * share * cores) + elements * cycles per element / cores
 //
 // Elements are the outputs of operators without multiply-accumulates, and of integer ones, which requantize each.
-#include "edgesmith/refine/node_cost.h"
+#include "edgesmith/passes/node_cost.h"
 
 #include <algorithm>
 #include <array>
 
 #include "edgesmith/ops/op_info.h"
-#include "refine/target_check/rules.h"
 
-namespace edgesmith::refine {
+namespace edgesmith::passes {
 namespace {
 
 using ir::OpKind;
@@ -51,6 +50,10 @@ int64_t elements_of(const ir::Value& value) {
 int64_t bytes_of(const ir::Value& value) {
   const ir::DType dtype = value.quant() ? value.quant()->dtype : value.type().dtype;
   return ir::packed_bytes(elements_of(value), ir::dtype_bits(dtype));
+}
+
+bool is_structural_node(const ir::Node& node) {
+  return node.is(OpKind::input) || node.is(OpKind::output) || node.is(OpKind::constant);
 }
 
 bool is_clamp(const ir::Node& node) { return node.is(OpKind::relu) || node.is(OpKind::clip); }
@@ -191,4 +194,4 @@ CostEstimate estimate_costs(const ir::Graph& graph, const targets::Target& targe
   return Estimator(graph, target).run();
 }
 
-}  // namespace edgesmith::refine
+}  // namespace edgesmith::passes

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+// After quantize: nodes that the target computes faster on floats go back to floats.
+//
+//   quantize ─▶ int8 model ─▶ times of its nodes in both precisions (a costs file, or the target's cost model)
+//     ─▶ the fastest choice for all nodes, conversions included (precision.cc) ─▶ floats again (set_float.cc)
+#include "edgesmith/passes/pass.h"
+#include "edgesmith/passes/precision.h"
+
+namespace edgesmith::passes {
+namespace {
+
+const OptionSchema& options() {
+  static const OptionSchema kSchema = {
+      {.name = "costs",
+       .kind = OptionKind::path,
+       .fallback = "",
+       .help = "file of node times measured on the device (docs/select.md); without it, the target's cost model"},
+  };
+  return kSchema;
+}
+
+std::string count(int number, const char* what) { return std::to_string(number) + " " + what; }
+
+void report(const PrecisionPlan& plan, const FloatConstants& constants, PassContext& context) {
+  int floats = 0;
+  for (const PrecisionNode& node : plan.nodes) {
+    floats += node.int8 ? 0 : 1;
+    context.layers.push_back({.node = node.node,
+                              .op = node.op,
+                              .value = node.node,
+                              .status = node.int8 ? "int8" : "float",
+                              .reason = node.why,
+                              .numbers = {{"int8_us", node.int8_us}, {"float_us", node.float_us}}});
+  }
+  context.notes.push_back(plan.why);
+  if (floats == 0) return;
+  context.notes.push_back(count(floats, "of ") + count(static_cast<int>(plan.nodes.size()), "nodes are float32 again"));
+  if (constants.dequantized > 0) {
+    context.notes.push_back("weights: " + count(constants.original, "from the original model, ") +
+                            count(constants.dequantized, "from their codes (the original's are others)"));
+  }
+}
+
+Result<NodePrices> prices_of(const ir::Graph& graph, const targets::Target& target, const Options& options) {
+  if (!options.is_set("costs")) return prices_by_model(graph, target);
+  const auto costs = read_costs(options.word("costs"));
+  if (!costs) return costs.error();
+  auto prices = prices_by_costs(graph, target, *costs);
+  if (!prices) return prices.error().in(options.word("costs"));
+  return prices;
+}
+
+Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+  const targets::Target& target = *context.target;
+  const auto prices = prices_of(graph, target, options);
+  if (!prices) return prices.error();
+  const PrecisionPlan plan = choose_precision(graph, target, *prices);
+  if (plan.nodes.empty()) {
+    context.notes.push_back("no node computes on codes; run quantize before");
+    return Change::none;
+  }
+  FloatConstants constants;
+  if (plan.kind != PrecisionKind::all_int8) {
+    auto done = set_float(graph, target, plan, context.original);
+    if (!done) return done.error();
+    constants = *done;
+  }
+  report(plan, constants, context);
+  return plan.kind == PrecisionKind::all_int8 ? Change::none : Change::changed;
+}
+
+}  // namespace
+
+extern const PassInfo select_pass = {
+    "select", "leave the nodes float that the target computes faster so", options, run, true, false};
+
+}  // namespace edgesmith::passes
