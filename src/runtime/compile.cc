@@ -91,7 +91,7 @@ void fuse_activation(const Program& program, Step& step) {
   const bool chosen = find_choice(program, *step.node) != nullptr;
   const Kernel* kernel = step.kernel == nullptr && chosen ? default_kernel(program, step) : step.kernel;
   if (kernel == nullptr || !kernel->epilogue || step.node->num_outputs() != 1) return;
-  if (value.uses().size() != 1 || value.quant().has_value()) return;
+  if (value.uses().size() != 1 || value.quant().has_value() || program.observed(value)) return;
   const ir::Node& reader = *value.uses()[0].node;
   if (value.uses()[0].index != 0 || reader.is(OpKind::output)) return;
   const auto clamp = as_clamp(program, reader);
@@ -143,7 +143,12 @@ class Compiler {
     std::vector<const Kernel*> rows;  // on codes
     auto on_codes = codes_step(node, rows);
     if (!on_codes) return on_codes.error();
-    if (*on_codes) return push_chosen(std::move(**on_codes), std::move(rows));
+    if (*on_codes) {
+      const ir::Value& result = (*on_codes)->last().output();
+      EDGESMITH_TRY(push_chosen(std::move(**on_codes), std::move(rows)));
+      if (program_.observed(result)) require(result, Rep::reals);
+      return {};
+    }
     if (fusable_pads(node)) return {};  // its reader does it
     auto padded = padded_step(node);
     if (!padded) return padded.error();
@@ -170,8 +175,8 @@ class Compiler {
   // The pads that the reader of `node` takes over; nothing when `node` is no such Pad. Where its result carries codes,
   // the reader may compute on them.
   std::optional<ir::Ints> fusable_pads(const ir::Node& node) const {
-    const bool codes = integer_arithmetic() && node.num_outputs() == 1 && node.output().quant().has_value();
-    if (codes || program_.options.reference) return std::nullopt;
+    if (program_.options.reference || node.num_outputs() != 1 || program_.observed(node.output())) return std::nullopt;
+    if (integer_arithmetic() && node.output().quant().has_value()) return std::nullopt;
     return pads_of_reader(program_, node);
   }
 
@@ -297,6 +302,7 @@ class Compiler {
     const ir::Value& value = node.output();
     const bool computes = ops::quant_facts(node).kind == ops::QuantFacts::Kind::compute;
     if (!computes || value.quant() || value.uses().size() != 1 || value.uses()[0].index != 0) return std::nullopt;
+    if (program_.observed(value)) return std::nullopt;
     const ir::Node& reader = *value.uses()[0].node;
     if (reader.is(OpKind::output)) return std::nullopt;
     const auto clamp = as_clamp(program_, reader);

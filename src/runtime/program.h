@@ -67,6 +67,11 @@ struct Program {
 
   /// The annotation that is in force on `value`, or null.
   const ir::Quant* annotation(const ir::Value& value) const;
+  /// Whether `value` must be made because observers want to see it.
+  bool observed(const ir::Value& value) const {
+    const auto id = static_cast<size_t>(value.id());
+    return id < options.observed.size() && options.observed[id];
+  }
   bool known(const ir::Value& value) const { return constants[static_cast<size_t>(value.id())].valid(); }
 };
 
