@@ -138,7 +138,8 @@ class Compiler {
     for (const ir::Value* input : graph_.inputs()) made_[static_cast<size_t>(input->id())] = true;
   }
 
-  Status add(const ir::Node& node, Step step) {
+  /// `plain` is the node's plain step where that was made already.
+  Status add(const ir::Node& node, std::optional<Step> plain) {
     if (fused_[static_cast<size_t>(node.id())]) return {};
     std::vector<const Kernel*> rows;  // on codes
     auto on_codes = codes_step(node, rows);
@@ -152,7 +153,12 @@ class Compiler {
     if (fusable_pads(node)) return {};  // its reader does it
     auto padded = padded_step(node);
     if (!padded) return padded.error();
-    if (*padded) step = std::move(**padded);
+    if (!*padded && !plain) {
+      auto made = make_step(program_, node);
+      if (!made) return made.error();
+      plain = std::move(*made);
+    }
+    Step step = std::move(*padded ? **padded : *plain);
     fuse_activation(program_, step);
     finish(program_, step);
     for (int i = 0; i < node.num_inputs(); ++i) {
@@ -351,11 +357,15 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
     auto folded = fold(program, node);
     if (!folded) return folded.error();
     if (*folded) continue;
-    auto step = make_step(program, node);
-    if (!step) return step.error();
-    program.plain_steps.push_back(*step);
-    finish(program, program.plain_steps.back());
-    EDGESMITH_TRY(compiler.add(node, std::move(*step)));
+    std::optional<Step> plain;
+    if (options.observed.empty()) {
+      auto step = make_step(program, node);
+      if (!step) return step.error();
+      program.plain_steps.push_back(*step);
+      finish(program, program.plain_steps.back());
+      plain = std::move(*step);
+    }
+    EDGESMITH_TRY(compiler.add(node, std::move(plain)));
   }
   compiler.finish_outputs();
   EDGESMITH_TRY(check_every_choice(program));

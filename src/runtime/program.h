@@ -55,7 +55,7 @@ struct Program {
   Isa isa = Isa::scalar;
   std::vector<ir::Tensor> constants;  ///< by slot; valid for constants and what was folded from them
   std::vector<Step> steps;            ///< activations fused
-  std::vector<Step> plain_steps;      ///< nothing fused, reals only: what an observer is shown
+  std::vector<Step> plain_steps;      ///< nothing fused, reals only, for observers of everything; or none
 
   int num_values() const { return graph->num_value_ids(); }
   int num_slots() const { return 3 * num_values(); }

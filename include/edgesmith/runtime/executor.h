@@ -44,7 +44,8 @@ struct ExecutorOptions {
   /// Kernels other than the first one that takes the node. Not with `reference`.
   KernelChoices choices = {};
   /// By value id, the values that observers want to see. Then observed runs fuse and compute on codes like others, but
-  /// make these values (as reals), and show only them. Empty: observed runs make every value, and compute on reals.
+  /// make these values (as reals), and show only them. Empty: observed runs make every value, and compute on reals; the
+  /// plan for that is made along with the other.
   std::vector<bool> observed = {};
 };
 

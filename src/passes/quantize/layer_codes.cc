@@ -63,25 +63,20 @@ void share_scale(std::vector<ChannelScale>& scales, const std::vector<std::vecto
   }
 }
 
-// The moments of every block, factored once for all the channels of its group.
-std::vector<MomentFactor> factor_blocks(const LayerInputs& inputs, bool centred) {
-  std::vector<MomentFactor> factors;
+// Rounds the weights of all channels, block by block: the moments of a block are factored once for its whole group.
+void round_layer(const std::vector<std::vector<double>>& rows, const std::vector<ChannelScale>& scales,
+                 const LayerInputs& inputs, bool centred, std::vector<std::vector<int8_t>>& codes) {
+  const size_t per_group = rows.size() / static_cast<size_t>(inputs.groups());
   for (const LayerInputs::Block& block : inputs.blocks()) {
-    factors.push_back(factor_moments(inputs.moments(block, centred), block.width));
-  }
-  return factors;
-}
-
-// Rounds the weights of a channel block by block.
-void round_channel(const std::vector<double>& row, const ChannelScale& scale, const LayerInputs& inputs,
-                   const std::vector<MomentFactor>& factors, int group, std::span<int8_t> codes) {
-  for (size_t b = 0; b < factors.size(); ++b) {
-    const LayerInputs::Block& block = inputs.blocks()[b];
-    if (block.group != group) continue;
-    ChannelScale part = scale;
-    part.peak = scale.peak - block.first;
-    round_compensated(std::span(row).subspan(static_cast<size_t>(block.first), static_cast<size_t>(block.width)), part,
-                      factors[b], codes.subspan(static_cast<size_t>(block.first), static_cast<size_t>(block.width)));
+    const MomentFactor factor = factor_moments(inputs.moments(block, centred), block.width);
+    const auto first = static_cast<size_t>(block.first), width = static_cast<size_t>(block.width);
+    std::vector<ChannelWeights> channels;
+    for (size_t i = 0; i < per_group; ++i) {
+      const size_t c = static_cast<size_t>(block.group) * per_group + i;
+      channels.push_back({std::span(rows[c]).subspan(first, width), scales[c], std::span(codes[c]).subspan(first, width)});
+      channels.back().scale.peak -= block.first;
+    }
+    round_compensated(channels, factor);
   }
 }
 
@@ -110,27 +105,26 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
   const bool compensate = settings.compensate && inputs != nullptr && inputs->num_rows() > 0;
   const bool correct =
       settings.correct_bias && inputs != nullptr && inputs->num_rows() > 0 && ops::quant_facts(node).bias_operand >= 0;
-  const std::vector<MomentFactor> factors = compensate ? factor_blocks(*inputs, correct) : std::vector<MomentFactor>{};
+  std::vector<std::vector<int8_t>> rounded(channels, std::vector<int8_t>(static_cast<size_t>(layout.width())));
+  if (compensate) {
+    round_layer(rows, scales, *inputs, correct, rounded);
+  } else {
+    for (size_t c = 0; c < channels; ++c) round_nearest(rows[c], scales[c], rounded[c]);
+  }
   const std::vector<double> means = correct ? inputs->means() : std::vector<double>{};
   WeightCodes result;
   ir::Tensor codes = ir::Tensor::zeros(ir::DType::i8, weight.dims());
   const auto stored = codes.mutable_data<int8_t>();
-  std::vector<int8_t> rounded(static_cast<size_t>(layout.width()));
   double signal = 0, noise = 0;
   for (size_t c = 0; c < channels; ++c) {
     const int group = inputs == nullptr ? 0 : static_cast<int>(c * static_cast<size_t>(inputs->groups()) / channels);
-    if (compensate) {
-      round_channel(rows[c], scales[c], *inputs, factors, group, rounded);
-    } else {
-      round_nearest(rows[c], scales[c], rounded);
-    }
     double shift = 0;
-    for (size_t k = 0; k < rounded.size(); ++k) {
-      stored[layout.index(static_cast<int64_t>(c), static_cast<int64_t>(k))] = rounded[k];
-      const double error = rows[c][k] - static_cast<double>(scales[c].scale) * rounded[k];
+    for (size_t k = 0; k < rows[c].size(); ++k) {
+      stored[layout.index(static_cast<int64_t>(c), static_cast<int64_t>(k))] = rounded[c][k];
+      const double error = rows[c][k] - static_cast<double>(scales[c].scale) * rounded[c][k];
       signal += rows[c][k] * rows[c][k];
       noise += error * error;
-      if (correct) shift += means[static_cast<size_t>(group) * rounded.size() + k] * error;
+      if (correct) shift += means[static_cast<size_t>(group) * rows[c].size() + k] * error;
     }
     if (correct) result.shift.push_back(shift);
   }

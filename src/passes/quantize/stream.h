@@ -62,7 +62,7 @@ class Stream {
 class Runner {
  public:
   /// Errors: unsupported.
-  static Result<Runner> create(const ir::Graph& graph, int num_threads);
+  static Result<Runner> create(const ir::Graph& graph, int num_threads, const runtime::ExecutorOptions& options = {});
   /// Errors: those of the run.
   Result<std::vector<ir::Tensor>> run(const Stream::Batch& batch, const runtime::Observer* observer = nullptr);
 
