@@ -289,6 +289,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo quantize_pass = {
-    "quantize", "static int8 quantization from calibration data, or of weights alone", options, run, true, false};
+    "quantize", "static int8 quantization from calibration data, or of weights alone", options, run, true, true,
+    "weights_only"};
 
 }  // namespace edgesmith::passes
