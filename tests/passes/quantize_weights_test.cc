@@ -199,7 +199,8 @@ TEST(RoundCompensated, GivesEachOfManyChannelsItsOwnCodes) {
       double pending = 0;
       for (size_t q = kWidth - 1; q > p; --q) pending += row[q] * errors[q];
       const int limit = static_cast<int64_t>(index) == scale.peak ? scale.largest : scale.others;
-      const double code = std::clamp<double>(std::nearbyint((weights[c][index] + pending / row[p]) / scale.scale), -limit, limit);
+      const double code =
+          std::clamp<double>(std::nearbyint((weights[c][index] + pending / row[p]) / scale.scale), -limit, limit);
       EXPECT_EQ(codes[c][index], code) << c << " " << p;
       errors[p] = weights[c][index] - scale.scale * code;
     }

@@ -117,8 +117,8 @@ std::vector<bool> observed_ids(const ir::Graph& graph, const std::vector<const i
 TEST(Executor, ShowsOnlyTheObservedValuesAndFusesTheRest) {
   ir::Graph graph = parse_graph(net_text());
   const ir::Tensor x = random_tensor({2, 3, 16, 16}, 9);
-  const auto observed = observed_ids(
-      graph, {&value_named(graph, "x"), &value_named(graph, "c2"), &value_named(graph, "r3"), &value_named(graph, "f")});
+  const auto observed = observed_ids(graph, {&value_named(graph, "x"), &value_named(graph, "c2"),
+                                             &value_named(graph, "r3"), &value_named(graph, "f")});
   for (const Isa isa : float_isas()) {
     const auto all = observe(graph, {x}, isa);
     const auto seen = observe(graph, {x}, isa, {.observed = observed});
@@ -158,7 +158,8 @@ TEST(Executor, ShowsTheRealsOfObservedCodes) {
     graph.set_tensor(node, ir::Tensor::affine(codes, {.dtype = ir::DType::i8, .scale = {0.01F}, .zero_point = {0}}));
   }
   const ir::Tensor x = random_tensor({2, 4, 8, 8}, 9);
-  const auto observed = observed_ids(graph, {&value_named(graph, "r"), &value_named(graph, "m"), &value_named(graph, "y")});
+  const auto observed =
+      observed_ids(graph, {&value_named(graph, "r"), &value_named(graph, "m"), &value_named(graph, "y")});
   for (const Isa isa : float_isas()) {
     const ExecutorOptions exact = {.arithmetic = Arithmetic::exact_i32};
     ExecutorOptions shown = exact;

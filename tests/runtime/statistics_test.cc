@@ -27,7 +27,8 @@ TEST(Statistics, MultiplyMatricesOfDoubles) {
         for (const bool down : {false, true}) {
           SCOPED_TRACE(std::to_string(rows) + " " + std::to_string(k) + " " + std::to_string(columns));
           const auto size = [](int64_t a, int64_t b) { return static_cast<size_t>(a * b); };
-          const std::vector<double> a = random_doubles(size(rows, k + 1), 1), b = random_doubles(size(k + 1, columns), 2);
+          const std::vector<double> a = random_doubles(size(rows, k + 1), 1),
+                                    b = random_doubles(size(k + 1, columns), 2);
           const std::vector<double> c = random_doubles(size(rows, columns), 3);
           std::vector<double> expected = c;
           for (int64_t i = 0; i < rows; ++i) {
@@ -35,7 +36,8 @@ TEST(Statistics, MultiplyMatricesOfDoubles) {
               double& sum = expected[static_cast<size_t>(i * columns + j)];
               for (int64_t step = 0; step < k; ++step) {
                 const int64_t at = down ? k - step : step;  // a walk from the last row of B up
-                const double product = a[static_cast<size_t>(i * (k + 1) + at)] * b[static_cast<size_t>(at * columns + j)];
+                const double product =
+                    a[static_cast<size_t>(i * (k + 1) + at)] * b[static_cast<size_t>(at * columns + j)];
                 sum = down ? sum + product : sum - product;
               }
             }
@@ -83,7 +85,8 @@ TEST(Statistics, FindTheEndsOfNumbers) {
 }
 
 TEST(Statistics, FindTheBinsOfNumbers) {
-  const std::vector<float> values = {0, -0.0F, -2, -1, -0.99F, 0.1F, 0.99F, 1, 3, 1e30F, -1e30F, 0.5F, 0.25F, 0.75F, -0.5F, 1e-30F, 0.3F};
+  const std::vector<float> values = {0,     -0.0F,  -2,   -1,    -0.99F, 0.1F,  0.99F,  1,   3,
+                                     1e30F, -1e30F, 0.5F, 0.25F, 0.75F,  -0.5F, 1e-30F, 0.3F};
   const std::vector<int32_t> expected = {8, 8, 0, 0, 0, 4, 7, 7, 7, 7, 0, 6, 5, 7, 2, 4, 5};
   for (const Isa isa : float_isas()) {
     std::vector<int32_t> bins(values.size());

@@ -93,9 +93,9 @@ class Executor {
    public:
     ~Session();
     /// Feeds one tensor for each graph input, in order, and returns the results in order. With `observer`, every
-    /// computed value is shown to it (constants and graph inputs too), or those of ExecutorOptions::observed. The same inputs give the same bits on every
-    /// thread, CPU with fused multiply-add, and batch position. Errors: invalid (inputs that do not fit), unsupported,
-    /// io (activations beyond the memory limit, with both numbers).
+    /// computed value is shown to it (constants and graph inputs too), or those of ExecutorOptions::observed. The same
+    /// inputs give the same bits on every thread, CPU with fused multiply-add, and batch position. Errors: invalid
+    /// (inputs that do not fit), unsupported, io (activations beyond the memory limit, with both numbers).
     Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer = nullptr,
                                         const StepTimer* timer = nullptr);
 

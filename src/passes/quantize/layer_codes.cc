@@ -73,7 +73,8 @@ void round_layer(const std::vector<std::vector<double>>& rows, const std::vector
     std::vector<ChannelWeights> channels;
     for (size_t i = 0; i < per_group; ++i) {
       const size_t c = static_cast<size_t>(block.group) * per_group + i;
-      channels.push_back({std::span(rows[c]).subspan(first, width), scales[c], std::span(codes[c]).subspan(first, width)});
+      channels.push_back(
+          {std::span(rows[c]).subspan(first, width), scales[c], std::span(codes[c]).subspan(first, width)});
       channels.back().scale.peak -= block.first;
     }
     round_compensated(channels, factor);

@@ -185,7 +185,8 @@ void LayerInputs::add_products(Rows rows, const Piece& piece, std::vector<float>
     if (columns > table.nr) {
       packed.resize(static_cast<size_t>(packed_columns_size(columns, count, table)));
       pack_columns({x, width_, 1, count, columns}, 1.0F, table, packed.data());
-      multiply(table, {{x, 1, width_, height, count}, packed.data(), columns, nullptr, products, block.width, true}, none);
+      multiply(table, {{x, 1, width_, height, count}, packed.data(), columns, nullptr, products, block.width, true},
+               none);
       continue;
     }
     Tile tile = {};

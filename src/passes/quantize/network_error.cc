@@ -70,7 +70,7 @@ double mean_ratio(const Energies& energies, size_t first, size_t count) {
 
 }  // namespace
 
-double decibels(double noise_to_signal) { return noise_to_signal > 0 ? -10 * std::log10(noise_to_signal) : INFINITY; }
+double decibels(double noise_to_signal) { return noise_to_signal <= 0 ? INFINITY : -10 * std::log10(noise_to_signal); }
 
 Result<std::vector<double>> OutputErrors::measure(const std::vector<const ir::Graph*>& candidates) {
   std::optional<Runner> original;
@@ -80,11 +80,14 @@ Result<std::vector<double>> OutputErrors::measure(const std::vector<const ir::Gr
     if (!runner) return runner.error();
     original = std::move(*runner);
   }
-  for (const ir::Graph* candidate : candidates) {
+  std::vector<std::optional<Result<Runner>>> made(candidates.size());
+  stream_.pool().parallel_for(static_cast<int64_t>(candidates.size()), [&](int64_t g, int) {
     const runtime::ExecutorOptions options = {.arithmetic = kMeasuredArithmetic, .observed = {false}};  // no observers
-    auto runner = Runner::create(*candidate, stream_.num_threads(), options);
-    if (!runner) return runner.error();
-    runners.push_back(std::move(*runner));
+    made[static_cast<size_t>(g)] = Runner::create(*candidates[static_cast<size_t>(g)], stream_.num_threads(), options);
+  });
+  for (auto& runner : made) {
+    if (!*runner) return runner->error();
+    runners.push_back(std::move(**runner));
   }
   const auto outputs = static_cast<size_t>(original_.num_outputs());
   Energies energies(candidates.size() * outputs);

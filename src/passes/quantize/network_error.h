@@ -44,7 +44,7 @@ struct ValueErrors {
 Result<ValueErrors> measure_values(const ir::Graph& original, const ir::Graph& quantized,
                                    const std::vector<std::optional<Range>>& watched, const Stream& stream);
 
-/// 10 log10(signal / noise); infinite without noise.
+/// 10 log10(signal / noise); infinite without noise, NaN for NaN.
 double decibels(double noise_to_signal);
 
 }  // namespace edgesmith::passes::quantize

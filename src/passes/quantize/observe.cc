@@ -73,10 +73,10 @@ class RowCollector {
 
   const std::vector<WatchedLayer>& layers_;
   std::vector<LayerInputs>& inputs_;
-  std::vector<std::vector<size_t>> readers_;      // by value id: indices into `layers_`
-  std::vector<std::vector<float>> rows_;          // by layer: room for those of every slot
-  std::vector<std::vector<size_t>> taken_;        // by layer and slot: numbers
-  std::vector<std::pair<size_t, int64_t>> pieces_;   // of all inputs
+  std::vector<std::vector<size_t>> readers_;        // by value id: indices into `layers_`
+  std::vector<std::vector<float>> rows_;            // by layer: room for those of every slot
+  std::vector<std::vector<size_t>> taken_;          // by layer and slot: numbers
+  std::vector<std::pair<size_t, int64_t>> pieces_;  // of all inputs
 };
 
 // The samples' own name for a value, for messages.

@@ -30,7 +30,7 @@ using namespace quantize;
 
 // Samples that are enough to compare calibrators and whole choices, and to report the errors of layers. The comparisons
 // are paired (same samples), so few suffice; every sample costs several runs of the model.
-constexpr int64_t kProbeSamples = 32, kComparisonSamples = 128, kReportSamples = 8;
+constexpr int64_t kProbeSamples = 32, kComparisonSamples = 64, kReportSamples = 8;
 // The comparison looks at other samples than the probes do (where there are enough), so that what was fitted to those
 // does not win by that.
 constexpr double kPhase = 0.3;
@@ -148,7 +148,8 @@ class Quantizer {
     Regions regions = find_regions(graph_, *context_.target, selected, "it was not selected");
     std::vector<LayerGroup> layers = find_layers(graph_, regions.nodes);
     std::vector<LayerInputs> inputs = make_inputs(layers);
-    auto extremes = observe_ranges(graph_, regions.watched, watched_layers(layers, inputs), inputs, *context_.pool, all_);
+    auto extremes =
+        observe_ranges(graph_, regions.watched, watched_layers(layers, inputs), inputs, *context_.pool, all_);
     if (!extremes) return extremes.error();
     Plan plan = plan_scales(graph_, std::move(regions), *context_.target, extremes->range);
     const bool nothing = layers.empty() && std::all_of(plan.sets.begin(), plan.sets.end(),
@@ -289,7 +290,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo quantize_pass = {
-    "quantize", "static int8 quantization from calibration data, or of weights alone", options, run, true, true,
+    "quantize",    "static int8 quantization from calibration data, or of weights alone", options, run, true, true,
     "weights_only"};
 
 }  // namespace edgesmith::passes

@@ -38,6 +38,7 @@ class Stream {
   int64_t num_samples() const { return static_cast<int64_t>(samples_.size()); }
   int64_t num_batches() const;
   int num_threads() const { return pool_.num_threads(); }
+  ThreadPool& pool() const { return pool_; }
   /// For messages: the first sample of a batch.
   std::string batch_name(int64_t batch) const;
 
