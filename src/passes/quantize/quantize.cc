@@ -30,7 +30,7 @@ using namespace quantize;
 
 // Samples that are enough to compare calibrators and whole choices, and to report the errors of layers. The comparisons
 // are paired (same samples), so few suffice; every sample costs several runs of the model.
-constexpr int64_t kProbeSamples = 32, kComparisonSamples = 64, kReportSamples = 8;
+constexpr int64_t kProbeSamples = 32, kComparisonSamples = 128, kReportSamples = 8;
 // The comparison looks at other samples than the probes do (where there are enough), so that what was fitted to those
 // does not win by that.
 constexpr double kPhase = 0.3;
