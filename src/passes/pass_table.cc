@@ -28,6 +28,10 @@ const PassInfo* find_pass(std::string_view name) {
   return nullptr;
 }
 
+bool needs_calib(const PassInfo& pass, const Options& options) {
+  return pass.needs_calib && (pass.calib_unless.empty() || !options.flag(pass.calib_unless));
+}
+
 Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& options, PassContext& context) {
   const std::string name(pass.name);
   Status types = ops::infer_types(graph);

@@ -5,6 +5,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 
@@ -65,6 +66,7 @@ class Run {
 
   Result<RunReport> run() {
     EDGESMITH_TRY(check_output(recipe_.output, input_files(recipe_), options_.force));
+    EDGESMITH_TRY(check_calibration());
     EDGESMITH_TRY(load());
     EDGESMITH_TRY(measure_baseline());
     for (size_t i = 0; i < recipe_.steps.size() && !stopped_; ++i) {
@@ -77,6 +79,7 @@ class Run {
   }
 
  private:
+  Status check_calibration() const;
   Status load();
   Status measure_baseline();
   Status run_step(size_t index);
@@ -116,6 +119,20 @@ class Run {
   bool refused_ = false;          ///< some step, or the finished model, broke a budget
   bool any_kept_ = false;         ///< some step changed the model and was kept
 };
+
+// Before any work is done.
+Status Run::check_calibration() const {
+  if (recipe_.data.calib) return {};
+  for (const Step& step : recipe_.steps) {
+    const passes::PassInfo& pass = *passes::find_pass(step.pass);
+    if (!passes::needs_calib(pass, step.options)) continue;
+    std::string flag(pass.calib_unless);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    return usage_error(step.pass + " needs calibration data",
+                       "give some with --calib" + (flag.empty() ? "" : ", or use --" + flag));
+  }
+  return {};
+}
 
 Status Run::load() {
   auto isa = runtime::isa_name();
@@ -225,9 +242,6 @@ Status Run::run_step(size_t index) {
   const Step& step = recipe_.steps[index];
   const passes::PassInfo& pass = *passes::find_pass(step.pass);
   if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before " + step.pass, ""};
-  if (pass.needs_calib && data_.calib == nullptr) {
-    return usage_error(step.pass + ": no calibration data", "add --calib D with samples that the model was trained on");
-  }
   passes::PassContext context;
   context.calib = data_.calib.get();
   context.train = data_.train.get();

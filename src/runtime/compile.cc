@@ -99,7 +99,7 @@ void fuse_activation(const Program& program, Step& step) {
   const Kernel* kernel = fusing_kernel(program, step);
   if (kernel == nullptr || !kernel->epilogue || step.node->num_outputs() != 1) return;
   const ir::Value& value = step.last().output();
-  if (value.uses().size() != 1 || value.quant().has_value()) return;
+  if (value.uses().size() != 1 || value.quant().has_value() || program.observed(value)) return;
   const ir::Node& reader = *value.uses()[0].node;
   if (value.uses()[0].index != 0 || reader.is(OpKind::output)) return;
   const auto clamp = as_clamp(program, reader);
@@ -146,15 +146,16 @@ class Compiler {
     for (const ir::Value* input : graph_.inputs()) made_[static_cast<size_t>(input->id())] = true;
   }
 
-  Status add(const ir::Node& node, Step step) {
+  /// `plain` is the node's plain step where that was made already.
+  Status add(const ir::Node& node, std::optional<Step> plain) {
     if (const ir::Node* reader = residual_still_to_come(node)) {
-      waiting_[reader->id()].emplace_back(&node, std::move(step));
+      waiting_[reader->id()].emplace_back(&node, std::move(plain));
       return {};
     }
     if (const auto waiting = waiting_.find(node.id()); waiting != waiting_.end()) {
       for (auto& [conv, conv_step] : waiting->second) EDGESMITH_TRY(add_now(*conv, std::move(conv_step)));
     }
-    return add_now(node, std::move(step));
+    return add_now(node, std::move(plain));
   }
 
   void finish_outputs() {
@@ -170,17 +171,27 @@ class Compiler {
     return found && !is_there(*found->other) ? found->add : nullptr;
   }
 
-  Status add_now(const ir::Node& node, Step step) {
+  Status add_now(const ir::Node& node, std::optional<Step> plain) {
     if (fused_[static_cast<size_t>(node.id())]) return {};
     if (code_pads(node)) return {};   // its reader does it
     std::vector<const Kernel*> rows;  // on codes
     auto on_codes = codes_step(node, rows);
     if (!on_codes) return on_codes.error();
-    if (*on_codes) return push_chosen(std::move(**on_codes), std::move(rows));
+    if (*on_codes) {
+      const ir::Value& result = (*on_codes)->last().output();
+      EDGESMITH_TRY(push_chosen(std::move(**on_codes), std::move(rows)));
+      if (program_.observed(result)) require(result, Rep::reals);
+      return {};
+    }
     if (fusable_pads(node)) return {};  // its reader does it
     auto padded = padded_step(node);
     if (!padded) return padded.error();
-    if (*padded) step = std::move(**padded);
+    if (!*padded && !plain) {
+      auto made = make_step(program_, node);
+      if (!made) return made.error();
+      plain = std::move(*made);
+    }
+    Step step = std::move(*padded ? **padded : *plain);
     fuse_residual(step);
     fuse_activation(program_, step);
     finish(program_, step);
@@ -198,8 +209,8 @@ class Compiler {
   // The pads that the reader of `node` takes over; nothing when `node` is no such Pad. Where its result carries codes,
   // the reader may compute on them.
   std::optional<ir::Ints> fusable_pads(const ir::Node& node) const {
-    const bool codes = integer_arithmetic() && node.num_outputs() == 1 && node.output().quant().has_value();
-    if (codes || program_.options.reference || !node.is(OpKind::pad)) return std::nullopt;
+    if (program_.options.reference || !node.is(OpKind::pad) || program_.observed(node.output())) return std::nullopt;
+    if (integer_arithmetic() && node.output().quant().has_value()) return std::nullopt;
     if (program_.annotation(node.output()) != nullptr) return std::nullopt;
     return pads_of_reader(program_, node);
   }
@@ -208,7 +219,7 @@ class Compiler {
   // with is the zero point.
   std::optional<ir::Ints> code_pads(const ir::Node& pad) const {
     if (!pad.is(OpKind::pad) || !integer_arithmetic() || program_.options.reference) return std::nullopt;
-    if (!same_codes(*pad.input(0), pad.output())) return std::nullopt;
+    if (!same_codes(*pad.input(0), pad.output()) || program_.observed(pad.output())) return std::nullopt;
     const auto pads = pads_of_reader(program_, pad);
     if (!pads) return std::nullopt;
     const ir::Node& conv = *pad.output().uses()[0].node;
@@ -397,6 +408,7 @@ class Compiler {
     const ir::Value& value = node.output();
     const bool computes = ops::quant_facts(node).kind == ops::QuantFacts::Kind::compute;
     if (!computes || value.quant() || value.uses().size() != 1 || value.uses()[0].index != 0) return std::nullopt;
+    if (program_.observed(value)) return std::nullopt;
     const ir::Node& reader = *value.uses()[0].node;
     if (reader.is(OpKind::output)) return std::nullopt;
     const auto clamp = as_clamp(program_, reader);
@@ -423,9 +435,9 @@ class Compiler {
 
   Program& program_;
   const ir::Graph& graph_;
-  std::vector<bool> fused_;                                               // by node id
-  std::vector<bool> made_;                                                // by slot
-  std::map<int, std::vector<std::pair<const ir::Node*, Step>>> waiting_;  // by the node of an Add
+  std::vector<bool> fused_;                                                              // by node id
+  std::vector<bool> made_;                                                               // by slot
+  std::map<int, std::vector<std::pair<const ir::Node*, std::optional<Step>>>> waiting_;  // by the node of an Add
 };
 
 }  // namespace
@@ -446,11 +458,15 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
     auto folded = fold(program, node);
     if (!folded) return folded.error();
     if (*folded) continue;
-    auto step = make_step(program, node);
-    if (!step) return step.error();
-    program.plain_steps.push_back(*step);
-    finish(program, program.plain_steps.back());
-    EDGESMITH_TRY(compiler.add(node, std::move(*step)));
+    std::optional<Step> plain;
+    if (options.observed.empty()) {
+      auto step = make_step(program, node);
+      if (!step) return step.error();
+      program.plain_steps.push_back(*step);
+      finish(program, program.plain_steps.back());
+      plain = std::move(*step);
+    }
+    EDGESMITH_TRY(compiler.add(node, std::move(plain)));
   }
   compiler.finish_outputs();
   EDGESMITH_TRY(check_every_choice(program));

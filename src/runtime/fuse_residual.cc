@@ -16,7 +16,7 @@ bool known_same_dims(const ir::Type& a, const ir::Type& b) {
 }  // namespace
 
 std::optional<ResidualAdd> find_residual_add(const Program& program, const ir::Value& value) {
-  if (value.uses().size() != 1) return std::nullopt;
+  if (value.uses().size() != 1 || program.observed(value)) return std::nullopt;
   const ir::Use use = value.uses()[0];
   const ir::Node& add = *use.node;
   if (!add.is(ir::OpKind::add) || program.options.choices.contains(add.id())) return std::nullopt;

@@ -62,7 +62,7 @@ struct Program {
   Isa isa = Isa::scalar;
   std::vector<ir::Tensor> constants;  ///< by slot; valid for constants and what was folded from them
   std::vector<Step> steps;            ///< activations fused
-  std::vector<Step> plain_steps;      ///< nothing fused, reals only: what an observer is shown
+  std::vector<Step> plain_steps;      ///< nothing fused, reals only, for observers of everything; or none
 
   int num_values() const { return graph->num_value_ids(); }
   int num_slots() const { return 3 * num_values(); }
@@ -74,6 +74,11 @@ struct Program {
 
   /// The annotation that is in force on `value`, or null.
   const ir::Quant* annotation(const ir::Value& value) const;
+  /// Whether `value` must be made because observers want to see it.
+  bool observed(const ir::Value& value) const {
+    const auto id = static_cast<size_t>(value.id());
+    return id < options.observed.size() && options.observed[id];
+  }
   bool known(const ir::Value& value) const { return constants[static_cast<size_t>(value.id())].valid(); }
 };
 

@@ -49,8 +49,9 @@ Result<ir::Tensor> make_padded(ir::DType dtype, const ir::Dims& dims) {
 Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> inputs, const Observer* observer,
                                                   const StepTimer* timer) {
   EDGESMITH_TRY(check_inputs(inputs));
-  Binding& binding = observer != nullptr ? plain_ : fused_;
-  binding.steps = observer != nullptr ? &program_.plain_steps : &program_.steps;
+  const bool plain = observer != nullptr && program_.options.observed.empty();
+  Binding& binding = plain ? plain_ : fused_;
+  binding.steps = plain ? &program_.plain_steps : &program_.steps;
   const auto same_dims = [](const ir::Tensor& tensor, const ir::Dims& dims) { return tensor.dims() == dims; };
   if (!binding.valid || !std::equal(inputs.begin(), inputs.end(), binding.input_dims.begin(), same_dims)) {
     EDGESMITH_TRY(bind(binding, inputs));
@@ -59,11 +60,7 @@ Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> in
   if (observer != nullptr) show_known(binding, *observer);
   for (size_t s = 0; s < binding.steps->size(); ++s) {
     EDGESMITH_TRY(timer == nullptr ? run_step(binding, s) : time_step(binding, s, *timer));
-    if (observer != nullptr) {
-      const ir::Node& node = (*binding.steps)[s].last();
-      for (int i = 0; i < node.num_outputs(); ++i)
-        (*observer)(node.output(i), binding.values[index_of(node.output(i))]);
-    }
+    if (observer != nullptr) show_results(binding, s, *observer);
     for (const int id : binding.plan.last_reads[s]) {
       if (!program_.constants[static_cast<size_t>(id)].valid()) binding.values[static_cast<size_t>(id)] = {};
     }
@@ -368,8 +365,18 @@ void SessionState::show_known(const Binding& binding, const Observer& observer) 
   for (const ir::Node& node : program_.graph->nodes()) {
     for (int i = 0; i < node.num_outputs(); ++i) {
       const ir::Value& value = node.output(i);
+      if (!program_.options.observed.empty() && !program_.observed(value)) continue;
       if (node.is(ir::OpKind::input) || program_.known(value)) observer(value, binding.values[index_of(value)]);
     }
+  }
+}
+
+void SessionState::show_results(const Binding& binding, size_t index, const Observer& observer) const {
+  const Step& step = (*binding.steps)[index];
+  for (size_t i = 0; i < step.results.size(); ++i) {
+    const ir::Value& value = step.converted != nullptr ? *step.converted : step.last().output(static_cast<int>(i));
+    if (!program_.options.observed.empty() && !program_.observed(value)) continue;
+    if (program_.rep_of(step.results[i]) == Rep::reals) observer(value, binding.values[index_of(value)]);
   }
 }
 

@@ -54,6 +54,7 @@ class SessionState {
   Status annotate(Binding& binding, const ir::Value& value);
   ir::Tensor own(ir::Tensor tensor) const;
   void show_known(const Binding& binding, const Observer& observer) const;
+  void show_results(const Binding& binding, size_t index, const Observer& observer) const;
   std::vector<ir::Tensor> results(Binding& binding) const;
 
   const Program& program_;

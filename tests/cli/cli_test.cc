@@ -203,6 +203,11 @@ TEST_F(Cli, ListsItsTables) {
     EXPECT_EQ(run({command}).exit_code, 0);
   }
   EXPECT_EQ(run({"passes", "simplify"}).exit_code, 0);
+  for (const Json& pass : Json::parse(run({"passes", "--json"}).out)["passes"]) {
+    const bool quantizes = pass["name"] == "quantize";
+    EXPECT_EQ(pass["needs_calib"], quantizes) << pass;
+    EXPECT_EQ(pass["calib_unless"], quantizes ? Json("weights_only") : Json()) << pass;
+  }
   expect_error({"passes", "simplfy"}, 2, "unknown pass 'simplfy'; did you mean 'simplify'?");
 }
 

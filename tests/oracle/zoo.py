@@ -81,26 +81,38 @@ def data_file(model, split):
 
 
 @lru_cache(maxsize=4)
-def raw(data, split):
-    """uint8 [N,C,H,W] and labels, in the order in which edgesmith reads them."""
+def raw(data, split, samples=None):
+    """uint8 [N,C,H,W] and labels, in the order in which edgesmith reads them; with `samples` that many at equal distances."""
     unpack()
+    spread = lambda rows: rows if samples is None else rows[:: max(1, len(rows) // samples)][:samples]
     if data == "mnist":
         with np.load(ZOO / f"mnist-{split}.npz") as file:
-            return file["x"], file["y"]
+            return spread(file["x"]), spread(file["y"])
     if data == "cifar":
         names = sorted(p.name for p in (WORK / split).iterdir())
         files = [(p, k) for k, name in enumerate(names) for p in sorted((WORK / split / name).iterdir())]
     else:
         rows = csv.DictReader(open(WORK / ("imagenet-calib.csv" if split == "train" else "imagenet-eval.csv")))
         files = [(WORK / row["path"], int(row["label"])) for row in rows]
+    files = spread(files)
     pictures = np.stack([np.asarray(Image.open(p).convert("RGB")).transpose(2, 0, 1) for p, _ in files])
     return pictures, np.array([label for _, label in files])
+
+
+def few_inputs(model, split, samples):
+    """inputs() of that many samples at equal distances; only those are decoded."""
+    return prepared(model, *raw(model.data, split, samples))
 
 
 def inputs(model, split, index=slice(None)):
     """float32 model inputs and labels."""
     x, y = raw(model.data, split)
-    x, y = x[index].astype(np.float32), y[index]
+    return prepared(model, x[index], y[index])
+
+
+def prepared(model, x, y):
+    """`x` preprocessed as the model wants it, and the labels as they are."""
+    x = x.astype(np.float32)
     x *= np.float32(model.preprocess.get("scale", 1))
     channels = (1, -1, 1, 1)
     if "mean" in model.preprocess:

@@ -134,7 +134,6 @@ TEST(Histogram, CountsExactZerosApartAndTheEndsInside) {
   EXPECT_EQ(histogram.total(), 5u);
   EXPECT_EQ(histogram.counts().front(), 1u);
   EXPECT_EQ(histogram.counts().back(), 1u);
-  EXPECT_DOUBLE_EQ(histogram.share_outside({-0.9f, 0.9f}), 0.4);
 }
 
 TEST(Calibrators, AllPickRangesWithinTheExtremesThatHoldZero) {

@@ -52,6 +52,20 @@ double output_error(const std::vector<double>& weights, const ChannelScale& scal
   return sum;
 }
 
+void compensate(const std::vector<double>& weights, const ChannelScale& scale, const MomentFactor& factor,
+                std::vector<int8_t>& codes) {
+  const ChannelWeights channel{weights, scale, codes};
+  round_compensated({&channel, 1}, factor);
+}
+
+void add_rows(LayerInputs& inputs, std::vector<float> rows) {
+  const size_t count = rows.size();
+  rows.resize(count + LayerInputs::kReadAhead, NAN);
+  const LayerInputs::Rows samples[] = {std::span(rows).first(count)};
+  inputs.add_means(samples);
+  for (int64_t piece = 0; piece < inputs.num_pieces(); ++piece) inputs.add_products(samples, piece);
+}
+
 void expect_pair_safe(const std::vector<int8_t>& codes) {
   std::vector<int> magnitudes;
   for (const int8_t code : codes) magnitudes.push_back(std::abs(code));
@@ -83,7 +97,7 @@ TEST(ChannelScale, KeepsPairsSafeInEveryChannel) {
     round_nearest(weights, scale, codes);
     expect_pair_safe(codes);
     const std::vector<double> moments = random_moments(static_cast<int>(weights.size()), random);
-    round_compensated(weights, scale, factor_moments(moments, static_cast<int>(weights.size())), codes);
+    compensate(weights, scale, factor_moments(moments, static_cast<int>(weights.size())), codes);
     expect_pair_safe(codes);
   }
 }
@@ -193,22 +207,20 @@ TEST(PairScales, TakeFromTheWeightThatMattersLess) {
 
 TEST(MomentFactor, MultipliesBackToTheMoments) {
   Random random(23);
-  constexpr int kWidth = 17;
+  constexpr int kWidth = 53;  // several blocks, the last of which is not whole
   const std::vector<double> moments = random_moments(kWidth, random);
   const MomentFactor factor = factor_moments(moments, kWidth, 0);
   for (size_t i = 0; i < kWidth; ++i) {
     for (size_t j = 0; j < kWidth; ++j) {
       double sum = 0;
-      for (size_t k = 0; k < kWidth; ++k) sum += factor.factor[i * kWidth + k] * factor.factor[j * kWidth + k];
+      const auto stride = static_cast<size_t>(factor.stride);
+      for (size_t k = 0; k <= std::min(i, j); ++k) sum += factor.factor[k * stride + i] * factor.factor[k * stride + j];
       const auto a = static_cast<size_t>(factor.order[i]), b = static_cast<size_t>(factor.order[j]);
       EXPECT_NEAR(sum, moments[a * kWidth + b], 1e-9 * moments[a * kWidth + a] + 1e-9);
-      if (j < i) {
-        EXPECT_EQ(factor.factor[i * kWidth + j], 0.0);
-      }
     }
     if (i > 0) {
       const auto before = static_cast<size_t>(factor.order[i - 1]), here = static_cast<size_t>(factor.order[i]);
-      EXPECT_GE(moments[before * kWidth + before], moments[here * kWidth + here]);
+      EXPECT_LE(moments[before * kWidth + before], moments[here * kWidth + here]);
     }
   }
 }
@@ -221,8 +233,39 @@ TEST(RoundCompensated, IsRoundingToNearestForUncorrelatedInputs) {
   const ChannelScale scale = channel_scale(weights, PairRule::none, 0);
   std::vector<int8_t> nearest(30), compensated(30);
   round_nearest(weights, scale, nearest);
-  round_compensated(weights, scale, factor_moments(moments, 30), compensated);
+  compensate(weights, scale, factor_moments(moments, 30), compensated);
   EXPECT_EQ(nearest, compensated);
+}
+
+// Channels side by side, in several blocks of places, against the definition: every code is the nearest one to the
+// weight and what the errors before it ask for.
+TEST(RoundCompensated, GivesEachOfManyChannelsItsOwnCodes) {
+  Random random(41);
+  constexpr int kWidth = 37;
+  const MomentFactor factor = factor_moments(random_moments(kWidth, random), kWidth);
+  std::vector<std::vector<double>> weights;
+  std::vector<std::vector<int8_t>> codes(70, std::vector<int8_t>(kWidth));
+  std::vector<ChannelWeights> channels;
+  for (int c = 0; c < 70; ++c) weights.push_back(random_weights(kWidth, random));
+  for (size_t c = 0; c < 70; ++c) {
+    channels.push_back({weights[c], channel_scale(weights[c], PairRule::pairs_to_128, 0), codes[c]});
+  }
+  round_compensated(channels, factor);
+  for (size_t c = 0; c < 70; ++c) {
+    const ChannelScale& scale = channels[c].scale;
+    std::vector<double> errors(kWidth, 0.0);
+    for (size_t p = kWidth; p-- > 0;) {
+      const auto index = static_cast<size_t>(factor.order[p]);
+      const double* row = &factor.factor[p * static_cast<size_t>(factor.stride)];
+      double pending = 0;
+      for (size_t q = kWidth - 1; q > p; --q) pending += row[q] * errors[q];
+      const int limit = static_cast<int64_t>(index) == scale.peak ? scale.largest : scale.others;
+      const double code =
+          std::clamp<double>(std::nearbyint((weights[c][index] + pending / row[p]) / scale.scale), -limit, limit);
+      EXPECT_EQ(codes[c][index], code) << c << " " << p;
+      errors[p] = weights[c][index] - scale.scale * code;
+    }
+  }
 }
 
 TEST(RoundCompensated, LowersTheOutputErrorOfCorrelatedInputs) {
@@ -234,7 +277,7 @@ TEST(RoundCompensated, LowersTheOutputErrorOfCorrelatedInputs) {
     std::vector<int8_t> codes(40);
     round_nearest(weights, scale, codes);
     nearest_sum += output_error(weights, scale, codes, moments);
-    round_compensated(weights, scale, factor_moments(moments, 40, 0.001), codes);
+    compensate(weights, scale, factor_moments(moments, 40, 0.001), codes);
     compensated_sum += output_error(weights, scale, codes, moments);
   }
   EXPECT_LT(compensated_sum, 0.6 * nearest_sum);
@@ -247,7 +290,7 @@ TEST(RoundCompensated, IsNearTheBestOfAllRoundingsOfThreeWeights) {
     const std::vector<double> weights = random_weights(3, random), moments = random_moments(3, random);
     const ChannelScale scale = channel_scale(weights, PairRule::none, 0.3);  // coarse: rounding matters
     std::vector<int8_t> codes(3);
-    round_compensated(weights, scale, factor_moments(moments, 3, 0), codes);
+    compensate(weights, scale, factor_moments(moments, 3, 0), codes);
     compensated_sum += output_error(weights, scale, codes, moments);
     round_nearest(weights, scale, codes);
     nearest_sum += output_error(weights, scale, codes, moments);
@@ -298,9 +341,11 @@ TEST(LayerInputs, HaveTheMomentsOfThePatchesUnderTheKernel) {
   ASSERT_EQ(inputs.groups(), 2);
   ASSERT_EQ(inputs.width(), 12);
   const ir::Tensor x = random_tensor({2, 4, 5, 6}, 5);
-  std::vector<float> rows;
-  ASSERT_TRUE(inputs.take_rows(conv, x, 0, rows).ok());
-  inputs.add_rows(rows);
+  std::vector<float> rows(inputs.most_taken());
+  const auto taken = inputs.take_rows(conv, x, 0, rows);
+  ASSERT_TRUE(taken.ok());
+  rows.resize(*taken);
+  add_rows(inputs, rows);
   ASSERT_EQ(inputs.num_rows(), 2 * 3 * 6);  // every position, once
 
   // By brute force: the response of the reference convolution to a filter that is one at element k is that element.
@@ -351,6 +396,32 @@ TEST(LayerInputs, OfAWideLayerAreKeptInBlocks) {
   EXPECT_EQ(covered, 10);
 }
 
+// More inputs than one piece of the products holds, in rows that come in two parts.
+TEST(LayerInputs, OfAWideLayerHaveTheMomentsOfAllPairs) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[7,250]) -> (y) {
+  %w = constant random(seed=1) : f32[4,250]
+  %y = gemm %x, %w {transB=1} : f32[7,4]
+  return %y
+}
+)");
+  const ir::Node& gemm = find(graph, ir::OpKind::gemm);
+  LayerInputs inputs(gemm, 1, 1000);
+  ASSERT_GT(inputs.num_pieces(), 1);
+  const ir::Tensor x = random_tensor({7, 250}, 5);
+  const auto data = x.data<float>();
+  add_rows(inputs, {data.begin(), data.begin() + 3 * 250});
+  add_rows(inputs, {data.begin() + 3 * 250, data.end()});
+  ASSERT_EQ(inputs.num_rows(), 7);
+  const auto moments = inputs.moments(inputs.blocks()[0], false);
+  for (size_t i = 0; i < 250; ++i) {
+    for (size_t j = 0; j < 250; ++j) {
+      double sum = 0;
+      for (size_t r = 0; r < 7; ++r) sum += static_cast<double>(data[r * 250 + i]) * data[r * 250 + j];
+      EXPECT_NEAR(moments[i * 250 + j], sum / 7, 1e-5);
+    }
+  }
+}
+
 TEST(QuantizeWeight, PutsTheMeanErrorOfRoundingIntoTheBias) {
   ir::Graph graph = parse(R"(graph @g(%x: f32[64,10]) -> (y) {
   %w = constant random(seed=1) : f32[4,10]
@@ -363,9 +434,11 @@ TEST(QuantizeWeight, PutsTheMeanErrorOfRoundingIntoTheBias) {
   ir::Tensor x = random_tensor({64, 10}, 9);
   for (float& value : x.mutable_data<float>()) value = std::fabs(value) + 1;
   LayerInputs inputs(gemm, 1, 1000);
-  std::vector<float> rows;
-  ASSERT_TRUE(inputs.take_rows(gemm, x, 0, rows).ok());
-  inputs.add_rows(rows);
+  std::vector<float> rows(inputs.most_taken());
+  const auto taken = inputs.take_rows(gemm, x, 0, rows);
+  ASSERT_TRUE(taken.ok());
+  rows.resize(*taken);
+  add_rows(inputs, rows);
   for (const bool compensate : {false, true}) {
     const WeightSettings settings{.rule = PairRule::pairs_to_128, .compensate = compensate, .correct_bias = true};
     auto codes = quantize_weight(gemm, settings, &inputs, {});

@@ -126,6 +126,25 @@ TEST_F(Runner, GatesNothingWithoutData) {
   EXPECT_EQ(report->verdict, "nothing was gated: no evaluation data were given");
 }
 
+/// Notes what was begun.
+class Begun : public ProgressSink {
+ public:
+  void begin(std::string_view what, int64_t) override { whats.emplace_back(what); }
+  std::vector<std::string> whats;
+};
+
+TEST_F(Runner, AsksForCalibrationDataBeforeAnyWork) {
+  const std::string steps = std::string(kEval) + kSimplify + "[[step]]\npass = \"quantize\"\n";
+  Begun begun;
+  const auto report = run(steps, {.progress = &begun});
+  ASSERT_FALSE(report.ok());
+  EXPECT_EQ(report.error().kind, ErrorKind::usage);
+  EXPECT_EQ(report.error().message, "quantize needs calibration data");
+  EXPECT_TRUE(begun.whats.empty()) << begun.whats.front();
+  EXPECT_FALSE(wrote());
+  EXPECT_TRUE(run(steps + "weights_only = true\n").ok());
+}
+
 TEST_F(Runner, WritesNothingWhenNoStepWasAccepted) {
   const auto report = run(std::string(kEval) + "[gate]\nmax_bytes = 1\n" + kSimplify);
   ASSERT_TRUE(report.ok()) << report.error().text();

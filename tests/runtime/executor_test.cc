@@ -110,6 +110,77 @@ TEST(Executor, ShowsObserversTheBitsOfTheUnfusedNet) {
   }
 }
 
+std::vector<bool> observed_ids(const ir::Graph& graph, const std::vector<const ir::Value*>& values) {
+  std::vector<bool> observed(static_cast<size_t>(graph.num_value_ids()), false);
+  for (const ir::Value* value : values) observed[static_cast<size_t>(value->id())] = true;
+  return observed;
+}
+
+TEST(Executor, ShowsOnlyTheObservedValuesAndFusesTheRest) {
+  ir::Graph graph = parse_graph(net_text());
+  const ir::Tensor x = random_tensor({2, 3, 16, 16}, 9);
+  const auto observed = observed_ids(graph, {&value_named(graph, "x"), &value_named(graph, "c2"),
+                                             &value_named(graph, "r3"), &value_named(graph, "f")});
+  for (const Isa isa : float_isas()) {
+    const auto all = observe(graph, {x}, isa);
+    const auto seen = observe(graph, {x}, isa, {.observed = observed});
+    EXPECT_EQ(seen.size(), 4u);
+    for (const auto& [id, tensor] : seen) EXPECT_TRUE(tensor.identical_to(all.at(id))) << id;
+  }
+  const auto program = compile(graph, {.observed = observed}, Isa::scalar);
+  ASSERT_TRUE(program.ok());
+  std::vector<std::string> fused;
+  for (const Step& step : program->steps) {
+    if (step.activation != nullptr) fused.push_back(step.node->output().name() + "+" + step.last().output().name());
+  }
+  EXPECT_EQ(fused, (std::vector<std::string>{"c1+r1", "a+r3"}));
+}
+
+// Under integer arithmetic they are what the codes stand for.
+TEST(Executor, ShowsTheRealsOfObservedCodes) {
+  ir::Graph graph = parse_graph(R"(graph @g(%x: f32[N,4,8,8]) -> (y) {
+  %w = constant random(seed=1) : f32[4,4,3,3]
+  %v = constant random(seed=2) : f32[4,4,1,1]
+  %c = conv %x, %w, _
+  %r = relu %c
+  %m = max_pool %r {kernel_shape=[2,2], strides=[2,2]}
+  %y = conv %m, %v, _
+  return %y
+})");
+  const float scales[] = {1 / 127.0F, 0.02F, 0.05F};
+  const char* names[] = {"x", "r", "y"};
+  for (int i = 0; i < 3; ++i) value_named(graph, names[i]).set_quant(quant_of(scales[i], i == 1 ? 0 : 128));
+  value_named(graph, "m").set_quant(quant_of(scales[1], 0));
+  for (ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant)) continue;
+    const ir::Dims dims = node.tensor().dims();
+    ir::Tensor codes = ir::Tensor::zeros(ir::DType::i8, dims);
+    Random random(static_cast<uint64_t>(dims[2]));
+    for (int8_t& code : codes.mutable_data<int8_t>()) code = static_cast<int8_t>(random.below(255) - 127);
+    graph.set_tensor(node, ir::Tensor::affine(codes, {.dtype = ir::DType::i8, .scale = {0.01F}, .zero_point = {0}}));
+  }
+  const ir::Tensor x = random_tensor({2, 4, 8, 8}, 9);
+  const auto observed =
+      observed_ids(graph, {&value_named(graph, "r"), &value_named(graph, "m"), &value_named(graph, "y")});
+  for (const Isa isa : float_isas()) {
+    const ExecutorOptions exact = {.arithmetic = Arithmetic::exact_i32};
+    ExecutorOptions shown = exact;
+    shown.observed = observed;
+    const auto seen = observe(graph, {x}, isa, shown);
+    const auto outputs = run_graph(graph, {x}, isa, exact);
+    ASSERT_EQ(seen.size(), 3u);
+    EXPECT_TRUE(seen.at(value_named(graph, "y").id()).identical_to(outputs[0]));
+    for (const float real : seen.at(value_named(graph, "r").id()).data<float>()) {
+      EXPECT_EQ(real, std::nearbyint(real / scales[1]) * scales[1]);
+    }
+    const auto floats = observe(graph, {x}, isa);  // fake quantization: a code off at most
+    const auto a = floats.at(value_named(graph, "m").id()).data<float>();
+    const auto b = seen.at(value_named(graph, "m").id()).data<float>();
+    ASSERT_EQ(a.size(), b.size());
+    for (size_t i = 0; i < a.size(); ++i) EXPECT_NEAR(a[i], b[i], 1.01F * scales[1]);
+  }
+}
+
 TEST(Executor, QuantizesAnnotatedValuesAsTheyAreMade) {
   ir::Graph graph = parse_graph(net_text());
   value_named(graph, "x").set_quant(quant_of(0.01f, 128));

@@ -101,7 +101,7 @@ void add_pass_command(Program& program, const std::string& pass, const std::stri
       program.add_command(pass, summary, [flags](const Common& common) { return run_pass_command(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("-o,--output", flags->output, "where the result goes")->type_name("OUT")->group("Output");
-  if (flags->pass->needs_calib || pass == "quantize") {
+  if (flags->pass->needs_calib) {
     add_data_option(command, "calib", flags->data.calib, "samples to calibrate with (never those of --eval)");
   }
   add_recipe_options(command, program.common, *flags);

@@ -50,6 +50,8 @@ std::string all_as_json() {
                     {"summary", pass.summary},
                     {"step", pass.is_step},
                     {"needs_calib", pass.needs_calib},
+                    {"calib_unless",
+                     pass.calib_unless.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(pass.calib_unless)},
                     {"options", std::move(options)}});
   }
   return nlohmann::ordered_json({{"schema", "edgesmith.passes/1"}, {"passes", std::move(list)}}).dump(2);
@@ -73,7 +75,9 @@ std::string all_as_markdown() {
     for (const PassInfo& pass : passes::all_passes()) {
       if (pass.is_step != step) continue;
       text += "\n### " + std::string(pass.name) + "\n\n" + std::string(pass.summary) + "\n";
-      if (pass.needs_calib) text += "\nNeeds calibration data.\n";
+      const std::string unless = std::string(pass.calib_unless);
+      if (pass.needs_calib)
+        text += "\nNeeds calibration data" + (unless.empty() ? "" : " unless `" + unless + "` is set") + ".\n";
       if (!pass.options().empty()) text += "\n" + options_table(pass).markdown();
     }
   }

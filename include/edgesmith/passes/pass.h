@@ -54,8 +54,12 @@ struct PassInfo {
   /// True for a pass that is a step of a recipe (simplify, quantize); false for the small ones inside `simplify`,
   /// which recipes may name all the same.
   bool is_step;
-  bool needs_calib;  ///< without calibration data the run is a usage error
+  bool needs_calib;                    ///< without calibration data the run is a usage error
+  std::string_view calib_unless = {};  ///< a flag among the options that makes it do without them, or ""
 };
+
+/// Whether a step with these options needs calibration data.
+bool needs_calib(const PassInfo& pass, const Options& options);
 
 std::span<const PassInfo> all_passes();
 const PassInfo* find_pass(std::string_view name);

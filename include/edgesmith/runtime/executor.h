@@ -47,6 +47,10 @@ struct ExecutorOptions {
   bool reassociate = false;
   /// Kernels other than the first one that takes the node. Not with `reference`.
   KernelChoices choices = {};
+  /// By value id, the values that observers want to see. Then observed runs fuse and compute on codes like others, but
+  /// make these values (as reals), and show only them. Empty: observed runs make every value, and compute on reals; the
+  /// plan for that is made along with the other.
+  std::vector<bool> observed = {};
 };
 
 /// One way to run a step.
@@ -94,9 +98,9 @@ class Executor {
    public:
     ~Session();
     /// Feeds one tensor for each graph input, in order, and returns the results in order. With `observer`, every
-    /// computed value is shown to it (constants and graph inputs too). The same inputs give the same bits on every
-    /// thread, CPU with fused multiply-add, and batch position. Errors: invalid (inputs that do not fit), unsupported,
-    /// io (activations beyond the memory limit, with both numbers).
+    /// computed value is shown to it (constants and graph inputs too), or those of ExecutorOptions::observed. The same
+    /// inputs give the same bits on every thread, CPU with fused multiply-add, and batch position. Errors: invalid
+    /// (inputs that do not fit), unsupported, io (activations beyond the memory limit, with both numbers).
     Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer = nullptr,
                                         const StepTimer* timer = nullptr);
 

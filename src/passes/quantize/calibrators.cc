@@ -8,11 +8,11 @@ namespace edgesmith::passes::quantize {
 namespace {
 
 constexpr std::array<CalibratorInfo, 5> kCalibrators = {{
-    {"minmax", "the smallest and largest value seen", pick_min_max},
-    {"moving-average", "the moving average of the smallest and largest value of a sample", pick_moving_average},
-    {"percentile", "the range that holds a given percentage of the values", pick_percentile},
-    {"mse", "the range with the least squared error of rounding and clipping", pick_mse},
-    {"entropy", "the range whose quantized distribution is nearest in Kullback-Leibler divergence", pick_entropy},
+    {"minmax", "the smallest and largest value seen", pick_min_max, false},
+    {"moving-average", "the moving average of the smallest and largest value of a sample", pick_moving_average, false},
+    {"percentile", "the range that holds a given percentage of the values", pick_percentile, true},
+    {"mse", "the range with the least squared error of rounding and clipping", pick_mse, true},
+    {"entropy", "the range whose quantized distribution is nearest in Kullback-Leibler divergence", pick_entropy, true},
 }};
 
 }  // namespace

@@ -10,11 +10,11 @@
 
 namespace edgesmith::passes::quantize {
 
-/// What the two sweeps over the calibration data found out about the values that share one scale.
+/// What the sweeps over the calibration data found out about the values that share one scale.
 struct Observations {
   Range extremes;        ///< smallest and largest value seen
   Range moving_average;  ///< of the extremes of single batches
-  Histogram histogram;   ///< over `extremes`
+  Histogram histogram;   ///< over `extremes`; empty when no calibrator needs it
 };
 
 struct CalibratorSettings {
@@ -28,6 +28,7 @@ struct CalibratorInfo {
   std::string_view name;
   std::string_view summary;
   Range (*pick)(const Observations& observed, const CalibratorSettings& settings);
+  bool needs_histogram;
 };
 
 /// All of them; "minmax" is the first.

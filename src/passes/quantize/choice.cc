@@ -27,18 +27,22 @@ std::vector<bool> near_least(const std::vector<ir::Quant>& quants, const Histogr
   return near;
 }
 
+// Whether the range of a set may be the calibrator's.
+bool is_candidate(const CalibratorInfo& calibrator, const ScaleSet& set, const ChoiceSettings& settings) {
+  if (set.given || set.fixed) return false;
+  if (set.holds_input) return calibrator.name == "minmax";
+  return settings.calibrator == "auto" || calibrator.name == settings.calibrator;
+}
+
 // The candidates of one set in the order of the calibrator table; equal codes are kept once, under the first name.
 std::vector<ir::Quant> candidates_of(const ScaleSet& set, const Observations& observed,
                                      const ChoiceSettings& settings) {
   if (set.given) return {*set.given};
   if (set.fixed)
     return {activation_quant(*set.fixed, set.bounds, settings.dtype, "fixed", settings.calibration.symmetric)};
-  const bool automatic = settings.calibrator == "auto";
   std::vector<ir::Quant> quants;
   for (const CalibratorInfo& calibrator : all_calibrators()) {
-    const bool wanted =
-        set.holds_input ? calibrator.name == "minmax" : automatic || calibrator.name == settings.calibrator;
-    if (!wanted) continue;
+    if (!is_candidate(calibrator, set, settings)) continue;
     ir::Quant quant = activation_quant(calibrator.pick(observed, settings.calibration), set.bounds, settings.dtype,
                                        std::string(calibrator.name), settings.calibration.symmetric);
     bool known = false;
@@ -72,27 +76,32 @@ class Chooser {
 
   Result<Choice> run(const Stream& probes, const Stream& comparison) {
     std::vector<std::vector<Win>> selections = {{}};  // the first: min-max (or the calibrator asked for) everywhere
+    const auto select = [&](std::vector<Win> wins) {
+      const auto same = [&](const std::vector<Win>& other) { return same_choice(wins, other); };
+      if (std::none_of(selections.begin(), selections.end(), same)) selections.push_back(std::move(wins));
+    };
     if (settings_.calibrator == "auto") {
       auto errors = measure_consumers(graph_, plan_, candidates_, probes);
       if (!errors) return errors.error();
       for (const bool cautious : {false, true}) {
-        for (const double gain : {kGainDb, kClearGainDb}) {
-          std::vector<Win> wins = winners(*errors, gain, cautious);
-          if (!wins.empty()) selections.push_back(std::move(wins));
-        }
+        for (const double gain : {kGainDb, kClearGainDb}) select(winners(*errors, gain, cautious));
       }
-      std::vector<Win> least = least_errors(*errors);
-      if (!least.empty()) selections.push_back(std::move(least));
+      select(least_errors(*errors));
     }
     for (const std::vector<Win>& wins : selections) add_trial(wins, settings_.correct_bias);
-    EDGESMITH_TRY(measure(comparison, 0));
+    if (trials_.size() == 1 && !settings_.correct_bias) {
+      trials_[0].error = NAN;
+      return best();
+    }
+    OutputErrors errors(graph_, comparison);
+    EDGESMITH_TRY(measure(errors, 0));
     if (settings_.correct_bias) {
       const size_t first = trials_.size();
       for (Trial& trial : trials_) trial.graph = ir::Graph();  // measured; only the numbers are needed
       const std::vector<Win> wins = best_trial().wins;
       add_trial(wins, false);
       if (!wins.empty()) add_trial({}, false);
-      EDGESMITH_TRY(measure(comparison, first));
+      EDGESMITH_TRY(measure(errors, first));
     }
     return best();
   }
@@ -125,13 +134,19 @@ class Chooser {
     return wins;
   }
 
+  static bool same_choice(const std::vector<Win>& a, const std::vector<Win>& b) {
+    return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Win& one, const Win& other) {
+      return one.set == other.set && one.calibrator == other.calibrator;
+    });
+  }
+
   // Measures the trials from `first` on.
-  Status measure(const Stream& comparison, size_t first) {
+  Status measure(OutputErrors& errors, size_t first) {
     std::vector<const ir::Graph*> graphs;
     for (size_t t = first; t < trials_.size(); ++t) graphs.push_back(&trials_[t].graph);
-    auto errors = measure_outputs(graph_, graphs, comparison);
-    if (!errors) return errors.error();
-    for (size_t t = first; t < trials_.size(); ++t) trials_[t].error = (*errors)[t - first];
+    const auto measured = errors.measure(graphs);
+    if (!measured) return measured.error();
+    for (size_t t = first; t < trials_.size(); ++t) trials_[t].error = (*measured)[t - first];
     return {};
   }
 
@@ -189,12 +204,23 @@ class Chooser {
 
 }  // namespace
 
-std::vector<std::vector<ir::Quant>> find_candidates(const Plan& plan, const std::vector<Observations>& observed,
-                                                    const ChoiceSettings& settings) {
-  std::vector<std::vector<ir::Quant>> candidates;
-  for (size_t s = 0; s < plan.sets.size(); ++s) {
-    candidates.push_back(candidates_of(plan.sets[s], observed[s], settings));
+std::vector<bool> need_histograms(const Plan& plan, const ChoiceSettings& settings) {
+  std::vector<bool> needed;
+  for (const ScaleSet& set : plan.sets) {
+    needed.push_back(std::any_of(all_calibrators().begin(), all_calibrators().end(), [&](const CalibratorInfo& info) {
+      return info.needs_histogram && is_candidate(info, set, settings);
+    }));
   }
+  return needed;
+}
+
+std::vector<std::vector<ir::Quant>> find_candidates(const Plan& plan, const std::vector<Observations>& observed,
+                                                    const ChoiceSettings& settings, ThreadPool& pool) {
+  std::vector<std::vector<ir::Quant>> candidates(plan.sets.size());
+  pool.parallel_for(static_cast<int64_t>(plan.sets.size()), [&](int64_t s, int) {
+    const auto index = static_cast<size_t>(s);
+    candidates[index] = candidates_of(plan.sets[index], observed[index], settings);
+  });
   return candidates;
 }
 

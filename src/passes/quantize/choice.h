@@ -38,15 +38,18 @@ struct Win {
 struct Choice {
   Assignment assignment;
   bool corrected = false;     ///< bias correction is in
-  double error_db = 0;        ///< SQNR of the outputs on calibration data
+  double error_db = 0;        ///< SQNR of the outputs on calibration data (NaN when there was nothing to choose)
   double minmax_db = 0;       ///< the same with min-max (or the calibrator asked for) everywhere
   double uncorrected_db = 0;  ///< the same without bias correction (NaN when not measured)
   std::vector<Win> wins;      ///< in the assignment
 };
 
+/// Which sets need histograms for their candidates.
+std::vector<bool> need_histograms(const Plan& plan, const ChoiceSettings& settings);
+
 /// The ranges that the calibrators in question give each set: candidates[set][0] is min-max under "auto".
 std::vector<std::vector<ir::Quant>> find_candidates(const Plan& plan, const std::vector<Observations>& observed,
-                                                    const ChoiceSettings& settings);
+                                                    const ChoiceSettings& settings, ThreadPool& pool);
 
 /// Under "auto" a calibrator other than min-max is taken for a set where it lowers the error of the set's readers, and
 /// the whole choice only if the network's outputs then are no further from the float ones than with min-max everywhere;

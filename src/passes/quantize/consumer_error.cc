@@ -8,6 +8,9 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/node_form.h"
+#include "runtime/isa.h"
+#include "runtime/native/statistics.h"
+#include "runtime/quantize_value.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -20,6 +23,9 @@ struct Probe {
   std::unique_ptr<ir::Graph> graph;
   std::unique_ptr<runtime::Executor> executor;
   std::vector<std::unique_ptr<runtime::Executor::Session>> sessions;  // by thread
+
+  // What the candidates' results are held against.
+  const ir::Value& result() const { return node != nullptr ? node->output() : *operands[0]; }
 };
 
 Result<Probe> make_probe(const ir::Node& node, size_t set, int num_threads) {
@@ -44,33 +50,21 @@ Result<Probe> make_probe(const ir::Node& node, size_t set, int num_threads) {
   copy.attributes() = node.attributes();
   probe.graph->add_output("y", copy.output());
   EDGESMITH_TRY(ops::infer_types(*probe.graph));
-  auto executor = runtime::Executor::create(*probe.graph);
+  auto executor = runtime::Executor::create(*probe.graph, {.observed = {false}});  // no observers
   if (!executor) return executor.error();
   probe.executor = std::move(*executor);
   for (int i = 0; i < num_threads; ++i) probe.sessions.push_back(probe.executor->make_session());
   return probe;
 }
 
-double squared_error(const ir::Tensor& a, const ir::Tensor& b) {
-  const auto x = a.data<float>(), y = b.data<float>();
-  double sum = 0;
-  for (size_t i = 0; i < x.size() && i < y.size(); ++i) {
-    const double error = static_cast<double>(x[i]) - y[i];
-    sum += error * error;
-  }
-  return sum;
+runtime::native::Squares squares_of(const ir::Tensor& reference, const ir::Tensor& other) {
+  const auto x = reference.data<float>(), y = other.data<float>();
+  const auto squares = runtime::native::statistics_table(*runtime::isa_in_use()).squares;
+  return squares(x.data(), y.data(), static_cast<int64_t>(std::min(x.size(), y.size())));
 }
 
-double squares(const ir::Tensor& a) {
-  double sum = 0;
-  for (const float x : a.data<float>()) sum += static_cast<double>(x) * x;
-  return sum;
-}
-
-ir::Tensor coded(const ir::Tensor& tensor, const ir::Quant& quant) {
-  ir::Tensor copy = ir::Tensor::of<float>(tensor.dims(), tensor.data<float>());
-  ir::fake_quantize(copy.mutable_data<float>().data(), copy.size(), quant.scale[0], quant.zero_point[0], quant.dtype);
-  return copy;
+Result<ir::Tensor> coded(const ir::Tensor& tensor, const ir::Quant& quant) {
+  return runtime::fake_quantize(quant, tensor, *runtime::isa_in_use());
 }
 
 class ConsumerErrors {
@@ -81,7 +75,7 @@ class ConsumerErrors {
 
   Result<std::vector<std::vector<double>>> run() {
     EDGESMITH_TRY(prepare());
-    auto runner = Runner::create(graph_, stream_.num_threads());
+    auto runner = Runner::create(graph_, stream_.num_threads(), {.observed = kept_});
     if (!runner) return runner.error();
     // Per probe: noise of every candidate, then the signal.
     for (const Probe& probe : probes_) sums_.emplace_back(candidates_[probe.set].size() + 1, 0.0);
@@ -124,6 +118,7 @@ class ConsumerErrors {
         auto probe = make_probe(*reader, s, stream_.num_threads());
         if (!probe) return probe.error();
         for (const ir::Value* operand : probe->operands) kept_[static_cast<size_t>(operand->id())] = true;
+        kept_[static_cast<size_t>(reader->output().id())] = true;
         probes_.push_back(std::move(*probe));
       }
       if (!readers.empty()) continue;
@@ -136,8 +131,7 @@ class ConsumerErrors {
   Status measure(Runner& runner, const Stream::Batch& batch) {
     std::map<int, ir::Tensor> floats;  // of this batch only
     const runtime::Observer keep = [&](const ir::Value& value, const ir::Tensor& tensor) {
-      const auto id = static_cast<size_t>(value.id());
-      if (id >= kept_.size() || !kept_[id] || tensor.dtype() != ir::DType::f32) return;
+      if (tensor.dtype() != ir::DType::f32) return;
       const ir::Tensor dense = tensor.dense();
       floats.emplace(value.id(), ir::Tensor::of<float>(dense.dims(), dense.data<float>()));
     };
@@ -151,26 +145,25 @@ class ConsumerErrors {
 
   Status measure_probe(Probe& probe, const std::map<int, ir::Tensor>& floats, const Stream::Batch& batch,
                        std::vector<double>& sums) {
-    std::vector<ir::Tensor> inputs;
-    for (const ir::Value* operand : probe.operands) inputs.push_back(floats.at(operand->id()));
-    const auto evaluate = [&](const std::vector<ir::Tensor>& feeds) -> Result<ir::Tensor> {
-      if (probe.node == nullptr) return feeds[0];
-      auto results = probe.sessions[static_cast<size_t>(batch.thread)]->run(feeds);
-      if (!results) return results.error();
-      return (*results)[0].dense();
-    };
-    auto reference = evaluate(inputs);
-    if (!reference) return reference.error();
+    const ir::Tensor& reference = floats.at(probe.result().id());
     const std::vector<ir::Quant>& quants = candidates_[probe.set];
-    sums.back() = squares(*reference);
     for (size_t c = 0; c < quants.size(); ++c) {
-      std::vector<ir::Tensor> feeds = inputs;
-      for (size_t i = 0; i < feeds.size(); ++i) {
-        if (plan_.set_index(*probe.operands[i]) == static_cast<int>(probe.set)) feeds[i] = coded(feeds[i], quants[c]);
+      std::vector<ir::Tensor> feeds;
+      for (const ir::Value* operand : probe.operands) {
+        feeds.push_back(floats.at(operand->id()));
+        if (plan_.set_index(*operand) != static_cast<int>(probe.set)) continue;
+        auto codes = coded(feeds.back(), quants[c]);
+        if (!codes) return codes.error();
+        feeds.back() = std::move(*codes);
       }
-      auto result = evaluate(feeds);
-      if (!result) return result.error();
-      sums[c] = squared_error(*reference, *result);
+      if (probe.node != nullptr) {
+        auto results = probe.sessions[static_cast<size_t>(batch.thread)]->run(feeds);
+        if (!results) return results.error();
+        feeds[0] = (*results)[0].dense();
+      }
+      const auto squares = squares_of(reference, feeds[0]);
+      sums[c] = squares.noise;
+      sums.back() = squares.signal;
     }
     return {};
   }

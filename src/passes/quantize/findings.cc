@@ -54,7 +54,7 @@ Range rounded_range(const ir::Quant& quant) {
 
 class Reporter {
  public:
-  Reporter(const Findings& findings, const std::vector<double>& errors, PassContext& context)
+  Reporter(const Findings& findings, const ValueErrors& errors, PassContext& context)
       : findings_(findings), errors_(errors), context_(context) {}
 
   void run() {
@@ -98,18 +98,18 @@ class Reporter {
   LayerRecord& add_value(const ir::Node& node, const ir::Value& value) {
     LayerRecord record = record_of(node, value, "int8");
     const auto id = static_cast<size_t>(value.id());
-    if (errors_[id] >= 0) record.numbers["sqnr_db"] = std::min(decibels(errors_[id]), 200.0);
+    const double error = errors_.noise_to_signal[id];
+    if (error >= 0) record.numbers["sqnr_db"] = std::min(decibels(error), 200.0);
     const int set = findings_.plan.set_index(value);
     if (set < 0) {
       record.reason = "hands out floats: nothing after it computes on integers";
     } else {
       const ir::Quant& quant = findings_.choice.assignment.scales[static_cast<size_t>(set)];
-      const Histogram& histogram = findings_.observed[static_cast<size_t>(set)].histogram;
       record.numbers["min"] = findings_.extremes.range[id].min;
       record.numbers["max"] = findings_.extremes.range[id].max;
       record.numbers["scale"] = quant.scale[0];
       record.numbers["zero_point"] = quant.zero_point[0];
-      record.numbers["clipped_percent"] = 100 * histogram.share_outside(rounded_range(quant));
+      record.numbers["clipped_percent"] = 100 * errors_.share_outside[id];
       record.reason = "calibrator " + quant.method;
       for (const Win& win : findings_.choice.wins) {
         if (win.set != static_cast<size_t>(set)) continue;
@@ -126,7 +126,8 @@ class Reporter {
     context_.notes.push_back(std::to_string(integer_) + " operators compute on integers, " + std::to_string(moving_) +
                              " move codes, " + std::to_string(vanished_) + " vanish, " + std::to_string(floating_) +
                              " stay float; " + std::to_string(findings_.plan.sets.size()) + " activation scales");
-    std::string quality = "outputs are at " + db(choice.error_db) + " SQNR on calibration data";
+    const double error_db = std::isnan(choice.error_db) ? decibels(errors_.outputs) : choice.error_db;
+    std::string quality = "outputs are at " + db(error_db) + " SQNR on calibration data";
     if (!choice.wins.empty()) quality += " (" + db(choice.minmax_db) + " with minmax everywhere)";
     context_.notes.push_back(quality);
     if (!choice.wins.empty()) {
@@ -147,7 +148,7 @@ class Reporter {
   }
 
   const Findings& findings_;
-  const std::vector<double>& errors_;  // by value id: noise over signal, or -1
+  const ValueErrors& errors_;
   PassContext& context_;
   int integer_ = 0, moving_ = 0, vanished_ = 0, floating_ = 0;
 };
@@ -155,19 +156,25 @@ class Reporter {
 }  // namespace
 
 Status report(const Findings& findings, const Stream& stream, PassContext& context) {
-  std::vector<bool> wanted(findings.plan.set_of.size(), false);
+  std::vector<std::optional<Range>> watched(findings.plan.set_of.size());
+  const auto watch = [&](const ir::Value& value) {
+    const int set = findings.plan.set_index(value);
+    watched[static_cast<size_t>(value.id())] =
+        set < 0 ? Range{-INFINITY, INFINITY}
+                : rounded_range(findings.choice.assignment.scales[static_cast<size_t>(set)]);
+  };
   for (const ir::Node& node : findings.original.nodes()) {
     const NodePlan& plan = findings.plan.of(node);
     for (int i = 0; i < node.num_outputs(); ++i) {
-      const auto id = static_cast<size_t>(node.output(i).id());
-      if (node.is(ir::OpKind::input)) wanted[id] = findings.plan.set_index(node.output(i)) >= 0;
+      if (node.is(ir::OpKind::input) && findings.plan.set_index(node.output(i)) >= 0) watch(node.output(i));
     }
-    if (plan.role == Role::integer && plan.result != nullptr) wanted[static_cast<size_t>(plan.result->id())] = true;
-    if (plan.role == Role::integer && plan.result == nullptr) wanted[static_cast<size_t>(node.output().id())] = true;
+    if (plan.role == Role::integer) watch(plan.result == nullptr ? node.output() : *plan.result);
   }
-  auto errors = measure_values(findings.original, findings.quantized, wanted, stream);
+  auto errors = measure_values(findings.original, findings.quantized, watched, stream);
   if (!errors) return errors.error();
   Reporter(findings, *errors, context).run();
+  context.notes.push_back("errors and clipped shares of layers are those of " + std::to_string(stream.num_samples()) +
+                          " calibration samples");
   return {};
 }
 

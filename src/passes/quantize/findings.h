@@ -17,7 +17,6 @@ struct Findings {
   const ir::Graph& quantized;
   const Plan& plan;
   const Choice& choice;
-  const std::vector<Observations>& observed;  ///< by set
   const Extremes& extremes;
 };
 

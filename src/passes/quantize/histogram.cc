@@ -5,6 +5,8 @@
 #include <array>
 
 #include "edgesmith/base/check.h"
+#include "runtime/isa.h"
+#include "runtime/native/statistics.h"
 
 namespace edgesmith::passes::quantize {
 
@@ -14,25 +16,37 @@ Histogram::Histogram(Range range)
 }
 
 void Histogram::add(std::span<const float> values) {
-  // Bins of a run at a time: finding them is vector code, counting cannot be. Exact zeros go to a bin of their own.
-  constexpr size_t kRun = 1024;
+  // Bins of a run at a time: finding them is vector code, counting cannot be. Neighbours often fall into one bin; four
+  // tables keep a count from waiting for the one just before it. Exact zeros go to a bin of their own.
+  constexpr size_t kRun = 4096, kTables = 4;
   constexpr int kZeros = kBins;
+  static_assert(kRun % kTables == 0);
+  const auto find_bins = runtime::native::statistics_table(*runtime::isa_in_use()).find_bins;
   std::array<int32_t, kRun> bins;
-  std::vector<uint64_t> counts(kBins + 1, 0);
-  const float low = range_.min, factor = bins_per_unit_, last = static_cast<float>(kBins - 1);
+  std::array<std::array<uint32_t, kBins + 1>, kTables> counts;
+  for (auto& table : counts) table.fill(0);
+  const auto flush = [&] {
+    for (auto& table : counts) {
+      for (size_t bin = 0; bin < kBins; ++bin) counts_[bin] += table[bin];
+      zeros_ += table[kZeros];
+      table.fill(0);
+    }
+  };
+  constexpr size_t kMostCounted = size_t{1} << 31;
+  size_t counted = 0;
   for (size_t first = 0; first < values.size(); first += kRun) {
     const size_t count = std::min(kRun, values.size() - first);
-    const float* run = values.data() + first;
-    for (size_t i = 0; i < count; ++i) {
-      float position = (run[i] - low) * factor;
-      position = position > 0.0F ? position : 0.0F;
-      position = position < last ? position : last;
-      bins[i] = run[i] == 0.0F ? kZeros : static_cast<int32_t>(position);
+    find_bins(values.data() + first, static_cast<int64_t>(count), range_.min, bins_per_unit_, kBins, bins.data());
+    size_t i = 0;
+    for (; i + kTables <= count; i += kTables) {
+      for (size_t t = 0; t < kTables; ++t) ++counts[t][static_cast<size_t>(bins[i + t])];
     }
-    for (size_t i = 0; i < count; ++i) ++counts[static_cast<size_t>(bins[i])];
+    for (; i < count; ++i) ++counts[0][static_cast<size_t>(bins[i])];
+    if ((counted += count) < kMostCounted) continue;
+    flush();
+    counted = 0;
   }
-  for (size_t bin = 0; bin < kBins; ++bin) counts_[bin] += counts[bin];
-  zeros_ += counts[kZeros];
+  flush();
   total_ += values.size();
 }
 
@@ -41,15 +55,6 @@ void Histogram::merge(const Histogram& other) {
   for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
   zeros_ += other.zeros_;
   total_ += other.total_;
-}
-
-double Histogram::share_outside(Range range) const {
-  if (total_ == 0) return 0;
-  uint64_t outside = 0;
-  for (int bin = 0; bin < kBins; ++bin) {
-    if (centre(bin) < range.min || centre(bin) > range.max) outside += counts_[static_cast<size_t>(bin)];
-  }
-  return static_cast<double>(outside) / static_cast<double>(total_);
 }
 
 double Histogram::squared_error(Range codes, int steps) const {

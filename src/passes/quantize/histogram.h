@@ -33,8 +33,6 @@ class Histogram {
   /// Edges and centre of bin `bin`.
   double lower(int bin) const { return range_.min + width_ * bin; }
   double centre(int bin) const { return range_.min + width_ * (bin + 0.5); }
-  /// Share of the values (zeros included) that lie outside `range`, by bin centres.
-  double share_outside(Range range) const;
   /// Sum of squared errors when the values are coded in `steps` equal steps over `codes`: the rounding of a step,
   /// uniformly, for what lies inside; the distance to the end for what lies outside. Exact zeros are never off.
   double squared_error(Range codes, int steps) const;

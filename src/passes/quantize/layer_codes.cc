@@ -66,15 +66,6 @@ void share_scale(std::vector<ChannelScale>& scales, const std::vector<std::vecto
   }
 }
 
-// The moments of every block, factored once for all the channels of its group.
-std::vector<MomentFactor> factor_blocks(const LayerInputs& inputs, bool centred) {
-  std::vector<MomentFactor> factors;
-  for (const LayerInputs::Block& block : inputs.blocks()) {
-    factors.push_back(factor_moments(inputs.moments(block, centred), block.width));
-  }
-  return factors;
-}
-
 // The pairs of a channel's weights that kernels add in 16 bits, when the rule is about those.
 WeightPairs pairs_of(const ir::Node& node, targets::PairRule rule, int64_t width) {
   if (rule != targets::PairRule::neighbours_to_128 || !ops::adds_pairs(node)) return {};
@@ -99,47 +90,68 @@ std::vector<int8_t> part_of(const std::vector<int8_t>& limits, const LayerInputs
   return {limits.begin() + block.first, limits.begin() + block.first + block.width};
 }
 
-// Rounds the weights of a channel block by block; returns the error of its output.
-double round_channel(const std::vector<double>& row, const ChannelScale& scale, const LayerInputs& inputs,
-                     const std::vector<MomentFactor>& factors, int group, std::span<int8_t> codes) {
-  double error = 0;
-  for (size_t b = 0; b < factors.size(); ++b) {
-    const LayerInputs::Block& block = inputs.blocks()[b];
-    if (block.group != group) continue;
-    const ChannelScale part{.scale = scale.scale,
-                            .largest = scale.largest,
-                            .others = scale.others,
-                            .peak = scale.peak - block.first,
-                            .low = part_of(scale.low, block),
-                            .high = part_of(scale.high, block)};
+// The weights of a channel with one of the scales that may be best for it.
+struct Candidate {
+  size_t channel = 0;
+  ChannelScale scale;
+  std::vector<int8_t> codes;
+  double error = 0;  // of the channel's output
+};
+
+// Rounds block by block: the moments of a block are factored once for its whole group.
+void round_compensated(const std::vector<std::vector<double>>& rows, const LayerInputs& inputs, bool centred,
+                       std::vector<Candidate>& candidates) {
+  const size_t per_group = rows.size() / static_cast<size_t>(inputs.groups());
+  for (const LayerInputs::Block& block : inputs.blocks()) {
+    const MomentFactor factor = factor_moments(inputs.moments(block, centred), block.width);
     const auto first = static_cast<size_t>(block.first), width = static_cast<size_t>(block.width);
-    error += round_compensated(std::span(row).subspan(first, width), part, factors[b], codes.subspan(first, width));
+    std::vector<ChannelWeights> weights;
+    std::vector<Candidate*> rounded;
+    for (Candidate& candidate : candidates) {
+      if (candidate.channel / per_group != static_cast<size_t>(block.group)) continue;
+      const ChannelScale part{.scale = candidate.scale.scale,
+                              .largest = candidate.scale.largest,
+                              .others = candidate.scale.others,
+                              .peak = candidate.scale.peak - block.first,
+                              .low = part_of(candidate.scale.low, block),
+                              .high = part_of(candidate.scale.high, block)};
+      weights.push_back({std::span(rows[candidate.channel]).subspan(first, width), part,
+                         std::span(candidate.codes).subspan(first, width)});
+      rounded.push_back(&candidate);
+    }
+    const std::vector<double> errors = round_compensated(weights, factor);
+    for (size_t i = 0; i < rounded.size(); ++i) rounded[i]->error += errors[i];
   }
-  return error;
 }
 
-// The same for nearest codes, all inputs being alike.
-double round_alone(const std::vector<double>& row, const ChannelScale& scale, std::span<int8_t> codes) {
-  round_nearest(row, scale, codes);
-  double error = 0;
+// Exact zeros are a mask where they are more than this share of the weights.
+constexpr double kMaskedShare = 0.05;
+
+bool is_pruned(const std::vector<float>& weights) {
+  const auto zeros = std::count(weights.begin(), weights.end(), 0.0F);
+  return static_cast<double>(zeros) > kMaskedShare * static_cast<double>(weights.size());
+}
+
+// Weights that are zero stay zero.
+void keep_zeros(const std::vector<double>& row, ChannelScale& scale) {
+  if (scale.low.empty()) {
+    for (size_t k = 0; k < row.size(); ++k) {
+      const auto limit = static_cast<int8_t>(static_cast<int64_t>(k) == scale.peak ? scale.largest : scale.others);
+      scale.low.push_back(static_cast<int8_t>(-limit));
+      scale.high.push_back(limit);
+    }
+  }
   for (size_t k = 0; k < row.size(); ++k) {
-    const double off = row[k] - static_cast<double>(scale.scale) * codes[k];
-    error += off * off;
+    if (row[k] == 0) scale.low[k] = scale.high[k] = 0;
   }
-  return error;
 }
 
-// Rounds with the scale of the least error; leaves it in `scales.front()`.
-void round_best(std::vector<ChannelScale>& scales, std::span<int8_t> codes,
-                const std::function<double(const ChannelScale&, std::span<int8_t>)>& round) {
-  double least = round(scales.front(), codes);
-  std::vector<int8_t> other(codes.size());
-  for (size_t s = 1; s < scales.size(); ++s) {
-    const double error = round(scales[s], other);
-    if (!(error < least)) continue;
-    least = error;
-    std::swap(scales.front(), scales[s]);
-    std::copy(other.begin(), other.end(), codes.begin());
+// Nearest codes, all inputs being alike.
+void round_alone(const std::vector<double>& row, Candidate& candidate) {
+  round_nearest(row, candidate.scale, candidate.codes);
+  for (size_t k = 0; k < row.size(); ++k) {
+    const double off = row[k] - static_cast<double>(candidate.scale.scale) * candidate.codes[k];
+    candidate.error += off * off;
   }
 }
 
@@ -168,38 +180,62 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
   const bool compensate = settings.compensate && inputs != nullptr && inputs->num_rows() > 0;
   const bool correct =
       settings.correct_bias && inputs != nullptr && inputs->num_rows() > 0 && ops::quant_facts(node).bias_operand >= 0;
-  const std::vector<MomentFactor> factors = compensate ? factor_blocks(*inputs, correct) : std::vector<MomentFactor>{};
-  const std::vector<double> means = correct ? inputs->means() : std::vector<double>{};
+  std::vector<Candidate> candidates;
+  const auto propose = [&](size_t channel, ChannelScale scale) {
+    candidates.push_back({channel, std::move(scale), std::vector<int8_t>(static_cast<size_t>(layout.width()))});
+  };
   const WeightPairs pairs = pairs_of(node, settings.rule, layout.width());
   const std::vector<double> squares = compensate && !pairs.empty() ? mean_squares(*inputs) : std::vector<double>{};
+  const auto width = static_cast<size_t>(layout.width());
+  const auto group_of = [&](size_t c) {
+    return inputs == nullptr ? size_t{0} : c * static_cast<size_t>(inputs->groups()) / channels;
+  };
+  for (size_t c = 0; c < channels; ++c) {
+    if (pairs.empty()) {
+      propose(c, scales[c]);
+      continue;
+    }
+    const auto importance =
+        squares.empty() ? std::span<const double>() : std::span(squares).subspan(group_of(c) * width, width);
+    if (settings.per_tensor) {
+      set_pair_limits(rows[c], pairs, importance, scales[c]);
+      propose(c, scales[c]);
+      continue;
+    }
+    for (ChannelScale& scale :
+         pair_scales(rows[c], pairs, importance, smallest_scales.empty() ? 0 : smallest_scales[c])) {
+      propose(c, std::move(scale));
+    }
+  }
+  if (is_pruned(reals)) {
+    for (Candidate& candidate : candidates) keep_zeros(rows[candidate.channel], candidate.scale);
+  }
+  if (compensate) {
+    round_compensated(rows, *inputs, correct, candidates);
+  } else {
+    for (Candidate& candidate : candidates) round_alone(rows[candidate.channel], candidate);
+  }
+  std::vector<const Candidate*> best(channels, nullptr);
+  for (const Candidate& candidate : candidates) {
+    const Candidate*& own = best[candidate.channel];
+    if (own == nullptr || candidate.error < own->error) own = &candidate;
+  }
+
+  const std::vector<double> means = correct ? inputs->means() : std::vector<double>{};
   WeightCodes result;
   ir::Tensor codes = ir::Tensor::zeros(ir::DType::i8, weight.dims());
   const auto stored = codes.mutable_data<int8_t>();
-  std::vector<int8_t> rounded(static_cast<size_t>(layout.width()));
   double signal = 0, noise = 0;
   for (size_t c = 0; c < channels; ++c) {
-    const int group = inputs == nullptr ? 0 : static_cast<int>(c * static_cast<size_t>(inputs->groups()) / channels);
-    std::vector<ChannelScale> candidates = {scales[c]};
-    if (!pairs.empty()) {
-      const auto importance = std::span(squares).subspan(
-          squares.empty() ? 0 : static_cast<size_t>(group) * rounded.size(), squares.empty() ? 0 : rounded.size());
-      if (settings.per_tensor) {
-        set_pair_limits(rows[c], pairs, importance, candidates[0]);
-      } else {
-        candidates = pair_scales(rows[c], pairs, importance, smallest_scales.empty() ? 0 : smallest_scales[c]);
-      }
-    }
-    round_best(candidates, rounded, [&](const ChannelScale& scale, std::span<int8_t> to) {
-      return compensate ? round_channel(rows[c], scale, *inputs, factors, group, to) : round_alone(rows[c], scale, to);
-    });
-    scales[c] = candidates[0];
+    scales[c].scale = best[c]->scale.scale;
     double shift = 0;
-    for (size_t k = 0; k < rounded.size(); ++k) {
-      stored[layout.index(static_cast<int64_t>(c), static_cast<int64_t>(k))] = rounded[k];
-      const double error = rows[c][k] - static_cast<double>(scales[c].scale) * rounded[k];
+    for (size_t k = 0; k < width; ++k) {
+      const int8_t code = best[c]->codes[k];
+      stored[layout.index(static_cast<int64_t>(c), static_cast<int64_t>(k))] = code;
+      const double error = rows[c][k] - static_cast<double>(scales[c].scale) * code;
       signal += rows[c][k] * rows[c][k];
       noise += error * error;
-      if (correct) shift += means[static_cast<size_t>(group) * rounded.size() + k] * error;
+      if (correct) shift += means[group_of(c) * width + k] * error;
     }
     if (correct) result.shift.push_back(shift);
   }

@@ -2,10 +2,14 @@
 #include "passes/quantize/layer_inputs.h"
 
 #include <algorithm>
+#include <array>
 #include <numeric>
 
+#include "edgesmith/base/check.h"
 #include "edgesmith/ops/window.h"
 #include "passes/quantize/node_form.h"
+#include "runtime/isa.h"
+#include "runtime/native/packing.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -13,6 +17,8 @@ namespace {
 // Rows wanted in all: enough to estimate moments of this many inputs, and means of the smallest layers. More rows cost
 // time (width^2 each) and did not raise the accuracy of ResNet-20.
 constexpr int64_t kRowsPerInput = 4, kFewestRows = 2048;
+// Rows of products that one thread adds to at a time: small enough to share the widest block among many.
+constexpr int kRowsPerPiece = 96;
 
 // A step through `count` positions that visits every one before it repeats and spreads the first few evenly: near the
 // golden section of count, with no common factor.
@@ -23,11 +29,10 @@ int64_t spreading_step(int64_t count) {
   return step;
 }
 
-// One output position's patch: all input channels, kernel taps innermost. `input` is one sample [C, spatial...].
-void copy_patch(const ops::Window& window, const float* input, int64_t channels, int64_t position, float* row) {
+// Where the taps of the patch at one output position lie in a plane of the input; -1 for those in the padding.
+void find_taps(const ops::Window& window, int64_t position, int64_t taps, int64_t* offsets) {
   const size_t axes = window.kernel.size();
-  const int64_t taps = ir::num_elements(window.kernel), plane = ir::num_elements(window.input);
-  std::vector<int64_t> start(axes);
+  std::array<int64_t, 8> start{};
   for (size_t a = axes; a-- > 0;) {
     start[a] = position % window.output[a] * window.strides[a] - window.pads_begin[a];
     position /= window.output[a];
@@ -42,13 +47,13 @@ void copy_patch(const ops::Window& window, const float* input, int64_t channels,
       offset += at * stride;
       stride *= window.input[a];
     }
-    for (int64_t c = 0; c < channels; ++c) row[c * taps + tap] = inside ? input[c * plane + offset] : 0.0f;
+    offsets[tap] = inside ? offset : -1;
   }
 }
 
 }  // namespace
 
-LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest) {
+LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means) {
   const ir::Dims& dims = weight_of(node)->constant()->dims();
   if (node.is(ir::OpKind::conv)) {
     groups_ = static_cast<int>(node.attributes().get_int("group", 1));
@@ -71,7 +76,8 @@ LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest) 
   }
   const int64_t rows = std::max(kFewestRows, kRowsPerInput * block_width);
   rows_per_sample_ = (rows + num_samples - 1) / std::max<int64_t>(1, num_samples);
-  sums_.assign(static_cast<size_t>(groups_) * static_cast<size_t>(width_), 0.0);
+  if (keep_means) sums_.assign(length(), 0.0);
+  make_pieces();
 }
 
 int64_t LayerInputs::bytes() const {
@@ -80,56 +86,121 @@ int64_t LayerInputs::bytes() const {
   return bytes;
 }
 
-Status LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample,
-                              std::vector<float>& rows) const {
+Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample,
+                                      std::span<float> rows) const {
   const auto data = input.data<float>();
-  const size_t length = sums_.size();
   if (!node.is(ir::OpKind::conv)) {
     const int64_t count = input.size() / width_, taken = std::min(count, rows_per_sample_);
     const int64_t step = count > 0 ? spreading_step(count) : 1;
     for (int64_t i = 0; i < taken; ++i) {
       const int64_t at = (sample + i) % count * step % count;
-      rows.insert(rows.end(), data.begin() + at * width_, data.begin() + (at + 1) * width_);
+      std::copy_n(data.begin() + at * width_, width_, rows.begin() + i * width_);
     }
-    return {};
+    return static_cast<size_t>(taken * width_);
   }
   const ir::Dims& dims = input.dims();
   const int64_t channels = dims[1];
   auto window = ops::resolve_window(node, ir::Dims(dims.begin() + 2, dims.end()), kernel_);
   if (!window) return window.error().in(node.label());
   const int64_t positions = ir::num_elements(window->output), count = dims[0] * positions;
-  if (count <= 0) return {};
+  if (count <= 0) return size_t{0};
   const int64_t taken = std::min(count, rows_per_sample_), step = spreading_step(count);
+  const int64_t taps = ir::num_elements(kernel_), plane = ir::num_elements(window->input);
+  std::vector<int64_t> offsets(static_cast<size_t>(taken * taps));
   for (int64_t i = 0; i < taken; ++i) {
     const int64_t at = (sample * taken + i) % count * step % count;
-    rows.resize(rows.size() + length);
-    const float* image = data.data() + at / positions * (input.size() / dims[0]);
-    copy_patch(*window, image, channels, at % positions, rows.data() + rows.size() - length);
+    int64_t* own = &offsets[static_cast<size_t>(i * taps)];
+    find_taps(*window, at % positions, taps, own);
+    for (int64_t tap = 0; tap < taps; ++tap) {
+      if (own[tap] >= 0) own[tap] += at / positions * channels * plane;
+    }
   }
-  return {};
+  // A plane at a time: the positions of one lie near each other.
+  const int64_t per_group = channels / groups_;
+  for (int64_t c = 0; c < channels; ++c) {
+    const float* from = data.data() + c * plane;
+    float* to = rows.data() + c / per_group * taken * width_ + c % per_group * taps;
+    const int64_t* own = offsets.data();
+    for (int64_t i = 0; i < taken; ++i, to += width_, own += taps) {
+      for (int64_t tap = 0; tap < taps; ++tap) to[tap] = own[tap] >= 0 ? from[own[tap]] : 0.0F;
+    }
+  }
+  return static_cast<size_t>(taken) * length();
 }
 
-void LayerInputs::add_rows(std::span<const float> rows) {
-  const size_t length = sums_.size(), count = rows.size() / length;
-  num_rows_ += static_cast<int64_t>(count);
-  for (size_t r = 0; r < count; ++r) {
-    for (size_t i = 0; i < length; ++i) sums_[i] += rows[r * length + i];
+void LayerInputs::make_pieces() {
+  for (size_t b = 0; b < blocks_.size(); ++b) {
+    const int width = blocks_[b].width;
+    const bool joins = !pieces_.empty() && pieces_.back().first_row == 0 && pieces_.back().last_row == width &&
+                       static_cast<int>(b - pieces_.back().first_block + 1) * width <= kRowsPerPiece;
+    if (joins) {
+      pieces_.back().last_block = b + 1;
+      continue;
+    }
+    for (int row = 0; row < width; row += kRowsPerPiece) {
+      pieces_.push_back({b, b + 1, row, std::min(width, row + kRowsPerPiece)});
+    }
   }
-  for (Block& block : blocks_) {
-    const auto n = static_cast<size_t>(block.width);
-    const size_t start =
-        static_cast<size_t>(block.group) * static_cast<size_t>(width_) + static_cast<size_t>(block.first);
-    const std::vector<float> zeros(count % 4 == 0 ? 0 : n, 0.0f);
-    for (size_t r = 0; r < count; r += 4) {
-      const float* x[4];
-      for (size_t u = 0; u < 4; ++u) x[u] = r + u < count ? &rows[(r + u) * length + start] : zeros.data();
-      for (size_t i = 0; i < n; ++i) {
-        const float a = x[0][i], b = x[1][i], c = x[2][i], d = x[3][i];
-        if (a == 0 && b == 0 && c == 0 && d == 0) continue;
-        float* sum = &block.products[i * n];
-        for (size_t j = i; j < n; ++j) sum[j] += (a * x[0][j] + b * x[1][j]) + (c * x[2][j] + d * x[3][j]);
+}
+
+void LayerInputs::add_means(std::span<const Rows> samples) {
+  const auto width = static_cast<size_t>(width_);
+  for (const Rows rows : samples) {
+    const size_t count = rows.size() / length();
+    num_rows_ += static_cast<int64_t>(count);
+    for (size_t g = 0; g < sums_.size() / width; ++g) {
+      const float* row = rows.data() + g * count * width;
+      double* sums = &sums_[g * width];
+      size_t r = 0;
+      for (; r + 4 <= count; r += 4, row += 4 * width) {  // sums are read and written once for four rows
+        for (size_t i = 0; i < width; ++i) {
+          const double first = static_cast<double>(row[i]) + row[i + width];
+          sums[i] += first + (static_cast<double>(row[i + 2 * width]) + row[i + 3 * width]);
+        }
+      }
+      for (; r < count; ++r, row += width) {
+        for (size_t i = 0; i < width; ++i) sums[i] += row[i];
       }
     }
+  }
+}
+
+void LayerInputs::add_products(std::span<const Rows> samples, int64_t piece) {
+  std::vector<float> packed;
+  for (const Rows rows : samples) add_products(rows, pieces_[static_cast<size_t>(piece)], packed);
+}
+
+// Some rows of X^T X, from the diagonal on. X^T is read where it lies, and X too where it is narrow.
+void LayerInputs::add_products(Rows rows, const Piece& piece, std::vector<float>& packed) {
+  using namespace runtime::native;
+  const NativeTable& table = native_table(*runtime::isa_in_use());
+  EDGESMITH_CHECK(table.nr <= static_cast<int>(kReadAhead));
+  const runtime::Epilogue none;
+  const auto count = static_cast<int64_t>(rows.size() / length());
+  for (size_t b = piece.first_block; b < piece.last_block; ++b) {
+    Block& block = blocks_[b];
+    const float* x = rows.data() + block.group * count * width_ + block.first + piece.first_row;
+    float* products = &block.products[static_cast<size_t>(piece.first_row) * (static_cast<size_t>(block.width) + 1)];
+    const int64_t columns = block.width - piece.first_row, height = piece.last_row - piece.first_row;
+    if (columns > table.nr) {
+      packed.resize(static_cast<size_t>(packed_columns_size(columns, count, table)));
+      pack_columns({x, width_, 1, count, columns}, 1.0F, table, packed.data());
+      multiply(table, {{x, 1, width_, height, count}, packed.data(), columns, nullptr, products, block.width, true},
+               none);
+      continue;
+    }
+    Tile tile = {};
+    tile.a = tile.b = x;
+    tile.a_row = 1;
+    tile.a_k = tile.ldb = width_;
+    tile.rows = height;
+    tile.k = count;
+    tile.add = true;
+    tile.c = products;
+    tile.ldc = block.width;
+    tile.epilogue = &none;
+    set_vectors(tile, table, columns);
+    table.gemm_tile(tile);
   }
 }
 
@@ -142,13 +213,17 @@ std::vector<double> LayerInputs::means() const {
 std::vector<double> LayerInputs::moments(const Block& block, bool centred) const {
   const auto n = static_cast<size_t>(block.width);
   const auto rows = static_cast<double>(std::max<int64_t>(1, num_rows_));
+  EDGESMITH_CHECK(!centred || !sums_.empty()) << "moments around means that were not kept";
   const double* sums =
-      &sums_[static_cast<size_t>(block.group) * static_cast<size_t>(width_) + static_cast<size_t>(block.first)];
-  std::vector<double> moments(n * n, 0.0);
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = i; j < n; ++j) {
-      const double about = centred ? sums[i] / rows * (sums[j] / rows) : 0;
-      moments[i * n + j] = block.products[i * n + j] / rows - about;
+      sums_.data() + static_cast<size_t>(block.group) * static_cast<size_t>(width_) + static_cast<size_t>(block.first);
+  std::vector<double> moments(n * n);
+  constexpr size_t kTile = 16;  // the mirrored half is written down columns: a few lines at a time
+  for (size_t first = 0; first < n; first += kTile) {
+    for (size_t j = first; j < n; ++j) {
+      for (size_t i = first; i < std::min(first + kTile, j + 1); ++i) {
+        const double about = centred ? sums[i] / rows * (sums[j] / rows) : 0;
+        moments[i * n + j] = moments[j * n + i] = block.products[i * n + j] / rows - about;
+      }
     }
   }
   return moments;

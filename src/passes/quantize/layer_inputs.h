@@ -21,11 +21,12 @@ class LayerInputs {
     int group = 0;
     int first = 0;  ///< within the group
     int width = 0;
-    std::vector<float> products;  ///< row-major sums; the upper triangle is filled
+    std::vector<float> products;  ///< row-major sums; true in the upper triangle
   };
 
-  /// `node` has a constant weight. `num_samples` is how many samples will come; no block is wider than `widest`.
-  LayerInputs(const ir::Node& node, int64_t num_samples, int widest);
+  /// `node` has a constant weight. `num_samples` is how many samples will come; no block is wider than `widest`. Means
+  /// are kept on request only.
+  LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means = true);
 
   int groups() const { return groups_; }
   int width() const { return width_; }
@@ -34,22 +35,41 @@ class LayerInputs {
   /// Bytes of the moments.
   int64_t bytes() const;
 
-  /// Appends the rows of some positions of `input`, chosen by the sample's number; thread-safe. Errors: invalid.
-  Status take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample, std::vector<float>& rows) const;
-  /// Adds rows to the sums; their order decides the last bits.
-  void add_rows(std::span<const float> rows);
+  /// The rows that one sample gives: [groups, rows, width].
+  using Rows = std::span<const float>;
+  /// Most numbers that take_rows gives for one sample.
+  size_t most_taken() const { return static_cast<size_t>(rows_per_sample_) * length(); }
+  /// Puts the rows of some positions of `input`, chosen by the sample's number, into `rows` (which holds most_taken()
+  /// numbers) and returns how many numbers they are; thread-safe. Errors: invalid.
+  Result<size_t> take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample, std::span<float> rows) const;
+  /// Adds the rows of some samples to the sums: add_means once, and add_products for every piece, in any order or side
+  /// by side. The order of the samples decides the last bits. kReadAhead numbers behind every Rows must be readable.
+  void add_means(std::span<const Rows> samples);
+  void add_products(std::span<const Rows> samples, int64_t piece);
+  static constexpr size_t kReadAhead = 64;
+  int64_t num_pieces() const { return static_cast<int64_t>(pieces_.size()); }
 
   /// Means of the inputs [groups, width].
   std::vector<double> means() const;
-  /// Second moments of a block, row-major [width, width]; around the mean when `centred`.
+  /// Second moments of a block, symmetric [width, width]; around the mean when `centred`.
   std::vector<double> moments(const Block& block, bool centred) const;
 
  private:
+  /// Some rows of the products of one block, or of several narrow ones.
+  struct Piece {
+    size_t first_block = 0, last_block = 0;  ///< up to, not including
+    int first_row = 0, last_row = 0;         ///< of every block
+  };
+  void make_pieces();
+  void add_products(Rows rows, const Piece& piece, std::vector<float>& packed);
+  size_t length() const { return static_cast<size_t>(groups_) * static_cast<size_t>(width_); }  ///< of a row
+
   int groups_ = 1, width_ = 0;
   int64_t rows_per_sample_ = 1, num_rows_ = 0;
   ir::Dims kernel_;  // spatial dims of a Conv's weight
   std::vector<Block> blocks_;
-  std::vector<double> sums_;  // [groups, width]
+  std::vector<Piece> pieces_;
+  std::vector<double> sums_;  // [groups, width], or empty
 };
 
 }  // namespace edgesmith::passes::quantize

@@ -4,8 +4,14 @@
 #include <cmath>
 #include <map>
 
+#include "runtime/isa.h"
+#include "runtime/native/statistics.h"
+
 namespace edgesmith::passes::quantize {
 namespace {
+
+// Results of the original that are kept from one measurement for the next.
+constexpr int64_t kMostKeptBytes = int64_t{8} << 20;
 
 // Sums of squares of one value; `slots` hold those of the batches in flight.
 struct Energy {
@@ -13,11 +19,10 @@ struct Energy {
 
   void add(const ir::Tensor& reference, const ir::Tensor& tensor) {
     const auto a = reference.data<float>(), b = tensor.data<float>();
-    for (size_t i = 0; i < a.size() && i < b.size(); ++i) {
-      const double error = static_cast<double>(a[i]) - b[i];
-      noise += error * error;
-      signal += static_cast<double>(a[i]) * a[i];
-    }
+    const auto squares = runtime::native::statistics_table(*runtime::isa_in_use()).squares;
+    const auto sums = squares(a.data(), b.data(), static_cast<int64_t>(std::min(a.size(), b.size())));
+    noise += sums.noise;
+    signal += sums.signal;
   }
   void add(const Energy& other) {
     noise += other.noise;
@@ -26,94 +31,155 @@ struct Energy {
   double ratio() const { return signal > 0 ? noise / signal : (noise > 0 ? INFINITY : 0); }
 };
 
+// Energies of several values over all batches, added in the order of the batches.
+class Energies {
+ public:
+  explicit Energies(size_t count) : slots_(Stream::kSlots, std::vector<Energy>(count)), sums_(count) {}
+
+  Energy& at(const Stream::Batch& batch, size_t index) { return slots_[static_cast<size_t>(batch.slot)][index]; }
+  const Energy& sum(size_t index) const { return sums_[index]; }
+
+  void fold(int batches) {
+    for (int slot = 0; slot < batches; ++slot) {
+      for (size_t i = 0; i < sums_.size(); ++i) {
+        sums_[i].add(slots_[static_cast<size_t>(slot)][i]);
+        slots_[static_cast<size_t>(slot)][i] = {};
+      }
+    }
+  }
+
+ private:
+  std::vector<std::vector<Energy>> slots_;
+  std::vector<Energy> sums_;
+};
+
+// Adds what two sets of results differ by, from index `first` on.
+void add_outputs(const std::vector<ir::Tensor>& reference, const std::vector<ir::Tensor>& results, size_t first,
+                 const Stream::Batch& batch, Energies& energies) {
+  for (size_t o = 0; o < reference.size(); ++o) {
+    if (reference[o].dtype() != ir::DType::f32) continue;
+    energies.at(batch, first + o).add(reference[o].dense(), results[o].dense());
+  }
+}
+
+double mean_ratio(const Energies& energies, size_t first, size_t count) {
+  double sum = 0;
+  for (size_t o = 0; o < count; ++o) sum += energies.sum(first + o).ratio() / static_cast<double>(count);
+  return sum;
+}
+
 }  // namespace
 
-double decibels(double noise_to_signal) { return noise_to_signal > 0 ? -10 * std::log10(noise_to_signal) : INFINITY; }
+double decibels(double noise_to_signal) { return noise_to_signal <= 0 ? INFINITY : -10 * std::log10(noise_to_signal); }
 
-Result<std::vector<double>> measure_outputs(const ir::Graph& original, const std::vector<const ir::Graph*>& candidates,
-                                            const Stream& stream) {
+Result<std::vector<double>> OutputErrors::measure(const std::vector<const ir::Graph*>& candidates) {
+  std::optional<Runner> original;
   std::vector<Runner> runners;
-  for (size_t g = 0; g <= candidates.size(); ++g) {
-    auto runner = Runner::create(g == 0 ? original : *candidates[g - 1], stream.num_threads());
+  if (kept_.empty()) {
+    auto runner = Runner::create(original_, stream_.num_threads());
     if (!runner) return runner.error();
-    runners.push_back(std::move(*runner));
+    original = std::move(*runner);
   }
-  const auto outputs = static_cast<size_t>(original.num_outputs());
-  const size_t cells = candidates.size() * outputs;
-  std::vector<std::vector<Energy>> slots(Stream::kSlots, std::vector<Energy>(cells));
-  std::vector<Energy> sums(cells);
+  std::vector<std::optional<Result<Runner>>> made(candidates.size());
+  stream_.pool().parallel_for(static_cast<int64_t>(candidates.size()), [&](int64_t g, int) {
+    const runtime::ExecutorOptions options = {.arithmetic = kMeasuredArithmetic, .observed = {false}};  // no observers
+    made[static_cast<size_t>(g)] = Runner::create(*candidates[static_cast<size_t>(g)], stream_.num_threads(), options);
+  });
+  for (auto& runner : made) {
+    if (!*runner) return runner->error();
+    runners.push_back(std::move(**runner));
+  }
+  const auto outputs = static_cast<size_t>(original_.num_outputs());
+  Energies energies(candidates.size() * outputs);
+  std::vector<Outputs> seen(static_cast<size_t>(Stream::kSlots)), kept;
+  int64_t kept_bytes = 0;
   const auto work = [&](const Stream::Batch& batch) -> Status {
-    auto reference = runners[0].run(batch);
-    if (!reference) return reference.error();
-    for (size_t g = 0; g < candidates.size(); ++g) {
-      auto results = runners[g + 1].run(batch);
+    Outputs& reference = seen[static_cast<size_t>(batch.slot)];
+    if (original) {
+      auto results = original->run(batch);
       if (!results) return results.error();
-      for (size_t o = 0; o < outputs; ++o) {
-        if ((*reference)[o].dtype() != ir::DType::f32) continue;
-        slots[static_cast<size_t>(batch.slot)][g * outputs + o].add((*reference)[o].dense(), (*results)[o].dense());
-      }
+      reference = std::move(*results);
+    } else {
+      reference = kept_[static_cast<size_t>(batch.index)];
+    }
+    for (size_t g = 0; g < candidates.size(); ++g) {
+      auto results = runners[g].run(batch);
+      if (!results) return results.error();
+      add_outputs(reference, *results, g * outputs, batch, energies);
     }
     return {};
   };
   const auto fold = [&](int batches) {
-    for (int slot = 0; slot < batches; ++slot) {
-      for (size_t cell = 0; cell < cells; ++cell) {
-        sums[cell].add(slots[static_cast<size_t>(slot)][cell]);
-        slots[static_cast<size_t>(slot)][cell] = {};
-      }
+    energies.fold(batches);
+    for (int slot = 0; slot < batches && original; ++slot) {
+      for (const ir::Tensor& tensor : seen[static_cast<size_t>(slot)]) kept_bytes += tensor.stored_bytes();
+      if (kept_bytes <= kMostKeptBytes) kept.push_back(std::move(seen[static_cast<size_t>(slot)]));
     }
   };
-  EDGESMITH_TRY(stream.run("compare choices", work, fold));
-  std::vector<double> errors(candidates.size(), 0.0);
-  for (size_t g = 0; g < candidates.size(); ++g) {
-    for (size_t o = 0; o < outputs; ++o) errors[g] += sums[g * outputs + o].ratio() / static_cast<double>(outputs);
-  }
+  EDGESMITH_TRY(stream_.run("compare choices", work, fold));
+  if (original && kept_bytes <= kMostKeptBytes) kept_ = std::move(kept);
+  std::vector<double> errors;
+  for (size_t g = 0; g < candidates.size(); ++g) errors.push_back(mean_ratio(energies, g * outputs, outputs));
   return errors;
 }
 
-Result<std::vector<double>> measure_values(const ir::Graph& original, const ir::Graph& quantized,
-                                           const std::vector<bool>& wanted, const Stream& stream) {
-  auto reference = Runner::create(original, stream.num_threads());
+Result<ValueErrors> measure_values(const ir::Graph& original, const ir::Graph& quantized,
+                                   const std::vector<std::optional<Range>>& watched, const Stream& stream) {
+  std::vector<bool> observed;
+  for (const auto& range : watched) observed.push_back(range.has_value());
+  auto reference = Runner::create(original, stream.num_threads(), {.observed = observed});
   if (!reference) return reference.error();
-  auto runner = Runner::create(quantized, stream.num_threads());
+  auto runner =
+      Runner::create(quantized, stream.num_threads(), {.arithmetic = kMeasuredArithmetic, .observed = observed});
   if (!runner) return runner.error();
-  std::vector<std::vector<Energy>> slots(Stream::kSlots, std::vector<Energy>(wanted.size()));
-  std::vector<Energy> sums(wanted.size());
-  const auto is_wanted = [&](const ir::Value& value, const ir::Tensor& tensor) {
-    const auto id = static_cast<size_t>(value.id());
-    return id < wanted.size() && wanted[id] && tensor.dtype() == ir::DType::f32;
+  struct Counts {
+    int64_t outside = 0, all = 0;
   };
+  std::vector<std::vector<Counts>> counts(static_cast<size_t>(stream.num_threads()),
+                                          std::vector<Counts>(watched.size()));  // counts commute
+  const size_t first_output = watched.size();
+  Energies energies(first_output + static_cast<size_t>(original.num_outputs()));
   const auto work = [&](const Stream::Batch& batch) -> Status {
     std::map<int, ir::Tensor> floats;  // of this batch only
     const runtime::Observer keep = [&](const ir::Value& value, const ir::Tensor& tensor) {
-      if (!is_wanted(value, tensor)) return;
+      if (tensor.dtype() != ir::DType::f32) return;
       const ir::Tensor dense = tensor.dense();
+      const auto id = static_cast<size_t>(value.id());
+      const Range range = *watched[id];
+      int32_t outside = 0;
+      for (const float x : dense.data<float>()) outside += static_cast<int32_t>((x < range.min) | (x > range.max));
+      Counts& count = counts[static_cast<size_t>(batch.thread)][id];
+      count.outside += outside;
+      count.all += dense.size();
       floats.emplace(value.id(), ir::Tensor::of<float>(dense.dims(), dense.data<float>()));
     };
     auto outputs = reference->run(batch, &keep);
     if (!outputs) return outputs.error();
     const runtime::Observer compare = [&](const ir::Value& value, const ir::Tensor& tensor) {
-      if (!is_wanted(value, tensor) || floats.count(value.id()) == 0) return;
-      slots[static_cast<size_t>(batch.slot)][static_cast<size_t>(value.id())].add(floats.at(value.id()),
-                                                                                  tensor.dense());
+      const auto known = floats.find(value.id());
+      if (tensor.dtype() != ir::DType::f32 || known == floats.end()) return;
+      energies.at(batch, static_cast<size_t>(value.id())).add(known->second, tensor.dense());
     };
-    outputs = runner->run(batch, &compare);
-    return outputs ? Status() : Status(outputs.error());
+    auto results = runner->run(batch, &compare);
+    if (!results) return results.error();
+    add_outputs(*outputs, *results, first_output, batch, energies);
+    return {};
   };
-  const auto fold = [&](int batches) {
-    for (int slot = 0; slot < batches; ++slot) {
-      for (size_t id = 0; id < sums.size(); ++id) {
-        sums[id].add(slots[static_cast<size_t>(slot)][id]);
-        slots[static_cast<size_t>(slot)][id] = {};
-      }
+  EDGESMITH_TRY(stream.run("measure layers", work, [&](int batches) { energies.fold(batches); }));
+  ValueErrors errors{.noise_to_signal = std::vector<double>(watched.size(), -1.0),
+                     .share_outside = std::vector<double>(watched.size(), 0.0)};
+  for (size_t id = 0; id < watched.size(); ++id) {
+    const Energy& energy = energies.sum(id);
+    if (watched[id] && (energy.signal > 0 || energy.noise > 0)) errors.noise_to_signal[id] = energy.ratio();
+    Counts sum;
+    for (const auto& own : counts) {
+      sum.outside += own[id].outside;
+      sum.all += own[id].all;
     }
-  };
-  EDGESMITH_TRY(stream.run("measure layers", work, fold));
-  std::vector<double> ratios(wanted.size(), -1.0);
-  for (size_t id = 0; id < wanted.size(); ++id) {
-    if (wanted[id] && (sums[id].signal > 0 || sums[id].noise > 0)) ratios[id] = sums[id].ratio();
+    if (sum.all > 0) errors.share_outside[id] = static_cast<double>(sum.outside) / static_cast<double>(sum.all);
   }
-  return ratios;
+  errors.outputs = mean_ratio(energies, first_output, static_cast<size_t>(original.num_outputs()));
+  return errors;
 }
 
 }  // namespace edgesmith::passes::quantize

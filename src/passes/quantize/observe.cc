@@ -2,8 +2,11 @@
 #include "passes/quantize/observe.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
+#include <optional>
+#include <utility>
+
+#include "runtime/isa.h"
+#include "runtime/native/statistics.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -13,36 +16,68 @@ constexpr double kMomentum = 0.99;
 
 size_t id_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
 
-struct Seen {
-  Range range;
-  bool any = false, finite = true;
-};
+using Ends = runtime::native::Ends;
 
-Seen look_at(std::span<const float> values) {
-  if (values.empty()) return {};
-  // Lanes side by side, so that compilers make vectors of them; sums become NaN as soon as one value is not finite.
-  constexpr size_t kLanes = 16;
-  std::array<float, kLanes> min, max, sum;
-  min.fill(values[0]);
-  max.fill(values[0]);
-  sum.fill(0);
-  const auto look = [&](size_t lane, float value) {
-    min[lane] = value < min[lane] ? value : min[lane];
-    max[lane] = value > max[lane] ? value : max[lane];
-    sum[lane] += value * 0.0F;
-  };
-  const size_t whole = values.size() / kLanes * kLanes;
-  for (size_t i = 0; i < whole; i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) look(lane, values[i + lane]);
+// The ends of the values of one batch, where there were any.
+using Seen = std::optional<Ends>;
+
+// Where the rows of the layers wait, by layer and slot, until a block of batches is done.
+class RowCollector {
+ public:
+  RowCollector(const std::vector<WatchedLayer>& layers, std::vector<LayerInputs>& inputs, int num_values)
+      : layers_(layers), inputs_(inputs), readers_(static_cast<size_t>(num_values)) {
+    for (size_t l = 0; l < layers.size(); ++l) {
+      readers_[id_of(*layers[l].node->input(0))].push_back(l);
+      rows_.emplace_back(inputs_of(l).most_taken() * Stream::kSlots + LayerInputs::kReadAhead);
+      taken_.emplace_back(Stream::kSlots, 0);
+    }
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      for (int64_t piece = 0; piece < inputs[i].num_pieces(); ++piece) pieces_.emplace_back(i, piece);
+    }
   }
-  for (size_t i = whole; i < values.size(); ++i) look(i - whole, values[i]);
-  for (size_t lane = 1; lane < kLanes; ++lane) {
-    min[0] = std::min(min[0], min[lane]);
-    max[0] = std::max(max[0], max[lane]);
-    sum[0] += sum[lane];
+
+  bool wants(const ir::Value& value) const { return !readers_[id_of(value)].empty(); }
+
+  Status take(const ir::Value& value, const ir::Tensor& tensor, const Stream::Batch& batch) {
+    for (const size_t l : readers_[id_of(value)]) {
+      const LayerInputs& inputs = inputs_of(l);
+      const auto slot = static_cast<size_t>(batch.slot);
+      const std::span<float> to = std::span(rows_[l]).subspan(slot * inputs.most_taken(), inputs.most_taken());
+      const auto taken = inputs.take_rows(*layers_[l].node, tensor, batch.index, to);
+      if (!taken) return taken.error();
+      taken_[l][slot] = *taken;
+    }
+    return {};
   }
-  return {.range = {min[0], max[0]}, .any = true, .finite = sum[0] == 0.0F};
-}
+
+  // Adds what the first `batches` slots hold.
+  void fold(int batches, ThreadPool& pool) {
+    std::vector<std::vector<LayerInputs::Rows>> rows(inputs_.size());  // layers that share their inputs in their order
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      for (size_t slot = 0; slot < static_cast<size_t>(batches); ++slot) {
+        const auto all = std::span(std::as_const(rows_[l])).subspan(slot * inputs_of(l).most_taken());
+        rows[static_cast<size_t>(layers_[l].inputs)].push_back(all.first(taken_[l][slot]));
+      }
+    }
+    pool.parallel_for(static_cast<int64_t>(inputs_.size()), [&](int64_t index, int) {
+      inputs_[static_cast<size_t>(index)].add_means(rows[static_cast<size_t>(index)]);
+    });
+    pool.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t task, int) {
+      const auto& [index, piece] = pieces_[static_cast<size_t>(task)];
+      inputs_[index].add_products(rows[index], piece);
+    });
+  }
+
+ private:
+  LayerInputs& inputs_of(size_t layer) const { return inputs_[static_cast<size_t>(layers_[layer].inputs)]; }
+
+  const std::vector<WatchedLayer>& layers_;
+  std::vector<LayerInputs>& inputs_;
+  std::vector<std::vector<size_t>> readers_;        // by value id: indices into `layers_`
+  std::vector<std::vector<float>> rows_;            // by layer: room for those of every slot
+  std::vector<std::vector<size_t>> taken_;          // by layer and slot: numbers
+  std::vector<std::pair<size_t, int64_t>> pieces_;  // of all inputs
+};
 
 // The samples' own name for a value, for messages.
 std::string describe(const ir::Value& value) {
@@ -52,12 +87,21 @@ std::string describe(const ir::Value& value) {
 
 }  // namespace
 
-Result<Extremes> observe_extremes(const ir::Graph& graph, const std::vector<ir::Value*>& watched,
-                                  const Stream& stream) {
+Result<Extremes> observe_ranges(const ir::Graph& graph, const std::vector<ir::Value*>& watched,
+                                const std::vector<WatchedLayer>& layers, std::vector<LayerInputs>& inputs,
+                                ThreadPool& pool, const Stream& stream) {
   const auto count = static_cast<size_t>(graph.num_value_ids());
-  std::vector<bool> wanted(count, false);
+  const auto find_ends = runtime::native::statistics_table(*runtime::isa_in_use()).ends;
+  RowCollector rows(layers, inputs, graph.num_value_ids());
+  std::vector<bool> wanted(count, false), observed(count, false);
   for (const ir::Value* value : watched) wanted[id_of(*value)] = value->type().dtype == ir::DType::f32;
-  auto runner = Runner::create(graph, stream.num_threads());
+  for (const ir::Node& node : graph.nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const size_t id = id_of(node.output(i));
+      observed[id] = wanted[id] || rows.wants(node.output(i));
+    }
+  }
+  auto runner = Runner::create(graph, stream.num_threads(), {.observed = observed});
   if (!runner) return runner.error();
   std::vector<std::vector<Seen>> slots(Stream::kSlots, std::vector<Seen>(count));
   Extremes extremes{.range = std::vector<Range>(count), .moving_average = std::vector<Range>(count)};
@@ -67,11 +111,19 @@ Result<Extremes> observe_extremes(const ir::Graph& graph, const std::vector<ir::
     std::vector<Seen>& seen = slots[static_cast<size_t>(batch.slot)];
     std::optional<Error> error;
     const runtime::Observer observer = [&](const ir::Value& value, const ir::Tensor& tensor) {
-      if (!wanted[id_of(value)] || tensor.dtype() != ir::DType::f32) return;
-      seen[id_of(value)] = look_at(tensor.dense().data<float>());
-      if (seen[id_of(value)].finite || error) return;
-      error = invalid_error(stream.batch_name(batch.index) + ": " + describe(value) + " holds NaN or infinity",
-                            "remove the sample, or look into the model");
+      if (error || tensor.dtype() != ir::DType::f32) return;
+      const ir::Tensor dense = tensor.dense();
+      if (wanted[id_of(value)] && dense.size() > 0) {
+        seen[id_of(value)] = find_ends(dense.data<float>().data(), dense.size());
+        if (!seen[id_of(value)]->finite) {
+          error = invalid_error(stream.batch_name(batch.index) + ": " + describe(value) + " holds NaN or infinity",
+                                "remove the sample, or look into the model");
+          return;
+        }
+      }
+      if (!rows.wants(value)) return;
+      const Status taken = rows.take(value, dense, batch);
+      if (!taken) error = taken.error();
     };
     auto outputs = runner->run(batch, &observer);
     if (!outputs) return outputs.error();
@@ -81,31 +133,26 @@ Result<Extremes> observe_extremes(const ir::Graph& graph, const std::vector<ir::
     for (size_t id = 0; id < count; ++id) {
       for (int slot = 0; slot < batches; ++slot) {
         Seen& seen = slots[static_cast<size_t>(slot)][id];
-        if (!seen.any) continue;
+        if (!seen) continue;
+        const Range now = {seen->min, seen->max};
         Range& range = extremes.range[id];
         Range& average = extremes.moving_average[id];
-        range = started[id] ? range.joined(seen.range) : seen.range;
-        const auto blend = [&](float old, float now) {
-          return static_cast<float>(kMomentum * old + (1 - kMomentum) * now);
+        range = started[id] ? range.joined(now) : now;
+        const auto blend = [&](float old, float value) {
+          return static_cast<float>(kMomentum * old + (1 - kMomentum) * value);
         };
-        average =
-            started[id] ? Range{blend(average.min, seen.range.min), blend(average.max, seen.range.max)} : seen.range;
+        average = started[id] ? Range{blend(average.min, now.min), blend(average.max, now.max)} : now;
         started[id] = true;
-        seen = {};
+        seen.reset();
       }
     }
+    rows.fold(batches, pool);
   };
   EDGESMITH_TRY(stream.run("observe ranges", work, fold));
   return extremes;
 }
 
-Result<std::vector<Observations>> observe_distributions(const ir::Graph& graph, const Plan& plan,
-                                                        const Extremes& extremes,
-                                                        const std::vector<WatchedLayer>& layers,
-                                                        std::vector<LayerInputs>& inputs, ThreadPool& pool,
-                                                        const Stream& stream) {
-  auto runner = Runner::create(graph, stream.num_threads());
-  if (!runner) return runner.error();
+std::vector<Observations> join_extremes(const Plan& plan, const Extremes& extremes) {
   std::vector<Observations> observed(plan.sets.size());
   for (size_t s = 0; s < plan.sets.size(); ++s) {
     bool first = true;
@@ -115,48 +162,39 @@ Result<std::vector<Observations>> observe_distributions(const ir::Graph& graph, 
       observed[s].moving_average = first ? average : observed[s].moving_average.joined(average);
       first = false;
     }
-    observed[s].histogram = Histogram(observed[s].extremes.joined({0, 0}));
-  }
-  std::vector<std::vector<Histogram>> histograms(static_cast<size_t>(stream.num_threads()));  // counts commute
-  for (auto& own : histograms) {
-    for (const Observations& set : observed) own.emplace_back(set.histogram.range());
-  }
-  std::vector<std::vector<size_t>> readers(plan.set_of.size());  // by value id: indices into `layers`
-  for (size_t l = 0; l < layers.size(); ++l) readers[id_of(*layers[l].node->input(0))].push_back(l);
-  std::vector<std::vector<std::vector<float>>> rows(layers.size(), std::vector<std::vector<float>>(Stream::kSlots));
-
-  const auto work = [&](const Stream::Batch& batch) -> Status {
-    Status status;
-    const runtime::Observer observer = [&](const ir::Value& value, const ir::Tensor& tensor) {
-      const int set = plan.set_index(value);
-      if (set >= 0) {
-        histograms[static_cast<size_t>(batch.thread)][static_cast<size_t>(set)].add(tensor.dense().data<float>());
-      }
-      for (const size_t l : readers[id_of(value)]) {
-        std::vector<float>& to = rows[l][static_cast<size_t>(batch.slot)];
-        to.clear();
-        const Status taken =
-            inputs[static_cast<size_t>(layers[l].inputs)].take_rows(*layers[l].node, tensor, batch.index, to);
-        if (!taken) status = taken;
-      }
-    };
-    auto outputs = runner->run(batch, &observer);
-    return outputs ? status : Status(outputs.error());
-  };
-  const auto fold = [&](int batches) {
-    pool.parallel_for(static_cast<int64_t>(inputs.size()), [&](int64_t index, int) {
-      for (size_t l = 0; l < layers.size(); ++l) {
-        if (layers[l].inputs != index) continue;
-        for (int slot = 0; slot < batches; ++slot)
-          inputs[static_cast<size_t>(index)].add_rows(rows[l][static_cast<size_t>(slot)]);
-      }
-    });
-  };
-  EDGESMITH_TRY(stream.run("observe distributions", work, fold));
-  for (const auto& own : histograms) {
-    for (size_t s = 0; s < observed.size(); ++s) observed[s].histogram.merge(own[s]);
   }
   return observed;
+}
+
+Status observe_histograms(const ir::Graph& graph, const Plan& plan, const std::vector<bool>& wanted,
+                          std::vector<Observations>& observed, const Stream& stream) {
+  std::vector<bool> values(plan.set_of.size(), false);
+  for (size_t s = 0; s < plan.sets.size(); ++s) {
+    if (!wanted[s]) continue;
+    observed[s].histogram = Histogram(observed[s].extremes.joined({0, 0}));
+    for (const ir::Value* value : plan.sets[s].values) values[id_of(*value)] = true;
+  }
+  auto runner = Runner::create(graph, stream.num_threads(), {.observed = values});
+  if (!runner) return runner.error();
+  std::vector<std::vector<Histogram>> histograms(static_cast<size_t>(stream.num_threads()));  // counts commute
+  for (auto& own : histograms) {
+    for (size_t s = 0; s < observed.size(); ++s) own.push_back(observed[s].histogram);
+  }
+  const auto work = [&](const Stream::Batch& batch) -> Status {
+    const runtime::Observer observer = [&](const ir::Value& value, const ir::Tensor& tensor) {
+      const auto set = static_cast<size_t>(plan.set_index(value));
+      histograms[static_cast<size_t>(batch.thread)][set].add(tensor.dense().data<float>());
+    };
+    auto outputs = runner->run(batch, &observer);
+    return outputs ? Status() : Status(outputs.error());
+  };
+  EDGESMITH_TRY(stream.run("observe distributions", work));
+  for (const auto& own : histograms) {
+    for (size_t s = 0; s < observed.size(); ++s) {
+      if (wanted[s]) observed[s].histogram.merge(own[s]);
+    }
+  }
+  return {};
 }
 
 }  // namespace edgesmith::passes::quantize

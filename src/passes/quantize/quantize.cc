@@ -2,9 +2,9 @@
 // Static int8 post-training quantization.
 //
 //   regions    which nodes compute on integers on the target, which values must carry codes       regions.cc
-//   sweep 1    extremes of those values over the calibration data                                  observe.cc
+//   sweep 1    extremes of those values over the calibration data, and what meets the weights      observe.cc
 //   scales     which of them share a scale                                                         scales.cc
-//   sweep 2    histograms, and what meets the weights                                              observe.cc
+//   sweep 2    histograms, where a calibrator needs them                                           observe.cc
 //   weights    symmetric codes, rounded so that the layer's output is kept                         layer_codes.cc
 //   choice     the range of every scale, and bias correction, by measured error                    choice.cc
 //   report     what became of every operator                                                       findings.cc
@@ -28,9 +28,9 @@ namespace {
 
 using namespace quantize;
 
-// Samples that are enough to compare calibrators, whole choices, and layers. The comparisons are paired (same samples),
-// so few suffice; every sample costs several runs of the model.
-constexpr int64_t kProbeSamples = 32, kComparisonSamples = 128;
+// Samples that are enough to compare calibrators and whole choices, and to report the errors of layers. The comparisons
+// are paired (same samples), so few suffice; every sample costs several runs of the model.
+constexpr int64_t kProbeSamples = 32, kComparisonSamples = 128, kReportSamples = 8;
 // The comparison looks at other samples than the probes do (where there are enough), so that what was fitted to those
 // does not win by that.
 constexpr double kPhase = 0.3;
@@ -110,10 +110,10 @@ bool same_use(const ir::Node& a, const ir::Node& b) {
 }
 
 // The layers whose weights are not codes yet.
-std::vector<LayerGroup> find_layers(ir::Graph& graph, const Plan& plan) {
+std::vector<LayerGroup> find_layers(ir::Graph& graph, const std::vector<NodePlan>& plans) {
   std::vector<LayerGroup> layers;
   for (ir::Node& node : graph.nodes()) {
-    if (plan.of(node).role != Role::integer) continue;
+    if (plans[static_cast<size_t>(node.id())].role != Role::integer) continue;
     ir::Value* weight = weight_of(node);
     if (weight == nullptr || weight->constant()->encoding() == ir::Encoding::affine) continue;
     const auto known = std::find_if(layers.begin(), layers.end(), [&](const LayerGroup& layer) {
@@ -136,7 +136,8 @@ class Quantizer {
         weights_(weight_settings(options, *context.target)),
         all_(*context.calib, graph, *context.pool, *context.progress),
         probes_(*context.calib, graph, *context.pool, *context.progress, kProbeSamples),
-        comparison_(*context.calib, graph, *context.pool, *context.progress, kComparisonSamples, kPhase) {
+        comparison_(*context.calib, graph, *context.pool, *context.progress, kComparisonSamples, kPhase),
+        report_(*context.calib, graph, *context.pool, *context.progress, kReportSamples, kPhase) {
     choice_.calibrator = options.word("calibrator");
     choice_.calibration.percentile = options.real("percentile");
     choice_.calibration.steps = static_cast<int>(ir::max_code(context.target->activation_dtype) -
@@ -149,39 +150,44 @@ class Quantizer {
 
   Result<Change> run(const std::vector<bool>& selected) {
     Regions regions = find_regions(graph_, *context_.target, selected, "it was not selected");
-    auto extremes = observe_extremes(graph_, regions.watched, all_);
+    std::vector<LayerGroup> layers = find_layers(graph_, regions.nodes);
+    std::vector<LayerInputs> inputs = make_inputs(layers);
+    auto extremes =
+        observe_ranges(graph_, regions.watched, watched_layers(layers, inputs), inputs, *context_.pool, all_);
     if (!extremes) return extremes.error();
     Plan plan = plan_scales(graph_, std::move(regions), *context_.target, extremes->range);
-    std::vector<LayerGroup> layers = find_layers(graph_, plan);
     const bool nothing = layers.empty() && std::all_of(plan.sets.begin(), plan.sets.end(),
                                                        [](const ScaleSet& set) { return set.given.has_value(); });
     if (nothing) {
       report_nothing(graph_, plan, context_);
       return Change::none;
     }
-    std::vector<LayerInputs> inputs = make_inputs(layers);
-    auto observed =
-        observe_distributions(graph_, plan, *extremes, watched_layers(layers), inputs, *context_.pool, all_);
-    if (!observed) return observed.error();
-    const auto candidates = find_candidates(plan, *observed, choice_);
+    std::vector<Observations> observed = join_extremes(plan, *extremes);
+    const std::vector<bool> wanted = need_histograms(plan, choice_);
+    if (std::find(wanted.begin(), wanted.end(), true) != wanted.end()) {
+      EDGESMITH_TRY(observe_histograms(graph_, plan, wanted, observed, all_));
+    }
+    const auto candidates = find_candidates(plan, observed, choice_, *context_.pool);
     EDGESMITH_TRY(quantize_layers(plan, candidates, inputs, layers));
-    auto choice = choose(graph_, plan, candidates, *observed, layers, choice_, probes_, comparison_);
+    auto choice = choose(graph_, plan, candidates, observed, layers, choice_, probes_, comparison_);
     if (!choice) return choice.error();
 
     const ir::Graph original = graph_.clone();
     apply(choice->assignment, plan, graph_);
     EDGESMITH_TRY(ops::infer_types(graph_));
-    EDGESMITH_TRY(report({original, graph_, plan, *choice, *observed, *extremes}, probes_, context_));
+    EDGESMITH_TRY(report({original, graph_, plan, *choice, *extremes}, report_, context_));
     return Change::changed;
   }
 
  private:
+  // One for each layer; none where nothing will ask for them.
   std::vector<LayerInputs> make_inputs(const std::vector<LayerGroup>& layers) const {
+    if (!weights_.compensate && !weights_.correct_bias) return {};
     for (int widest = kWidestBlock;; widest /= 2) {
       std::vector<LayerInputs> inputs;
       int64_t bytes = 0;
       for (const LayerGroup& layer : layers) {
-        inputs.emplace_back(*layer.nodes[0], all_.num_batches(), widest);
+        inputs.emplace_back(*layer.nodes[0], all_.num_batches(), widest, weights_.correct_bias);
         bytes += inputs.back().bytes();
         if (bytes > kMomentBytes && widest > kNarrowestBlock) break;
       }
@@ -189,9 +195,10 @@ class Quantizer {
     }
   }
 
-  static std::vector<WatchedLayer> watched_layers(const std::vector<LayerGroup>& layers) {
+  static std::vector<WatchedLayer> watched_layers(const std::vector<LayerGroup>& layers,
+                                                  const std::vector<LayerInputs>& inputs) {
     std::vector<WatchedLayer> watched;
-    for (size_t l = 0; l < layers.size(); ++l) {
+    for (size_t l = 0; l < inputs.size(); ++l) {
       for (const ir::Node* node : layers[l].nodes) watched.push_back({node, static_cast<int>(l)});
     }
     return watched;
@@ -227,7 +234,8 @@ class Quantizer {
         if (correct && !weights_.correct_bias) continue;
         WeightSettings settings = weights_;
         settings.correct_bias = correct;
-        auto codes = quantize_weight(*layer.nodes[0], settings, &inputs[static_cast<size_t>(index)], smallest);
+        const LayerInputs* own = inputs.empty() ? nullptr : &inputs[static_cast<size_t>(index)];
+        auto codes = quantize_weight(*layer.nodes[0], settings, own, smallest);
         if (!codes) {
           errors[static_cast<size_t>(index)] = codes.error();
           return;
@@ -246,7 +254,7 @@ class Quantizer {
   PassContext& context_;
   WeightSettings weights_;
   ChoiceSettings choice_;
-  Stream all_, probes_, comparison_;
+  Stream all_, probes_, comparison_, report_;
 };
 
 // Weight-only: every selected layer's weights become codes of full range; what runs stays float arithmetic.
@@ -286,6 +294,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo quantize_pass = {
-    "quantize", "static int8 quantization from calibration data, or of weights alone", options, run, true, false};
+    "quantize",    "static int8 quantization from calibration data, or of weights alone", options, run, true, true,
+    "weights_only"};
 
 }  // namespace edgesmith::passes

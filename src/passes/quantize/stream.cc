@@ -81,8 +81,8 @@ Status Stream::run(std::string_view what, const std::function<Status(const Batch
   return {};
 }
 
-Result<Runner> Runner::create(const ir::Graph& graph, int num_threads) {
-  auto executor = runtime::Executor::create(graph);
+Result<Runner> Runner::create(const ir::Graph& graph, int num_threads, const runtime::ExecutorOptions& options) {
+  auto executor = runtime::Executor::create(graph, options);
   if (!executor) return executor.error();
   Runner runner;
   runner.executor_ = std::move(*executor);

@@ -38,6 +38,7 @@ class Stream {
   int64_t num_samples() const { return static_cast<int64_t>(samples_.size()); }
   int64_t num_batches() const;
   int num_threads() const { return pool_.num_threads(); }
+  ThreadPool& pool() const { return pool_; }
   /// For messages: the first sample of a batch.
   std::string batch_name(int64_t batch) const;
 
@@ -62,7 +63,7 @@ class Stream {
 class Runner {
  public:
   /// Errors: unsupported.
-  static Result<Runner> create(const ir::Graph& graph, int num_threads);
+  static Result<Runner> create(const ir::Graph& graph, int num_threads, const runtime::ExecutorOptions& options = {});
   /// Errors: those of the run.
   Result<std::vector<ir::Tensor>> run(const Stream::Batch& batch, const runtime::Observer* observer = nullptr);
 

@@ -29,25 +29,33 @@ ChannelScale channel_scale(std::span<const double> weights, targets::PairRule ru
 /// Nearest codes (half to even) within the limits.
 void round_nearest(std::span<const double> weights, const ChannelScale& scale, std::span<int8_t> codes);
 
-/// Second moments of the inputs of a channel's weights: upper triangular V, row-major [width, width], with V V^T =
-/// E[x x^T] (plus damping), in the order in which the weights are rounded.
+/// Second moments of the inputs of a channel's weights: upper triangular U, row-major [width, stride], with U^T U =
+/// E[x x^T] (plus damping), in the reversed order in which the weights are rounded.
 struct MomentFactor {
   int width = 0;
-  std::vector<int> order;      ///< order[i]: which weight is rounded i-th
-  std::vector<double> factor;  ///< V
+  int64_t stride = 0;          ///< of the rows
+  std::vector<int> order;      ///< order[p]: which weight stands at place p; the last place is rounded first
+  std::vector<double> factor;  ///< U; what lies under the diagonal means nothing
 };
 
-/// Factors the moments, `moments` being row-major [width, width] of which the upper triangle is read. Weights whose
-/// inputs matter most are rounded first. Inputs that are always zero, and moments estimated from few samples, are made
-/// regular by adding `damping` times the mean of the diagonal to it.
+/// Factors the moments, which are symmetric [width, width]. Weights whose inputs matter most are rounded first. Inputs
+/// that are always zero, and moments estimated from few samples, are made regular by adding `damping` times the mean of
+/// the diagonal to it.
 MomentFactor factor_moments(std::span<const double> moments, int width, double damping = 0.01);
+
+/// The weights of one channel, and where their codes go.
+struct ChannelWeights {
+  std::span<const double> weights;  ///< [width]
+  ChannelScale scale;
+  std::span<int8_t> codes;  ///< [width]
+};
 
 /// Codes that keep the layer's output rather than each weight: weights are rounded one after another, and each takes up
 /// the output error that the ones before it left, as far as their inputs are correlated. This is the solution that GPTQ
 /// (Frantar et al. 2022, "GPTQ: accurate post-training quantization", section 3; the order is its "act-order") gives,
-/// computed from V without inverting the moments: with e = w - scale * code the output error is |V^T e|^2, whose row i
-/// holds e_0 .. e_i only, so code i is chosen to cancel row i (Babai's nearest plane). Returns |V^T e|^2.
-double round_compensated(std::span<const double> weights, const ChannelScale& scale, const MomentFactor& factor,
-                         std::span<int8_t> codes);
+/// computed from U without inverting the moments: with e = w - scale * code the output error is |U e|^2, whose row p
+/// holds e_p .. e_last only, so the code at place p is chosen to cancel row p (Babai's nearest plane). Channels do not
+/// depend on each other; all that share the factor are rounded side by side. Returns |U e|^2 of every channel.
+std::vector<double> round_compensated(std::span<const ChannelWeights> channels, const MomentFactor& factor);
 
 }  // namespace edgesmith::passes::quantize

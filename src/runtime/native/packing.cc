@@ -26,8 +26,13 @@ void pack_columns(const MatrixView& b, float factor, const NativeTable& table, f
     const int64_t last = std::min(end, b.columns);
     for (int64_t k = 0; k < b.rows; ++k) {
       const float* from = b.data + k * b.row_stride;
-      for (int64_t c = begin; c < last; ++c) *out++ = factor * from[c * b.column_stride];
-      for (int64_t c = last; c < end; ++c) *out++ = 0;
+      if (b.column_stride == 1 && factor == 1.0F) {
+        std::copy(from + begin, from + last, out);
+      } else {
+        for (int64_t c = begin; c < last; ++c) out[c - begin] = factor * from[c * b.column_stride];
+      }
+      for (int64_t c = last; c < end; ++c) out[c - begin] = 0;
+      out += end - begin;
     }
   });
 }
@@ -54,7 +59,7 @@ void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& 
     tile.k = k;
     tile.rows = rows;
     tile.a = p.a.data + first_row * tile.a_row + first_k * tile.a_k;
-    tile.add = first_k > 0;
+    tile.add = p.add || first_k > 0;
     tile.epilogue = first_k + k == length ? &epilogue : &none;
     for_even_runs(vectors, table.tile_vectors, [&](int64_t first, int64_t count) {
       const int64_t column = first * table.lanes;
@@ -68,7 +73,7 @@ void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& 
       table.gemm_tile(tile);
     });
   };
-  if (length == 0) return run(0, 0, 0, p.a.rows);
+  if (length == 0) return p.add ? void() : run(0, 0, 0, p.a.rows);
   for_even_runs(length, kPassLength, [&](int64_t first_k, int64_t k) {
     const int64_t rows = std::max<int64_t>(kBlockBytes / 4 / k, 1);
     for_even_runs(p.a.rows, rows, [&](int64_t first_row, int64_t count) { run(first_k, k, first_row, count); });

@@ -64,6 +64,7 @@ struct PackedProduct {
   const float* column_bias;
   float* c;
   int64_t ldc;
+  bool add = false;  ///< C += A * B, without a bias
 };
 void multiply(const NativeTable& table, const PackedProduct& product, const Epilogue& epilogue);
 
