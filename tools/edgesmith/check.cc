@@ -89,7 +89,7 @@ std::string of_limit(const std::optional<int64_t>& bytes, const std::optional<in
 
 std::string pairs_text(const refine::PairSums& pairs) {
   if (pairs.unsafe_channels == 0) {
-    return "16-bit pair sums: no two weights of a channel can overflow (" + std::to_string(pairs.layers) +
+    return "16-bit pair sums: no weights that meet can overflow (" + std::to_string(pairs.layers) +
            (pairs.layers == 1 ? " layer)" : " layers)");
   }
   const double percent =
