@@ -31,15 +31,15 @@ bool is_quantized(const ir::Graph& graph) {
   return false;
 }
 
-/// What one kernel costs more because the clock is read around it.
-double clock_us(const BenchResult& result) {
+/// The fastest whole run: on a busy machine, medians of runs that are longer than a slice of time are those of waiting.
+double whole_us(const BenchResult& result) { return result.latency.min; }
+
+/// By what the times of kernels are multiplied, so that they add up to the whole run at most: reading the clock between
+/// them takes time too.
+double kernel_scale(const BenchResult& result) {
   double sum = 0;
-  int timed = 0;
-  for (const NodeTime& time : result.nodes) {
-    sum += time.median_us.value_or(0);
-    timed += time.median_us ? 1 : 0;
-  }
-  return timed > 0 ? std::max(0.0, (sum - result.latency.median) / timed) : 0;
+  for (const NodeTime& time : result.nodes) sum += time.median_us.value_or(0);
+  return sum > whole_us(result) ? whole_us(result) / sum : 1;
 }
 
 /// The key of the node whose kernel does the one of row `i` too: a Pad stands before it, an activation after it.
@@ -54,13 +54,13 @@ std::string host_of(const BenchResult& result, const std::vector<std::string>& k
 
 std::map<std::string, passes::NodeTime> times_by_key(const ir::Graph& graph, const BenchResult& result) {
   const std::vector<std::string> keys = passes::node_keys(graph);
-  const double clock = clock_us(result);
+  const double scale = kernel_scale(result);
   std::map<std::string, passes::NodeTime> times;
   for (size_t i = 0; i < result.nodes.size(); ++i) {
     const NodeTime& row = result.nodes[i];
     if (is_conversion(row)) continue;
     passes::NodeTime time;
-    if (row.median_us) time.us = std::max(0.0, *row.median_us - clock);
+    if (row.median_us) time.us = *row.median_us * scale;
     if (!row.median_us) time.inside = host_of(result, keys, i);
     times[keys[static_cast<size_t>(row.node->id())]] = time;
   }
@@ -85,7 +85,7 @@ Result<std::pair<double, double>> time_conversions(int64_t side, const runtime::
   if (!report) return report.error();
   double quantize = 0, dequantize = 0;
   for (const NodeTime& time : report->results[0].nodes) {
-    const double us = std::max(0.0, time.median_us.value_or(0) - clock_us(report->results[0]));
+    const double us = time.median_us.value_or(0) * kernel_scale(report->results[0]);
     if (time.kernel == "dequantize") {
       dequantize += us;
     } else if (time.kernel == "quantize" || time.kernel == "change layout") {
@@ -115,8 +115,8 @@ Status check_cost_models(const ir::Graph& float_graph, const ir::Graph& int8_gra
 Result<Costs> device_costs(const ir::Graph& float_graph, const BenchResult& float_result, const ir::Graph& int8_graph,
                            const BenchResult& int8_result, const runtime::ExecutorOptions& executor) {
   Costs costs;
-  costs.float32.us = float_result.latency.median;
-  costs.int8.us = int8_result.latency.median;
+  costs.float32.us = whole_us(float_result);
+  costs.int8.us = whole_us(int8_result);
   const auto float_times = times_by_key(float_graph, float_result), int8_times = times_by_key(int8_graph, int8_result);
   const auto add = [&](const ir::Graph& graph, bool only_new) {
     const std::vector<std::string> keys = passes::node_keys(graph);

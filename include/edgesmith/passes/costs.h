@@ -34,7 +34,7 @@ struct NodeCosts {
 /// A file that was measured.
 struct MeasuredModel {
   std::string path, sha256;
-  double us = 0;  ///< the median of whole runs
+  double us = 0;  ///< of a whole run
 };
 
 /// A file that `select` chose before, and that was measured.

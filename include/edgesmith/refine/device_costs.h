@@ -12,8 +12,8 @@ namespace edgesmith::refine {
 Status check_cost_models(const ir::Graph& float_graph, const ir::Graph& int8_graph);
 
 /// The costs of a float model and its int8 form, which were run with per_node (`results`). Who measured and the
-/// models' files are left to the caller. The times of a model's nodes and conversions are lowered by what reading the
-/// clock between them costs, so that they add up to its whole run. Conversions are timed here, in small models.
+/// models' files are left to the caller. The times of a model's kernels are scaled down to add up to its fastest whole
+/// run at most. Conversions are timed here, in small models.
 /// Errors: those of bench().
 Result<passes::Costs> device_costs(const ir::Graph& float_graph, const BenchResult& float_result,
                                    const ir::Graph& int8_graph, const BenchResult& int8_result,
