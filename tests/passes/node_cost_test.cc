@@ -10,7 +10,7 @@
 
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
-#include "refine/mlperf_tiny.h"
+#include "support/mlperf_tiny.h"
 
 namespace edgesmith::passes {
 namespace {

@@ -18,7 +18,7 @@
 #include <cstdio>
 
 #include "edgesmith/refine/node_cost.h"
-#include "refine/mlperf_tiny.h"
+#include "support/mlperf_tiny.h"
 
 namespace edgesmith::refine {
 namespace {

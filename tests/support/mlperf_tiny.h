@@ -11,7 +11,7 @@
 #include "edgesmith/ir/graph.h"
 #include "edgesmith/ops/op_info.h"
 
-namespace edgesmith::refine::mlperf_tiny {
+namespace edgesmith::mlperf_tiny {
 
 /// The MLPerf Tiny models as their descriptions say, with codes of zeros: only shapes cost.
 class TinyModel {
@@ -144,4 +144,4 @@ inline constexpr Board kBoards[] = {{"cmsis-nn-l4r5", {6.06, 11.25, 23.16, 246.8
                                     {"cmsis-nn-h7a3", {24.48, 42.01, 88.36, 923}},
                                     {"cmsis-nn-ra8d1", {117.9, 74.7, 288.6, 1884}}};
 
-}  // namespace edgesmith::refine::mlperf_tiny
+}  // namespace edgesmith::mlperf_tiny
