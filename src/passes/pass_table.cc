@@ -29,7 +29,10 @@ const PassInfo* find_pass(std::string_view name) {
 }
 
 bool needs_calib(const PassInfo& pass, const Options& options) {
-  return pass.needs_calib && (pass.calib_unless.empty() || !options.flag(pass.calib_unless));
+  if (!pass.needs_calib || pass.calib_unless.empty()) return pass.needs_calib;
+  const size_t equals = pass.calib_unless.find('=');
+  if (equals == std::string_view::npos) return !options.flag(pass.calib_unless);
+  return options.word(pass.calib_unless.substr(0, equals)) != pass.calib_unless.substr(equals + 1);
 }
 
 Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& options, PassContext& context) {

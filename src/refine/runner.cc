@@ -128,6 +128,7 @@ Status Run::check_calibration() const {
     if (!passes::needs_calib(pass, step.options)) continue;
     std::string flag(pass.calib_unless);
     std::replace(flag.begin(), flag.end(), '_', '-');
+    std::replace(flag.begin(), flag.end(), '=', ' ');
     return usage_error(step.pass + " needs calibration data",
                        "give some with --calib" + (flag.empty() ? "" : ", or use --" + flag));
   }

@@ -112,6 +112,11 @@ void add_simplify(Program& program) {
   add_pass_command(program, "simplify", "Clean a model up without changing what it computes");
 }
 
+void add_prune(Program& program) {
+  add_pass_command(program, "prune",
+                   "Zero the weights that matter least, refit the others, and measure what that costs");
+}
+
 void add_quantize(Program& program) {
   add_pass_command(program, "quantize", "Turn a float model into an int8 one, and measure what that costs");
 }

@@ -54,8 +54,9 @@ struct PassInfo {
   /// True for a pass that is a step of a recipe (simplify, quantize); false for the small ones inside `simplify`,
   /// which recipes may name all the same.
   bool is_step;
-  bool needs_calib;                    ///< without calibration data the run is a usage error
-  std::string_view calib_unless = {};  ///< a flag among the options that makes it do without them, or ""
+  bool needs_calib;  ///< without calibration data the run is a usage error
+  /// What makes it do without them: a flag among the options, or "option=word"; or "".
+  std::string_view calib_unless = {};
 };
 
 /// Whether a step with these options needs calibration data.

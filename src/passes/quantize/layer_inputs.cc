@@ -14,9 +14,9 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-// Rows wanted in all: enough to estimate moments of this many inputs, and means of the smallest layers. More rows cost
-// time (width^2 each) and did not raise the accuracy of ResNet-20.
-constexpr int64_t kRowsPerInput = 4, kFewestRows = 2048;
+// Rows wanted at least: enough to estimate the means of the smallest layers. More rows than that, and than four an
+// input, cost time (width^2 each) and did not raise the accuracy of an int8 ResNet-20.
+constexpr int64_t kFewestRows = 2048;
 // Rows of products that one thread adds to at a time: small enough to share the widest block among many.
 constexpr int kRowsPerPiece = 96;
 
@@ -53,7 +53,8 @@ void find_taps(const ops::Window& window, int64_t position, int64_t taps, int64_
 
 }  // namespace
 
-LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means) {
+LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means,
+                         int64_t rows_per_input) {
   const ir::Dims& dims = weight_of(node)->constant()->dims();
   if (node.is(ir::OpKind::conv)) {
     groups_ = static_cast<int>(node.attributes().get_int("group", 1));
@@ -74,7 +75,7 @@ LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, 
       block_width = std::max(block_width, last - first);
     }
   }
-  const int64_t rows = std::max(kFewestRows, kRowsPerInput * block_width);
+  const int64_t rows = std::max(kFewestRows, rows_per_input * block_width);
   rows_per_sample_ = (rows + num_samples - 1) / std::max<int64_t>(1, num_samples);
   if (keep_means) sums_.assign(length(), 0.0);
   make_pieces();

@@ -25,8 +25,10 @@ class LayerInputs {
   };
 
   /// `node` has a constant weight. `num_samples` is how many samples will come; no block is wider than `widest`. Means
-  /// are kept on request only.
-  LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means = true);
+  /// are kept on request only. `rows_per_input`: how many rows are wanted for each input of a block; so many are enough
+  /// to round weights, others ask for more.
+  LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means = true,
+              int64_t rows_per_input = 4);
 
   int groups() const { return groups_; }
   int width() const { return width_; }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/prune/layer.h"
+
+#include <algorithm>
+
+#include "edgesmith/ops/op_info.h"
+#include "passes/quantize/node_form.h"
+
+namespace edgesmith::passes::prune {
+namespace {
+
+// Where element k of row m lies: (k / inner * outputs + m) * inner + k % inner.
+size_t index_of(const Layer& layer, int64_t inner, int64_t m, int64_t k) {
+  return static_cast<size_t>((k / inner * layer.outputs + m) * inner + k % inner);
+}
+
+int64_t inner_of(const ir::Node& node) {
+  const ir::Dims& dims = quantize::weight_of(node)->constant()->dims();
+  int64_t inner = 1;
+  for (size_t d = static_cast<size_t>(quantize::weight_axis(node)) + 1; d < dims.size(); ++d) inner *= dims[d];
+  return inner;
+}
+
+}  // namespace
+
+int64_t Layer::zeros() const { return std::count(kept.begin(), kept.end(), false); }
+
+Layer read_layer(ir::Node& node) {
+  const ir::Tensor& weight = *quantize::weight_of(node)->constant();
+  Layer layer;
+  layer.node = &node;
+  layer.outputs = weight.dims()[static_cast<size_t>(quantize::weight_axis(node))];
+  layer.width = weight.size() / std::max<int64_t>(1, layer.outputs);
+  const std::vector<float> numbers = weight.to_floats();
+  const int64_t inner = inner_of(node);
+  for (int64_t m = 0; m < layer.outputs; ++m) {
+    for (int64_t k = 0; k < layer.width; ++k) layer.weights.push_back(numbers[index_of(layer, inner, m, k)]);
+  }
+  layer.kept.assign(layer.weights.size(), true);
+  layer.group_size = layer.width;
+  if (node.is(ir::OpKind::conv)) {
+    layer.group_size = weight.dims()[1];
+    layer.group_step = static_cast<int>(layer.width / std::max<int64_t>(1, layer.group_size));
+  }
+  return layer;
+}
+
+void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>& bias_change) {
+  ir::Node& node = *layer.node;
+  ir::Value& weight = *quantize::weight_of(node);
+  const int64_t inner = inner_of(node);
+  ir::Tensor tensor = ir::Tensor::zeros(ir::DType::f32, weight.constant()->dims());
+  const auto numbers = tensor.mutable_data<float>();
+  for (int64_t m = 0; m < layer.outputs; ++m) {
+    for (int64_t k = 0; k < layer.width; ++k) {
+      const auto at = static_cast<size_t>(m * layer.width + k);
+      numbers[index_of(layer, inner, m, k)] = layer.kept[at] ? static_cast<float>(layer.weights[at]) : 0.0F;
+    }
+  }
+  graph.set_tensor(weight.node(), std::move(tensor));
+  if (bias_change.empty()) return;
+  const int operand = ops::quant_facts(node).bias_operand;
+  ir::Value* bias = node.input(operand);
+  std::vector<float> changed(static_cast<size_t>(layer.outputs), 0.0F);
+  ir::Dims dims = {layer.outputs};
+  if (bias != nullptr) {
+    const std::vector<float> before = bias->constant()->to_floats();
+    for (size_t m = 0; m < changed.size(); ++m) changed[m] = before[before.size() == 1 ? 0 : m];
+    if (bias->constant()->size() == layer.outputs) dims = bias->constant()->dims();
+  }
+  for (size_t m = 0; m < changed.size(); ++m) changed[m] = static_cast<float>(changed[m] + bias_change[m]);
+  ir::Tensor result = ir::Tensor::of<float>(dims, changed);
+  if (bias != nullptr && bias->uses().size() == 1) return graph.set_tensor(bias->node(), std::move(result));
+  graph.set_input(node, operand, &graph.add_constant(std::move(result), {}, &node));
+}
+
+}  // namespace edgesmith::passes::prune

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/prune/moments.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace edgesmith::passes::prune {
+
+namespace {
+
+// Pivots stay above this share of the largest diagonal element.
+constexpr double kSmallestPivot = 1e-12;
+
+// Four partial sums: a fixed order that vectorizes.
+double dot(const double* a, const double* b, size_t n) {
+  double s[4] = {};
+  size_t i = 0;
+  for (; i + 4 <= n; i += 4) {
+    for (size_t l = 0; l < 4; ++l) s[l] += a[i + l] * b[i + l];
+  }
+  double sum = (s[0] + s[1]) + (s[2] + s[3]);
+  for (; i < n; ++i) sum += a[i] * b[i];
+  return sum;
+}
+
+}  // namespace
+
+void damp(std::span<double> matrix, size_t n, double share) {
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += matrix[i * n + i];
+  const double added = sum > 0 ? share * sum / static_cast<double>(n) : 1.0;
+  for (size_t i = 0; i < n; ++i) matrix[i * n + i] += added;
+}
+
+void factor(std::span<double> matrix, size_t n) {
+  double largest = 0;
+  for (size_t i = 0; i < n; ++i) largest = std::max(largest, matrix[i * n + i]);
+  for (size_t i = 0; i < n; ++i) {
+    double* row = &matrix[i * n];
+    for (size_t j = 0; j < i; ++j) {
+      const double* other = &matrix[j * n];
+      row[j] = (row[j] - dot(row, other, j)) / other[j];
+    }
+    row[i] = std::sqrt(std::max(row[i] - dot(row, row, i), kSmallestPivot * largest));
+  }
+}
+
+void solve(std::span<const double> factor, size_t n, std::span<double> b) {
+  for (size_t i = 0; i < n; ++i) b[i] = (b[i] - dot(&factor[i * n], b.data(), i)) / factor[i * n + i];
+  for (size_t i = n; i-- > 0;) {
+    const double* row = &factor[i * n];
+    b[i] /= row[i];
+    for (size_t j = 0; j < i; ++j) b[j] -= row[j] * b[i];
+  }
+}
+
+std::vector<double> inverse(std::vector<double> matrix, size_t n) {
+  factor(matrix, n);
+  std::vector<double> out(n * n, 0.0);
+  for (size_t i = 0; i < n; ++i) {
+    const std::span<double> column = std::span(out).subspan(i * n, n);
+    column[i] = 1;
+    solve(matrix, n, column);
+  }
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < i; ++j) out[i * n + j] = out[j * n + i] = (out[i * n + j] + out[j * n + i]) / 2;
+  }
+  return out;
+}
+
+}  // namespace edgesmith::passes::prune

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Symmetric positive definite matrices, as small as a layer's inputs: solving and inverting by Cholesky factors.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace edgesmith::passes::prune {
+
+/// Adds `share` of the mean of the diagonal to it (1 where the diagonal is zero): inputs that are always zero, or known
+/// from too few samples, become regular.
+void damp(std::span<double> matrix, size_t n, double share);
+/// The lower Cholesky factor in place of the lower triangle of `matrix` [n, n]; what lies above means nothing then.
+void factor(std::span<double> matrix, size_t n);
+/// x in place of `b`, for the factor of the matrix.
+void solve(std::span<const double> factor, size_t n, std::span<double> b);
+/// The inverse of `matrix`, symmetric.
+std::vector<double> inverse(std::vector<double> matrix, size_t n);
+
+}  // namespace edgesmith::passes::prune

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Optimal brain surgeon on one row of weights: which to remove, and what the others become.
+//
+// The row's output error for weights v instead of w is (w - v)' H (w - v), H the second moments of its inputs.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace edgesmith::passes::prune {
+
+/// The order in which weights go, and the error that each step adds when all others are refitted.
+struct RemovalTrace {
+  std::vector<int> order;
+  std::vector<double> added;  ///< never negative
+};
+
+/// Removes `steps` weights, one at a time, each the one that costs least: Frantar and Alistarh 2022, "Optimal Brain
+/// Compression", section 4, algorithm 1 (ExactOBS). `inverse` is H^-1 [n, n].
+RemovalTrace trace_removals(std::span<const double> weights, std::span<const double> inverse, int steps);
+
+/// The weights with the least output error among those that are zero where `kept` is false: H_kk v = (H w)_k.
+void refit(std::span<double> weights, const std::vector<bool>& kept, size_t first, std::span<const double> moments);
+
+}  // namespace edgesmith::passes::prune

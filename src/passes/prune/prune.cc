@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: Apache-2.0
+// Unstructured pruning after training, from calibration data alone: no labels, no gradients.
+//
+//   inputs     second moments of what the weights of every layer meet, in one sweep     quantize/observe.cc
+//   scores     what removing each weight costs, by a criterion                          scores.cc, obs.cc
+//   masks      the cheapest go: over all layers, a layer at a time, or N of every M     masks.cc
+//   repair     the weights that are left make up for those that went                    obs.cc
+//
+// With the criterion `obs` scores are output errors. Divided by the power of the layer's output they compare between
+// layers, and the cheapest of all layers together are the budgets with the least sum of relative errors.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <numeric>
+
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/pass.h"
+#include "passes/prune/masks.h"
+#include "passes/prune/obs.h"
+#include "passes/prune/scores.h"
+#include "passes/quantize/node_form.h"
+#include "passes/quantize/observe.h"
+#include "passes/quantize/selectors.h"
+
+namespace edgesmith::passes {
+namespace {
+
+using namespace prune;
+
+// As in quantize.cc: inputs whose products are kept together, and memory for all products.
+constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
+constexpr int64_t kMomentBytes = int64_t{256} << 20;
+// Refitting half of the weights or more needs better moments than rounding them.
+constexpr int64_t kRowsPerInput = 32;
+
+const OptionSchema& options() {
+  static const OptionSchema kSchema = {
+      {.name = "sparsity",
+       .kind = OptionKind::real,
+       .fallback = "",
+       .help = "share of zeros over the selected weights",
+       .min = 0,
+       .max = 1},
+      {.name = "pattern",
+       .kind = OptionKind::word,
+       .fallback = "",
+       .help = "keep N of every M weights along the input channels, as 2:4"},
+      {.name = "criterion",
+       .kind = OptionKind::word,
+       .fallback = "auto",
+       .help = "which weights go first; auto: obs with calibration data, magnitude without",
+       .words = {"auto", "obs", "wanda", "magnitude"}},
+      {.name = "budgets",
+       .kind = OptionKind::word,
+       .fallback = "auto",
+       .help = "how layers share the zeros; auto: by error with obs and wanda, else uniform",
+       .words = {"auto", "error", "uniform"}},
+      {.name = "repair",
+       .kind = OptionKind::word,
+       .fallback = "reconstruct",
+       .help = "refit the weights that are left to the layer's outputs",
+       .words = {"reconstruct", "none"}},
+      {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to prune"},
+      {.name = "skip", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of nodes to leave dense"},
+      {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave dense"},
+  };
+  return kSchema;
+}
+
+std::vector<std::string> list_of(const Options& options, std::string_view name) {
+  return options.is_set(name) ? options.list(name) : std::vector<std::string>{};
+}
+
+std::string percent(double share) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.1f %%", 100 * share);
+  return buffer;
+}
+
+double total(const std::vector<double>& numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0.0); }
+
+class Pruner {
+ public:
+  Pruner(ir::Graph& graph, const Options& options, PassContext& context)
+      : graph_(graph), options_(options), context_(context) {
+    const bool data = context.calib != nullptr && context.calib->size() > 0;
+    criterion_ = options.word("criterion");
+    if (criterion_ == "auto") criterion_ = data ? "obs" : "magnitude";
+    repair_ = options.word("repair") == "reconstruct";
+    by_error_ = options.word("budgets") == "error" || (options.word("budgets") == "auto" && criterion_ != "magnitude");
+  }
+
+  Result<Change> run(const std::vector<bool>& selected) {
+    EDGESMITH_TRY(check());
+    EDGESMITH_TRY(find_layers(selected));
+    if (layers_.empty()) {
+      context_.notes.push_back("there are no float32 weights to prune");
+      return Change::none;
+    }
+    if (needs_data()) EDGESMITH_TRY(observe());
+    mask();
+    const bool any = std::any_of(layers_.begin(), layers_.end(), [](const Layer& layer) { return layer.zeros() > 0; });
+    if (!any) {
+      context_.notes.push_back("no weight was to go");
+      return Change::none;
+    }
+    write();
+    EDGESMITH_TRY(ops::infer_types(graph_));
+    return Change::changed;
+  }
+
+ private:
+  bool needs_data() const { return repair_ || criterion_ != "magnitude"; }
+
+  Status check() {
+    const bool pattern = options_.is_set("pattern"), sparsity = options_.is_set("sparsity");
+    if (pattern == sparsity) {
+      return usage_error(
+          pattern ? "prune takes a sparsity or a pattern, not both" : "prune needs a sparsity or a pattern",
+          "give --sparsity 0.5 or --pattern 2:4");
+    }
+    if (pattern) {
+      auto parsed = parse_pattern(options_.word("pattern"));
+      if (!parsed) return parsed.error();
+      pattern_ = *parsed;
+    }
+    if (by_error_ && criterion_ == "magnitude") {
+      return usage_error("magnitudes are no errors: layers cannot share zeros by them",
+                         "use --budgets uniform, or --criterion obs");
+    }
+    if (needs_data() && (context_.calib == nullptr || context_.calib->size() == 0)) {
+      return usage_error("prune needs calibration data",
+                         "give some with --calib, or use --repair none --criterion magnitude");
+    }
+    return {};
+  }
+
+  Status find_layers(const std::vector<bool>& selected) {
+    for (ir::Node& node : graph_.nodes()) {
+      const ir::Value* weight = quantize::weight_of(node);
+      if (weight == nullptr || !selected[static_cast<size_t>(node.id())] || weight->constant()->rank() < 2) continue;
+      if (weight->quant() || weight->constant()->encoding() != ir::Encoding::dense) {
+        return usage_error(node.label() + ": its weights are compressed already",
+                           "prune before quantize, or skip the node");
+      }
+      if (weight->type().dtype != ir::DType::f32 || weight->constant()->size() == 0) continue;
+      if (weight->uses().size() != 1) {
+        context_.notes.push_back(node.label() + " is left dense: other nodes read its weights too");
+        continue;
+      }
+      for (const float number : weight->constant()->to_floats()) {
+        if (!std::isfinite(number)) return invalid_error(node.label() + ": its weights hold NaN or infinity");
+      }
+      layers_.push_back(read_layer(node));
+    }
+    return {};
+  }
+
+  Status observe() {
+    const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
+    for (int widest = kWidestBlock;; widest /= 2) {
+      inputs_.clear();
+      int64_t bytes = 0;
+      for (const Layer& layer : layers_) {
+        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, kRowsPerInput);
+        bytes += inputs_.back().bytes();
+      }
+      if (bytes <= kMomentBytes || widest <= kNarrowestBlock) break;
+    }
+    std::vector<quantize::WatchedLayer> watched;
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      layers_[l].inputs = static_cast<int>(l);
+      watched.push_back({layers_[l].node, static_cast<int>(l)});
+    }
+    auto extremes = quantize::observe_ranges(graph_, {}, watched, inputs_, *context_.pool, stream);
+    if (!extremes) return extremes.error();
+    for (const Layer& layer : layers_)
+      moments_.push_back(layer_moments(layer, inputs_[static_cast<size_t>(layer.inputs)]));
+    return {};
+  }
+
+  void mask() {
+    std::vector<std::vector<double>> scores;
+    context_.progress->begin("score weights", static_cast<int64_t>(layers_.size()));
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      const bool data = !inputs_.empty();
+      scores.push_back(score_weights(layers_[l], criterion_, data ? &inputs_[l] : nullptr,
+                                     data ? moments_[l] : Moments{}, options_.is_set("sparsity"), *context_.pool));
+      if (by_error_) make_relative(scores.back(), output_power(layers_[l], inputs_[l], moments_[l]));
+      context_.progress->update(static_cast<int64_t>(l) + 1);
+    }
+    context_.progress->end();
+    options_.is_set("pattern") ? mask_by_pattern(scores) : mask_by_sparsity(scores);
+  }
+
+  void mask_by_pattern(const std::vector<std::vector<double>>& scores) {
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      if (mask_pattern(layers_[l], scores[l], pattern_)) continue;
+      context_.notes.push_back(layers_[l].node->label() + " is left dense: its " +
+                               std::to_string(layers_[l].group_size) + " input channels are no multiple of " +
+                               std::to_string(pattern_.of));
+    }
+  }
+
+  void mask_by_sparsity(const std::vector<std::vector<double>>& scores) {
+    const double sparsity = options_.real("sparsity");
+    if (by_error_) {
+      int64_t size = 0;
+      for (const Layer& layer : layers_) size += layer.size();
+      mask_smallest(layers_, scores, std::llround(sparsity * static_cast<double>(size)));
+      return;
+    }
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      std::vector<Layer> one = {std::move(layers_[l])};
+      mask_smallest(one, {scores[l]}, std::llround(sparsity * static_cast<double>(one[0].size())));
+      layers_[l] = std::move(one[0]);
+    }
+  }
+
+  void write() {
+    int64_t zeros = 0, size = 0;
+    context_.progress->begin("refit weights", static_cast<int64_t>(layers_.size()));
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      Layer& layer = layers_[l];
+      const std::vector<double> before = layer.weights;
+      if (repair_) repair(layer, moments_[l]);
+      write_layer(graph_, layer,
+                  repair_ && has_bias_operand(layer) ? bias_change(layer, before) : std::vector<double>{});
+      zeros += layer.zeros();
+      size += layer.size();
+      record(layer, before);
+      context_.progress->update(static_cast<int64_t>(l) + 1);
+    }
+    context_.progress->end();
+    context_.notes.push_back(percent(static_cast<double>(zeros) / static_cast<double>(size)) + " of " +
+                             std::to_string(size) + " weights in " + std::to_string(layers_.size()) +
+                             " layers are zero");
+  }
+
+  void repair(Layer& layer, const Moments& moments) {
+    const quantize::LayerInputs& inputs = inputs_[static_cast<size_t>(layer.inputs)];
+    const int64_t per_group = layer.outputs / inputs.groups();
+    for (size_t b = 0; b < moments.size(); ++b) {
+      const quantize::LayerInputs::Block& block = inputs.blocks()[b];
+      context_.pool->parallel_for(per_group, [&](int64_t index, int) {
+        const auto at = static_cast<size_t>((block.group * per_group + index) * layer.width + block.first);
+        refit(std::span(layer.weights).subspan(at, static_cast<size_t>(block.width)), layer.kept, at, moments[b]);
+      });
+    }
+  }
+
+  // What the mean of the inputs gave by the weights that changed.
+  std::vector<double> bias_change(const Layer& layer, const std::vector<double>& before) const {
+    const quantize::LayerInputs& inputs = inputs_[static_cast<size_t>(layer.inputs)];
+    const std::vector<double> means = inputs.means();
+    std::vector<double> change(static_cast<size_t>(layer.outputs), 0.0);
+    for (int64_t m = 0; m < layer.outputs; ++m) {
+      const int64_t group = m / (layer.outputs / inputs.groups());
+      for (int64_t k = 0; k < layer.width; ++k) {
+        const auto at = static_cast<size_t>(m * layer.width + k);
+        change[static_cast<size_t>(m)] +=
+            (before[at] - layer.weights[at]) * means[static_cast<size_t>(group * layer.width + k)];
+      }
+    }
+    return change;
+  }
+
+  void record(const Layer& layer, const std::vector<double>& before) {
+    LayerRecord entry;
+    entry.node = layer.node->name().empty() ? layer.node->label() : layer.node->name();
+    entry.op = ir::op_name(layer.node->op());
+    entry.value = layer.node->output().name();
+    entry.status = "pruned";
+    entry.numbers["sparsity_percent"] = 100 * static_cast<double>(layer.zeros()) / static_cast<double>(layer.size());
+    if (!inputs_.empty()) {
+      const auto l = static_cast<size_t>(layer.inputs);
+      Layer error = layer;
+      for (size_t i = 0; i < before.size(); ++i) error.weights[i] = before[i] - (layer.kept[i] ? layer.weights[i] : 0);
+      Layer whole = layer;
+      whole.weights = before;
+      const double noise = total(output_power(error, inputs_[l], moments_[l]));
+      const double signal = total(output_power(whole, inputs_[l], moments_[l]));
+      if (noise > 0 && signal > 0) entry.numbers["sqnr_db"] = 10 * std::log10(signal / noise);
+    }
+    context_.layers.push_back(std::move(entry));
+  }
+
+  ir::Graph& graph_;
+  const Options& options_;
+  PassContext& context_;
+  std::string criterion_;
+  bool repair_ = true, by_error_ = true;
+  Pattern pattern_;
+  std::vector<Layer> layers_;
+  std::vector<quantize::LayerInputs> inputs_;  // by layer; empty without data
+  std::vector<Moments> moments_;
+};
+
+Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+  auto selected =
+      quantize::select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
+  if (!selected) return selected.error();
+  return Pruner(graph, options, context).run(*selected);
+}
+
+}  // namespace
+
+extern const PassInfo prune_pass = {
+    "prune",      "zero the weights that matter least, and refit the others to the calibration data",
+    options,      run,
+    true,         true,
+    "repair=none"};
+
+}  // namespace edgesmith::passes

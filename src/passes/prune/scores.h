@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What it costs to remove each weight, by one criterion, comparable between the weights of all layers.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "edgesmith/base/thread_pool.h"
+#include "passes/prune/layer.h"
+
+namespace edgesmith::passes::prune {
+
+/// Second moments of what a layer's weights meet, damped; by block of its LayerInputs.
+using Moments = std::vector<std::vector<double>>;
+/// Around the mean where the layer has a bias that can take the mean up.
+Moments layer_moments(const Layer& layer, const quantize::LayerInputs& inputs);
+bool has_bias_operand(const Layer& layer);
+
+/// Power of the layer's output that its weights give, summed over rows; by group of a convolution.
+std::vector<double> output_power(const Layer& layer, const quantize::LayerInputs& inputs, const Moments& moments);
+
+/// Divides errors by the power of their group and by the number of groups: channels of a depthwise convolution may be
+/// of very different sizes, and what reads them makes up for that.
+void make_relative(std::vector<double>& scores, const std::vector<double>& power);
+
+/// By weight; smaller ones go first. `magnitude`: |w|. `wanda`: w^2 E[x^2] (Sun et al. 2023, "A simple and effective
+/// pruning approach for large language models"). `obs`: the output error that removing it adds when the row's other
+/// weights are refitted, in the order in which they go (obs.h); where that is too much work, when it alone goes.
+std::vector<double> score_weights(const Layer& layer, const std::string& criterion, const quantize::LayerInputs* inputs,
+                                  const Moments& moments, bool one_by_one, ThreadPool& pool);
+
+}  // namespace edgesmith::passes::prune

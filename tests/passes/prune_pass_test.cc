@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole pass on a small network, through its row of the pass table.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "edgesmith/ir/text.h"
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/pass.h"
+#include "edgesmith/runtime/executor.h"
+#include "pictures.h"
+
+namespace edgesmith::passes {
+namespace {
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+ir::Graph network() {
+  auto graph = ir::parse(R"(graph @net(%x: f32[N,4,8,8]) -> (scores) {
+  %w1 = constant random(seed=1) : f32[8,4,3,3]
+  %b1 = constant random(seed=2) : f32[8]
+  %w2 = constant random(seed=3) : f32[8,1,3,3]
+  %w3 = constant random(seed=4) : f32[8,8,1,1]
+  %w4 = constant random(seed=5) : f32[5,8]
+  %b4 = constant random(seed=6) : f32[5]
+  %w5 = constant random(seed=7) : f32[5,3]
+  %c1 = conv %x, %w1, %b1 {pads=[1,1,1,1]} : f32[N,8,8,8] @"first"
+  %r1 = relu %c1 : f32[N,8,8,8]
+  %c2 = conv %r1, %w2 {group=8, pads=[1,1,1,1]} : f32[N,8,8,8] @"depthwise"
+  %c3 = conv %c2, %w3 : f32[N,8,8,8] @"point"
+  %r2 = relu %c3 : f32[N,8,8,8]
+  %g = global_average_pool %r2 : f32[N,8,1,1]
+  %f = flatten %g : f32[N,8]
+  %h = gemm %f, %w4, %b4 {transB=1} : f32[N,5] @"hidden"
+  %y = mat_mul %h, %w5 : f32[N,3] @"classifier"
+  return %y
+}
+)");
+  EXPECT_TRUE(graph.ok()) << graph.error().message;
+  EXPECT_TRUE(ops::infer_types(*graph).ok());
+  return std::move(*graph);
+}
+
+Result<Change> prune(ir::Graph& graph, const data::Dataset* calib, const Settings& settings, int threads = 2) {
+  const PassInfo& pass = *find_pass("prune");
+  Options options(pass.options());
+  for (const auto& [name, value] : settings) {
+    const Status status = options.set_text(name, value);
+    if (!status.ok()) return status.error();
+  }
+  ThreadPool pool(threads);
+  ProgressSink progress;
+  PassContext context;
+  context.calib = calib;
+  context.pool = &pool;
+  context.progress = &progress;
+  return run_pass(pass, graph, options, context);
+}
+
+struct Counts {
+  int64_t zeros = 0, size = 0;
+};
+
+Counts count_weights(const ir::Graph& graph) {
+  Counts counts;
+  for (const ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant) || node.tensor().rank() < 2) continue;
+    for (const float number : node.tensor().to_floats()) {
+      counts.zeros += number == 0 ? 1 : 0;
+      ++counts.size;
+    }
+  }
+  return counts;
+}
+
+// Squared difference of the results over the samples.
+double output_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
+  auto first = runtime::Executor::create(a), second = runtime::Executor::create(b);
+  EXPECT_TRUE(first.ok() && second.ok());
+  double error = 0;
+  for (int64_t i = 0; i < samples.size(); ++i) {
+    const std::vector<ir::Tensor> inputs = samples.sample(i)->inputs;
+    const auto x = (*first)->make_session()->run(inputs), y = (*second)->make_session()->run(inputs);
+    EXPECT_TRUE(x.ok() && y.ok());
+    const std::vector<float> u = x->at(0).to_floats(), v = y->at(0).to_floats();
+    for (size_t k = 0; k < u.size(); ++k) error += std::pow(static_cast<double>(u[k]) - v[k], 2);
+  }
+  return error;
+}
+
+TEST(Prune, GivesTheSparsityThatIsAskedFor) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  for (const Settings& extra : {Settings{}, Settings{{"criterion", "wanda"}}, Settings{{"budgets", "uniform"}},
+                                Settings{{"criterion", "magnitude"}}}) {
+    ir::Graph graph = network();
+    Settings settings = {{"sparsity", "0.5"}};
+    settings.insert(settings.end(), extra.begin(), extra.end());
+    const auto change = prune(graph, &pictures, settings);
+    ASSERT_TRUE(change.ok()) << change.error().text();
+    EXPECT_EQ(*change, Change::changed);
+    const Counts counts = count_weights(graph);
+    EXPECT_NEAR(static_cast<double>(counts.zeros), 0.5 * static_cast<double>(counts.size), 4);
+  }
+}
+
+TEST(Prune, RepairAndCriterionLowerTheErrorOnOtherSamples) {
+  const Pictures pictures({1, 4, 8, 8}, 256);
+  const ir::Graph original = network();
+  const auto error_with = [&](const Settings& settings) {
+    ir::Graph graph = network();
+    const auto change = prune(graph, &pictures, settings);
+    EXPECT_TRUE(change.ok()) << (change.ok() ? "" : change.error().text());
+    return output_error(original, graph, Pictures({1, 4, 8, 8}, 300));
+  };
+  const double plain = error_with({{"sparsity", "0.5"}, {"criterion", "magnitude"}, {"repair", "none"}});
+  const double repaired = error_with({{"sparsity", "0.5"}, {"criterion", "magnitude"}});
+  const double surgeon = error_with({{"sparsity", "0.5"}, {"budgets", "uniform"}});
+  EXPECT_LT(repaired, 0.5 * plain);
+  EXPECT_LT(surgeon, repaired);
+}
+
+TEST(Prune, KeepsTwoOfFourAlongInputChannels) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  ir::Graph graph = network();
+  ASSERT_TRUE(prune(graph, &pictures, {{"pattern", "2:4"}}).ok());
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.name() != "first" && node.name() != "point") continue;
+    const ir::Tensor& weight = *node.input(1)->constant();
+    const int64_t channels = weight.dims()[1], taps = weight.size() / (weight.dims()[0] * channels);
+    const auto data = weight.data<float>();
+    for (int64_t m = 0; m < weight.dims()[0]; ++m) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        for (int64_t c = 0; c < channels; c += 4) {
+          int zeros = 0;
+          for (int64_t i = 0; i < 4; ++i)
+            zeros += data[static_cast<size_t>((m * channels + c + i) * taps + tap)] == 0 ? 1 : 0;
+          EXPECT_EQ(zeros, 2);
+        }
+      }
+    }
+  }
+}
+
+TEST(Prune, GivesTheSameBytesForAnyNumberOfThreads) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  ir::Graph one = network(), four = network();
+  ASSERT_TRUE(prune(one, &pictures, {{"sparsity", "0.6"}}, 1).ok());
+  ASSERT_TRUE(prune(four, &pictures, {{"sparsity", "0.6"}}, 4).ok());
+  EXPECT_EQ(ir::print(one), ir::print(four));
+  for (ir::Node *a = one.inputs()[0]->node().next(), *b = four.inputs()[0]->node().next(); a != nullptr;
+       a = a->next(), b = b->next()) {
+    if (a->is(ir::OpKind::constant)) {
+      EXPECT_TRUE(a->tensor().identical_to(b->tensor()));
+    }
+  }
+}
+
+TEST(Prune, SelectorsLeaveLayersDense) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  ir::Graph graph = network();
+  ASSERT_TRUE(prune(graph, &pictures, {{"sparsity", "0.5"}, {"only", "point"}}).ok());
+  EXPECT_EQ(count_weights(graph).zeros, 32);
+}
+
+TEST(Prune, RefusesWhatItCannotDo) {
+  const Pictures pictures({1, 4, 8, 8}, 8);
+  const auto refused = [&](const data::Dataset* calib, const Settings& settings) {
+    ir::Graph graph = network();
+    const auto change = prune(graph, calib, settings);
+    EXPECT_FALSE(change.ok());
+    return change.ok() ? ErrorKind::internal : change.error().kind;
+  };
+  EXPECT_EQ(refused(nullptr, {{"sparsity", "0.5"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"sparsity", "0.5"}, {"pattern", "2:4"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"sparsity", "1.5"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"pattern", "4:4"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"sparsity", "0.5"}, {"only", "nothing"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"sparsity", "0.5"}, {"criterion", "magnitude"}, {"budgets", "error"}}),
+            ErrorKind::usage);
+  ir::Graph graph = network();
+  EXPECT_TRUE(prune(graph, nullptr, {{"sparsity", "0.5"}, {"repair", "none"}}).ok()) << "magnitudes need no data";
+}
+
+}  // namespace
+}  // namespace edgesmith::passes
