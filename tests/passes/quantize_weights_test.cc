@@ -181,7 +181,7 @@ TEST(PairScales, KeepEveryPairSafeHoweverWeightsAreRounded) {
       std::vector<int8_t> codes(width);
       round_nearest(weights, scale, codes);
       EXPECT_LE(widest(codes, pairs), 128);
-      round_compensated(weights, scale, factor, codes);
+      compensate(weights, scale, factor, codes);
       EXPECT_LE(widest(codes, pairs), 128);
     }
   }
@@ -468,9 +468,11 @@ TEST(PairRule, OfNeighboursLosesLessThanThatOfAnyTwoAndThanHalving) {
   const ir::Node& conv = find(graph, ir::OpKind::conv);
   ir::Tensor x = random_tensor({1, 16, 6, 6}, 9);
   LayerInputs inputs(conv, 1, 1000);
-  std::vector<float> rows;
-  ASSERT_TRUE(inputs.take_rows(conv, x, 0, rows).ok());
-  inputs.add_rows(rows);
+  std::vector<float> rows(inputs.most_taken());
+  const auto taken = inputs.take_rows(conv, x, 0, rows);
+  ASSERT_TRUE(taken.ok());
+  rows.resize(*taken);
+  add_rows(inputs, rows);
   std::vector<double> sqnr;
   for (const PairRule rule :
        {PairRule::none, PairRule::neighbours_to_128, PairRule::pairs_to_128, PairRule::half_range}) {

@@ -17,7 +17,7 @@
 #include <cmath>
 #include <cstdio>
 
-#include "edgesmith/refine/node_cost.h"
+#include "edgesmith/passes/node_cost.h"
 #include "support/mlperf_tiny.h"
 
 namespace edgesmith::refine {
@@ -51,7 +51,7 @@ class Calibration : public ::testing::Test {
  protected:
   /// Predicted over published latency.
   double ratio(size_t board, size_t model, const Unknowns& unknowns) const {
-    const CostEstimate estimate = estimate_costs(models_[model].graph, calibrated(board, unknowns));
+    const passes::CostEstimate estimate = passes::estimate_costs(models_[model].graph, calibrated(board, unknowns));
     return *estimate.seconds * mlperf_tiny::kBoards[board].rates[model];
   }
 
