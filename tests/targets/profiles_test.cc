@@ -68,8 +68,8 @@ TEST(Profiles, NameTheSourceOfEveryNumber) {
 TEST(Profiles, KeepTheRulesThatRuntimesState) {
   // ONNX Runtime on x86 wants unsigned activations; without VNNI its pairs saturate.
   EXPECT_EQ(find_target("ort-x86")->activation_dtype, ir::DType::u8);
-  EXPECT_EQ(find_target("ort-x86")->pair_rule, PairRule::neighbours_to_128);
-  EXPECT_EQ(find_target("openvino-x86")->pair_rule, PairRule::neighbours_to_128);
+  EXPECT_EQ(find_target("ort-x86")->pair_rule, PairRule::pairs_to_128);
+  EXPECT_EQ(find_target("openvino-x86")->pair_rule, PairRule::pairs_to_128);
   EXPECT_EQ(find_target("ort-x86-vnni")->pair_rule, PairRule::none);
   // TensorRT: zero points are 0, biases float.
   EXPECT_TRUE(find_target("tensorrt-orin")->symmetric_activations);
