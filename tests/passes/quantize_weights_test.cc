@@ -484,6 +484,34 @@ TEST(PairRule, OfNeighboursLosesLessThanThatOfAnyTwoAndThanHalving) {
   EXPECT_GT(sqnr[1], sqnr[2] + 0.5) << "dB; uniform weights are the worst for it";
 }
 
+// Rounding that makes up for errors would move them.
+TEST(QuantizeWeight, PrunedWeightsStayZero) {
+  for (const PairRule rule : {PairRule::none, PairRule::pairs_to_128, PairRule::neighbours_to_128}) {
+    ir::Graph graph = parse(R"(graph @g(%x: f32[1,16,6,6]) -> (y) {
+  %w = constant random(seed=5) : f32[12,16,3,3]
+  %y = conv %x, %w : f32[1,12,4,4]
+  return %y
+}
+)");
+    ir::Node& conv = find(graph, ir::OpKind::conv);
+    std::vector<float> pruned = conv.input(1)->constant()->to_floats();
+    for (size_t i = 0; i < pruned.size(); i += 3) pruned[i] = 0;
+    graph.set_tensor(conv.input(1)->node(), ir::Tensor::of<float>({12, 16, 3, 3}, pruned));
+    LayerInputs inputs(conv, 1, 1000);
+    std::vector<float> rows(inputs.most_taken());
+    const auto taken = inputs.take_rows(conv, random_tensor({1, 16, 6, 6}, 9), 0, rows);
+    ASSERT_TRUE(taken.ok());
+    rows.resize(*taken);
+    add_rows(inputs, rows);
+    const auto codes = quantize_weight(conv, {.rule = rule}, &inputs, {});
+    ASSERT_TRUE(codes.ok());
+    const auto stored = codes->weight.codes().data<int8_t>();
+    int moved = 0;
+    for (size_t i = 0; i < pruned.size(); i += 3) moved += stored[i] != 0 ? 1 : 0;
+    EXPECT_EQ(moved, 0);
+  }
+}
+
 TEST(QuantizeWeight, PerTensorKeepsThePairRule) {
   ir::Graph graph = parse(R"(graph @g(%x: f32[1,10]) -> (y) {
   %w = constant random(seed=3) : f32[10,6]
