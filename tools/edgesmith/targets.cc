@@ -81,7 +81,7 @@ out of fitting `h` (`tests/refine/cost_calibration_test.cc` prints the table), t
 
 For this machine the model ranks nodes (`tests/oracle/cost_model.py`): over the 396 nodes of five zoo models in float and int8
 that the profile's `[cost]` was fitted to, the rank correlation with their measured times is 0.93, over the 190 nodes of two
-others (ResNet-56, LeNet-300-100) 0.93 too. Within one model it is 0.89 to 0.97 in int8 and 0.80 to 0.92 in float, where
+others (ResNet-56, LeNet-300-100) 0.93 too. Within one model it is 0.77 to 0.97 in int8 and 0.71 to 0.92 in float, where
 Winograd makes like convolutions unlike.
 )";
 
