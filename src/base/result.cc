@@ -5,6 +5,29 @@
 
 namespace edgesmith {
 
+Error::Error() = default;
+Error::Error(ErrorKind kind, std::string message, std::string hint)
+    : kind(kind), message(std::move(message)), hint(std::move(hint)) {}
+Error::Error(const Error& other) = default;
+Error::Error(Error&& other) noexcept = default;
+Error& Error::operator=(const Error& other) = default;
+Error& Error::operator=(Error&& other) noexcept = default;
+Error::~Error() = default;
+
+std::string Error::text() const { return hint.empty() ? message : message + "; " + hint; }
+Error Error::in(const std::string& context) const { return {kind, context + ": " + message, hint}; }
+
+Error usage_error(std::string message, std::string hint) {
+  return {ErrorKind::usage, std::move(message), std::move(hint)};
+}
+Error invalid_error(std::string message, std::string hint) {
+  return {ErrorKind::invalid, std::move(message), std::move(hint)};
+}
+Error unsupported_error(std::string message, std::string hint) {
+  return {ErrorKind::unsupported, std::move(message), std::move(hint)};
+}
+Error io_error(std::string message, std::string hint) { return {ErrorKind::io, std::move(message), std::move(hint)}; }
+
 const char* error_kind_name(ErrorKind kind) {
   switch (kind) {
     case ErrorKind::usage: return "usage";

@@ -3,6 +3,7 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
 
@@ -97,6 +98,20 @@ int64_t scale_index(const Quant& quant, const Dims& dims, int64_t i) {
 }
 
 }  // namespace
+
+Tensor::Tensor() = default;
+Tensor::Tensor(const Tensor& other) = default;
+Tensor::Tensor(Tensor&& other) noexcept = default;
+Tensor& Tensor::operator=(const Tensor& other) = default;
+Tensor& Tensor::operator=(Tensor&& other) noexcept = default;
+Tensor::~Tensor() = default;
+
+void Tensor::wrong_access(DType asked) const {
+  EDGESMITH_CHECK(asked == dtype_ && encoding_ == Encoding::dense)
+      << "tensor is " << dtype_name(dtype_) << ", encoding " << static_cast<int>(encoding_) << ", asked for dense "
+      << dtype_name(asked);
+  std::abort();
+}
 
 Tensor::Tensor(DType dtype, Dims dims, std::span<const std::byte> bytes, std::shared_ptr<const void> owner)
     : dtype_(dtype), dims_(std::move(dims)), size_(num_elements(dims_)), bytes_(bytes), owner_(std::move(owner)) {

@@ -27,30 +27,30 @@ const char* error_kind_name(ErrorKind kind);
 int exit_code_of(ErrorKind kind);
 
 /// A failure. `message` is lower case, has no full stop, names the file or node and gives the numbers;
-/// `hint` says what to do about it and may be empty.
+/// `hint` says what to do about it and may be empty. Nothing of it is inline: it is in every source.
 struct Error {
   ErrorKind kind = ErrorKind::internal;
   std::string message;
   std::string hint;
 
+  Error();
+  Error(ErrorKind kind, std::string message, std::string hint);
+  Error(const Error& other);
+  Error(Error&& other) noexcept;
+  Error& operator=(const Error& other);
+  Error& operator=(Error&& other) noexcept;
+  ~Error();
+
   /// "message; hint".
-  std::string text() const { return hint.empty() ? message : message + "; " + hint; }
+  std::string text() const;
   /// The same error with `context` and ": " put before the message.
-  Error in(const std::string& context) const { return {kind, context + ": " + message, hint}; }
+  Error in(const std::string& context) const;
 };
 
-inline Error usage_error(std::string message, std::string hint = {}) {
-  return {ErrorKind::usage, std::move(message), std::move(hint)};
-}
-inline Error invalid_error(std::string message, std::string hint = {}) {
-  return {ErrorKind::invalid, std::move(message), std::move(hint)};
-}
-inline Error unsupported_error(std::string message, std::string hint = {}) {
-  return {ErrorKind::unsupported, std::move(message), std::move(hint)};
-}
-inline Error io_error(std::string message, std::string hint = {}) {
-  return {ErrorKind::io, std::move(message), std::move(hint)};
-}
+Error usage_error(std::string message, std::string hint = {});
+Error invalid_error(std::string message, std::string hint = {});
+Error unsupported_error(std::string message, std::string hint = {});
+Error io_error(std::string message, std::string hint = {});
 
 namespace detail {
 /// Ends the process: the value of a failed Result was asked for, which is a bug of ours.

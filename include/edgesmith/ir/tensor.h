@@ -28,7 +28,13 @@ enum class Encoding {
 /// compressed; dense() makes the reals on demand.
 class Tensor {
  public:
-  Tensor() = default;
+  // Not inline: nearly every source would compile them again.
+  Tensor();
+  Tensor(const Tensor& other);
+  Tensor(Tensor&& other) noexcept;
+  Tensor& operator=(const Tensor& other);
+  Tensor& operator=(Tensor&& other) noexcept;
+  ~Tensor();
   /// Dense over storage owned by `owner`; `bytes` must hold packed_bytes(num_elements(dims), dtype_bits(dtype)).
   /// The storage may be unaligned (mapped files are): use data<T>() / copy helpers, which cope.
   Tensor(DType dtype, Dims dims, std::span<const std::byte> bytes, std::shared_ptr<const void> owner);
@@ -64,7 +70,7 @@ class Tensor {
 
   /// Dense storage (encoding dense only; strings have none).
   std::span<const std::byte> bytes() const {
-    EDGESMITH_CHECK(encoding() == Encoding::dense);
+    if (encoding_ != Encoding::dense) wrong_access(dtype_);
     return bytes_;
   }
   /// Dense elements; T must match dtype(). Copies into aligned storage first when the storage is unaligned.
@@ -100,6 +106,8 @@ class Tensor {
   struct Parts;
   struct AlignedCopy;
   const std::byte* aligned() const;
+  /// Ends the process: dense elements of `asked` were asked for, which this tensor does not hold.
+  [[noreturn]] void wrong_access(DType asked) const;
 
   DType dtype_ = DType::undefined;
   Encoding encoding_ = Encoding::dense;
@@ -129,14 +137,13 @@ Tensor Tensor::of(Dims dims, std::span<const T> values) {
 
 template <typename T>
 std::span<const T> Tensor::data() const {
-  EDGESMITH_CHECK(dtype_of<T>() == dtype_ && encoding() == Encoding::dense)
-      << "tensor is " << dtype_name(dtype_) << ", asked for " << dtype_name(dtype_of<T>());
+  if (dtype_of<T>() != dtype_ || encoding_ != Encoding::dense) wrong_access(dtype_of<T>());
   return {reinterpret_cast<const T*>(aligned()), static_cast<size_t>(size_)};
 }
 
 template <typename T>
 std::span<T> Tensor::mutable_data() {
-  EDGESMITH_CHECK(dtype_of<T>() == dtype_);
+  if (dtype_of<T>() != dtype_) wrong_access(dtype_of<T>());
   return {reinterpret_cast<T*>(mutable_bytes().data()), static_cast<size_t>(size_)};
 }
 
