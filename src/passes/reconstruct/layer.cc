@@ -42,6 +42,14 @@ Layer read_layer(ir::Node& node) {
   return layer;
 }
 
+bool has_bias_operand(const Layer& layer) {
+  const int operand = ops::quant_facts(*layer.node).bias_operand;
+  if (operand < 0) return false;
+  const ir::Value* bias = layer.node->input(operand);
+  return bias == nullptr || (bias->constant() != nullptr && !bias->quant() && bias->type().dtype == ir::DType::f32 &&
+                             (bias->constant()->size() == 1 || bias->constant()->size() == layer.outputs));
+}
+
 void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>& bias_change) {
   ir::Node& node = *layer.node;
   ir::Value& weight = *quantize::weight_of(node);
@@ -55,7 +63,11 @@ void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>
     }
   }
   graph.set_tensor(weight.node(), std::move(tensor));
-  if (bias_change.empty()) return;
+  if (!bias_change.empty()) change_bias(graph, layer, bias_change);
+}
+
+void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>& bias_change) {
+  ir::Node& node = *layer.node;
   const int operand = ops::quant_facts(node).bias_operand;
   ir::Value* bias = node.input(operand);
   std::vector<float> changed(static_cast<size_t>(layer.outputs), 0.0F);
