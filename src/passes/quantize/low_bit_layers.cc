@@ -61,7 +61,7 @@ class Coder {
   void summarize() {
     context_.notes.push_back(std::to_string(weights_) + " weights of " + std::to_string(layers_) + " layers are int" +
                              std::to_string(settings_.bits) + " codes, " + std::to_string(bytes_) +
-                             " bytes with their scales; arithmetic is float");
+                             " bytes with their scales");
     if (settings_.bits < 4) {
       context_.notes.push_back("ONNX stores them in 4 bits each: opset 21 has no narrower type");
     }
@@ -70,9 +70,8 @@ class Coder {
  private:
   bool has_blocks(const reconstruct::Layer& layer, int64_t block_size) {
     if (takes_blocks(layer, block_size)) return true;
-    context_.notes.push_back(layer.node->label() + " has one scale an output: its " +
-                             std::to_string(layer.group_size) + " input channels are no multiple of " +
-                             std::to_string(block_size));
+    context_.notes.push_back(layer.node->label() + " has one scale an output: its " + std::to_string(layer.group_size) +
+                             " input channels are no multiple of " + std::to_string(block_size));
     return false;
   }
 

@@ -13,6 +13,7 @@
 // weights alone become codes, which needs no data. Weights of fewer bits, and float activations: low_bit_layers.cc.
 #include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
@@ -45,21 +46,18 @@ const OptionSchema& options() {
       {.name = "weights",
        .kind = OptionKind::word,
        .fallback = "int8",
-       .help = "type of the weights; fewer than 8 bits leave arithmetic float",
+       .help = "type of the weights",
        .words = {"int8", "int4", "int3", "int2"}},
       {.name = "activations",
        .kind = OptionKind::word,
        .fallback = "auto",
-       .help = "type of what the operators compute on; auto: the target's integers with int8 weights, else float",
-       .words = {"auto", "float"}},
-      {.name = "asymmetric",
-       .kind = OptionKind::flag,
-       .fallback = "false",
-       .help = "zero points for the weights (float activations only)"},
+       .help = "type of the values between operators; auto: the target's with int8 weights, else float",
+       .words = {"auto", "float", "int8", "uint8", "int16"}},
+      {.name = "asymmetric", .kind = OptionKind::flag, .fallback = "false", .help = "zero points for the weights"},
       {.name = "block",
        .kind = OptionKind::integer,
        .fallback = "",
-       .help = "input channels that share a scale, instead of all of an output (float activations only)",
+       .help = "input channels that share a scale, instead of all of an output; arithmetic of such layers is float",
        .min = 1,
        .max = 65536},
       {.name = "repair",
@@ -279,6 +277,14 @@ class Quantizer {
   Stream all_, probes_, comparison_, report_;
 };
 
+// The target, or one that computes on values of that type.
+targets::Target target_with(targets::Target target, const std::string& activations) {
+  if (activations == "int8") target.activation_dtype = ir::DType::i8;
+  if (activations == "uint8") target.activation_dtype = ir::DType::u8;
+  if (activations == "int16") target.activation_dtype = ir::DType::i16;
+  return target;
+}
+
 int bits_of(const std::string& type) { return type.back() - '0'; }
 
 // Codes of 2 to 8 bits for weights; what runs stays float arithmetic.
@@ -322,24 +328,38 @@ Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, c
 Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
-  const bool floating = options.word("activations") == "float" || options.word("weights") != "int8";
-  if (floating) return quantize_low_bit(graph, options, *selected, context);
-  if (options.flag("asymmetric") || options.is_set("block")) {
-    return usage_error(std::string(options.flag("asymmetric") ? "--asymmetric" : "--block") +
-                           " is for weights under float arithmetic",
-                       "add --activations float");
-  }
-  if (options.flag("weights_only")) return quantize_weights_only(graph, options, *selected, context);
+  const std::string& activations = options.word("activations");
+  const bool integer_weights = options.word("weights") == "int8" && activations != "float" &&
+                               !options.flag("asymmetric") && !options.is_set("block");
+  const bool floating = activations == "float" || (activations == "auto" && options.word("weights") != "int8");
+  if (!integer_weights) {
+    auto change = quantize_low_bit(graph, options, *selected, context);
+    if (!change || floating || options.flag("weights_only")) return change;
+    EDGESMITH_TRY(ops::infer_types(graph));
+    auto all = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
+    if (!all) return all.error();
+    selected = std::move(all);
+  } else if (options.flag("weights_only"))
+    return quantize_weights_only(graph, options, *selected, context);
   if (context.calib == nullptr || context.calib->size() == 0) {
     return usage_error("quantize needs calibration data", "give some with --calib, or use --weights-only");
   }
-  return Quantizer(graph, options, context).run(*selected);
+  const targets::Target target = target_with(*context.target, activations);
+  const targets::Target* given = std::exchange(context.target, &target);
+  auto change = Quantizer(graph, options, context).run(*selected);
+  context.target = given;
+  return change;
 }
 
 }  // namespace
 
 extern const PassInfo quantize_pass = {
-    "quantize",    "static int8 quantization from calibration data, or 2 to 8 bits for the weights alone", options, run, true, true,
+    "quantize",
+    "static int8 quantization from calibration data, or 2 to 8 bits for the weights alone",
+    options,
+    run,
+    true,
+    true,
     "weights_only,repair=none"};
 
 }  // namespace edgesmith::passes
