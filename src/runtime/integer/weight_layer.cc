@@ -101,7 +101,7 @@ bool has_weight_layer(const Form& form) {
   const ir::Tensor* weight = constant_operand(node, 1);
   if (!form.operands[0] || weight == nullptr || weight->encoding() != ir::Encoding::affine) return false;
   const ir::Quant& quant = weight->quant();
-  if (quant.dtype != ir::DType::i8 && quant.dtype != ir::DType::u8) return false;
+  if (!ir::is_integer(quant.dtype) || ir::dtype_bits(quant.dtype) > 8) return false;
   const int rank = weight->rank();
   if (node.is(OpKind::conv) ? rank < 3 : rank != 2) return false;
   if (!quant.per_tensor() && (quant.axis != output_axis(node, rank) || quant.block_size != 0)) return false;

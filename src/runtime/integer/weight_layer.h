@@ -27,8 +27,8 @@ struct WeightLayer {
   bool pairs_safe() const;
 };
 
-/// True when the node is a conv, gemm or mat_mul with a constant weight of 8 bits with scales per output or per tensor,
-/// and alpha, beta and bias allow integer arithmetic.
+/// True when the node is a conv, gemm or mat_mul with a constant weight of at most 8 bits with scales per output or per
+/// tensor, and alpha, beta and bias allow integer arithmetic.
 bool has_weight_layer(const Form& form);
 /// Errors: invalid (a bias whose length does not fit).
 Result<WeightLayer> make_weight_layer(const Form& form);

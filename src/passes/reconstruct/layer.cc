@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "passes/prune/layer.h"
+#include "passes/reconstruct/layer.h"
 
 #include <algorithm>
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/node_form.h"
 
-namespace edgesmith::passes::prune {
+namespace edgesmith::passes::reconstruct {
 namespace {
 
 // Where element k of row m lies: (k / inner * outputs + m) * inner + k % inner.
@@ -23,8 +23,6 @@ int64_t inner_of(const ir::Node& node) {
 
 }  // namespace
 
-int64_t Layer::zeros() const { return std::count(kept.begin(), kept.end(), false); }
-
 Layer read_layer(ir::Node& node) {
   const ir::Tensor& weight = *quantize::weight_of(node)->constant();
   Layer layer;
@@ -36,13 +34,20 @@ Layer read_layer(ir::Node& node) {
   for (int64_t m = 0; m < layer.outputs; ++m) {
     for (int64_t k = 0; k < layer.width; ++k) layer.weights.push_back(numbers[index_of(layer, inner, m, k)]);
   }
-  layer.kept.assign(layer.weights.size(), true);
   layer.group_size = layer.width;
   if (node.is(ir::OpKind::conv)) {
     layer.group_size = weight.dims()[1];
     layer.group_step = static_cast<int>(layer.width / std::max<int64_t>(1, layer.group_size));
   }
   return layer;
+}
+
+bool has_bias_operand(const Layer& layer) {
+  const int operand = ops::quant_facts(*layer.node).bias_operand;
+  if (operand < 0) return false;
+  const ir::Value* bias = layer.node->input(operand);
+  return bias == nullptr || (bias->constant() != nullptr && !bias->quant() && bias->type().dtype == ir::DType::f32 &&
+                             (bias->constant()->size() == 1 || bias->constant()->size() == layer.outputs));
 }
 
 void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>& bias_change) {
@@ -54,11 +59,15 @@ void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>
   for (int64_t m = 0; m < layer.outputs; ++m) {
     for (int64_t k = 0; k < layer.width; ++k) {
       const auto at = static_cast<size_t>(m * layer.width + k);
-      numbers[index_of(layer, inner, m, k)] = layer.kept[at] ? static_cast<float>(layer.weights[at]) : 0.0F;
+      numbers[index_of(layer, inner, m, k)] = static_cast<float>(layer.weights[at]);
     }
   }
   graph.set_tensor(weight.node(), std::move(tensor));
-  if (bias_change.empty()) return;
+  if (!bias_change.empty()) change_bias(graph, layer, bias_change);
+}
+
+void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>& bias_change) {
+  ir::Node& node = *layer.node;
   const int operand = ops::quant_facts(node).bias_operand;
   ir::Value* bias = node.input(operand);
   std::vector<float> changed(static_cast<size_t>(layer.outputs), 0.0F);
@@ -74,4 +83,4 @@ void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>
   graph.set_input(node, operand, &graph.add_constant(std::move(result), {}, &node));
 }
 
-}  // namespace edgesmith::passes::prune
+}  // namespace edgesmith::passes::reconstruct

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+// The engine of reconstruction against brute force.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "edgesmith/base/random.h"
+#include "edgesmith/ir/text.h"
+#include "edgesmith/ops/op_info.h"
+#include "passes/reconstruct/gram.h"
+#include "passes/reconstruct/layer.h"
+#include "passes/reconstruct/moments.h"
+#include "passes/reconstruct/sequence.h"
+#include "passes/reconstruct/sweep.h"
+
+namespace edgesmith::passes::reconstruct {
+namespace {
+
+std::vector<double> normals(size_t count, Random& random) {
+  std::vector<double> out;
+  for (size_t i = 0; i < count; ++i) out.push_back(random.normal());
+  return out;
+}
+
+// Second moments of correlated inputs.
+std::vector<double> random_moments(size_t n, Random& random) {
+  const std::vector<double> mixing = normals(n * n, random);
+  std::vector<double> moments(n * n, 0.0);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t k = 0; k < n; ++k) moments[i * n + j] += mixing[i * n + k] * mixing[j * n + k];
+    }
+  }
+  return moments;
+}
+
+double error_of(std::span<const double> wanted, std::span<const double> values, std::span<const double> moments) {
+  const size_t n = wanted.size();
+  double error = 0;
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      error += (wanted[i] - values[i]) * moments[i * n + j] * (wanted[j] - values[j]);
+    }
+  }
+  return error;
+}
+
+// Whole numbers from -2 to 1.
+class Integers : public Projection {
+ public:
+  double project(int, int, double value) override { return std::clamp(std::nearbyint(value), -2.0, 1.0); }
+};
+
+// Zero where a mask says so.
+class Mask : public Projection {
+ public:
+  explicit Mask(std::vector<bool> kept) : kept_(std::move(kept)) {}
+  double project(int, int column, double value) override { return kept_[static_cast<size_t>(column)] ? value : 0; }
+
+ private:
+  std::vector<bool> kept_;
+};
+
+double least_error(std::span<const double> wanted, std::span<const double> moments) {
+  const size_t n = wanted.size();
+  std::vector<double> values(n);
+  double least = INFINITY;
+  for (size_t code = 0; code < size_t{1} << (2 * n); ++code) {
+    for (size_t k = 0; k < n; ++k) values[k] = static_cast<double>(code >> (2 * k) & 3) - 2;
+    least = std::min(least, error_of(wanted, values, moments));
+  }
+  return least;
+}
+
+TEST(Sweep, IsBetterThanRoundingAndNearTheOptimumWithDescent) {
+  double swept = 0, nearest = 0, optimal = 0;
+  for (uint64_t seed = 0; seed < 50; ++seed) {
+    Random random(seed);
+    const std::vector<double> wanted = normals(3, random), moments = random_moments(3, random);
+    std::vector<double> values(3), rounded(3);
+    Integers integers;
+    for (int k = 0; k < 3; ++k)
+      rounded[static_cast<size_t>(k)] = integers.project(0, k, wanted[static_cast<size_t>(k)]);
+    const Row row = {wanted, values};
+    const std::vector<double> errors = sweep({&row, 1}, factor_moments(moments, 3, 0), integers);
+    EXPECT_NEAR(errors[0], error_of(wanted, values, moments), 1e-9 * (1 + errors[0]));
+    const double before = errors[0];
+    for (int round = 0; round < 20 && descend(row, moments, integers, 0); ++round) continue;
+    const double after = error_of(wanted, values, moments), least = least_error(wanted, moments);
+    EXPECT_LE(after, before + 1e-12);
+    EXPECT_GE(after, least - 1e-12);
+    swept += after;
+    nearest += error_of(wanted, rounded, moments);
+    optimal += least;
+  }
+  EXPECT_LT(swept, 0.7 * nearest);
+  EXPECT_LT(swept, 1.5 * optimal);
+}
+
+TEST(Sweep, DescentNeverMakesARowWorse) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Random random(seed);
+    const std::vector<double> wanted = normals(20, random), moments = random_moments(20, random);
+    Integers integers;
+    std::vector<double> values(20);
+    for (int k = 0; k < 20; ++k)
+      values[static_cast<size_t>(k)] = integers.project(0, k, wanted[static_cast<size_t>(k)]);
+    double before = error_of(wanted, values, moments);
+    while (descend({wanted, values}, moments, integers, 0)) {
+      const double now = error_of(wanted, values, moments);
+      ASSERT_LT(now, before);
+      before = now;
+    }
+  }
+}
+
+TEST(Sweep, WithAMaskDescentComesToTheLeastSquares) {
+  Random random(3);
+  const std::vector<double> wanted = normals(6, random), moments = random_moments(6, random);
+  const std::vector<bool> kept = {true, false, true, true, false, true};
+  Mask mask(kept);
+  std::vector<double> values(6);
+  const Row row = {wanted, values};
+  sweep({&row, 1}, factor_moments(moments, 6, 0), mask);
+  for (int round = 0; round < 20000 && descend(row, moments, mask, 0); ++round) continue;
+  // The gradient is zero for what is kept.
+  for (size_t k = 0; k < 6; ++k) {
+    if (!kept[k]) {
+      EXPECT_EQ(values[k], 0);
+      continue;
+    }
+    double gradient = 0;
+    for (size_t j = 0; j < 6; ++j) gradient += moments[k * 6 + j] * (wanted[j] - values[j]);
+    EXPECT_NEAR(gradient, 0, 1e-3);
+  }
+}
+
+TEST(Sweep, ThreadsDoNotMatter) {
+  Random random(5);
+  const std::vector<double> wanted = normals(200 * 40, random), moments = random_moments(40, random);
+  const MomentFactor factor = factor_moments(moments, 40);
+  std::vector<std::vector<double>> results;
+  for (const int threads : {0, 1, 3}) {
+    std::vector<double> values(wanted.size());
+    std::vector<Row> rows;
+    for (size_t r = 0; r < 200; ++r) {
+      rows.push_back({std::span(wanted).subspan(r * 40, 40), std::span(values).subspan(r * 40, 40)});
+    }
+    Integers integers;
+    ThreadPool pool(std::max(1, threads));
+    sweep(rows, factor, integers, threads == 0 ? nullptr : &pool);
+    results.push_back(values);
+  }
+  EXPECT_EQ(results[0], results[1]);
+  EXPECT_EQ(results[0], results[2]);
+}
+
+ir::Graph network() {
+  auto graph = ir::parse(R"(graph @net(%x: f32[N,3,6,6]) -> (y) {
+  %w1 = constant random(seed=1) : f32[4,3,3,3]
+  %w2 = constant random(seed=2) : f32[4,4,1,1]
+  %w3 = constant random(seed=3) : f32[4,4,1,1]
+  %w4 = constant random(seed=4) : f32[40,4,1,1]
+  %c1 = conv %x, %w1 : f32[N,4,4,4] @"a"
+  %c2 = conv %c1, %w2 : f32[N,4,4,4] @"b"
+  %c3 = conv %c1, %w3 : f32[N,4,4,4] @"c"
+  %s = add %c2, %c3 : f32[N,4,4,4]
+  %y = conv %s, %w4 : f32[N,40,4,4] @"d"
+  return %y
+}
+)");
+  EXPECT_TRUE(graph.ok()) << graph.error().message;
+  EXPECT_TRUE(ops::infer_types(*graph).ok());
+  return std::move(*graph);
+}
+
+std::vector<ir::Node*> layers_of(ir::Graph& graph) {
+  std::vector<ir::Node*> layers;
+  for (ir::Node& node : graph.nodes()) {
+    if (node.is(ir::OpKind::conv)) layers.push_back(&node);
+  }
+  return layers;
+}
+
+TEST(Stages, HoldLayersThatDoNotReadEachOther) {
+  ir::Graph graph = network();
+  const auto names = [&](int most) {
+    std::string text;
+    for (const auto& stage : stages_of(graph, layers_of(graph), most)) {
+      for (const ir::Node* node : stage) text += node->name();
+      text += " ";
+    }
+    return text;
+  };
+  EXPECT_EQ(names(0), "a bc d ");
+  EXPECT_EQ(names(5), "a bc d ");
+  EXPECT_EQ(names(2), "abc d ");
+  EXPECT_EQ(names(1), "abcd ");
+}
+
+TEST(Gram, AimsAtWhatTheFloatModelGives) {
+  ir::Graph graph = network();
+  ir::Node& layer = *layers_of(graph).back();
+  // The float model's inputs are a linear map of those that the layer gets: the map can be undone.
+  Random random(7);
+  const size_t n = 4, count = 400;
+  const std::vector<double> map = normals(n * n, random);
+  std::vector<float> current(count * n + quantize::LayerInputs::kReadAhead), reference(current);
+  for (size_t r = 0; r < count; ++r) {
+    for (size_t i = 0; i < n; ++i) current[r * n + i] = static_cast<float>(random.normal() + 1);
+    for (size_t i = 0; i < n; ++i) {
+      double sum = 0;
+      for (size_t j = 0; j < n; ++j) sum += map[i * n + j] * current[r * n + j];
+      reference[r * n + i] = static_cast<float>(sum);
+    }
+  }
+  ThreadPool pool(2);
+  Gram gram(layer, 10, 1280, 4);
+  const Gram::Rows rows[] = {std::span(current).first(count * n)}, targets[] = {std::span(reference).first(count * n)};
+  gram.add(rows, targets, pool);
+  EXPECT_TRUE(gram.differs());
+  for (const bool centred : {false, true}) {
+    std::vector<double> factor = gram.moments(gram.inputs().blocks()[0], centred);
+    reconstruct::factor(factor, n);
+    std::vector<double> row = normals(n, random), expected(n, 0.0);
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = 0; j < n; ++j) expected[j] += row[i] * map[i * n + j];
+    }
+    aim_at_reference(row, factor, gram.differences(0, centred));
+    for (size_t j = 0; j < n; ++j) EXPECT_NEAR(row[j], expected[j], 1e-3) << centred;
+  }
+  for (size_t i = 0; i < n; ++i) {
+    double mean = 0;
+    for (size_t r = 0; r < count; ++r) mean += reference[r * n + i] / static_cast<double>(count);
+    EXPECT_NEAR(gram.reference_means()[i], mean, 1e-3);
+  }
+}
+
+TEST(Gram, WideAndNarrowBlocksAddTheSame) {
+  auto graph = ir::parse(R"(graph @net(%x: f32[N,90]) -> (y) {
+  %w = constant random(seed=1) : f32[90,2]
+  %y = mat_mul %x, %w : f32[N,2]
+  return %y
+}
+)");
+  ASSERT_TRUE(graph.ok());
+  ASSERT_TRUE(ops::infer_types(*graph).ok());
+  const ir::Node* layer = nullptr;
+  for (const ir::Node& node : graph->nodes()) {
+    if (node.is(ir::OpKind::mat_mul)) layer = &node;
+  }
+  Random random(9);
+  std::vector<float> current(50 * 90 + quantize::LayerInputs::kReadAhead), reference(current);
+  for (float& value : current) value = static_cast<float>(random.normal());
+  for (float& value : reference) value = static_cast<float>(random.normal());
+  const Gram::Rows rows[] = {std::span(current).first(50 * 90)}, targets[] = {std::span(reference).first(50 * 90)};
+  ThreadPool pool(1);
+  Gram wide(*layer, 1, 1280, 4), narrow(*layer, 1, 30, 4);
+  wide.add(rows, targets, pool);
+  narrow.add(rows, targets, pool);
+  ASSERT_EQ(narrow.inputs().blocks().size(), 3u);
+  const std::vector<double> whole = wide.differences(0, true), part = narrow.differences(1, true);
+  for (size_t i = 0; i < 30; ++i) {
+    for (size_t j = 0; j < 30; ++j) EXPECT_NEAR(part[i * 30 + j], whole[(i + 30) * 90 + j + 30], 1e-5);
+  }
+}
+
+}  // namespace
+}  // namespace edgesmith::passes::reconstruct
