@@ -30,9 +30,14 @@ const PassInfo* find_pass(std::string_view name) {
 
 bool needs_calib(const PassInfo& pass, const Options& options) {
   if (!pass.needs_calib || pass.calib_unless.empty()) return pass.needs_calib;
-  const size_t equals = pass.calib_unless.find('=');
-  if (equals == std::string_view::npos) return !options.flag(pass.calib_unless);
-  return options.word(pass.calib_unless.substr(0, equals)) != pass.calib_unless.substr(equals + 1);
+  for (std::string_view rest = pass.calib_unless; !rest.empty();) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    const size_t equals = one.find('=');
+    if (equals == std::string_view::npos ? options.flag(one) : options.word(one.substr(0, equals)) == one.substr(equals + 1))
+      return false;
+  }
+  return true;
 }
 
 Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& options, PassContext& context) {

@@ -126,9 +126,10 @@ Status Run::check_calibration() const {
   for (const Step& step : recipe_.steps) {
     const passes::PassInfo& pass = *passes::find_pass(step.pass);
     if (!passes::needs_calib(pass, step.options)) continue;
-    std::string flag(pass.calib_unless);
-    std::replace(flag.begin(), flag.end(), '_', '-');
-    std::replace(flag.begin(), flag.end(), '=', ' ');
+    std::string flag;
+    for (const char c : pass.calib_unless) {
+      flag += c == ',' ? std::string(" or --") : std::string(1, c == '_' ? '-' : c == '=' ? ' ' : c);
+    }
     return usage_error(step.pass + " needs calibration data",
                        "give some with --calib" + (flag.empty() ? "" : ", or use --" + flag));
   }

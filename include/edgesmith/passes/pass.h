@@ -55,7 +55,7 @@ struct PassInfo {
   /// which recipes may name all the same.
   bool is_step;
   bool needs_calib;  ///< without calibration data the run is a usage error
-  /// What makes it do without them: a flag among the options, or "option=word"; or "".
+  /// What makes it do without them: flags among the options and "option=word", between commas; or "".
   std::string_view calib_unless = {};
 };
 

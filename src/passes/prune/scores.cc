@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "edgesmith/ops/op_info.h"
 #include "passes/prune/obs.h"
 #include "passes/reconstruct/moments.h"
 
@@ -55,14 +54,6 @@ void score_row(const std::string& criterion, bool trace, std::span<const double>
 }
 
 }  // namespace
-
-bool has_bias_operand(const Layer& layer) {
-  const int operand = ops::quant_facts(*layer.node).bias_operand;
-  if (operand < 0) return false;
-  const ir::Value* bias = layer.node->input(operand);
-  return bias == nullptr || (bias->constant() != nullptr && !bias->quant() && bias->type().dtype == ir::DType::f32 &&
-                             (bias->constant()->size() == 1 || bias->constant()->size() == layer.outputs));
-}
 
 Moments layer_moments(const Layer& layer, const quantize::LayerInputs& inputs) {
   Moments out;

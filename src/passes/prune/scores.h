@@ -15,7 +15,6 @@ namespace edgesmith::passes::prune {
 using Moments = std::vector<std::vector<double>>;
 /// Around the mean where the layer has a bias that can take the mean up.
 Moments layer_moments(const Layer& layer, const quantize::LayerInputs& inputs);
-bool has_bias_operand(const Layer& layer);
 
 /// Power of the layer's output that its weights give, summed over rows; by group of a convolution.
 std::vector<double> output_power(const Layer& layer, const quantize::LayerInputs& inputs, const Moments& moments);

@@ -189,9 +189,11 @@ void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& conte
                                      std::string(context.target->name));
 }
 
-void report_weight(const ir::Node& node, const WeightCodes& codes, PassContext& context) {
-  LayerRecord record = record_of(node, node.output(), "int8 weights");
-  add_weight_numbers(codes.weight, codes.sqnr_db, record);
+void report_weight(const ir::Node& node, const ir::Tensor& weight, int bits, double sqnr_db, bool of_output,
+                   PassContext& context) {
+  LayerRecord record = record_of(node, node.output(), "int" + std::to_string(bits) + " weights");
+  add_weight_numbers(weight, of_output ? INFINITY : sqnr_db, record);
+  if (of_output && std::isfinite(sqnr_db)) record.numbers["sqnr_db"] = sqnr_db;
   context.layers.push_back(std::move(record));
 }
 

@@ -26,7 +26,8 @@ Status report(const Findings& findings, const Stream& stream, PassContext& conte
 /// When there is nothing to quantize: the reasons.
 void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& context);
 
-/// Weight-only: one layer.
-void report_weight(const ir::Node& node, const WeightCodes& codes, PassContext& context);
+/// Weight-only: one layer, its affine weight of `bits` bits. `of_output`: the ratio is that of the layer's output.
+void report_weight(const ir::Node& node, const ir::Tensor& weight, int bits, double sqnr_db, bool of_output,
+                   PassContext& context);
 
 }  // namespace edgesmith::passes::quantize

@@ -10,7 +10,7 @@
 //   report     what became of every operator                                                       findings.cc
 //
 // The result is annotations: values carry a Quant, weights and biases become affine constants. With weights_only the
-// weights alone become codes, which needs no data.
+// weights alone become codes, which needs no data. Weights of fewer bits, and float activations: low_bit_layers.cc.
 #include <algorithm>
 #include <optional>
 
@@ -18,6 +18,7 @@
 #include "edgesmith/passes/pass.h"
 #include "passes/quantize/choice.h"
 #include "passes/quantize/findings.h"
+#include "passes/quantize/low_bit_layers.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/observe.h"
 #include "passes/quantize/plan.h"
@@ -44,8 +45,28 @@ const OptionSchema& options() {
       {.name = "weights",
        .kind = OptionKind::word,
        .fallback = "int8",
-       .help = "type of the weights",
-       .words = {"int8"}},
+       .help = "type of the weights; fewer than 8 bits leave arithmetic float",
+       .words = {"int8", "int4", "int3", "int2"}},
+      {.name = "activations",
+       .kind = OptionKind::word,
+       .fallback = "auto",
+       .help = "type of what the operators compute on; auto: the target's integers with int8 weights, else float",
+       .words = {"auto", "float"}},
+      {.name = "asymmetric",
+       .kind = OptionKind::flag,
+       .fallback = "false",
+       .help = "zero points for the weights (float activations only)"},
+      {.name = "block",
+       .kind = OptionKind::integer,
+       .fallback = "",
+       .help = "input channels that share a scale, instead of all of an output (float activations only)",
+       .min = 1,
+       .max = 65536},
+      {.name = "repair",
+       .kind = OptionKind::word,
+       .fallback = "reconstruct",
+       .help = "codes that keep each layer's output; none: the nearest ones",
+       .words = {"reconstruct", "none"}},
       {.name = "calibrator",
        .kind = OptionKind::word,
        .fallback = "auto",
@@ -94,8 +115,9 @@ WeightSettings weight_settings(const Options& options, const targets::Target& ta
   if (options.word("pair_safe") == "on") settings.rule = targets::PairRule::pairs_to_128;
   if (options.word("pair_safe") == "half-range") settings.rule = targets::PairRule::half_range;
   if (options.word("pair_safe") == "off") settings.rule = targets::PairRule::none;
-  settings.compensate = options.word("rounding") == "compensated";
-  settings.correct_bias = options.flag("bias_correction");
+  const bool repair = options.word("repair") == "reconstruct";
+  settings.compensate = repair && options.word("rounding") == "compensated";
+  settings.correct_bias = repair && options.flag("bias_correction");
   return settings;
 }
 
@@ -145,7 +167,7 @@ class Quantizer {
     choice_.calibration.symmetric = context.target->symmetric_activations;
     choice_.dtype = context.target->activation_dtype;
     choice_.float_bias = context.target->float_bias;
-    choice_.correct_bias = options.flag("bias_correction");
+    choice_.correct_bias = weights_.correct_bias;
   }
 
   Result<Change> run(const std::vector<bool>& selected) {
@@ -257,6 +279,22 @@ class Quantizer {
   Stream all_, probes_, comparison_, report_;
 };
 
+int bits_of(const std::string& type) { return type.back() - '0'; }
+
+// Codes of 2 to 8 bits for weights; what runs stays float arithmetic.
+Result<Change> quantize_low_bit(ir::Graph& graph, const Options& options, const std::vector<bool>& selected,
+                                PassContext& context) {
+  const LowBitSettings settings{.bits = bits_of(options.word("weights")),
+                                .symmetric = !options.flag("asymmetric"),
+                                .block_size = options.is_set("block") ? options.integer("block") : 0};
+  const bool data = context.calib != nullptr && context.calib->size() > 0;
+  const bool repair = options.word("repair") == "reconstruct" && options.word("rounding") == "compensated";
+  if (repair && !data && !options.flag("weights_only")) {
+    return usage_error("quantize needs calibration data", "give some with --calib, or use --repair none");
+  }
+  return set_low_bit_weights(graph, settings, repair && data, selected, context);
+}
+
 // Weight-only: every selected layer's weights become codes of full range; what runs stays float arithmetic.
 Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, const std::vector<bool>& selected,
                                      PassContext& context) {
@@ -273,7 +311,7 @@ Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, c
     layers.push_back({.nodes = {&node}, .plain = std::move(*codes)});
   }
   for (const LayerGroup& layer : layers) {
-    report_weight(*layer.nodes[0], layer.plain, context);
+    report_weight(*layer.nodes[0], layer.plain.weight, 8, layer.plain.sqnr_db, false, context);
     set_constant(graph, *layer.nodes[0], ops::quant_facts(*layer.nodes[0]).weight_operand, layer.plain.weight);
   }
   context.notes.push_back("weights of " + std::to_string(layers.size()) +
@@ -284,6 +322,13 @@ Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, c
 Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
+  const bool floating = options.word("activations") == "float" || options.word("weights") != "int8";
+  if (floating) return quantize_low_bit(graph, options, *selected, context);
+  if (options.flag("asymmetric") || options.is_set("block")) {
+    return usage_error(std::string(options.flag("asymmetric") ? "--asymmetric" : "--block") +
+                           " is for weights under float arithmetic",
+                       "add --activations float");
+  }
   if (options.flag("weights_only")) return quantize_weights_only(graph, options, *selected, context);
   if (context.calib == nullptr || context.calib->size() == 0) {
     return usage_error("quantize needs calibration data", "give some with --calib, or use --weights-only");
@@ -294,7 +339,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo quantize_pass = {
-    "quantize",    "static int8 quantization from calibration data, or of weights alone", options, run, true, true,
-    "weights_only"};
+    "quantize",    "static int8 quantization from calibration data, or 2 to 8 bits for the weights alone", options, run, true, true,
+    "weights_only,repair=none"};
 
 }  // namespace edgesmith::passes

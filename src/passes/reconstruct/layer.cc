@@ -42,6 +42,14 @@ Layer read_layer(ir::Node& node) {
   return layer;
 }
 
+bool has_bias_operand(const Layer& layer) {
+  const int operand = ops::quant_facts(*layer.node).bias_operand;
+  if (operand < 0) return false;
+  const ir::Value* bias = layer.node->input(operand);
+  return bias == nullptr || (bias->constant() != nullptr && !bias->quant() && bias->type().dtype == ir::DType::f32 &&
+                             (bias->constant()->size() == 1 || bias->constant()->size() == layer.outputs));
+}
+
 void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>& bias_change) {
   ir::Node& node = *layer.node;
   ir::Value& weight = *quantize::weight_of(node);
@@ -55,20 +63,21 @@ void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>
     }
   }
   graph.set_tensor(weight.node(), std::move(tensor));
-  if (!bias_change.empty()) add_to_bias(graph, node, bias_change);
+  if (!bias_change.empty()) change_bias(graph, layer, bias_change);
 }
 
-void add_to_bias(ir::Graph& graph, ir::Node& node, const std::vector<double>& change) {
+void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>& bias_change) {
+  ir::Node& node = *layer.node;
   const int operand = ops::quant_facts(node).bias_operand;
   ir::Value* bias = node.input(operand);
-  std::vector<float> changed(change.size(), 0.0F);
-  ir::Dims dims = {static_cast<int64_t>(change.size())};
+  std::vector<float> changed(static_cast<size_t>(layer.outputs), 0.0F);
+  ir::Dims dims = {layer.outputs};
   if (bias != nullptr) {
     const std::vector<float> before = bias->constant()->to_floats();
     for (size_t m = 0; m < changed.size(); ++m) changed[m] = before[before.size() == 1 ? 0 : m];
-    if (bias->constant()->size() == dims[0]) dims = bias->constant()->dims();
+    if (bias->constant()->size() == layer.outputs) dims = bias->constant()->dims();
   }
-  for (size_t m = 0; m < changed.size(); ++m) changed[m] = static_cast<float>(changed[m] + change[m]);
+  for (size_t m = 0; m < changed.size(); ++m) changed[m] = static_cast<float>(changed[m] + bias_change[m]);
   ir::Tensor result = ir::Tensor::of<float>(dims, changed);
   if (bias != nullptr && bias->uses().size() == 1) return graph.set_tensor(bias->node(), std::move(result));
   graph.set_input(node, operand, &graph.add_constant(std::move(result), {}, &node));

@@ -22,9 +22,12 @@ struct Layer {
 
 /// Reads the weights of a Conv, Gemm or MatMul with a constant float32 weight of two or more dims.
 Layer read_layer(ir::Node& node);
-/// Adds `change`, by output, to the bias of `node`, which may have none yet.
-void add_to_bias(ir::Graph& graph, ir::Node& node, const std::vector<double>& change);
+/// Whether the layer has a bias, or room for one, that may change.
+bool has_bias_operand(const Layer& layer);
 /// Writes weights and the change of every output's bias (empty: none) back.
 void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>& bias_change);
+
+/// Adds to every output's bias, which there is room for.
+void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>& change);
 
 }  // namespace edgesmith::passes::reconstruct

@@ -17,6 +17,9 @@ constexpr size_t kLanes = runtime::native::kStatisticsLanes;
 // than the caches, is read seldom.
 constexpr size_t kPlaces = 16, kRows = 64;
 
+// A step of descent gains at least this share of what it moves the output by.
+constexpr double kLeastGain = 1e-9;
+
 // Sweeps at most kRows rows; `first_row` is the place of the first among all.
 void sweep_some(std::span<const Row> rows, size_t first_row, const MomentFactor& factor, Projection& projection,
                 std::span<double> output_errors) {
@@ -133,6 +136,29 @@ std::vector<double> sweep(std::span<const Row> rows, const MomentFactor& factor,
     for (int64_t part = 0; part < parts; ++part) some(part, 0);
   }
   return output_errors;
+}
+
+bool descend(const Row& row_of_weights, std::span<const double> moments, Projection& projection, int row) {
+  const auto [wanted, values] = row_of_weights;
+  const size_t n = wanted.size();
+  std::vector<double> pull(n, 0.0);  // H (wanted - values)
+  for (size_t k = 0; k < n; ++k) {
+    const double error = wanted[k] - values[k];
+    const double* of_input = &moments[k * n];
+    for (size_t i = 0; i < n; ++i) pull[i] += of_input[i] * error;
+  }
+  bool changed = false;
+  for (size_t k = 0; k < n; ++k) {
+    const double own = moments[k * n + k];
+    const double step = projection.project(row, static_cast<int>(k), values[k] + pull[k] / own) - values[k];
+    // What the error falls by; more than rounding, so that rounds end.
+    if (!(step * (2 * pull[k] - step * own) > kLeastGain * own * step * step)) continue;
+    values[k] += step;
+    changed = true;
+    const double* of_input = &moments[k * n];
+    for (size_t i = 0; i < n; ++i) pull[i] -= of_input[i] * step;
+  }
+  return changed;
 }
 
 }  // namespace edgesmith::passes::reconstruct

@@ -53,4 +53,10 @@ struct Row {
 std::vector<double> sweep(std::span<const Row> rows, const MomentFactor& factor, Projection& projection,
                           ThreadPool* pool = nullptr);
 
+/// One round of coordinate descent after a sweep, row by row: every weight in turn becomes the allowed value nearest to
+/// the one that is best beside the others, where that lowers the row's output error. `moments` [width, width] are those
+/// that were factored, damped alike. The projection must depend on its arguments alone. `row`: what it is called with.
+/// Returns whether a weight changed.
+bool descend(const Row& row_of_weights, std::span<const double> moments, Projection& projection, int row);
+
 }  // namespace edgesmith::passes::reconstruct

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Weight sharing after training: every weight becomes an index into a small codebook, from calibration data alone.
 //
-//   inputs     second moments of what the weights of every layer meet, in one sweep           quantize/observe.cc
+//   inputs     second moments of what the weights of every layer meet, through the layers
+//              that are shared already, and what the float model gives it there              reconstruct/sequence.cc
 //   codebooks  exact k-means of the weights, each weighing as much as the output feels it      clusters.cc
 //   fit        assignments by the engine's sweep, entries by least squares, in turns           shared_rows.cc
 //   write      constants with encoding palette; the exporter makes look-ups of them            onnx/export_graph.cc
@@ -14,10 +15,10 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/quantize/node_form.h"
-#include "passes/quantize/observe.h"
 #include "passes/quantize/selectors.h"
 #include "passes/reconstruct/layer.h"
 #include "passes/reconstruct/moments.h"
+#include "passes/reconstruct/sequence.h"
 #include "passes/share/shared_rows.h"
 
 namespace edgesmith::passes {
@@ -25,9 +26,6 @@ namespace {
 
 using namespace share;
 
-// As in quantize.cc: inputs whose products are kept together, and memory for all products.
-constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
-constexpr int64_t kMomentBytes = int64_t{256} << 20;
 // Codebooks and assignments are fitted in turns, which follows the moments more closely than one rounding does.
 constexpr int64_t kRowsPerInput = 32;
 // Share of the mean of the diagonal that is added to it, as when weights are rounded.
@@ -83,7 +81,6 @@ std::vector<std::string> list_of(const Options& options, std::string_view name) 
 struct Weight {
   ir::Value* value = nullptr;
   std::vector<ir::Node*> nodes;
-  int inputs = -1;  // index of its LayerInputs; -1: none
 
   ir::Node& first() const { return *nodes[0]; }
 };
@@ -116,14 +113,14 @@ struct Layout {
   }
 };
 
+// The layer as the engine's helpers take it, without its weights.
+reconstruct::Layer without_weights(ir::Node& node, const Layout& layout) {
+  return {.node = &node, .outputs = layout.outputs, .width = layout.width};
+}
+
 // The mean of the inputs goes to the bias where there is one that can take it up.
-bool has_bias(const Weight& weight, int64_t outputs) {
-  if (weight.nodes.size() > 1) return false;
-  const int operand = ops::quant_facts(weight.first()).bias_operand;
-  if (operand < 0) return false;
-  const ir::Value* bias = weight.first().input(operand);
-  return bias == nullptr || (bias->constant() != nullptr && !bias->quant() && bias->type().dtype == ir::DType::f32 &&
-                             (bias->constant()->size() == 1 || bias->constant()->size() == outputs));
+bool has_bias(const Weight& weight, const Layout& layout) {
+  return weight.nodes.size() == 1 && reconstruct::has_bias_operand(without_weights(weight.first(), layout));
 }
 
 class Sharer {
@@ -152,13 +149,7 @@ class Sharer {
       context_.notes.push_back("there are no float32 weights to share");
       return Change::none;
     }
-    if (repair_) EDGESMITH_TRY(observe());
-    context_.progress->begin("share weights", static_cast<int64_t>(weights_.size()));
-    for (size_t w = 0; w < weights_.size(); ++w) {
-      share(weights_[w]);
-      context_.progress->update(static_cast<int64_t>(w) + 1);
-    }
-    context_.progress->end();
+    EDGESMITH_TRY(repair_ ? share_in_order() : share_all());
     if (shared_ == 0) return Change::none;
     context_.notes.push_back(std::to_string(size_) + " weights in " + std::to_string(shared_) + " tensors take " +
                              std::to_string(bytes_) + " bytes instead of " + std::to_string(4 * size_));
@@ -210,52 +201,68 @@ class Sharer {
                        [&](const ir::Node* node) { return same_use(*node, weight.first()); });
   }
 
-  Status observe() {
-    std::vector<quantize::WatchedLayer> watched;
-    int next = 0;
-    for (Weight& weight : weights_) {
-      if (!can_observe(weight)) {
-        context_.notes.push_back(weight.first().label() +
-                                 ": its weights are clustered as they are, because what they "
-                                 "meet cannot be collected");
+  Status share_all() {
+    context_.progress->begin("share weights", static_cast<int64_t>(weights_.size()));
+    for (size_t w = 0; w < weights_.size(); ++w) {
+      share(weights_[w], nullptr);
+      context_.progress->update(static_cast<int64_t>(w) + 1);
+    }
+    context_.progress->end();
+    return {};
+  }
+
+  // Each weight with statistics through those shared before it; tied ones with those of the first layer that reads
+  // them.
+  Status share_in_order() {
+    std::vector<ir::Node*> layers;
+    for (const Weight& weight : weights_) {
+      if (can_observe(weight)) {
+        layers.push_back(&weight.first());
         continue;
       }
-      weight.inputs = next++;
-      for (const ir::Node* node : weight.nodes) watched.push_back({node, weight.inputs});
+      context_.notes.push_back(weight.first().label() +
+                               ": its weights are clustered as they are, because what they meet cannot be collected");
+      share(weight, nullptr);
     }
+    if (layers.empty()) return {};
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
-    for (int widest = kWidestBlock;; widest /= 2) {
-      inputs_.clear();
-      int64_t bytes = 0;
-      for (const Weight& weight : weights_) {
-        if (weight.inputs < 0) continue;
-        inputs_.emplace_back(weight.first(), stream.num_batches(), widest, true, kRowsPerInput);
-        bytes += inputs_.back().bytes();
-      }
-      if (bytes <= kMomentBytes || widest <= kNarrowestBlock) break;
-    }
-    auto extremes = quantize::observe_ranges(graph_, {}, watched, inputs_, *context_.pool, stream);
-    return extremes ? Status() : Status(extremes.error());
+    return reconstruct::compress_in_order(
+        graph_, layers, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
+          const auto weight = std::find_if(weights_.begin(), weights_.end(),
+                                           [&](const Weight& candidate) { return &candidate.first() == &node; });
+          share(*weight, gram.inputs().num_rows() > 0 ? &gram : nullptr);
+          return Status();
+        });
   }
 
-  const quantize::LayerInputs* inputs_of(const Weight& weight) const {
-    if (weight.inputs < 0) return nullptr;
-    const quantize::LayerInputs& inputs = inputs_[static_cast<size_t>(weight.inputs)];
-    return inputs.num_rows() > 0 ? &inputs : nullptr;
-  }
-
-  std::vector<Block> blocks_of(const Weight& weight, const SharedRows& rows) const {
-    std::vector<Block> blocks;
-    const quantize::LayerInputs* inputs = inputs_of(weight);
-    if (inputs == nullptr) return blocks;
-    const int64_t per_group = rows.outputs / inputs->groups();
-    for (const auto& block : inputs->blocks()) {
-      Block own{.first_row = block.group * per_group, .rows = per_group, .first = block.first, .width = block.width};
-      own.moments = inputs->moments(block, has_bias(weight, rows.outputs));
-      reconstruct::damp(own.moments, static_cast<size_t>(block.width), kDamping);
+  // Moments by block; what is wanted becomes the weights that aim at the float model's output.
+  std::vector<Block> prepare(const Weight& weight, const Layout& layout, const reconstruct::Gram& gram,
+                             SharedRows& rows) const {
+    const quantize::LayerInputs& inputs = gram.inputs();
+    const int64_t per_group = rows.outputs / inputs.groups();
+    const bool centred = has_bias(weight, layout), aimed = gram.differs() && weight.nodes.size() == 1;
+    std::vector<Block> blocks(inputs.blocks().size());
+    context_.pool->parallel_for(static_cast<int64_t>(blocks.size()), [&](int64_t index, int) {
+      const auto b = static_cast<size_t>(index);
+      const quantize::LayerInputs::Block& block = inputs.blocks()[b];
+      const auto n = static_cast<size_t>(block.width);
+      Block& own = blocks[b];
+      own.first_row = block.group * per_group;
+      own.rows = per_group;
+      own.first = block.first;
+      own.width = block.width;
+      own.moments = gram.moments(block, centred);
+      reconstruct::damp(own.moments, n, kDamping);
       own.factor = reconstruct::factor_moments(own.moments, block.width, 0);
-      blocks.push_back(std::move(own));
-    }
+      if (!aimed) return;
+      std::vector<double> factor = own.moments;
+      reconstruct::factor(factor, n);
+      const std::vector<double> differences = gram.differences(b, centred);
+      for (int64_t m = own.first_row; m < own.first_row + own.rows; ++m) {
+        reconstruct::aim_at_reference(
+            std::span(rows.wanted).subspan(static_cast<size_t>(m * rows.width + own.first), n), factor, differences);
+      }
+    });
     return blocks;
   }
 
@@ -295,10 +302,11 @@ class Sharer {
     return importance;
   }
 
-  void share(const Weight& weight) {
+  void share(const Weight& weight, const reconstruct::Gram* gram) {
     const Layout layout(weight.first());
     SharedRows rows = read(weight, layout);
-    const std::vector<Block> blocks = blocks_of(weight, rows);
+    const std::vector<double> original = rows.wanted;
+    const std::vector<Block> blocks = gram != nullptr ? prepare(weight, layout, *gram, rows) : std::vector<Block>{};
     cluster_rows(rows, int64_t{1} << bits_, importance_of(rows, blocks), *context_.pool);
     const ir::Tensor& before = *weight.value->constant();
     const int64_t dense_bytes = before.stored_bytes();
@@ -310,14 +318,15 @@ class Sharer {
     double error = blocks.empty() ? 0 : fit_rows(rows, blocks, scaled_, *context_.pool);
     std::vector<double> steps;
     if (int8_) error = round_entries(rows, blocks, kLargestCode, steps, *context_.pool);
-    const std::vector<double> bias = bias_change(weight, rows);
+    const std::vector<double> bias =
+        gram != nullptr && has_bias(weight, layout) ? bias_change(original, rows, *gram) : std::vector<double>{};
     ir::Tensor tensor = make_tensor(rows, layout, before.dims(), steps);
     record(weight, rows, blocks, error, tensor.stored_bytes());
     ++shared_;
     size_ += before.size();
     bytes_ += tensor.stored_bytes();
     graph_.set_tensor(weight.value->node(), std::move(tensor));
-    if (!bias.empty()) reconstruct::add_to_bias(graph_, weight.first(), bias);
+    if (!bias.empty()) reconstruct::change_bias(graph_, without_weights(weight.first(), layout), bias);
   }
 
   static size_t entries_of(const SharedRows& rows) {
@@ -374,17 +383,17 @@ class Sharer {
         ir::Tensor::palette(std::move(indices), ir::Tensor::of<int8_t>(shape, codes), layout.axis), std::move(quant));
   }
 
-  // What the mean of the inputs gave by the weights that changed.
-  std::vector<double> bias_change(const Weight& weight, const SharedRows& rows) const {
-    const quantize::LayerInputs* inputs = inputs_of(weight);
-    if (inputs == nullptr || !has_bias(weight, rows.outputs)) return {};
-    const std::vector<double> means = inputs->means();
+  // What the mean of the float model's inputs gave, less what that of the inputs gives now.
+  static std::vector<double> bias_change(const std::vector<double>& original, const SharedRows& rows,
+                                         const reconstruct::Gram& gram) {
+    const std::vector<double> means = gram.means(), reference = gram.reference_means();
     std::vector<double> change(static_cast<size_t>(rows.outputs), 0.0);
     for (int64_t m = 0; m < rows.outputs; ++m) {
-      const int64_t group = m / (rows.outputs / inputs->groups());
+      const int64_t group = m / (rows.outputs / gram.inputs().groups());
       for (int64_t k = 0; k < rows.width; ++k) {
-        change[static_cast<size_t>(m)] += (rows.wanted[static_cast<size_t>(m * rows.width + k)] - rows.value(m, k)) *
-                                          means[static_cast<size_t>(group * rows.width + k)];
+        const auto input = static_cast<size_t>(group * rows.width + k);
+        change[static_cast<size_t>(m)] +=
+            original[static_cast<size_t>(m * rows.width + k)] * reference[input] - rows.value(m, k) * means[input];
       }
     }
     return change;
@@ -416,7 +425,6 @@ class Sharer {
   const bool scaled_, whole_, int8_, repair_;
   bool bad_entries_ = false;
   std::vector<Weight> weights_;
-  std::vector<quantize::LayerInputs> inputs_;
   int64_t shared_ = 0, size_ = 0, bytes_ = 0;
 };
 
