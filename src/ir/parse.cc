@@ -310,6 +310,7 @@ class Parser {
   // The text between "constant" and ":" is kept until the type is known.
   struct ConstantText {
     enum class Form { list, codes, splat, random, palette, sparse } form = Form::list;
+    bool codes_of_palette = false;
     std::vector<std::string> items;
     std::string argument;
     Tensor first, second;
@@ -321,7 +322,10 @@ class Parser {
     if (accept("codes")) text.form = Form::codes;
     if (accept("splat")) text.form = Form::splat;
     if (accept("random")) text.form = Form::random;
-    if (accept("palette")) text.form = Form::palette;
+    if (accept("palette")) {
+      text.codes_of_palette = text.form == Form::codes;
+      text.form = Form::palette;
+    }
     if (accept("sparse")) text.form = Form::sparse;
     if (text.form == Form::list || text.form == Form::codes) {
       text.items = list("{", "}");
@@ -345,6 +349,28 @@ class Parser {
     }
     expect(")");
     return text;
+  }
+
+  Tensor palette(const ConstantText& text, const Dims& dims, const std::optional<Quant>& quant) {
+    const int64_t axis = to_int(text.argument);
+    const Tensor &codebooks = text.first, &indices = text.second;
+    const bool dtypes = (indices.dtype() == DType::u8 || indices.dtype() == DType::u4) &&
+                        codebooks.dtype() == (text.codes_of_palette ? DType::i8 : DType::f32);
+    const bool known_axis = axis >= 0 && axis < std::max<int64_t>(1, static_cast<int64_t>(dims.size()));
+    if (!dtypes || !known_axis || codebooks.rank() != 2 || codebooks.dims()[0] < 1 || indices.dims() != dims) {
+      fail("a palette takes an axis, codebooks f32 (i8 after codes) [groups,entries] and indices u8 or u4 of its dims");
+      return {};
+    }
+    for (const int64_t index : indices.to_int64s()) {
+      if (index < codebooks.dims()[1]) continue;
+      fail("index " + std::to_string(index) + " is outside a codebook of " + std::to_string(codebooks.dims()[1]));
+      return {};
+    }
+    Tensor tensor = Tensor::palette(indices, codebooks, static_cast<int>(axis));
+    if (!text.codes_of_palette) return tensor;
+    if (quant) return Tensor::affine(std::move(tensor), *quant);
+    fail("codes without q(...)");
+    return {};
   }
 
   Tensor constant(const ConstantText& text, const Type& type, const std::optional<Quant>& quant) {
@@ -371,7 +397,7 @@ class Parser {
         for (float& x : tensor.mutable_data<float>()) x = static_cast<float>(random.uniform() * 2 - 1);
         return tensor;
       }
-      case Form::palette: return Tensor::palette(text.second, text.first, static_cast<int>(to_int(text.argument)));
+      case Form::palette: return palette(text, *dims, quant);
       case Form::sparse: return Tensor::sparse(*dims, text.second, text.first);
     }
     return {};

@@ -146,7 +146,9 @@ class Printer {
   std::string constant_text(const Tensor& tensor) const {
     switch (tensor.encoding()) {
       case Encoding::dense: return elements(tensor);
-      case Encoding::affine: return "codes " + elements(tensor.codes());
+      case Encoding::affine:
+        return "codes " +
+               (tensor.as_palette() != nullptr ? constant_text(*tensor.as_palette()) : elements(tensor.codes()));
       case Encoding::palette:
         return "palette(axis=" + std::to_string(tensor.palette_axis()) + ", " + tensor_text(tensor.codebooks()) + ", " +
                tensor_text(tensor.codes()) + ")";

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/ir/tensor.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdlib>
@@ -145,7 +146,8 @@ Tensor Tensor::affine(Tensor codes, Quant quant) {
   t.dims_ = codes.dims();
   t.size_ = codes.size();
   auto parts = std::make_shared<Parts>();
-  parts->codes = std::move(codes);
+  parts->codes = codes.dense();
+  if (codes.encoding() == Encoding::palette) parts->side = std::move(codes);
   parts->quant = std::move(quant);
   t.parts_ = std::move(parts);
   return t;
@@ -153,7 +155,7 @@ Tensor Tensor::affine(Tensor codes, Quant quant) {
 
 Tensor Tensor::palette(Tensor indices, Tensor codebooks, int axis) {
   Tensor t;
-  t.dtype_ = DType::f32;
+  t.dtype_ = codebooks.dtype();
   t.encoding_ = Encoding::palette;
   t.dims_ = indices.dims();
   t.size_ = indices.size();
@@ -183,6 +185,17 @@ const Quant& Tensor::quant() const { return parts_->quant; }
 const Tensor& Tensor::codebooks() const { return parts_->side; }
 const Tensor& Tensor::positions() const { return parts_->side; }
 int Tensor::palette_axis() const { return parts_->axis; }
+
+int64_t Tensor::palette_group() const {
+  const int64_t channels = dims_.empty() ? 1 : dims_[static_cast<size_t>(parts_->axis)];
+  const int64_t groups = parts_->side.dims()[0];
+  return std::max<int64_t>(1, (channels + groups - 1) / groups);
+}
+
+const Tensor* Tensor::as_palette() const {
+  if (encoding_ == Encoding::palette) return this;
+  return encoding_ == Encoding::affine && parts_->side.valid() ? &parts_->side : nullptr;
+}
 
 const std::byte* Tensor::aligned() const {
   if (!aligned_copy_) return bytes_.data();
@@ -219,18 +232,23 @@ Tensor Tensor::dense() const {
       return out;
     }
     case Encoding::palette: {
-      const std::vector<int64_t> indices = parts_->codes.to_int64s();
-      const auto codebooks = parts_->side.data<float>();
-      const int64_t groups = parts_->side.dims()[0], entries = parts_->side.dims()[1];
+      const auto codebooks = parts_->side.bytes();
+      const size_t width = codebooks.size() / static_cast<size_t>(std::max<int64_t>(1, parts_->side.size()));
+      const auto indices = parts_->codes.bytes();
+      const bool packed = parts_->codes.dtype() == DType::u4;
+      const int64_t entries = parts_->side.dims()[1], group = palette_group();
       int64_t inner = 1;
       for (size_t d = static_cast<size_t>(parts_->axis) + 1; d < dims_.size(); ++d) inner *= dims_[d];
       const int64_t channels = dims_.empty() ? 1 : dims_[static_cast<size_t>(parts_->axis)];
-      Tensor out = zeros(DType::f32, dims_);
-      auto reals = out.mutable_data<float>();
-      for (int64_t i = 0; i < size_; ++i) {
-        const int64_t group = (i / inner % channels) * groups / channels;
-        reals[static_cast<size_t>(i)] =
-            codebooks[static_cast<size_t>(group * entries + indices[static_cast<size_t>(i)])];
+      Tensor out = zeros(dtype_, dims_);
+      std::byte* numbers = out.mutable_bytes().data();
+      for (int64_t first = 0, channel = 0; first < size_; first += inner, channel = (channel + 1) % channels) {
+        const std::byte* codebook = codebooks.data() + static_cast<size_t>(channel / group * entries) * width;
+        for (int64_t i = first; i < first + inner; ++i) {
+          auto index = static_cast<size_t>(indices[static_cast<size_t>(packed ? i / 2 : i)]);
+          if (packed) index = (index >> (i % 2 * 4)) & 15;
+          std::memcpy(numbers + static_cast<size_t>(i) * width, codebook + index * width, width);
+        }
       }
       return out;
     }
@@ -266,7 +284,9 @@ int64_t Tensor::stored_bytes() const {
     for (const std::string& s : *strings_) bytes += static_cast<int64_t>(s.size());
     return bytes;
   }
-  int64_t bytes = parts_->codes.stored_bytes() + (parts_->side.valid() ? parts_->side.stored_bytes() : 0);
+  const Tensor* shared = encoding_ == Encoding::affine ? as_palette() : nullptr;
+  int64_t bytes = shared != nullptr ? shared->stored_bytes() : parts_->codes.stored_bytes();
+  if (encoding_ != Encoding::affine) bytes += parts_->side.stored_bytes();
   if (encoding_ == Encoding::affine) {
     bytes += static_cast<int64_t>(parts_->quant.scale.size()) * 4 +
              packed_bytes(static_cast<int64_t>(parts_->quant.zero_point.size()), dtype_bits(parts_->quant.dtype));
@@ -282,7 +302,11 @@ bool Tensor::identical_to(const Tensor& other) const {
            std::memcmp(bytes_.data(), other.bytes_.data(), bytes_.size()) == 0;
   }
   if (!parts_->codes.identical_to(other.parts_->codes) || parts_->axis != other.parts_->axis) return false;
-  if (encoding_ == Encoding::affine) return parts_->quant.same_codes(other.parts_->quant);
+  if (encoding_ == Encoding::affine) {
+    const Tensor *own = as_palette(), *others = other.as_palette();
+    const bool same_form = own == nullptr || others == nullptr ? own == others : own->identical_to(*others);
+    return same_form && parts_->quant.same_codes(other.parts_->quant);
+  }
   return parts_->side.identical_to(other.parts_->side);
 }
 

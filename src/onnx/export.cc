@@ -198,7 +198,8 @@ class ModelWriter {
 
   /// The constant's record when it was, and still is, an initializer that is also a graph input.
   static const ConstantForeign* overridable(const ir::Node& node) {
-    if (!node.is(ir::OpKind::constant) || node.output().quant()) return nullptr;
+    if (!node.is(ir::OpKind::constant) || node.output().quant() || node.tensor().as_palette() != nullptr)
+      return nullptr;
     const auto* foreign = foreign_as<ConstantForeign>(node.foreign);
     return foreign != nullptr && foreign->origin == ConstantForeign::Origin::overridable ? foreign : nullptr;
   }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "onnx/export_opset.h"
 #include "onnx/foreign.h"
 #include "onnx/subgraph.h"
 
@@ -117,6 +118,10 @@ class Lowering {
       if (!value.unused()) add_affine(value, tensor);
       return;
     }
+    if (tensor.encoding() == ir::Encoding::palette && !value.unused()) {
+      add_palette(tensor, names_.written(value));
+      return;
+    }
     Initializer initializer;
     initializer.name = names_.written(value);
     initializer.sparse = tensor.encoding() == ir::Encoding::sparse && foreign != nullptr &&
@@ -140,13 +145,59 @@ class Lowering {
     LoweredNode dequantize;
     dequantize.op = "DequantizeLinear";
     const std::string codes = names_.written(value);
-    out_.initializers.push_back({codes, tensor.codes(), {}, false, false, constants_as_nodes_});
+    if (const ir::Tensor* palette = tensor.as_palette(); palette != nullptr) {
+      add_palette(*palette, codes);
+    } else {
+      out_.initializers.push_back({codes, tensor.codes(), {}, false, false, constants_as_nodes_});
+    }
     dequantize.inputs = {codes, scale_of(quant, tensor.dims())};
     const bool zero = std::all_of(quant.zero_point.begin(), quant.zero_point.end(), [](int32_t z) { return z == 0; });
     if (!zero || is_gemm_weight(value)) dequantize.inputs.push_back(zero_point_of(quant, tensor.dims()));
     dequantize.outputs = {names_.read(value)};
     set_axis(dequantize, quant);
     out_.nodes.push_back(std::move(dequantize));
+  }
+
+  void add_node(const char* op, std::vector<std::string> inputs, const std::string& output, const char* attribute = "",
+                int64_t number = 0) {
+    LoweredNode node;
+    node.op = op;
+    node.inputs = std::move(inputs);
+    node.outputs = {output};
+    if (*attribute != 0) node.attributes.set(attribute, number);
+    out_.nodes.push_back(std::move(node));
+  }
+
+  /// The indices as the opset can say them.
+  ir::Tensor indices_of(const ir::Tensor& palette) const {
+    if (palette.codes().dtype() != ir::DType::u4 || opset_ >= kOpsetOfPackedIndices) return palette.codes();
+    ir::Tensor wide = ir::Tensor::zeros(ir::DType::u8, palette.dims());
+    const auto bytes = wide.mutable_bytes();
+    const std::vector<int64_t> indices = palette.codes().to_int64s();
+    for (size_t i = 0; i < indices.size(); ++i) bytes[i] = static_cast<std::byte>(indices[i]);
+    return wide;
+  }
+
+  /// Gather(codebooks, Cast(indices) + offsets): import_palette.cc reads it. ONNX Runtime folds it when it loads.
+  void add_palette(const ir::Tensor& palette, const std::string& output) {
+    const ir::Tensor& codebooks = palette.codebooks();
+    const std::string indices = names_.fresh();
+    out_.initializers.push_back({indices, indices_of(palette), {}, false, false, constants_as_nodes_});
+    std::string places = names_.fresh();
+    add_node("Cast", {indices}, places, "to", static_cast<int64_t>(ir::DType::i32));
+    if (codebooks.dims()[0] > 1) {
+      ir::Dims dims(palette.dims().size(), 1);
+      const auto axis = static_cast<size_t>(palette.palette_axis());
+      dims[axis] = palette.dims()[axis];
+      std::vector<int32_t> offsets;
+      for (int64_t c = 0; c < dims[axis]; ++c) {
+        offsets.push_back(static_cast<int32_t>(c / palette.palette_group() * codebooks.dims()[1]));
+      }
+      const std::string shifted = names_.fresh();
+      add_node("Add", {places, shared_constant(ir::Tensor::of<int32_t>(dims, offsets))}, shifted);
+      places = shifted;
+    }
+    add_node("Gather", {shared_constant(codebooks.reshaped({codebooks.size()})), places}, output, "axis", 0);
   }
 
   // --- annotations ---

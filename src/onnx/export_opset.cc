@@ -12,6 +12,7 @@ namespace edgesmith::onnx {
 namespace {
 
 constexpr int64_t kOpsetWithoutSource = 13;
+constexpr int64_t kOpsetOfIndices = 9;  // Cast and Gather of the types that we write, Add that broadcasts
 
 /// The opset whose QuantizeLinear and DequantizeLinear can say `quant`.
 int64_t needed_by(const ir::Quant& quant) {
@@ -19,6 +20,11 @@ int64_t needed_by(const ir::Quant& quant) {
   if (bits == 2) return 25;
   if (bits == 4 || bits == 16 || quant.block_size > 0) return 21;
   return quant.per_tensor() ? 10 : 13;
+}
+
+/// The palette of a constant that somebody reads, or null.
+const ir::Tensor* palette_of(const ir::Node& node) {
+  return node.is(ir::OpKind::constant) && !node.output().unused() ? node.tensor().as_palette() : nullptr;
 }
 
 struct Need {
@@ -32,10 +38,16 @@ struct Need {
   }
 };
 
-Need needed_by(const ir::Graph& graph) {
+/// `packed`: indices of codebooks take 4 bits where they fit.
+Need needed_by(const ir::Graph& graph, bool packed_indices) {
   Need need;
   for (const ir::Node& node : graph.nodes()) {
     need.raise(needed_opset(node), node.label() + " needs it");
+    if (const ir::Tensor* palette = palette_of(node)) {
+      const bool packed = packed_indices && palette->codes().dtype() == ir::DType::u4;
+      need.raise(packed ? kOpsetOfPackedIndices : kOpsetOfIndices,
+                 packed ? "4-bit indices of codebooks need it" : "indices of codebooks need it");
+    }
     for (int i = 0; i < node.num_outputs(); ++i) {
       const ir::Value& value = node.output(i);
       if (!value.quant()) continue;
@@ -63,10 +75,7 @@ std::string changed_meaning(const ir::Node& node, int64_t from, int64_t to) {
   return found;
 }
 
-}  // namespace
-
-Result<OpsetPlan> plan_opset(const ir::Graph& graph) {
-  const Need need = needed_by(graph);
+Result<OpsetPlan> plan_for(const ir::Graph& graph, const Need& need) {
   OpsetPlan plan;
   if (const auto* model = foreign_as<ModelForeign>(graph.foreign)) plan.source = model->opset;
   if (plan.source == 0) {
@@ -85,6 +94,20 @@ Result<OpsetPlan> plan_opset(const ir::Graph& graph) {
   }
   plan.note = "opset raised from " + raise + ": " + need.why;
   return plan;
+}
+
+}  // namespace
+
+Result<OpsetPlan> plan_opset(const ir::Graph& graph) {
+  const Need need = needed_by(graph, true);
+  auto plan = plan_for(graph, need);
+  if (plan) return plan;
+  const Need wide = needed_by(graph, false);
+  if (wide.opset == need.opset) return plan;
+  auto other = plan_for(graph, wide);
+  if (!other) return other;
+  other->note += (other->note.empty() ? "" : "; ") + ("indices of codebooks take 8 bits: " + plan.error().message);
+  return other;
 }
 
 }  // namespace edgesmith::onnx

@@ -77,6 +77,7 @@ Status check_opset(const ModelView& model, const GraphView& graph, int64_t opset
 
 /// The first element that is NaN or infinite, or 0. Looks at mapped float data in place: they may be large.
 float not_finite(const ir::Tensor& tensor) {
+  if (tensor.encoding() == ir::Encoding::palette) return not_finite(tensor.codebooks());
   if (tensor.encoding() != ir::Encoding::dense || tensor.dtype() != ir::DType::f32) {
     for (float value : tensor.to_floats()) {
       if (!std::isfinite(value)) return value;
@@ -206,6 +207,7 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
   ir::Graph graph = std::move(built->graph);
   graph.metadata = model->metadata;
   graph.foreign = keep_model(*model, *view, *opset);
+  find_palettes(graph);
   EDGESMITH_TRY(check_weights(graph));
   annotate_quantization(graph);
   EDGESMITH_TRY(ir::verify(graph));

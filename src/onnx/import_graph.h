@@ -32,6 +32,9 @@ struct BuiltGraph {
 /// Turns the messages into nodes and values. Errors: invalid, unsupported (messages name the node, not the file).
 Result<BuiltGraph> build_graph(const GraphView& view, const ImportSource& source);
 
+/// Turns look-ups in constant codebooks into palette constants (docs/onnx.md says which). Needs inferred types.
+void find_palettes(ir::Graph& graph);
+
 /// Turns Q/DQ pairs into annotations (docs/onnx.md says which). Needs inferred types.
 void annotate_quantization(ir::Graph& graph);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Q/DQ pairs become annotations, so that passes see one graph of reals:
 //
-//   DequantizeLinear(integer constant)           => a constant with encoding affine
+//   DequantizeLinear(integer constant)           => a constant with encoding affine; a palette of codes stays one
 //   DequantizeLinear(QuantizeLinear(constant))   => the same, with the codes computed here
 //   DequantizeLinear(QuantizeLinear(x))          => x annotated, when nobody else reads x;
 //                                                   else an identity of x whose output is annotated
@@ -95,8 +95,10 @@ void erase_with_parameters(ir::Graph& graph, ir::Node& node) {
 }
 
 void annotate_constant(ir::Graph& graph, ir::Node& dequantize) {
-  const ir::Tensor* codes = dense_constant(dequantize.input(0));
-  if (codes == nullptr || dequantize.output().type().dtype != ir::DType::f32) return;
+  const ir::Tensor* codes = dequantize.input(0)->constant();
+  const bool known =
+      codes != nullptr && (codes->encoding() == ir::Encoding::dense || codes->encoding() == ir::Encoding::palette);
+  if (!known || dequantize.output().type().dtype != ir::DType::f32) return;
   auto quant = quant_of(dequantize, codes->dtype());
   if (!quant) return;
   ir::Value& real =

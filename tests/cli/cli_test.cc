@@ -204,7 +204,7 @@ TEST_F(Cli, ListsItsTables) {
   }
   EXPECT_EQ(run({"passes", "simplify"}).exit_code, 0);
   for (const Json& pass : Json::parse(run({"passes", "--json"}).out)["passes"]) {
-    const bool quantizes = pass["name"] == "quantize", prunes = pass["name"] == "prune";
+    const bool quantizes = pass["name"] == "quantize", prunes = pass["name"] == "prune" || pass["name"] == "share";
     EXPECT_EQ(pass["needs_calib"], quantizes || prunes) << pass;
     EXPECT_EQ(pass["calib_unless"], quantizes ? Json("weights_only") : prunes ? Json("repair=none") : Json()) << pass;
   }

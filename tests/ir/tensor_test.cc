@@ -38,6 +38,31 @@ TEST(Tensor, PaletteUsesOneCodebookAGroupOfChannels) {
   EXPECT_EQ(Tensor::palette(indices, codebooks, 0).to_floats(), (std::vector<float>{1, 2, 30, 40}));
 }
 
+TEST(Tensor, LastGroupOfAPaletteMayBeShorter) {
+  const Tensor codebooks = Tensor::of<float>({2, 1}, std::vector<float>{1, 2});
+  const Tensor palette = Tensor::palette(Tensor::of<uint8_t>({1, 5}, std::vector<uint8_t>(5, 0)), codebooks, 1);
+  EXPECT_EQ(palette.palette_group(), 3);
+  EXPECT_EQ(palette.to_floats(), (std::vector<float>{1, 1, 1, 2, 2}));
+}
+
+TEST(Tensor, AffineCodesMayBeAPalette) {
+  const Tensor codebooks = Tensor::of<int8_t>({1, 3}, std::vector<int8_t>{-2, 0, 5});
+  auto storage = std::make_shared<std::vector<std::byte>>(std::vector<std::byte>{std::byte{0x02}, std::byte{0x10}});
+  const Tensor indices(DType::u4, {4, 1}, *storage, storage);
+  const Quant quant{.dtype = DType::i8, .scale = {1, 1, 10, 10}, .zero_point = {0, 0, 0, 0}, .axis = 0};
+  const Tensor palette = Tensor::palette(indices, codebooks, 0);
+  EXPECT_EQ(palette.dtype(), DType::i8);
+  const Tensor shared = Tensor::affine(palette, quant);
+  EXPECT_EQ(shared.codes().to_int64s(), (std::vector<int64_t>{5, -2, -2, 0}));
+  EXPECT_EQ(shared.to_floats(), (std::vector<float>{5, -2, -20, 0}));
+  ASSERT_NE(shared.as_palette(), nullptr);
+  EXPECT_EQ(shared.stored_bytes(), 2 + 3 + 4 * 4 + 4);
+  const Tensor plain = Tensor::affine(shared.codes(), quant);
+  EXPECT_EQ(plain.as_palette(), nullptr);
+  EXPECT_TRUE(shared.identical_to(Tensor::affine(palette, quant)));
+  EXPECT_FALSE(shared.identical_to(plain));
+}
+
 TEST(Tensor, SparseFillsTheRestWithZeros) {
   const Tensor t = Tensor::sparse({2, 2}, Tensor::of<float>({2}, std::vector<float>{5, 6}),
                                   Tensor::of<int64_t>({2}, std::vector<int64_t>{1, 2}));

@@ -12,6 +12,7 @@ constexpr const char* kEverything =
   %w = constant {1, -2.5, inf, 0.1} : f32[4]
   %c = constant codes {-128, 127} : f32[2] q(i8, scale=[0.5, 0.25], zp=[0, 0], axis=0)
   %p = constant palette(axis=0, f32[1,2] {0.5, 1}, u8[3] {0, 1, 1}) : f32[3]
+  %pc = constant codes palette(axis=0, i8[2,2] {-4, 5, 0, 7}, u4[3] {0, 1, 1}) : f32[3] q(i8, scale=[0.5, 0.5, 0.25], zp=[0, 0, 0], axis=0)
   %s = constant sparse(i64[2] {0, 3}, f32[2] {1, 2}) : f32[2,2]
   %t = constant {"a", "b\"c"} : string[2]
   %h = constant {0.5, -2} : f16[2]

@@ -254,5 +254,71 @@ TEST(Export, ExternalDataGoBesideTheModelAndComeBack) {
   fs::remove_all(folder);
 }
 
+// The constant behind operand 1 of the first node, or an invalid tensor.
+ir::Tensor weight_of_first(const ir::Graph& graph) {
+  const ir::Node* node = first_op(graph);
+  const ir::Tensor* tensor = node != nullptr && node->input(1) != nullptr ? node->input(1)->constant() : nullptr;
+  return tensor != nullptr ? *tensor : ir::Tensor();
+}
+
+ir::Graph conv_with(const std::string& weight) {
+  auto graph = ir::parse("graph @g(%x: f32[1,2,4,4]) -> (y) {\n  %w = constant " + weight +
+                         "\n  %0 = conv %x, %w : f32[1,3,4,4]\n  return %0\n}\n");
+  EXPECT_TRUE(graph.ok()) << graph.error().text();
+  return graph.ok() ? std::move(*graph) : ir::Graph();
+}
+
+TEST(Palette, GoesOutAsALookUpAndComesBack) {
+  for (const char* weight :
+       {"palette(axis=0, f32[1,3] {-1, 0, 2}, u8[3,2,1,1] {0, 1, 2, 2, 1, 0}) : f32[3,2,1,1]",
+        "palette(axis=0, f32[2,2] {-1, 0, 2, 5}, u8[3,2,1,1] {0, 1, 1, 1, 1, 0}) : f32[3,2,1,1]",
+        "palette(axis=0, f32[2,2] {-1, 0, 2, 5}, u4[3,2,1,1] {0, 1, 1, 1, 1, 0}) : f32[3,2,1,1]",
+        "palette(axis=1, f32[2,2] {-1, 0, 2, 5}, u8[3,2,1,1] {0, 1, 1, 1, 1, 0}) : f32[3,2,1,1]",
+        "codes palette(axis=0, i8[2,2] {-1, 0, 2, 5}, u4[3,2,1,1] {0, 1, 1, 1, 1, 0}) : f32[3,2,1,1] q(i8, "
+        "scale=[0.5, 0.5, 2], zp=[0, 0, 0], axis=0)"}) {
+    const ir::Graph graph = conv_with(weight);
+    const std::string bytes = must_export(graph);
+    const bool packed = std::string(weight).find("u4") != std::string::npos;
+    EXPECT_EQ(opset_of(bytes), packed ? 21 : 13) << weight;
+    // The checker of libonnx 1.12 knows opsets up to 17.
+    EXPECT_EQ(packed ? "" : check_model(bytes), "") << weight;
+    const auto again = import_string(bytes);
+    ASSERT_TRUE(again.ok()) << again.error().text();
+    EXPECT_TRUE(weight_of_first(*again).identical_to(weight_of_first(graph))) << weight << "\n" << ir::print(*again);
+    EXPECT_EQ(must_export(*again), bytes) << weight;
+  }
+}
+
+TEST(Palette, IsALookUpInTheFile) {
+  const std::string bytes =
+      must_export(conv_with("palette(axis=0, f32[2,2] {-1, 0, 2, 5}, u8[3,2,1,1] {0, 1, 1, 1, 1, 0}) : f32[3,2,1,1]"));
+  EXPECT_EQ(node_lines(bytes),
+            (Lines{"1 = Cast(0) {to=6}", "2 = Add(1, 3)", "w = Gather(4, 2) {axis=0}", "y = Conv(x, w)"}));
+}
+
+constexpr const char* kLookUp = R"(g (float[1,2,4,4] x) => (float[1,3,4,4] y)
+  <uint8[3,2,1,1] i = {0,1,1,1,1,INDEX}, int32[3,1,1,1] o = {OFFSETS}, float[4] c = {-1.0, 0.0, 2.0, 5.0}> {
+  j = Cast <to = 6> (i)
+  k = Add (j, o)
+  w = Gather <axis = 0> (c, k)
+  y = Conv (x, w)
+})";
+
+ir::Graph look_up(const std::string& index, const std::string& offsets) {
+  std::string text = kLookUp;
+  text.replace(text.find("INDEX"), 5, index);
+  text.replace(text.find("OFFSETS"), 7, offsets);
+  return must_import(13, text);
+}
+
+TEST(Palette, OnlyGroupsOfEqualCodebooksAreRead) {
+  EXPECT_EQ(weight_of_first(look_up("1", "0,0,2")).encoding(), ir::Encoding::palette);
+  for (const auto& [index, offsets] : std::vector<std::pair<std::string, std::string>>{
+           {"1", "0,2,2"}, {"1", "1,1,1"}, {"2", "0,0,2"}, {"1", "2,2,0"}}) {
+    const ir::Graph graph = look_up(index, offsets);
+    EXPECT_EQ(first_op(graph)->op(), ir::OpKind::cast) << index << " " << offsets;
+  }
+}
+
 }  // namespace
 }  // namespace edgesmith::onnx

@@ -55,6 +55,7 @@ void add_compare(Program& program);
 void add_infer(Program& program);
 void add_simplify(Program& program);
 void add_prune(Program& program);
+void add_share(Program& program);
 void add_quantize(Program& program);
 void add_run(Program& program);
 void add_passes(Program& program);

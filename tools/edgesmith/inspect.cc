@@ -41,12 +41,19 @@ struct QuantCount {
   std::string dtypes;   ///< "i8, u8"
 };
 
+/// A constant whose numbers come from codebooks.
+struct SharedWeight {
+  std::string name, dtype;  ///< dtype of the entries
+  int64_t weights = 0, codebooks = 0, entries = 0, distinct = 0, bits = 0, bytes = 0;
+};
+
 struct Inspection {
   onnx::SourceInfo source;
   refine::ModelSize size;
   std::optional<runtime::MemoryPlan> memory;  ///< for one sample; absent when it is not known before running
   std::map<std::string, OpCount> ops;
   QuantCount quant;
+  std::vector<SharedWeight> shared;
   std::vector<std::string> problems;
   std::vector<std::string> float_on_target;  ///< nodes that stay float on --target
 };
@@ -88,6 +95,38 @@ void count_quant(const ir::Graph& graph, Inspection& inspection) {
   inspection.quant.dtypes = join(dtypes, ", ");
 }
 
+void find_shared(const ir::Graph& graph, Inspection& inspection) {
+  for (const ir::Node& node : graph.nodes()) {
+    const ir::Tensor* palette = node.is(ir::OpKind::constant) ? node.tensor().as_palette() : nullptr;
+    if (palette == nullptr) continue;
+    const ir::Tensor& codebooks = palette->codebooks();
+    SharedWeight shared{node.output().name(), std::string(ir::dtype_name(codebooks.dtype()))};
+    shared.weights = palette->size();
+    shared.codebooks = codebooks.dims()[0];
+    shared.entries = codebooks.dims()[1];
+    std::vector<float> numbers = palette->to_floats();
+    std::sort(numbers.begin(), numbers.end());
+    shared.distinct = std::unique(numbers.begin(), numbers.end()) - numbers.begin();
+    while ((int64_t{1} << shared.bits) < shared.entries) ++shared.bits;
+    shared.bytes = node.tensor().stored_bytes();
+    inspection.shared.push_back(std::move(shared));
+  }
+}
+
+/// "21 tensors of 3 to 4-bit indices, 154 kB in place of 1.07 MB".
+std::string shared_text(const std::vector<SharedWeight>& shared) {
+  int64_t low = shared[0].bits, high = 0, bytes = 0, dense = 0;
+  for (const SharedWeight& weight : shared) {
+    low = std::min(low, weight.bits);
+    high = std::max(high, weight.bits);
+    bytes += weight.bytes;
+    dense += 4 * weight.weights;
+  }
+  const std::string bits = low == high ? std::to_string(low) : std::to_string(low) + " to " + std::to_string(high);
+  return std::to_string(shared.size()) + " tensors of " + bits + "-bit indices, " + report::bytes_text(bytes) +
+         " in place of " + report::bytes_text(dense);
+}
+
 void find_problems(const ir::Graph& graph, const targets::Target* target, Inspection& inspection) {
   std::map<std::string, int64_t> opaque;
   for (const ir::Node& node : graph.nodes()) {
@@ -125,6 +164,7 @@ Inspection inspect(const ir::Graph& graph, const std::string& path, const target
     count.params += own_params(node, seen);
   }
   count_quant(graph, inspection);
+  find_shared(graph, inspection);
   find_problems(graph, target, inspection);
   return inspection;
 }
@@ -264,6 +304,17 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
     nodes.push_back(
         {{"name", row.name}, {"op", row.op}, {"output", row.output}, {"type", row.type}, {"macs", row.macs}});
   }
+  Json shared = Json::array();
+  for (const SharedWeight& weight : in.shared) {
+    shared.push_back({{"name", weight.name},
+                      {"weights", weight.weights},
+                      {"codebooks", weight.codebooks},
+                      {"entries", weight.entries},
+                      {"entry_dtype", weight.dtype},
+                      {"distinct", weight.distinct},
+                      {"bits", weight.bits},
+                      {"bytes", weight.bytes}});
+  }
   Json metadata = Json::object();
   for (const auto& [key, value] : graph.metadata) metadata[key] = value;
   Json costs = target != nullptr ? target_costs_json(graph, *target) : Json();
@@ -287,6 +338,7 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
                {"ops", std::move(op_list)},
                {"nodes", std::move(nodes)},
                {"quantized", {{"values", in.quant.values}, {"weights", in.quant.weights}, {"dtypes", in.quant.dtypes}}},
+               {"shared", std::move(shared)},
                {"metadata", std::move(metadata)},
                {"problems", in.problems},
                {"float_on_target", in.float_on_target},
@@ -317,6 +369,7 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
   facts.row({"quantized", in.quant.values == 0 ? "no"
                                                : std::to_string(in.quant.values) + " values (" + in.quant.dtypes +
                                                      "), " + std::to_string(in.quant.weights) + " of them weights"});
+  if (!in.shared.empty()) facts.row({"shared weights", shared_text(in.shared)});
   if (const std::string* preprocess = graph.find_metadata(data::kPreprocessKey)) {
     facts.row({"preprocessing", *preprocess});
   }
@@ -335,6 +388,17 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
       nodes.row({row.name, row.op, row.output, row.type, row.macs > 0 ? report::count_text(row.macs) : ""});
     }
     text += "\n" + nodes.text(color);
+  }
+  if (common.verbose && !in.shared.empty()) {
+    Table shared({Table::Align::left, Table::Align::right, Table::Align::right, Table::Align::right,
+                  Table::Align::right, Table::Align::right, Table::Align::left});
+    shared.head({"shared weight", "weights", "codebooks", "entries", "distinct", "bytes", "type"});
+    for (const SharedWeight& weight : in.shared) {
+      shared.row({weight.name, std::to_string(weight.weights), std::to_string(weight.codebooks),
+                  std::to_string(weight.entries), std::to_string(weight.distinct), std::to_string(weight.bytes),
+                  weight.dtype});
+    }
+    text += "\n" + shared.text(color);
   }
   if (!in.problems.empty()) text += "\n" + report::paint("problems", report::Style::yellow, color) + "\n";
   for (const std::string& problem : in.problems) text += "  " + problem + "\n";

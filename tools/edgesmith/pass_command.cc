@@ -117,6 +117,10 @@ void add_prune(Program& program) {
                    "Zero the weights that matter least, refit the others, and measure what that costs");
 }
 
+void add_share(Program& program) {
+  add_pass_command(program, "share", "Replace weights by indices into small codebooks, and measure what that costs");
+}
+
 void add_quantize(Program& program) {
   add_pass_command(program, "quantize", "Turn a float model into an int8 one, and measure what that costs");
 }

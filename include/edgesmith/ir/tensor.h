@@ -20,7 +20,7 @@ namespace edgesmith::ir {
 enum class Encoding {
   dense,    ///< elements row-major; i4/u4/i2/u2 packed, low bits first
   affine,   ///< integer codes + Quant; the reals are a float32 view
-  palette,  ///< codebook + packed indices; the reals are a float32 view
+  palette,  ///< codebooks + packed indices; the numbers are a view of the codebooks' dtype
   sparse,   ///< values + positions of the non-zeros
 };
 
@@ -52,10 +52,11 @@ class Tensor {
   static Tensor strings(Dims dims, std::vector<std::string> values);
   /// Zero-filled dense tensor that the caller fills through mutable_data() before sharing it.
   static Tensor zeros(DType dtype, Dims dims);
-  /// Reals (codes - zero_point) * scale; `codes` is dense and integer. dtype() is f32.
+  /// Reals (codes - zero_point) * scale; `codes` is integer, and dense or a palette. dtype() is f32.
   static Tensor affine(Tensor codes, Quant quant);
-  /// Reals codebook[group(i)][index(i)]. `indices` is a dense unsigned tensor of the tensor's dims, `codebooks` f32
-  /// [groups, entries]; the elements along `axis` are cut into `groups` equal runs (1 group: one codebook).
+  /// Numbers codebooks[group(i)][index(i)]. `indices` is a dense u8 or u4 tensor of the tensor's dims, `codebooks`
+  /// dense f32 or i8 [groups, entries]; the channels along `axis` are cut into runs of ceil(channels / groups), of
+  /// which the last may be shorter (1 group: one codebook). dtype() is that of the codebooks.
   static Tensor palette(Tensor indices, Tensor codebooks, int axis);
   /// `values` [nnz] at flat positions `indices` i64 [nnz], ascending; everything else is zero.
   static Tensor sparse(Dims dims, Tensor values, Tensor indices);
@@ -91,11 +92,14 @@ class Tensor {
   Tensor reshaped(Dims dims) const;
 
   // Parts of a compressed tensor.
-  const Tensor& codes() const;      ///< affine, palette (indices), sparse (values)
+  const Tensor& codes() const;      ///< affine (always dense), palette (indices), sparse (values)
   const Quant& quant() const;       ///< affine
   const Tensor& codebooks() const;  ///< palette
   const Tensor& positions() const;  ///< sparse
   int palette_axis() const;
+  int64_t palette_group() const;  ///< channels that share a codebook
+  /// The palette that holds the numbers: this tensor, or the codes of an affine one; null when there is none.
+  const Tensor* as_palette() const;
 
   /// Bytes that the stored parts take (codes, codebooks, scales), not counting headers.
   int64_t stored_bytes() const;

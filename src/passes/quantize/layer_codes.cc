@@ -9,6 +9,7 @@
 #include "edgesmith/ops/pair_sums.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/pair_limits.h"
+#include "passes/quantize/palette_codes.h"
 #include "passes/quantize/weight_codes.h"
 
 namespace edgesmith::passes::quantize {
@@ -162,6 +163,7 @@ double sqnr(double signal, double noise) { return noise > 0 ? 10 * std::log10(si
 Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& settings, const LayerInputs* inputs,
                                     const std::vector<double>& smallest_scales) {
   const ir::Tensor& weight = *weight_of(node)->constant();
+  if (weight.encoding() == ir::Encoding::palette) return quantize_palette(node, settings, inputs, smallest_scales);
   const int axis = weight_axis(node);
   const Layout layout = Layout::of(weight.dims(), axis);
   const std::vector<float> reals = weight.to_floats();

@@ -24,9 +24,32 @@ constexpr std::array<std::string_view, 11> kPipeline = {
     "eliminate-common-subexpressions",  // last: sees the final constants
 };
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
+const OptionSchema& options() {
+  static const OptionSchema schema = {
+      {"dense", OptionKind::flag, "false", "also write shared weights (codebooks and indices) out in full"}};
+  return schema;
+}
+
+// Constants with codebooks become plain ones with the same numbers. Returns how many there were.
+int write_out(ir::Graph& graph) {
+  int count = 0;
+  for (ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant) || node.tensor().as_palette() == nullptr) continue;
+    const ir::Tensor& tensor = node.tensor();
+    const bool codes = tensor.encoding() == ir::Encoding::affine;
+    graph.set_tensor(node, codes ? ir::Tensor::affine(tensor.codes(), tensor.quant()) : tensor.dense());
+    ++count;
+  }
+  return count;
+}
+
+Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
   const int before = graph.num_nodes();
   Change change = Change::none;
+  if (const int count = options.flag("dense") ? write_out(graph) : 0; count > 0) {
+    change = Change::changed;
+    context.notes.push_back(std::to_string(count) + " shared weights are written out in full");
+  }
   for (int round = 0; round < kMaxRounds; ++round) {
     Change in_round = Change::none;
     for (const std::string_view name : kPipeline) {
@@ -47,6 +70,6 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
 }  // namespace
 
 extern const PassInfo simplify_pass = {
-    "simplify", "exact clean-up: fold, fuse and remove until nothing changes", no_options, run, true, false};
+    "simplify", "exact clean-up: fold, fuse and remove until nothing changes", options, run, true, false};
 
 }  // namespace edgesmith::passes

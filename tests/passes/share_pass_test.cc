@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: Apache-2.0
+// The whole pass on a small network, through its row of the pass table.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <set>
+
+#include "edgesmith/ir/text.h"
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/pass.h"
+#include "edgesmith/runtime/executor.h"
+#include "pictures.h"
+
+namespace edgesmith::passes {
+namespace {
+
+using Settings = std::vector<std::pair<std::string, std::string>>;
+
+ir::Graph parsed(const std::string& text) {
+  auto graph = ir::parse(text);
+  EXPECT_TRUE(graph.ok()) << graph.error().message;
+  EXPECT_TRUE(ops::infer_types(*graph).ok());
+  return std::move(*graph);
+}
+
+ir::Graph network() {
+  return parsed(R"(graph @net(%x: f32[N,4,8,8]) -> (scores) {
+  %w1 = constant random(seed=1) : f32[20,4,3,3]
+  %b1 = constant random(seed=2) : f32[20]
+  %w2 = constant random(seed=3) : f32[20,1,3,3]
+  %w3 = constant random(seed=4) : f32[40,20,1,1]
+  %w4 = constant random(seed=5) : f32[10,40]
+  %w5 = constant random(seed=7) : f32[10,30]
+  %c1 = conv %x, %w1, %b1 {pads=[1,1,1,1]} : f32[N,20,8,8] @"first"
+  %r1 = relu %c1 : f32[N,20,8,8]
+  %c2 = conv %r1, %w2 {group=20, pads=[1,1,1,1]} : f32[N,20,8,8] @"depthwise"
+  %c3 = conv %c2, %w3 : f32[N,40,8,8] @"point"
+  %r2 = relu %c3 : f32[N,40,8,8]
+  %g = global_average_pool %r2 : f32[N,40,1,1]
+  %f = flatten %g : f32[N,40]
+  %h = gemm %f, %w4 {transB=1} : f32[N,10] @"hidden"
+  %y = mat_mul %h, %w5 : f32[N,30] @"classifier"
+  return %y
+}
+)");
+}
+
+Result<Change> run_named(const char* name, ir::Graph& graph, const data::Dataset* calib, const Settings& settings,
+                         int threads = 2, std::vector<std::string>* notes = nullptr) {
+  const PassInfo& pass = *find_pass(name);
+  Options options(pass.options());
+  for (const auto& [option, value] : settings) {
+    const Status status = options.set_text(option, value);
+    if (!status.ok()) return status.error();
+  }
+  ThreadPool pool(threads);
+  ProgressSink progress;
+  const auto target = targets::load_target("ort-x86");
+  EXPECT_TRUE(target.ok());
+  PassContext context;
+  context.calib = calib;
+  context.target = &*target;
+  context.original = &graph;
+  context.pool = &pool;
+  context.progress = &progress;
+  auto change = run_pass(pass, graph, options, context);
+  if (notes != nullptr) *notes = context.notes;
+  return change;
+}
+
+Result<Change> share(ir::Graph& graph, const data::Dataset* calib, const Settings& settings, int threads = 2) {
+  return run_named("share", graph, calib, settings, threads);
+}
+
+const ir::Tensor& weight_of(const ir::Graph& graph, const std::string& name) {
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.name() == name) return *node.input(1)->constant();
+  }
+  ADD_FAILURE() << "no node " << name;
+  static const ir::Tensor none;
+  return none;
+}
+
+size_t distinct(const std::vector<float>& numbers) { return std::set<float>(numbers.begin(), numbers.end()).size(); }
+
+// Squared difference of the results over the samples.
+double output_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
+  auto first = runtime::Executor::create(a), second = runtime::Executor::create(b);
+  EXPECT_TRUE(first.ok() && second.ok());
+  double error = 0;
+  for (int64_t i = 0; i < samples.size(); ++i) {
+    const std::vector<ir::Tensor> inputs = samples.sample(i)->inputs;
+    const auto x = (*first)->make_session()->run(inputs), y = (*second)->make_session()->run(inputs);
+    EXPECT_TRUE(x.ok() && y.ok());
+    const std::vector<float> u = x->at(0).to_floats(), v = y->at(0).to_floats();
+    for (size_t k = 0; k < u.size(); ++k) error += std::pow(static_cast<double>(u[k]) - v[k], 2);
+  }
+  return error;
+}
+
+constexpr const char* kLayers[] = {"first", "point", "hidden", "classifier"};
+
+TEST(Share, EveryCodebookHasAtMostTheEntriesAskedFor) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  for (const Settings& extra :
+       {Settings{}, Settings{{"codebook", "tensor"}}, Settings{{"entries", "int8"}}, Settings{{"codebook", "scaled"}},
+        Settings{{"repair", "none"}}, Settings{{"repair", "none"}, {"entries", "int8"}}}) {
+    ir::Graph graph = network();
+    Settings settings = {{"bits", "3"}};
+    settings.insert(settings.end(), extra.begin(), extra.end());
+    const auto change = share(graph, &pictures, settings);
+    ASSERT_TRUE(change.ok()) << change.error().text();
+    EXPECT_EQ(*change, Change::changed);
+    for (const char* layer : kLayers) {
+      const ir::Tensor& weight = weight_of(graph, layer);
+      const ir::Tensor* palette = weight.as_palette();
+      if (palette == nullptr) continue;
+      EXPECT_LE(palette->codebooks().dims()[1], 8) << layer;
+      EXPECT_EQ(palette->codes().dtype(), ir::DType::u4);
+      EXPECT_LE(distinct(weight.codes().to_floats()), 8U * static_cast<size_t>(palette->codebooks().dims()[0]));
+    }
+    EXPECT_NE(weight_of(graph, "point").as_palette(), nullptr);
+  }
+}
+
+TEST(Share, GroupsThatDoNotDivideAreAsEqualAsCanBe) {
+  ir::Graph graph = network();
+  ASSERT_TRUE(share(graph, nullptr, {{"bits", "2"}, {"repair", "none"}}).ok());
+  const ir::Tensor& point = weight_of(graph, "point");
+  EXPECT_EQ(point.codebooks().dims(), (ir::Dims{3, 4}));
+  EXPECT_EQ(point.palette_group(), 14);  // 40 channels: 14, 14, 12
+  EXPECT_EQ(weight_of(graph, "classifier").palette_axis(), 1);
+}
+
+TEST(Share, FittingToTheOutputsLowersTheErrorOnOtherSamples) {
+  const Pictures pictures({1, 4, 8, 8}, 256), others({1, 4, 8, 8}, 300);
+  const auto error_with = [&](const Settings& settings) {
+    ir::Graph graph = network();
+    const auto change = share(graph, &pictures, settings);
+    EXPECT_TRUE(change.ok()) << (change.ok() ? "" : change.error().text());
+    return output_error(network(), graph, others);
+  };
+  const double plain = error_with({{"bits", "3"}, {"repair", "none"}});
+  const double fitted = error_with({{"bits", "3"}});
+  const double whole = error_with({{"bits", "3"}, {"codebook", "tensor"}});
+  const double finer = error_with({{"bits", "5"}});
+  EXPECT_LT(fitted, 0.5 * plain);
+  EXPECT_LT(fitted, whole);
+  EXPECT_LT(finer, 0.5 * fitted);
+}
+
+TEST(Share, PrunedZerosStayZero) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  for (const Settings& extra : {Settings{}, Settings{{"entries", "int8"}}, Settings{{"codebook", "scaled"}}}) {
+    ir::Graph graph = network();
+    ASSERT_TRUE(run_named("prune", graph, &pictures, {{"sparsity", "0.5"}}).ok());
+    const std::vector<float> before = weight_of(graph, "point").to_floats();
+    Settings settings = {{"bits", "2"}};
+    settings.insert(settings.end(), extra.begin(), extra.end());
+    ASSERT_TRUE(share(graph, &pictures, settings).ok());
+    const std::vector<float> after = weight_of(graph, "point").to_floats();
+    for (size_t i = 0; i < before.size(); ++i) {
+      ASSERT_TRUE(before[i] != 0 || after[i] == 0) << i;
+    }
+  }
+}
+
+TEST(Share, QuantizeKeepsCodebooks) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  for (const char* pairs : {"off", "on"}) {
+    ir::Graph graph = network();
+    ASSERT_TRUE(share(graph, &pictures, {{"bits", "3"}}).ok());
+    const ir::Graph shared = graph.clone();
+    ASSERT_TRUE(run_named("quantize", graph, &pictures, {{"pair_safe", pairs}}).ok());
+    const ir::Tensor &before = weight_of(shared, "point"), &after = weight_of(graph, "point");
+    ASSERT_EQ(after.encoding(), ir::Encoding::affine);
+    ASSERT_NE(after.as_palette(), nullptr);
+    EXPECT_TRUE(after.as_palette()->codes().identical_to(before.codes()));
+    EXPECT_EQ(after.as_palette()->codebooks().dims(), before.codebooks().dims());
+    const std::vector<float> reals = before.to_floats(), rounded = after.to_floats();
+    const std::vector<int64_t> codes = after.codes().to_int64s();
+    for (size_t i = 0; i < reals.size(); ++i) {
+      const float scale = after.quant().scale[i / 20];
+      EXPECT_LE(std::fabs(reals[i] - rounded[i]), 0.501F * scale);
+      EXPECT_LE(std::abs(codes[i]), std::string(pairs) == "on" ? 64 : 127);
+    }
+  }
+}
+
+TEST(Share, QuantizeTakesEntriesOfInt8AsTheyAre) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  ir::Graph graph = network();
+  ASSERT_TRUE(share(graph, &pictures, {{"bits", "4"}, {"entries", "int8"}}).ok());
+  const ir::Tensor before = weight_of(graph, "point");
+  ASSERT_TRUE(run_named("quantize", graph, &pictures, {}).ok());
+  EXPECT_TRUE(weight_of(graph, "point").identical_to(before));
+}
+
+TEST(Share, TiedWeightsShareOneConstant) {
+  ir::Graph graph = parsed(R"(graph @tied(%x: f32[N,4,8,8]) -> (y) {
+  %w = constant random(seed=1) : f32[4,4,3,3]
+  %a = conv %x, %w {pads=[1,1,1,1]} @"a"
+  %y = conv %a, %w {pads=[1,1,1,1]} @"b"
+  return %y
+}
+)");
+  const Pictures pictures({1, 4, 8, 8}, 32);
+  ASSERT_TRUE(share(graph, &pictures, {{"bits", "2"}}).ok());
+  EXPECT_NE(weight_of(graph, "a").as_palette(), nullptr);
+  EXPECT_EQ(&weight_of(graph, "a"), &weight_of(graph, "b"));
+  ir::Graph skipped = network();
+  EXPECT_EQ(*share(skipped, nullptr, {{"repair", "none"}, {"skip", "*"}}), Change::none);
+}
+
+TEST(Share, EqualWeightsTakeOneEntry) {
+  ir::Graph graph = parsed(R"(graph @g(%x: f32[N,4,8,8]) -> (y) {
+  %w = constant splat(0.25) : f32[32,4,3,3]
+  %y = conv %x, %w @"a"
+  return %y
+}
+)");
+  const Pictures pictures({1, 4, 8, 8}, 16);
+  ASSERT_TRUE(share(graph, &pictures, {}).ok());
+  EXPECT_EQ(weight_of(graph, "a").codebooks().dims(), (ir::Dims{2, 1}));
+  for (const float number : weight_of(graph, "a").to_floats()) EXPECT_FLOAT_EQ(number, 0.25F);
+}
+
+TEST(Share, GivesTheSameBytesForAnyNumberOfThreads) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  for (const char* codebook : {"group", "tensor", "scaled"}) {
+    ir::Graph one = network(), four = network();
+    ASSERT_TRUE(share(one, &pictures, {{"codebook", codebook}}, 1).ok());
+    ASSERT_TRUE(share(four, &pictures, {{"codebook", codebook}}, 4).ok());
+    for (const char* layer : kLayers) EXPECT_TRUE(weight_of(one, layer).identical_to(weight_of(four, layer)));
+  }
+}
+
+TEST(Share, SimplifyDenseWritesTheSameNumbersOut) {
+  for (const char* entries : {"float", "int8"}) {
+    ir::Graph graph = network();
+    ASSERT_TRUE(share(graph, nullptr, {{"repair", "none"}, {"entries", entries}}).ok());
+    const ir::Tensor before = weight_of(graph, "point");
+    ASSERT_TRUE(run_named("simplify", graph, nullptr, {}).ok());
+    EXPECT_TRUE(weight_of(graph, "point").identical_to(before)) << "simplify alone keeps codebooks";
+    EXPECT_EQ(*run_named("simplify", graph, nullptr, {{"dense", "true"}}), Change::changed);
+    EXPECT_EQ(weight_of(graph, "point").as_palette(), nullptr);
+    EXPECT_EQ(weight_of(graph, "point").to_floats(), before.to_floats());
+    EXPECT_EQ(*run_named("simplify", graph, nullptr, {{"dense", "true"}}), Change::none);
+  }
+}
+
+TEST(Share, RefusesWhatItCannotDo) {
+  const Pictures pictures({1, 4, 8, 8}, 8);
+  const auto refused = [&](const data::Dataset* calib, const Settings& settings, ir::Graph graph = network()) {
+    const auto change = share(graph, calib, settings);
+    EXPECT_FALSE(change.ok());
+    return change.ok() ? std::string() : change.error().text();
+  };
+  EXPECT_NE(refused(nullptr, {}).find("needs calibration data"), std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"bits", "0"}}).find("bits"), std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"bits", "9"}}).find("bits"), std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"group", "0"}}).find("group"), std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"only", "nothing"}}).find("matches nothing"), std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"codebook", "scaled"}, {"entries", "float"}}).find("int8"), std::string::npos);
+  ir::Graph shared = network();
+  ASSERT_TRUE(share(shared, nullptr, {{"repair", "none"}}).ok());
+  EXPECT_NE(refused(&pictures, {}, shared.clone()).find("shared already"), std::string::npos);
+  ir::Graph quantized = network();
+  ASSERT_TRUE(run_named("quantize", quantized, &pictures, {}).ok());
+  EXPECT_NE(refused(&pictures, {}, quantized.clone()).find("share before quantize"), std::string::npos);
+  ir::Graph broken = parsed(R"(graph @g(%x: f32[N,2,1,1]) -> (y) {
+  %w = constant {1, nan} : f32[1,2,1,1]
+  %y = conv %x, %w @"a"
+  return %y
+}
+)");
+  EXPECT_NE(refused(nullptr, {{"repair", "none"}}, broken.clone()).find("NaN"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace edgesmith::passes
