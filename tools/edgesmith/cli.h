@@ -56,6 +56,8 @@ void add_infer(Program& program);
 void add_simplify(Program& program);
 void add_prune(Program& program);
 void add_quantize(Program& program);
+void add_pack(Program& program);
+void add_unpack(Program& program);
 void add_run(Program& program);
 void add_passes(Program& program);
 void add_ops(Program& program);
