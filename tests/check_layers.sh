@@ -10,6 +10,7 @@ declare -A may=(
   [targets]="base ir targets"
   [ops]="base ir ops"
   [onnx]="base ir ops onnx"
+  [pack]="base ir ops onnx pack"
   [runtime]="base ir ops runtime"
   [data]="base ir ops onnx runtime data"
   [train]="base ir ops runtime data train"

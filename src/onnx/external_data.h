@@ -25,10 +25,10 @@ class ExternalData {
   };
   /// The `wanted` bytes of an external tensor. Errors: invalid (escapes, is missing, is too short), io.
   Result<Piece> find(const TensorView& tensor, int64_t wanted);
-
- private:
+  /// A whole file. Errors: as find().
   Result<std::shared_ptr<const MappedFile>> open(const std::string& location);
 
+ private:
   std::string folder_;
   std::map<std::string, std::shared_ptr<const MappedFile>> files_;
 };

@@ -57,6 +57,8 @@ void add_simplify(Program& program);
 void add_prune(Program& program);
 void add_share(Program& program);
 void add_quantize(Program& program);
+void add_pack(Program& program);
+void add_unpack(Program& program);
 void add_run(Program& program);
 void add_passes(Program& program);
 void add_ops(Program& program);
