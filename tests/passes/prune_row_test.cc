@@ -7,11 +7,13 @@
 
 #include "edgesmith/base/random.h"
 #include "passes/prune/masks.h"
-#include "passes/prune/moments.h"
 #include "passes/prune/obs.h"
+#include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::prune {
 namespace {
+
+using reconstruct::damp, reconstruct::inverse;
 
 struct Row {
   size_t n;

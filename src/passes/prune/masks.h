@@ -2,14 +2,24 @@
 // From scores to masks.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "edgesmith/base/result.h"
-#include "passes/prune/layer.h"
+#include "passes/reconstruct/layer.h"
 
 namespace edgesmith::passes::prune {
+
+/// A layer and the weights that it keeps.
+struct Layer : reconstruct::Layer {
+  std::vector<bool> kept;  ///< [outputs][width]: the mask
+
+  Layer() = default;
+  explicit Layer(reconstruct::Layer layer) : reconstruct::Layer(std::move(layer)), kept(weights.size(), true) {}
+  int64_t zeros() const { return std::count(kept.begin(), kept.end(), false); }
+};
 
 /// N of every M weights are kept.
 struct Pattern {

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "passes/prune/moments.h"
+#include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::prune {
 
@@ -58,8 +58,8 @@ void refit(std::span<double> weights, const std::vector<bool>& kept, size_t firs
     for (size_t i = 0; i < n; ++i) target[a] += row[i] * weights[i];
     for (size_t b = 0; b < m; ++b) matrix[a * m + b] = row[at[b]];
   }
-  factor(matrix, m);
-  solve(matrix, m, target);
+  reconstruct::factor(matrix, m);
+  reconstruct::solve(matrix, m, target);
   std::fill(weights.begin(), weights.end(), 0.0);
   for (size_t a = 0; a < m; ++a) weights[at[a]] = target[a];
 }

@@ -174,7 +174,7 @@ class Pruner {
       for (const float number : weight->constant()->to_floats()) {
         if (!std::isfinite(number)) return invalid_error(node.label() + ": its weights hold NaN or infinity");
       }
-      layers_.push_back(read_layer(node));
+      layers_.emplace_back(reconstruct::read_layer(node));
     }
     return {};
   }
@@ -247,6 +247,7 @@ class Pruner {
       Layer& layer = layers_[l];
       const std::vector<double> before = layer.weights;
       if (repair_) repair(layer, moments_[l]);
+      for (size_t i = 0; i < layer.kept.size(); ++i) layer.weights[i] = layer.kept[i] ? layer.weights[i] : 0;
       write_layer(graph_, layer,
                   repair_ && has_bias_operand(layer) ? bias_change(layer, before) : std::vector<double>{});
       zeros += layer.zeros();

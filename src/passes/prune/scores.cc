@@ -5,11 +5,13 @@
 #include <cmath>
 
 #include "edgesmith/ops/op_info.h"
-#include "passes/prune/moments.h"
 #include "passes/prune/obs.h"
+#include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::prune {
 namespace {
+
+using reconstruct::damp, reconstruct::inverse;
 
 constexpr double kDamping = 0.0005;
 // Multiplications that tracing all rows of a layer may take: some ten seconds of a core.

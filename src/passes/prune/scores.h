@@ -6,7 +6,8 @@
 #include <vector>
 
 #include "edgesmith/base/thread_pool.h"
-#include "passes/prune/layer.h"
+#include "passes/prune/masks.h"
+#include "passes/quantize/layer_inputs.h"
 
 namespace edgesmith::passes::prune {
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "edgesmith/targets/target.h"
+#include "passes/reconstruct/sweep.h"
 
 namespace edgesmith::passes::quantize {
 
@@ -29,19 +30,7 @@ ChannelScale channel_scale(std::span<const double> weights, targets::PairRule ru
 /// Nearest codes (half to even) within the limits.
 void round_nearest(std::span<const double> weights, const ChannelScale& scale, std::span<int8_t> codes);
 
-/// Second moments of the inputs of a channel's weights: upper triangular U, row-major [width, stride], with U^T U =
-/// E[x x^T] (plus damping), in the reversed order in which the weights are rounded.
-struct MomentFactor {
-  int width = 0;
-  int64_t stride = 0;          ///< of the rows
-  std::vector<int> order;      ///< order[p]: which weight stands at place p; the last place is rounded first
-  std::vector<double> factor;  ///< U; what lies under the diagonal means nothing
-};
-
-/// Factors the moments, which are symmetric [width, width]. Weights whose inputs matter most are rounded first. Inputs
-/// that are always zero, and moments estimated from few samples, are made regular by adding `damping` times the mean of
-/// the diagonal to it.
-MomentFactor factor_moments(std::span<const double> moments, int width, double damping = 0.01);
+using reconstruct::MomentFactor, reconstruct::factor_moments;
 
 /// The weights of one channel, and where their codes go.
 struct ChannelWeights {
@@ -50,12 +39,9 @@ struct ChannelWeights {
   std::span<int8_t> codes;  ///< [width]
 };
 
-/// Codes that keep the layer's output rather than each weight: weights are rounded one after another, and each takes up
-/// the output error that the ones before it left, as far as their inputs are correlated. This is the solution that GPTQ
-/// (Frantar et al. 2022, "GPTQ: accurate post-training quantization", section 3; the order is its "act-order") gives,
-/// computed from U without inverting the moments: with e = w - scale * code the output error is |U e|^2, whose row p
-/// holds e_p .. e_last only, so the code at place p is chosen to cancel row p (Babai's nearest plane). Channels do not
-/// depend on each other; all that share the factor are rounded side by side. Returns |U e|^2 of every channel.
+/// Codes that keep the layer's output rather than each weight: the sweep of reconstruct/sweep.h with a grid. Channels
+/// do not depend on each other; all that share the factor are rounded side by side. Returns |U e|^2 of every channel, e
+/// the weights minus what their codes say.
 std::vector<double> round_compensated(std::span<const ChannelWeights> channels, const MomentFactor& factor);
 
 }  // namespace edgesmith::passes::quantize

@@ -6,10 +6,12 @@
 #include <numeric>
 
 #include "passes/channels/layer_weights.h"
-#include "passes/prune/moments.h"
+#include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::prune {
 namespace {
+
+using namespace reconstruct;
 
 constexpr double kDamping = 0.0005;  // as in scores.cc
 // Multiplications that tracing a group may take: a minute of a core.

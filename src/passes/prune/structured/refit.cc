@@ -4,12 +4,14 @@
 #include <algorithm>
 
 #include "edgesmith/ops/op_info.h"
-#include "passes/prune/moments.h"
 #include "passes/prune/structured/fit.h"
 #include "passes/prune/structured/observe_rows.h"
+#include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::prune {
 namespace {
+
+using namespace reconstruct;
 
 // Pulls the weights towards those that the float model's moments gave, by this share of the mean of the diagonal.
 constexpr double kPull = 0.001;

@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-namespace edgesmith::passes::prune {
+namespace edgesmith::passes::reconstruct {
 
 /// Adds `share` of the mean of the diagonal to it (1 where the diagonal is zero): inputs that are always zero, or known
 /// from too few samples, become regular.
@@ -18,4 +18,4 @@ void solve(std::span<const double> factor, size_t n, std::span<double> b);
 /// The inverse of `matrix`, symmetric.
 std::vector<double> inverse(std::vector<double> matrix, size_t n);
 
-}  // namespace edgesmith::passes::prune
+}  // namespace edgesmith::passes::reconstruct

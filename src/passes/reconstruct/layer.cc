@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "passes/prune/layer.h"
+#include "passes/reconstruct/layer.h"
 
 #include <algorithm>
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/node_form.h"
 
-namespace edgesmith::passes::prune {
+namespace edgesmith::passes::reconstruct {
 namespace {
 
 // Where element k of row m lies: (k / inner * outputs + m) * inner + k % inner.
@@ -23,8 +23,6 @@ int64_t inner_of(const ir::Node& node) {
 
 }  // namespace
 
-int64_t Layer::zeros() const { return std::count(kept.begin(), kept.end(), false); }
-
 Layer read_layer(ir::Node& node) {
   const ir::Tensor& weight = *quantize::weight_of(node)->constant();
   Layer layer;
@@ -36,7 +34,6 @@ Layer read_layer(ir::Node& node) {
   for (int64_t m = 0; m < layer.outputs; ++m) {
     for (int64_t k = 0; k < layer.width; ++k) layer.weights.push_back(numbers[index_of(layer, inner, m, k)]);
   }
-  layer.kept.assign(layer.weights.size(), true);
   layer.group_size = layer.width;
   if (node.is(ir::OpKind::conv)) {
     layer.group_size = weight.dims()[1];
@@ -54,7 +51,7 @@ void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>
   for (int64_t m = 0; m < layer.outputs; ++m) {
     for (int64_t k = 0; k < layer.width; ++k) {
       const auto at = static_cast<size_t>(m * layer.width + k);
-      numbers[index_of(layer, inner, m, k)] = layer.kept[at] ? static_cast<float>(layer.weights[at]) : 0.0F;
+      numbers[index_of(layer, inner, m, k)] = static_cast<float>(layer.weights[at]);
     }
   }
   graph.set_tensor(weight.node(), std::move(tensor));
@@ -74,4 +71,4 @@ void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>
   graph.set_input(node, operand, &graph.add_constant(std::move(result), {}, &node));
 }
 
-}  // namespace edgesmith::passes::prune
+}  // namespace edgesmith::passes::reconstruct

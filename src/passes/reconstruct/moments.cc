@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "passes/prune/moments.h"
+#include "passes/reconstruct/moments.h"
 
 #include <algorithm>
 #include <cmath>
 
-namespace edgesmith::passes::prune {
+namespace edgesmith::passes::reconstruct {
 
 namespace {
 
@@ -68,4 +68,4 @@ std::vector<double> inverse(std::vector<double> matrix, size_t n) {
   return out;
 }
 
-}  // namespace edgesmith::passes::prune
+}  // namespace edgesmith::passes::reconstruct
