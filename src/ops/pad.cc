@@ -135,6 +135,7 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
 QuantFacts quant(const ir::Node&) { return {.kind = QuantFacts::Kind::transparent, .data_operands = {0}}; }
 
 // Axes without padding.
+// Along an axis that gets constants, x lies between them: what is added is made of no operand.
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   const int rank = node.input(0)->type().rank();
   const ir::Tensor* amounts = node.input(1)->constant();
@@ -145,6 +146,10 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   const auto pads = pads_of(static_cast<size_t>(rank), amounts->to_int64s(), named);
   if (!pads) return std::nullopt;
   const AxisPads own = (*pads)[static_cast<size_t>(axis)];
+  const bool constant = node.attributes().get_string("mode", "constant") == "constant";
+  if (constant && own.begin >= 0 && own.end >= 0 && size_along(*node.input(0), axis)) {
+    return ChannelRelation{.links = {{.operand = 0, .axis = axis, .first = own.begin}}, .mixing = {}};
+  }
   return untouched_slices(node, axis, own.begin != 0 || own.end != 0);
 }
 

@@ -153,7 +153,9 @@ TEST_F(Channels, OfWhatMovesOrPools) {
   check(x, "  %y = average_pool %x {kernel_shape=[2,2]}", {0, 1});
   check(x, "  %y = global_average_pool %x", {0, 1});
   check(x, "  %a = constant {2, 3} : i64[2]\n  %y = reduce_mean %x, %a {keepdims=0}", {0, 1});
-  check(x, "  %a = constant {0, 0, 1, 1, 0, 0, 1, 1} : i64[8]\n  %y = pad %x, %a", {0, 1});
+  check(x, "  %a = constant {0, 0, 1, 1, 0, 0, 1, 1} : i64[8]\n  %y = pad %x, %a", {0, 1, 2, 3});
+  check(x, "  %a = constant {0, 2, 0, 0, 0, 3, 0, 0} : i64[8]\n  %y = pad %x, %a", {0, 1, 2, 3});
+  check(x, "  %a = constant {0, 2, 0, 0, 0, 1, 0, 0} : i64[8]\n  %y = pad %x, %a {mode=\"reflect\"}", {0, 2, 3});
   check(x,
         "  %s = constant {1} : i64[1]\n  %e = constant {3} : i64[1]\n  %a = constant {-1} : i64[1]\n"
         "  %y = slice %x, %s, %e, %a",

@@ -222,7 +222,7 @@ class Walk {
       case OpKind::min: return extreme(node, parts);
       case OpKind::prelu: return at(1).lo >= 0 ? piecewise(at(0), at(1)) : Bounds{};
       case OpKind::batch_normalization: return normalized(node, at(0), at(1), at(2), at(3), at(4));
-      case OpKind::pad: return padded(node, at(0));
+      case OpKind::pad: return parts.empty() ? padding(node) : padded(node, at(0));
       case OpKind::conv: return depthwise(node, at(0), parts);
       case OpKind::softmax: return {0, 1};
       default: return {};
@@ -250,6 +250,15 @@ class Walk {
     const double factor = scale.lo / std::sqrt(variance.lo + epsilon);
     if (scale.lo != scale.hi || variance.lo != variance.hi || !std::isfinite(factor)) return {};
     return sum(product({factor, factor}, sum(x, {-mean.hi, -mean.lo})), shift);
+  }
+
+  // A channel that is all padding.
+  static Bounds padding(const ir::Node& node) {
+    if (node.input(2) == nullptr) return {0, 0};
+    const ir::Tensor* number = node.input(2)->constant();
+    if (number == nullptr) return {};
+    const double value = number->to_floats()[0];
+    return {value, value};
   }
 
   static Bounds padded(const ir::Node& node, const Bounds& x) {

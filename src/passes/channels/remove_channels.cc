@@ -86,7 +86,27 @@ class Removal {
     if (node.is(ir::OpKind::conv)) {
       node.attributes().set("group", static_cast<int64_t>(kept(*map_.space(node.input(0))).size()));
     }
+    if (node.is(ir::OpKind::pad)) pad_less(node, relation.links[0], outputs, result);
     if (node.is(ir::OpKind::reshape)) resize_target(node, result.axis, static_cast<int64_t>(outputs.size()));
+  }
+
+  // The channels that a Pad adds are those of the result outside of its link.
+  void pad_less(ir::Node& node, const ops::SliceLink& link, const Kept& outputs, const ChannelSpace& result) {
+    const ChannelSpace& operand = *map_.linked(node, link);
+    std::vector<int64_t> pads = node.input(1)->constant()->to_int64s();
+    const std::vector<int64_t> axes =
+        node.input(3) != nullptr ? node.input(3)->constant()->to_int64s() : std::vector<int64_t>{};
+    const size_t count = pads.size() / 2;
+    size_t at = axes.empty() ? static_cast<size_t>(link.axis) : count;  // its place among the pads
+    for (size_t i = 0; i < axes.size(); ++i) {
+      const int64_t axis = axes[i] < 0 ? axes[i] + node.output().type().rank() : axes[i];
+      if (axis == result.axis) at = i;
+    }
+    if (at >= count) return;
+    pads[at] = std::count_if(outputs.begin(), outputs.end(), [&](int64_t m) { return m < link.first; });
+    pads[at + count] =
+        std::count_if(outputs.begin(), outputs.end(), [&](int64_t m) { return m >= link.first + operand.size; });
+    replace(node, 1, ir::Tensor::of<int64_t>({static_cast<int64_t>(pads.size())}, pads));
   }
 
   // The shape that a Reshape asks for.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Unstructured pruning after training, from calibration data alone: no labels, no gradients.
+// Pruning after training, from calibration data alone: no labels, no gradients. Whole channels: structured/. Weights:
 //
 //   inputs     second moments of what the weights of every layer meet, in one sweep     quantize/observe.cc
 //   scores     what removing each weight costs, by a criterion                          scores.cc, obs.cc
@@ -18,6 +18,7 @@
 #include "passes/prune/masks.h"
 #include "passes/prune/obs.h"
 #include "passes/prune/scores.h"
+#include "passes/prune/structured/structured.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/observe.h"
 #include "passes/quantize/selectors.h"
@@ -45,6 +46,31 @@ const OptionSchema& options() {
        .kind = OptionKind::word,
        .fallback = "",
        .help = "keep N of every M weights along the input channels, as 2:4"},
+      {.name = "channels",
+       .kind = OptionKind::real,
+       .fallback = "",
+       .help = "share of channels to take out: of every group of coupled channels, or by error of all together",
+       .min = 0,
+       .max = 1},
+      {.name = "macs",
+       .kind = OptionKind::real,
+       .fallback = "",
+       .help = "share of the multiply-adds that may be left when channels are taken out",
+       .min = 0,
+       .max = 1},
+      {.name = "params",
+       .kind = OptionKind::real,
+       .fallback = "",
+       .help = "share of the parameters that may be left when channels are taken out",
+       .min = 0,
+       .max = 1},
+      {.name = "multiple",
+       .kind = OptionKind::integer,
+       .fallback = "",
+       .help = "numbers of channels left are multiples of this; unset: what the target's kernels like, less for small "
+               "groups",
+       .min = 1,
+       .max = 1024},
       {.name = "criterion",
        .kind = OptionKind::word,
        .fallback = "auto",
@@ -53,7 +79,7 @@ const OptionSchema& options() {
       {.name = "budgets",
        .kind = OptionKind::word,
        .fallback = "auto",
-       .help = "how layers share the zeros; auto: by error with obs and wanda, else uniform",
+       .help = "how layers share the loss; auto: by error with obs and wanda, else and with channels uniform",
        .words = {"auto", "error", "uniform"}},
       {.name = "repair",
        .kind = OptionKind::word,
@@ -61,7 +87,10 @@ const OptionSchema& options() {
        .help = "refit the weights that are left to the layer's outputs",
        .words = {"reconstruct", "none"}},
       {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to prune"},
-      {.name = "skip", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of nodes to leave dense"},
+      {.name = "skip",
+       .kind = OptionKind::text_list,
+       .fallback = "",
+       .help = "names (globs) of nodes to leave dense, or with all their channels"},
       {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave dense"},
   };
   return kSchema;
@@ -113,13 +142,7 @@ class Pruner {
   bool needs_data() const { return repair_ || criterion_ != "magnitude"; }
 
   Status check() {
-    const bool pattern = options_.is_set("pattern"), sparsity = options_.is_set("sparsity");
-    if (pattern == sparsity) {
-      return usage_error(
-          pattern ? "prune takes a sparsity or a pattern, not both" : "prune needs a sparsity or a pattern",
-          "give --sparsity 0.5 or --pattern 2:4");
-    }
-    if (pattern) {
+    if (options_.is_set("pattern")) {
       auto parsed = parse_pattern(options_.word("pattern"));
       if (!parsed) return parsed.error();
       pattern_ = *parsed;
@@ -297,17 +320,34 @@ class Pruner {
   std::vector<Moments> moments_;
 };
 
+// One goal, and options that belong to it.
+Status check_goal(const Options& options) {
+  std::vector<std::string> given;
+  for (const char* name : {"sparsity", "pattern", "channels", "macs", "params"}) {
+    if (options.is_set(name)) given.emplace_back(name);
+  }
+  const std::string hint = "give one of --sparsity 0.5, --pattern 2:4, --channels 0.3, --macs 0.5, --params 0.5";
+  if (given.empty()) return usage_error("prune needs a sparsity, a pattern, or a share of channels", hint);
+  if (given.size() > 1) return usage_error("prune takes " + given[0] + " or " + given[1] + ", not both", hint);
+  if (options.is_set("multiple") && !asks_for_channels(options)) {
+    return usage_error("multiple is about channels", "give --channels, --macs or --params, or leave it out");
+  }
+  return {};
+}
+
 Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected =
       quantize::select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
+  EDGESMITH_TRY(check_goal(options));
+  if (asks_for_channels(options)) return prune_channels(graph, options, context, *selected);
   return Pruner(graph, options, context).run(*selected);
 }
 
 }  // namespace
 
 extern const PassInfo prune_pass = {
-    "prune",      "zero the weights that matter least, and refit the others to the calibration data",
+    "prune",      "zero weights or remove channels that matter least, and refit the others to the calibration data",
     options,      run,
     true,         true,
     "repair=none"};
