@@ -5,6 +5,16 @@
 
 namespace edgesmith::ir {
 
+// Members that could stand in the header, were it not for the many sources that would compile them again.
+Value::Value(Node& node, int id, int index) : node_(&node), id_(id), index_(index) {}
+Value::~Value() = default;
+void Value::set_name(std::string name) { name_ = std::move(name); }
+void Value::set_type(Type type) { type_ = std::move(type); }
+void Value::set_quant(std::optional<Quant> quant) { quant_ = std::move(quant); }
+Node::Node(Graph& graph, int id, OpKind op) : graph_(&graph), id_(id), op_(op) {}
+Node::~Node() = default;
+void Node::set_name(std::string name) { name_ = std::move(name); }
+
 const Tensor* Value::constant() const { return node_->is(OpKind::constant) ? &node_->tensor() : nullptr; }
 bool Value::is_graph_input() const { return node_->is(OpKind::input); }
 

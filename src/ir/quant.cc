@@ -6,6 +6,11 @@
 
 namespace edgesmith::ir {
 
+bool Quant::same_codes(const Quant& other) const {
+  return dtype == other.dtype && scale == other.scale && zero_point == other.zero_point && axis == other.axis &&
+         block_size == other.block_size;
+}
+
 int32_t quantize_value(float real, float scale, int32_t zero_point, DType dtype) {
   const double lo = static_cast<double>(min_code(dtype)), hi = static_cast<double>(max_code(dtype));
   const double code = static_cast<double>(std::nearbyintf(real / scale)) + zero_point;

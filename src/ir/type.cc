@@ -11,6 +11,9 @@ int64_t num_elements(const Dims& dims) {
   return product;
 }
 
+bool Dim::operator==(const Dim& other) const = default;
+bool Type::operator==(const Type& other) const = default;
+
 bool Dim::same_as(const Dim& other) const {
   if (known() || other.known()) return value_ == other.value_;
   return symbolic() && symbol_ == other.symbol_;

@@ -46,17 +46,18 @@ class Value {
  public:
   Value(const Value&) = delete;
   Value& operator=(const Value&) = delete;
+  ~Value();
 
   int id() const { return id_; }
   /// The source's name, or "" for a value that a pass made. Not an identity: names need not be unique.
   const std::string& name() const { return name_; }
-  void set_name(std::string name) { name_ = std::move(name); }
+  void set_name(std::string name);
   const Type& type() const { return type_; }
-  void set_type(Type type) { type_ = std::move(type); }
+  void set_type(Type type);
   /// The quantization annotation: readers see dequantize(quantize(x)). Absent: a float (or plain integer) value.
   /// For a constant with an affine tensor this is the tensor's own Quant, kept in step by Graph::set_tensor.
   const std::optional<Quant>& quant() const { return quant_; }
-  void set_quant(std::optional<Quant> quant) { quant_ = std::move(quant); }
+  void set_quant(std::optional<Quant> quant);
 
   /// The node that makes this value, and which of its outputs it is.
   Node& node() const { return *node_; }
@@ -74,7 +75,7 @@ class Value {
 
  private:
   friend class Graph;
-  Value(Node& node, int id, int index) : node_(&node), id_(id), index_(index) {}
+  Value(Node& node, int id, int index);
 
   Node* node_;
   int id_, index_;
@@ -89,13 +90,14 @@ class Node {
  public:
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
+  ~Node();
 
   int id() const { return id_; }
   OpKind op() const { return op_; }
   bool is(OpKind op) const { return op_ == op; }
   /// The source's name; may be empty or shared with other nodes.
   const std::string& name() const { return name_; }
-  void set_name(std::string name) { name_ = std::move(name); }
+  void set_name(std::string name);
   /// For messages: "conv 'stem.conv'", or "conv producing 'x'" when the node has no name.
   std::string label() const;
 
@@ -128,7 +130,7 @@ class Node {
     Value* value = nullptr;
     size_t use = 0;  ///< position in value->uses_
   };
-  Node(Graph& graph, int id, OpKind op) : graph_(&graph), id_(id), op_(op) {}
+  Node(Graph& graph, int id, OpKind op);
 
   Graph* graph_;
   int id_;

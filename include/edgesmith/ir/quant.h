@@ -23,10 +23,7 @@ struct Quant {
 
   bool per_tensor() const { return axis < 0; }
   /// Equality of the arithmetic; `method` is ignored.
-  bool same_codes(const Quant& other) const {
-    return dtype == other.dtype && scale == other.scale && zero_point == other.zero_point && axis == other.axis &&
-           block_size == other.block_size;
-  }
+  bool same_codes(const Quant& other) const;
 };
 
 /// Code of `real` (round half to even, saturating).

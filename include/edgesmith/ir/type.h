@@ -31,7 +31,7 @@ class Dim {
   /// True when both are surely the same: equal numbers or equal symbols. Two unknown dims are not.
   bool same_as(const Dim& other) const;
   /// Structural equality (two unknown dims are equal); for comparing types, not sizes.
-  bool operator==(const Dim& other) const = default;
+  bool operator==(const Dim& other) const;
   /// "8", "N" or "?".
   std::string text() const;
 
@@ -51,7 +51,7 @@ struct Type {
   int rank() const { return shape ? static_cast<int>(shape->size()) : -1; }
   /// The dims as numbers when every one is known.
   std::optional<Dims> static_dims() const;
-  bool operator==(const Type& other) const = default;
+  bool operator==(const Type& other) const;
   /// "f32[N,3,224,224]", "f32[]" for a scalar, "f32[*]" for unknown rank.
   std::string text() const;
 };
