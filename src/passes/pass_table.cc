@@ -34,7 +34,8 @@ bool needs_calib(const PassInfo& pass, const Options& options) {
     const std::string_view one = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(rest.size(), one.size() + 1));
     const size_t equals = one.find('=');
-    if (equals == std::string_view::npos ? options.flag(one) : options.word(one.substr(0, equals)) == one.substr(equals + 1))
+    if (equals == std::string_view::npos ? options.flag(one)
+                                         : options.word(one.substr(0, equals)) == one.substr(equals + 1))
       return false;
   }
   return true;

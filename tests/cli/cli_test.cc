@@ -206,7 +206,10 @@ TEST_F(Cli, ListsItsTables) {
   for (const Json& pass : Json::parse(run({"passes", "--json"}).out)["passes"]) {
     const bool quantizes = pass["name"] == "quantize", prunes = pass["name"] == "prune" || pass["name"] == "share";
     EXPECT_EQ(pass["needs_calib"], quantizes || prunes) << pass;
-    EXPECT_EQ(pass["calib_unless"], quantizes ? Json("weights_only") : prunes ? Json("repair=none") : Json()) << pass;
+    EXPECT_EQ(pass["calib_unless"], quantizes ? Json("weights_only,repair=none")
+                                    : prunes  ? Json("repair=none")
+                                              : Json())
+        << pass;
   }
   expect_error({"passes", "simplfy"}, 2, "unknown pass 'simplfy'; did you mean 'simplify'?");
 }
@@ -391,10 +394,36 @@ TEST_F(Cli, CalibratesOnDataThatATomlFileDescribes) {
 
 TEST_F(Cli, QuantizesNothingWithoutCalibrationDataOrWithASelectorThatMatchesNothing) {
   expect_error({"quantize", "m.onnx", "-o", "q.onnx"}, 2,
-               "quantize needs calibration data; give some with --calib, or use --weights-only");
+               "quantize needs calibration data; give some with --calib, or use --weights-only or --repair none");
   EXPECT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.npz", "--skip", "stem*"}).exit_code, 2);
   EXPECT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.npz", "--calibrator", "luck"}).exit_code, 2);
   EXPECT_FALSE(fs::exists(folder_ / "q.onnx"));
+}
+
+TEST_F(Cli, WritesWeightsOfFourBits) {
+  write_model(kSaturatingModel, folder_ / "pairs.onnx");
+  const std::string needs =
+      "quantize needs calibration data; give some with --calib, or use --weights-only or --repair none";
+  expect_error({"quantize", "pairs.onnx", "-o", "w4.onnx", "--weights", "int4"}, 2, needs);
+  const ToolResult nearest =
+      run({"quantize", "pairs.onnx", "-o", "w4.onnx", "--weights", "int4", "--repair", "none", "--json"});
+  ASSERT_EQ(nearest.exit_code, 0) << nearest.err;
+  EXPECT_NE(nearest.out.find("opset raised from"), std::string::npos);
+  EXPECT_NE(nearest.out.find("needs it"), std::string::npos);
+  const ToolResult repaired =
+      run({"quantize", "pairs.onnx", "-o", "w4.onnx", "--weights", "int4", "--calib", "calib.npz", "--force", "-q"});
+  EXPECT_EQ(repaired.exit_code, 0) << repaired.err;
+  EXPECT_EQ(run({"inspect", "w4.onnx"}).exit_code, 0);
+  const ToolResult check = run({"check", "w4.onnx", "--target", "tensorrt-orin", "--json"});
+  EXPECT_EQ(check.exit_code, 1);
+  EXPECT_NE(check.out.find("weight-dtype"), std::string::npos) << check.out;
+  EXPECT_EQ(run({"check", "w4.onnx", "--target", "ort-x86"}).out.find("weight-dtype"), std::string::npos);
+  EXPECT_EQ(run({"quantize", "pairs.onnx", "-o", "x.onnx", "--weights", "int9", "--calib", "calib.npz"}).exit_code, 2);
+  const ToolResult block = run(
+      {"quantize", "pairs.onnx", "-o", "x.onnx", "--weights", "int4", "--block", "7", "--calib", "calib.npz", "-q"});
+  EXPECT_EQ(block.exit_code, 2);
+  EXPECT_NE(block.err.find("blocks of 7 divide the input channels of no layer"), std::string::npos) << block.err;
+  EXPECT_FALSE(fs::exists(folder_ / "x.onnx"));
 }
 
 TEST_F(Cli, LeavesAnExistingOutputAlone) {

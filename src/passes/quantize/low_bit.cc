@@ -66,7 +66,7 @@ class Grids : public reconstruct::Projection {
   const Segments& segments_;
   size_t width_;
   int first_ = 0;
-  std::vector<std::vector<Grid>> grids_;         // by row: one a segment
+  std::vector<std::vector<Grid>> grids_;        // by row: one a segment
   std::vector<std::span<const double>> zeros_;  // by row
 };
 
@@ -152,7 +152,8 @@ class Rounder {
     double least = 0, largest = 0;
     const auto weights = row(wanted_, m);
     for (size_t k = 0; k < width(); ++k) {
-      if (segments_.of[k] != segment || (masked_ && layer_.weights[static_cast<size_t>(m) * width() + k] == 0)) continue;
+      if (segments_.of[k] != segment || (masked_ && layer_.weights[static_cast<size_t>(m) * width() + k] == 0))
+        continue;
       least = std::min(least, weights[k]);
       largest = std::max(largest, weights[k]);
     }
@@ -182,8 +183,8 @@ class Rounder {
     }
     std::vector<Grid> best;
     for (size_t s = 0; s < choices.size(); ++s) {
-      best.push_back(choices[s][static_cast<size_t>(std::min_element(errors[s].begin(), errors[s].end()) -
-                                                    errors[s].begin())]);
+      best.push_back(
+          choices[s][static_cast<size_t>(std::min_element(errors[s].begin(), errors[s].end()) - errors[s].begin())]);
     }
     return best;
   }
@@ -365,8 +366,9 @@ class Rounder {
     for (int64_t m = 0; m < layer_.outputs; ++m) {
       for (int64_t k = 0; k < layer_.width; ++k) {
         const Grid& grid = grids_[static_cast<size_t>(m)][static_cast<size_t>(segments_.of[static_cast<size_t>(k)])];
-        const auto code = static_cast<int>(std::nearbyint(
-                              values_[static_cast<size_t>(m * layer_.width + k)] / grid.scale)) + grid.zero;
+        const auto code =
+            static_cast<int>(std::nearbyint(values_[static_cast<size_t>(m * layer_.width + k)] / grid.scale)) +
+            grid.zero;
         const auto at = static_cast<size_t>((k / inner * layer_.outputs + m) * inner + k % inner);
         if (narrow) {
           bytes[at / 2] |= static_cast<std::byte>((code & 15) << (at % 2 * 4));
@@ -383,7 +385,7 @@ class Rounder {
   const reconstruct::Gram* gram_;
   ThreadPool& pool_;
   Segments segments_;
-  std::vector<double> wanted_, values_;  // [outputs][width]
+  std::vector<double> wanted_, values_;   // [outputs][width]
   std::vector<std::vector<Grid>> grids_;  // by output: one a segment
   std::vector<double> signal_, noise_;    // by output
   std::vector<BlockMoments> blocks_;
@@ -393,8 +395,8 @@ class Rounder {
 }  // namespace
 
 double Grid::nearest(double real) const {
-  const double code = std::clamp(std::nearbyint(real / scale) + zero, static_cast<double>(low),
-                                 static_cast<double>(high));
+  const double code =
+      std::clamp(std::nearbyint(real / scale) + zero, static_cast<double>(low), static_cast<double>(high));
   return (code - zero) * scale;
 }
 
@@ -404,8 +406,9 @@ std::vector<Grid> candidate_grids(double least, double largest, const LowBitSett
   const auto add = [&](double scale, int32_t zero, int32_t low, int32_t high) {
     grids.push_back({static_cast<float>(std::max(scale, kSmallestScale)), zero, low, high});
   };
-  if (!(largest > least)) return {{1, settings.symmetric ? 0 : half, settings.symmetric ? -half : 0,
-                                   settings.symmetric ? half - 1 : levels - 1}};
+  if (!(largest > least))
+    return {
+        {1, settings.symmetric ? 0 : half, settings.symmetric ? -half : 0, settings.symmetric ? half - 1 : levels - 1}};
   double share = 1;
   for (int i = 0; i < kScales; ++i, share *= kFiner) {
     if (!settings.symmetric) {

@@ -42,8 +42,8 @@ struct LowBitCodes {
 bool takes_blocks(const reconstruct::Layer& layer, int64_t block_size);
 
 /// Codes for a layer. With `gram` they aim at the float model's output: for every output the weights that give it from
-/// the inputs that the layer now gets (gram.h), every candidate scale swept (sweep.h), the best one refined by rounds of
-/// coordinate descent and least squares on its scales. Without: nearest codes, scales by the error of the weights.
+/// the inputs that the layer now gets (gram.h), every candidate scale swept (sweep.h), the best one refined by rounds
+/// of coordinate descent and least squares on its scales. Without: nearest codes, scales by the error of the weights.
 /// Zeros of pruned layers stay zero. The result does not depend on the number of threads.
 LowBitCodes low_bit_weight(const reconstruct::Layer& layer, const LowBitSettings& settings,
                            const reconstruct::Gram* gram, ThreadPool& pool);

@@ -82,8 +82,8 @@ std::vector<double> Gram::differences(size_t b, bool centred) const {
   const auto n = static_cast<size_t>(block.width);
   const auto rows = static_cast<double>(std::max<int64_t>(1, inputs_.num_rows()));
   const std::vector<double> means = inputs_.means();
-  const size_t first = static_cast<size_t>(block.group) * static_cast<size_t>(inputs_.width()) +
-                       static_cast<size_t>(block.first);
+  const size_t first =
+      static_cast<size_t>(block.group) * static_cast<size_t>(inputs_.width()) + static_cast<size_t>(block.first);
   std::vector<double> out(n * n);
   for (size_t i = 0; i < n; ++i) {
     const double mean = centred ? sums_[first + i] / rows : 0;

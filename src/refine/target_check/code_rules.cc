@@ -12,6 +12,11 @@ namespace {
 
 using ir::OpKind;
 
+// Runtimes that were seen to read 4-bit DequantizeLinear: ours and ONNX Runtime.
+bool unpacks_low_bits(const targets::Target& target) {
+  return target.runtime.rfind("ONNX Runtime", 0) == 0 || target.runtime.rfind("edgesmith", 0) == 0;
+}
+
 std::string name_of(ir::DType dtype) { return std::string(ir::dtype_name(dtype)); }
 
 class CodeRules {
@@ -87,10 +92,20 @@ class CodeRules {
   void check_layer(const ir::Node& node) {
     const ops::QuantFacts facts = ops::quant_facts(node);
     if (const ir::Value* weight = coded_weight(node)) check_weight(node, *weight, facts.weight_axis);
+    check_low_bits(node, facts.weight_operand);
     const ir::Value* bias = facts.bias_operand >= 0 ? node.input(facts.bias_operand) : nullptr;
     if (target_.float_bias && bias != nullptr && bias->quant()) {
       findings_.refuse(&node, "bias-dtype", name_of(bias->quant()->dtype), "float", again_);
     }
+  }
+
+  // Weights of fewer than 8 bits are floats to the operator that reads them, where the runtime unpacks them.
+  void check_low_bits(const ir::Node& node, int operand) {
+    const ir::Value* weight = operand >= 0 ? node.input(operand) : nullptr;
+    if (weight == nullptr || weight->constant() == nullptr || !weight->quant()) return;
+    const ir::DType dtype = weight->quant()->dtype;
+    if (ir::dtype_bits(dtype) >= 8 || unpacks_low_bits(target_)) return;
+    findings_.refuse(&node, "weight-dtype", name_of(dtype), name_of(target_.weight_dtype), again_);
   }
 
   void check_weight(const ir::Node& node, const ir::Value& weight, int channel_axis) {
