@@ -28,7 +28,7 @@ struct PackedTensor {
 };
 
 /// Elements after which a chunk is closed. Chunks are coded side by side; more of them learn less.
-constexpr uint64_t kChunkElements = uint64_t{1} << 19;
+constexpr uint64_t kChunkElements = uint64_t{1} << 17;
 
 /// Bytes of `count` elements of `type`; 0 for a type that is not taken out.
 uint64_t bytes_of(int type, uint64_t count);
