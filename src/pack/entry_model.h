@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codes what is said about a tensor before its elements (docs/format.md, "Entries"): bytes, predicted from the field they are
-// in and up to three bytes before. Small, because the C decoder has it too.
+// Codes what is said about a tensor before its elements (docs/format.md, "Entries"): bytes, predicted from the field
+// they are in and up to three bytes before. Small, because the C decoder has it too.
 #pragma once
 
 #include <memory>

@@ -20,9 +20,9 @@ namespace edgesmith::pack {
 /// What a tensor's elements are coded with.
 struct NumberParams {
   Splitter splitter;
-  bool has_zeros = true;     ///< a zero flag is coded for every element
-  int top = 0;               ///< the largest size
-  int trailing = 0;          ///< digits at the end that are zero in every element (floats)
+  bool has_zeros = true;       ///< a zero flag is coded for every element
+  int top = 0;                 ///< the largest size
+  int trailing = 0;            ///< digits at the end that are zero in every element (floats)
   size_t kernel = 1, row = 1;  ///< elements of a kernel, of a row
 };
 
@@ -81,7 +81,8 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
   const Splitter& splitter = params.splitter;
   const size_t kernel = params.kernel, row = params.row;
   const bool all_digits = !splitter.type.floating() && splitter.type.width <= 8;
-  // Per element: its level (0 for zero, larger for larger), and its sign in the lowest two bits (0 zero, 1 plus, 2 minus).
+  // Per element: its level (0 for zero, larger for larger), and its sign in the lowest two bits (0 zero, 1 plus, 2
+  // minus).
   std::vector<uint8_t> past(std::min(count, std::max({row, kernel, size_t{2}})));
   const size_t held = past.size();
   size_t now = 0;  // index of the next element in `past`
