@@ -52,7 +52,10 @@ Sniffed sniff_binary(std::string_view head) {
       has_at(head, 0, "\x28\xb5\x2f\xfd")) {
     return {"looks like a compressed file", "unpack it first", true};
   }
-  if (has_at(head, 0, "\xE5" "ESM")) return {"is a packed model", "restore it first: edgesmith unpack", true};
+  if (has_at(head, 0,
+             "\xE5"
+             "ESM"))
+    return {"is a packed model", "restore it first: edgesmith unpack", true};
   if (has_at(head, 0, "\x93NUMPY")) return {"looks like a NumPy array", "give the .onnx file", true};
   return {};
 }

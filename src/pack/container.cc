@@ -99,7 +99,8 @@ Result<Container> read_container(Bytes bytes) {
   std::vector<std::array<uint64_t, 2>> sizes(static_cast<size_t>(count));
   container.chunks.resize(static_cast<size_t>(count));
   for (size_t i = 0; i < sizes.size(); ++i) {
-    if (!take(rest, container.chunks[i].tensors) || !take(rest, sizes[i][0]) || !take(rest, sizes[i][1])) return cut_off();
+    if (!take(rest, container.chunks[i].tensors) || !take(rest, sizes[i][0]) || !take(rest, sizes[i][1]))
+      return cut_off();
   }
   if (!take(rest, container.rest_bytes)) return cut_off();
   for (size_t i = 0; i < sizes.size(); ++i) {

@@ -14,7 +14,9 @@ namespace edgesmith::pack {
 
 using Bytes = std::span<const std::byte>;
 
-constexpr std::string_view kMagic = "\xE5" "ESM";
+constexpr std::string_view kMagic =
+    "\xE5"
+    "ESM";
 constexpr uint8_t kVersion = 1;
 
 struct Chunk {

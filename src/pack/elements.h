@@ -12,9 +12,9 @@ namespace edgesmith::pack {
 
 /// How elements of one type are stored; width 0: a type that is not taken out of the model.
 struct ElementType {
-  int width = 0;         ///< bits: 4, 8, 16, 32 or 64
-  int exponent = 0;      ///< bits of the exponent; 0 for integers
-  bool is_signed = true; ///< of integers
+  int width = 0;          ///< bits: 4, 8, 16, 32 or 64
+  int exponent = 0;       ///< bits of the exponent; 0 for integers
+  bool is_signed = true;  ///< of integers
   int mantissa() const { return width - 1 - exponent; }
   bool floating() const { return exponent != 0; }
 };
@@ -22,11 +22,18 @@ struct ElementType {
 /// By ONNX data_type. 4-bit types count as two elements a byte, the padding included.
 inline ElementType element_type(int64_t data_type) {
   switch (data_type) {
-    case 1: case 14: return {32, 8, true};           // float32, complex64 (its parts)
-    case 10: return {16, 5, true};                   // float16
-    case 16: return {16, 8, true};                   // bfloat16
-    case 11: case 15: return {64, 11, true};         // double, complex128
-    case 2: case 9: case 17: case 18: case 19: case 20: return {8, 0, false};  // uint8, bool, the 8-bit floats
+    case 1:
+    case 14: return {32, 8, true};  // float32, complex64 (its parts)
+    case 10: return {16, 5, true};  // float16
+    case 16: return {16, 8, true};  // bfloat16
+    case 11:
+    case 15: return {64, 11, true};  // double, complex128
+    case 2:
+    case 9:
+    case 17:
+    case 18:
+    case 19:
+    case 20: return {8, 0, false};  // uint8, bool, the 8-bit floats
     case 3: return {8, 0, true};
     case 4: return {16, 0, false};
     case 5: return {16, 0, true};
@@ -44,7 +51,7 @@ inline ElementType element_type(int64_t data_type) {
 struct Number {
   bool zero = true;
   bool negative = false;
-  int size = 0;         ///< floats: the exponent field; integers: the place of the leading one
+  int size = 0;  ///< floats: the exponent field; integers: the place of the leading one
   int num_digits = 0;
   uint64_t digits = 0;
 };
@@ -60,8 +67,7 @@ struct Splitter {
       if (bits == 0) return {};
       const int m = type.mantissa();
       return {false, (bits >> (type.width - 1) & 1) != 0,
-              static_cast<int>(bits >> m & ((uint64_t{1} << type.exponent) - 1)), m,
-              bits & ((uint64_t{1} << m) - 1)};
+              static_cast<int>(bits >> m & ((uint64_t{1} << type.exponent) - 1)), m, bits & ((uint64_t{1} << m) - 1)};
     }
     uint64_t value = bits;
     if (type.is_signed && type.width < 64 && (bits >> (type.width - 1) & 1) != 0) value |= ~uint64_t{0} << type.width;
@@ -77,7 +83,8 @@ struct Splitter {
     if (type.floating()) {
       if (number.zero) return 0;
       return (static_cast<uint64_t>(number.negative) << (type.width - 1) |
-              static_cast<uint64_t>(number.size) << type.mantissa() | number.digits) & mask;
+              static_cast<uint64_t>(number.size) << type.mantissa() | number.digits) &
+             mask;
     }
     uint64_t value = number.zero ? 0 : number.digits | uint64_t{1} << number.size;
     if (number.negative) value = ~value + 1;

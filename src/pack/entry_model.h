@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Codes what is said about a tensor before its elements (docs/format.md, "Entries"): bytes, predicted from the field they are
-// in and up to three bytes before. Small, because the C decoder has it too.
+// Codes what is said about a tensor before its elements (docs/format.md, "Entries"): bytes, predicted from the field
+// they are in and up to three bytes before. Small, because the C decoder has it too.
 #pragma once
 
 #include <memory>
@@ -23,7 +23,7 @@ class EntryModel {
         const uint32_t bytes = k == 0 ? 0 : last_ & (0xffffffffu >> (32 - 8 * k));
         const uint32_t hash = (bytes * 0x9E3779B1u + static_cast<uint32_t>(field) * 0x85EBCA6Bu + node) * 0xC2B2AE35u;
         used[k] = &state_->counters[k][(hash ^ hash >> 15) * 0x2C1B3C6Du >> 20];
-        inputs[k] = believed(*used[k]);
+        inputs[k] = kTables.stretch[static_cast<size_t>(used[k]->p12())];
       }
       const int bit = coder.bit(byte >> i & 1, state_->mixer.mix(inputs, field));
       state_->mixer.update(bit, 6);
@@ -50,7 +50,7 @@ class EntryModel {
   static constexpr int kInputs = 4;
   struct State {
     Counter counters[kInputs][4096];
-    Mixer<kInputs, 16> mixer{22000};
+    Mixer<kInputs, 16> mixer{20000};
   };
   std::unique_ptr<State> state_;
   uint32_t last_ = 0;

@@ -35,10 +35,13 @@ void put_bytes(std::string& out, uint32_t field, std::string_view bytes) {
 /// The field of a TensorProto that holds elements of `type` one by one.
 uint32_t typed_field(int type) {
   switch (type) {
-    case 1: case 14: return onnx::tensor_field::float_data;
-    case 11: case 15: return onnx::tensor_field::double_data;
+    case 1:
+    case 14: return onnx::tensor_field::float_data;
+    case 11:
+    case 15: return onnx::tensor_field::double_data;
     case 7: return onnx::tensor_field::int64_data;
-    case 12: case 13: return onnx::tensor_field::uint64_data;
+    case 12:
+    case 13: return onnx::tensor_field::uint64_data;
     default: return onnx::tensor_field::int32_data;
   }
 }
@@ -152,9 +155,7 @@ class Finder {
     return reader.status();
   }
 
-  size_t place(const std::byte* at) const {
-    return static_cast<size_t>(at - wire::as_bytes(files_[0].bytes).data());
-  }
+  size_t place(const std::byte* at) const { return static_cast<size_t>(at - wire::as_bytes(files_[0].bytes).data()); }
 
   Status tensor(const Field& field, bool initializer) {
     auto view = onnx::parse_tensor(field.message());

@@ -15,7 +15,7 @@ namespace edgesmith::pack {
 struct Tables {
   std::array<int16_t, 4096> stretch;
   std::array<int16_t, 4096> squash;  ///< squash(x - 2048)
-  std::array<uint16_t, 1024> rate;  ///< 65536 / (n + 1.5)
+  std::array<uint16_t, 1024> rate;   ///< 65536 / (n + 1.5)
 };
 extern const Tables kTables;
 inline int squash(int x) { return kTables.squash[static_cast<size_t>(std::clamp(x, -2047, 2047) + 2048)]; }
@@ -62,7 +62,8 @@ class Mixer {
     auto& w = weights_[static_cast<size_t>(set_)];
     const int error = ((bit << 12) - p_) * rate;
     for (int i = 0; i < kInputs; ++i) {
-      w[static_cast<size_t>(i)] = kept(w[static_cast<size_t>(i)] + ((inputs_[static_cast<size_t>(i)] * error + 0x2000) >> 14));
+      w[static_cast<size_t>(i)] =
+          kept(w[static_cast<size_t>(i)] + ((inputs_[static_cast<size_t>(i)] * error + 0x2000) >> 14));
     }
     w[kInputs] = kept(w[kInputs] + ((256 * error + 0x2000) >> 14));
   }

@@ -3,9 +3,10 @@
 //
 //   zero?   size, counted down from the largest of the tensor   sign   three digits with a probability   the rest plain
 //
-// (Of types of up to eight bits every digit has a probability.) Each of these bits is predicted from five views of what
-// came before: nothing, the two elements before, the same place of the kernel in the input channels before, the same place in
-// the rows (output channels) before, and the running size in this row. What is learnt goes on from tensor to tensor.
+// (Of types of up to eight bits every digit has a probability.) Whether it is zero, and its size, are predicted from
+// three views of what came before: the two elements before; the same place in the kernel before (of the next input
+// channel) and in the row before (of the next output channel); the running mean. What is learnt goes on from tensor to
+// tensor.
 #pragma once
 
 #include <memory>
@@ -19,9 +20,9 @@ namespace edgesmith::pack {
 /// What a tensor's elements are coded with.
 struct NumberParams {
   Splitter splitter;
-  bool has_zeros = true;     ///< a zero flag is coded for every element
-  int top = 0;               ///< the largest size
-  int trailing = 0;          ///< digits at the end that are zero in every element (floats)
+  bool has_zeros = true;       ///< a zero flag is coded for every element
+  int top = 0;                 ///< the largest size
+  int trailing = 0;            ///< digits at the end that are zero in every element (floats)
   size_t kernel = 1, row = 1;  ///< elements of a kernel, of a row
 };
 
@@ -36,13 +37,13 @@ class NumberModel {
   bool code(Coder& coder, const NumberParams& params, size_t count, Load&& load, Store&& store);
 
  private:
-  static constexpr int kInputs = 5, kNodes = 128, kViews = 32, kRate = 2;
+  static constexpr int kInputs = 3, kNodes = 32, kViews = 32, kRate = 2;
   static constexpr uint32_t kLimit = 255, kDigitLimit = 255;
   struct State {
     Counter counters[kInputs][kViews][kNodes];
-    Counter signs[3][3][3][3];
+    Counter signs[3][3][3];
     Counter digits[1024];
-    Mixer<kInputs, kNodes> mixer{18000};
+    Mixer<kInputs, kNodes> mixer{26000};
   };
 
   template <typename Coder>
@@ -80,8 +81,9 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
   const Splitter& splitter = params.splitter;
   const size_t kernel = params.kernel, row = params.row;
   const bool all_digits = !splitter.type.floating() && splitter.type.width <= 8;
-  // Per element: its level (0 for zero, larger for larger), and its sign in the lowest two bits (0 zero, 1 plus, 2 minus).
-  std::vector<uint8_t> past(2 * row + 2 * kernel + 2 > count ? count : 2 * row + 2 * kernel + 2);
+  // Per element: its level (0 for zero, larger for larger), and its sign in the lowest two bits (0 zero, 1 plus, 2
+  // minus).
+  std::vector<uint8_t> past(std::min(count, std::max({row, kernel, size_t{2}})));
   const size_t held = past.size();
   size_t now = 0;  // index of the next element in `past`
   const auto back = [&](size_t index, size_t distance) -> int {
@@ -89,14 +91,11 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
     return past[now >= distance ? now - distance : now + held - distance];
   };
   int running = 0;
-  size_t in_row = 0, in_kernel = 0;
   for (size_t i = 0; i < count; ++i) {
     const Number in = Coder::kEncodes ? splitter.split(load(i)) : Number{};
-    const int b1 = back(i, 1), b2 = back(i, 2), k1 = back(i, kernel), k2 = back(i, 2 * kernel), r1 = back(i, row),
-              r2 = back(i, 2 * row);
-    const int place = in_kernel < 15 ? static_cast<int>(in_kernel) : 15;
-    const int views[kInputs] = {place, (2 * (b1 >> 2) + (b2 >> 2) + 1) / 3, ((k1 >> 2) + (k2 >> 2) + 1) / 2,
-                                ((r1 >> 2) + (r2 >> 2) + 1) / 2, running >> 7};
+    const int b1 = back(i, 1), b2 = back(i, 2), k1 = back(i, kernel), r1 = back(i, row);
+    const int views[kInputs] = {(2 * (b1 >> 2) + (b2 >> 2) + 1) / 3, ((k1 >> 2) + (r1 >> 2) + 1) / 2, running >> 7};
+
     Number out;
     out.zero = false;
     if (params.has_zeros) out.zero = mixed(coder, in.zero ? 1 : 0, 0, views) != 0;
@@ -109,31 +108,20 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
       if (d > params.top) return false;
       out.size = params.top - d;
       const int capped = d < 23 ? d : 23;
-      out.negative = single(coder, in.negative ? 1 : 0, state_->signs[b1 & 3][k1 & 3][r1 & 3][0]) != 0;
+      out.negative = single(coder, in.negative ? 1 : 0, state_->signs[b1 & 3][k1 & 3][r1 & 3]) != 0;
       out.num_digits = splitter.type.floating() ? splitter.type.mantissa() : out.size;
-      int left = out.num_digits, first = 0;
-      uint32_t prefix = 1;
-      for (int j = 0; j < 3 && left > 0; ++j) {
+      int left = out.num_digits;
+      const int with_counter = all_digits ? left : left < 3 ? left : 3;
+      for (int j = 0; j < with_counter; ++j, --left) {
+        // The place in the binary tree of what can follow: the digits known so far, behind a one.
+        const uint32_t known = static_cast<uint32_t>(out.digits) | 1u << j;
+        const size_t place = all_digits ? (out.negative ? 256 : 0) + ((known << left | 1u << (left - 1)) & 255)
+                                        : 512 + static_cast<size_t>(capped) * 8 + known;
         const int digit = static_cast<int>(in.digits >> (left - 1) & 1);
-        int coded = 0;
-        if (j < 2)
-          coded = mixed(coder, digit, 26 + capped * 4 + static_cast<int>(prefix), views);
-        else
-          coded = single(coder, digit, state_->digits[512 + capped * 8 + static_cast<int>(prefix)]);
-        if (j == 0) first = coded;
-        prefix = prefix << 1 | static_cast<uint32_t>(coded);
-        --left;
+        out.digits = out.digits << 1 | static_cast<uint64_t>(single(coder, digit, state_->digits[place]));
       }
-      out.digits = out.num_digits == left ? 0 : prefix ^ 1u << (out.num_digits - left);
-      if (all_digits) {
-        for (; left > 0; --left) {
-          // The place in the binary tree of all values: what is known of this one, then a one in the middle of the rest.
-          const uint32_t known = static_cast<uint32_t>(out.digits) | 1u << (out.num_digits - left);
-          const int digit = static_cast<int>(in.digits >> (left - 1) & 1);
-          Counter& counter = state_->digits[(out.negative ? 256 : 0) + ((known << left | 1u << (left - 1)) & 255)];
-          out.digits = out.digits << 1 | static_cast<uint64_t>(single(coder, digit, counter));
-        }
-      } else {
+      const int first = with_counter > 0 ? static_cast<int>(out.digits >> (with_counter - 1) & 1) : 0;
+      if (left > 0) {
         const int plain = left > params.trailing ? left - params.trailing : 0;
         const int rest = left - plain;
         if (plain > 32) {
@@ -153,8 +141,6 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
     past[now] = static_cast<uint8_t>(level << 2 | (out.zero ? 0 : out.negative ? 2 : 1));
     if (++now == held) now = 0;
     running += (level * 128 - running) >> 4;
-    if (++in_kernel == kernel) in_kernel = 0;
-    if (++in_row == row) in_row = 0;
     if constexpr (!Coder::kEncodes) {
       if ((i & 4095) == 0 && coder.failed()) return false;
     }

@@ -31,6 +31,7 @@ class Encoder {
   }
   /// The low `count` bits of `value`, 0 to 32.
   uint32_t plain(uint32_t value, int count) {
+    value &= static_cast<uint32_t>((uint64_t{1} << count) - 1);
     held_ |= static_cast<uint64_t>(value) << held_bits_;
     held_bits_ += count;
     for (; held_bits_ >= 8; held_bits_ -= 8, held_ >>= 8) plain_.push_back(static_cast<char>(held_ & 255));

@@ -146,8 +146,8 @@ bool code_entry(EntryModel& model, Coder& coder, PackedTensor& tensor, Plan& pla
   const auto byte = [&](Field field, int value) { return model.byte(coder, field, value); };
   const auto number = [&](Field field, uint64_t value) { return model.number(coder, field, value); };
   const int mode = tensor.same_as >= 0 ? kSameAs : plan.mode;
-  const int flags = byte(kFlags, (tensor.whole ? 1 : 0) | (tensor.typed ? 2 : 0) | mode << 2 |
-                                     (plan.params.has_zeros ? 16 : 0));
+  const int flags =
+      byte(kFlags, (tensor.whole ? 1 : 0) | (tensor.typed ? 2 : 0) | mode << 2 | (plan.params.has_zeros ? 16 : 0));
   tensor.whole = (flags & 1) != 0, tensor.typed = (flags & 2) != 0;
   plan.mode = static_cast<Mode>(flags >> 2 & 3);
   plan.params.has_zeros = (flags & 16) != 0;
@@ -165,7 +165,8 @@ bool code_entry(EntryModel& model, Coder& coder, PackedTensor& tensor, Plan& pla
   tensor.gap = number(kGap, tensor.gap);
   tensor.name.resize(static_cast<size_t>(byte(kNameSize, static_cast<int>(tensor.name.size()))));
   for (char& c : tensor.name) c = static_cast<char>(byte(kName, static_cast<uint8_t>(c)));
-  tensor.same_as = plan.mode == kSameAs ? static_cast<int64_t>(number(kSame, static_cast<uint64_t>(tensor.same_as))) : -1;
+  tensor.same_as =
+      plan.mode == kSameAs ? static_cast<int64_t>(number(kSame, static_cast<uint64_t>(tensor.same_as))) : -1;
   if (plan.mode == kSameAs || count == 0) return true;
   ElementType coded = type;
   if (plan.mode == kCodebook) {

@@ -18,17 +18,17 @@ struct PackedTensor {
   std::string name;
   int type = 0;  ///< ONNX data_type
   std::vector<int64_t> dims;
-  bool whole = false;     ///< its TensorProto, an initializer, is written anew; else its payload alone
-  bool typed = false;     ///< the payload is in float_data, int32_data, ...; else in raw_data or a file
-  uint64_t gap = 0;       ///< bytes of the rest that lie between the tensor before and this one
-  int64_t same_as = -1;   ///< the earlier tensor that has the same bytes
-  std::string bytes;      ///< the elements, little-endian
+  bool whole = false;    ///< its TensorProto, an initializer, is written anew; else its payload alone
+  bool typed = false;    ///< the payload is in float_data, int32_data, ...; else in raw_data or a file
+  uint64_t gap = 0;      ///< bytes of the rest that lie between the tensor before and this one
+  int64_t same_as = -1;  ///< the earlier tensor that has the same bytes
+  std::string bytes;     ///< the elements, little-endian
 
   uint64_t num_bytes() const;
 };
 
 /// Elements after which a chunk is closed. Chunks are coded side by side; more of them learn less.
-constexpr uint64_t kChunkElements = uint64_t{1} << 19;
+constexpr uint64_t kChunkElements = uint64_t{1} << 17;
 
 /// Bytes of `count` elements of `type`; 0 for a type that is not taken out.
 uint64_t bytes_of(int type, uint64_t count);

@@ -25,8 +25,8 @@ struct PackFlags {
 /// What was done, for people and for pipelines.
 struct Done {
   std::string command;
-  std::string packed, model;  ///< paths
-  std::string sha256;         ///< of the output (of the model, for unpack)
+  std::string packed, model;        ///< paths
+  std::string sha256;               ///< of the output (of the model, for unpack)
   std::vector<std::string> others;  ///< external data
   pack::PackSummary summary;
   double seconds = 0;
@@ -34,26 +34,28 @@ struct Done {
 
 std::string as_json(const Done& done) {
   const auto& s = done.summary;
-  return nlohmann::ordered_json({{"schema", "edgesmith.pack/1"},
-                                 {"command", done.command},
-                                 {"model", {{"path", done.model}, {"bytes", s.model_bytes}, {"external_data", done.others}}},
-                                 {"packed", {{"path", done.packed}, {"bytes", s.packed_bytes}}},
-                                 {"output_sha256", done.sha256},
-                                 {"tensors",
-                                  {{"count", s.tensors},
-                                   {"elements", s.elements},
-                                   {"bytes", s.tensor_bytes},
-                                   {"packed_bytes", s.packed_tensor_bytes}}},
-                                 {"seconds", done.seconds},
-                                 {"warnings", log::take_warnings()}})
+  return nlohmann::ordered_json(
+             {{"schema", "edgesmith.pack/1"},
+              {"command", done.command},
+              {"model", {{"path", done.model}, {"bytes", s.model_bytes}, {"external_data", done.others}}},
+              {"packed", {{"path", done.packed}, {"bytes", s.packed_bytes}}},
+              {"output_sha256", done.sha256},
+              {"tensors",
+               {{"count", s.tensors},
+                {"elements", s.elements},
+                {"bytes", s.tensor_bytes},
+                {"packed_bytes", s.packed_tensor_bytes}}},
+              {"seconds", done.seconds},
+              {"warnings", log::take_warnings()}})
       .dump(2, ' ', false, nlohmann::json::error_handler_t::replace);
 }
 
 std::string as_text(const Done& done) {
   const auto& s = done.summary;
   char share[32];
-  std::snprintf(share, sizeof share, "%.1f %%", 100.0 * static_cast<double>(s.packed_bytes) /
-                                                    static_cast<double>(std::max<uint64_t>(1, s.model_bytes)));
+  std::snprintf(
+      share, sizeof share, "%.1f %%",
+      100.0 * static_cast<double>(s.packed_bytes) / static_cast<double>(std::max<uint64_t>(1, s.model_bytes)));
   const auto bytes = [](uint64_t n) { return report::bytes_text(static_cast<int64_t>(n)); };
   const bool packing = done.command == "pack";
   std::string text = (packing ? done.packed : done.model) + ": " + bytes(packing ? s.model_bytes : s.packed_bytes) +
@@ -89,8 +91,9 @@ Result<int> run_pack(const PackFlags& flags, const Common& common) {
   auto packed = pack::pack(*files, pool);
   if (!packed) return packed.error().in(flags.model);
   EDGESMITH_TRY(write_file(flags.output, packed->bytes));
-  Done done{"pack", flags.output, flags.model, sha256_hex(std::as_bytes(std::span<const char>(packed->bytes))), {},
-            packed->summary, seconds_since(start)};
+  Done done{
+      "pack", flags.output,    flags.model,         sha256_hex(std::as_bytes(std::span<const char>(packed->bytes))),
+      {},     packed->summary, seconds_since(start)};
   for (size_t i = 1; i < files->size(); ++i) done.others.push_back((*files)[i].name);
   return show(done, common);
 }
@@ -129,7 +132,9 @@ Result<int> run_unpack(const PackFlags& flags, const Common& common) {
   for (size_t i = 1; i < places.size(); ++i) {
     auto place = place_of(flags.output, unpacked->files[i].name);
     if (!place) return place.error().in(flags.model);
-    EDGESMITH_TRY(refine::check_output(*place, std::vector{flags.model, flags.output}, flags.force));
+    if (fs::exists(fs::path(*place))) {
+      EDGESMITH_TRY(refine::check_output(*place, std::vector{flags.model, flags.output}, flags.force));
+    }
     places[i] = *place;
   }
   places[0] = flags.output;
@@ -138,8 +143,12 @@ Result<int> run_unpack(const PackFlags& flags, const Common& common) {
     if (i > 0) fs::create_directories(fs::path(places[i]).parent_path(), ignored);
     EDGESMITH_TRY(write_file(places[i], unpacked->files[i].bytes));
   }
-  Done done{"unpack", flags.model, flags.output,
-            sha256_hex(std::as_bytes(std::span<const char>(unpacked->files[0].bytes))), {}, unpacked->summary,
+  Done done{"unpack",
+            flags.model,
+            flags.output,
+            sha256_hex(std::as_bytes(std::span<const char>(unpacked->files[0].bytes))),
+            {},
+            unpacked->summary,
             seconds_since(start)};
   for (size_t i = 1; i < places.size(); ++i) done.others.push_back(unpacked->files[i].name);
   return show(done, common);

@@ -20,7 +20,7 @@ struct ModelFile {
 
 /// What is in a packed model.
 struct PackSummary {
-  uint64_t model_bytes = 0;   ///< of all files
+  uint64_t model_bytes = 0;  ///< of all files
   uint64_t packed_bytes = 0;
   uint64_t tensors = 0;       ///< that are coded as numbers
   uint64_t elements = 0;      ///< of them

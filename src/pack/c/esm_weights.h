@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0
+ * Reads the weights of a packed model (.esm, docs/format.md) on the device: C99, no allocation, no library, no floating
+ * point. About 3 KB of code; the caller lends one esm_reader (about 110 KB; it may be static).
+ *
+ *   static esm_reader reader;
+ *   esm_tensor tensor;
+ *   int more = esm_open(&reader, file, size);
+ *   while (more > 0 && (more = esm_next(&reader, &tensor)) > 0)
+ *     more = esm_decode(&reader, &tensor, buffer, sizeof buffer);    (more < 0: the file is damaged, or too small a
+ * buffer)
+ *
+ * Every tensor must be decoded, in order: the coder learns from all. One with same_as >= 0 has the elements of that
+ * earlier tensor (counted from 0) and nothing to decode. */
+#ifndef ESM_WEIGHTS_H
+#define ESM_WEIGHTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum { ESM_DAMAGED = -1, ESM_TOO_SMALL = -2 };
+
+typedef struct {
+  char name[256]; /* ends with 0; may be empty */
+  uint8_t type;   /* ONNX data_type: 1 float32, 2 uint8, 3 int8, ... */
+  uint8_t rank;
+  uint32_t dims[8];
+  uint32_t count; /* coded elements; of 4-bit types an even number, two a byte, of complex types two each */
+  uint32_t bytes; /* that esm_decode() writes, little-endian */
+  int32_t same_as;
+} esm_tensor;
+
+typedef struct {
+  const uint8_t *sizes, *chunk, *coded, *coded_end, *plain, *plain_end;
+  uint32_t chunks, left, low, high, value, over;
+  uint64_t held;
+  int held_bits, p, failed;
+  uint32_t last;
+  /* of the tensor at hand */
+  uint8_t width, exponent, is_signed, coded_width, coded_exponent, coded_signed, has_zeros, mode;
+  int32_t centre, top, trailing;
+  uint32_t book_size, kernel, row;
+  uint64_t book[256];
+  /* what was learnt */
+  int16_t stretch[4096];
+  uint32_t entry_counters[4][4096], counters[3][32][32], signs[27], digits[1024];
+  int32_t entry_weights[16][5], weights[32][4];
+} esm_reader;
+
+/* 1, or ESM_DAMAGED: no .esm of this version, or its checksum is wrong. `file` must stay where it is. */
+int esm_open(esm_reader* reader, const uint8_t* file, size_t size);
+/* 1: `tensor` is the next one; 0: there are no more. */
+int esm_next(esm_reader* reader, esm_tensor* tensor);
+/* Writes tensor->bytes bytes to `out`. 1, ESM_DAMAGED, or ESM_TOO_SMALL (nothing was written; call again). */
+int esm_decode(esm_reader* reader, const esm_tensor* tensor, void* out, size_t out_bytes);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
