@@ -67,7 +67,7 @@ const OptionSchema& options() {
       {.name = "multiple",
        .kind = OptionKind::integer,
        .fallback = "",
-       .help = "numbers of channels left are multiples of this; unset: what the target's kernels like, less for small "
+       .help = "numbers of channels left are multiples of this; unset: what the target's kernels like, halved for small "
                "groups",
        .min = 1,
        .max = 1024},

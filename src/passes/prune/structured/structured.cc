@@ -66,7 +66,7 @@ class ChannelPruner {
                              : context_.target == nullptr ? 1
                                                           : std::max(context_.target->limits.output_channels,
                                                                      context_.target->limits.input_channels);
-    for (const ChannelGroup& group : groups_) steps_.push_back(steps_of(group, multiple));
+    for (const ChannelGroup& group : groups_) steps_.push_back(steps_of(group, multiple, options_.is_set("multiple")));
     const bool any = std::any_of(steps_.begin(), steps_.end(), [](const auto& steps) { return steps.size() > 1; });
     say_what_stays();
     if (!any) {
