@@ -10,7 +10,7 @@ namespace edgesmith::passes::prune {
 namespace {
 
 // A group is cut in at least so many steps.
-constexpr int64_t kFewestMultiples = 4;
+constexpr int64_t kFewestMultiples = 2;
 // Shares that are tried, from none to all.
 constexpr int kShares = 1000;
 
