@@ -55,7 +55,11 @@ class GoldenTest : public ::testing::Test {
  private:
   static Result<passes::Change> run_passes(ir::Graph& graph, const GoldenCase& golden) {
     passes::Change change = passes::Change::none;
+    ThreadPool pool(1);
+    ProgressSink progress;
     passes::PassContext context;
+    context.pool = &pool;
+    context.progress = &progress;
     context.target = targets::find_target(targets::kDefaultTarget);
     for (const auto& [name, text] : golden.passes) {
       const passes::PassInfo* pass = passes::find_pass(name);

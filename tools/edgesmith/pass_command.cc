@@ -113,8 +113,7 @@ void add_simplify(Program& program) {
 }
 
 void add_prune(Program& program) {
-  add_pass_command(program, "prune",
-                   "Zero weights or remove channels, refit the others, and measure what that costs");
+  add_pass_command(program, "prune", "Zero weights or remove channels, refit the others, and measure what that costs");
 }
 
 void add_share(Program& program) {

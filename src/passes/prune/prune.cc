@@ -67,8 +67,9 @@ const OptionSchema& options() {
       {.name = "multiple",
        .kind = OptionKind::integer,
        .fallback = "",
-       .help = "numbers of channels left are multiples of this; unset: what the target's kernels like, less for small "
-               "groups",
+       .help =
+           "numbers of channels left are multiples of this; unset: what the target's kernels like, halved for small "
+           "groups",
        .min = 1,
        .max = 1024},
       {.name = "criterion",

@@ -10,7 +10,7 @@ namespace edgesmith::passes::prune {
 namespace {
 
 // A group is cut in at least so many steps.
-constexpr int64_t kFewestMultiples = 4;
+constexpr int64_t kFewestMultiples = 2;
 // Shares that are tried, from none to all.
 constexpr int kShares = 1000;
 
@@ -84,11 +84,11 @@ double CostModel::of(const std::vector<int64_t>& removed) const {
   return total;
 }
 
-std::vector<int64_t> steps_of(const ChannelGroup& group, int64_t multiple) {
+std::vector<int64_t> steps_of(const ChannelGroup& group, int64_t multiple, bool strict) {
   std::vector<int64_t> steps = {0};
   if (!group.reason.empty()) return steps;
   const auto size = static_cast<int64_t>(group.units.size());
-  while (multiple > 1 && size < kFewestMultiples * multiple) multiple /= 2;
+  while (!strict && multiple > 1 && size < kFewestMultiples * multiple) multiple /= 2;
   for (int64_t kept = (size - 1) / multiple * multiple; kept >= multiple; kept -= multiple)
     steps.push_back(size - kept);
   return steps;

@@ -30,9 +30,9 @@ class CostModel {
   std::vector<int64_t> sizes_;                                      ///< by space
 };
 
-/// Numbers of units that a group may lose, ascending from 0: what is left is a multiple of `multiple`, halved until
-/// there are four of them, and at least one multiple.
-std::vector<int64_t> steps_of(const ChannelGroup& group, int64_t multiple);
+/// Numbers of units that a group may lose, ascending from 0: what is left is a multiple of `multiple`, and at least
+/// one. Unless `strict`, it is halved until a group has two.
+std::vector<int64_t> steps_of(const ChannelGroup& group, int64_t multiple, bool strict);
 
 /// The cheapest removals by error for each of what they save, until at most `budget` is left; then what need not have
 /// gone comes back. Empty: it cannot be reached.

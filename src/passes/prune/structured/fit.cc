@@ -14,6 +14,8 @@ namespace {
 using namespace reconstruct;
 
 constexpr double kDamping = 0.0005;  // as in scores.cc
+// Products are made of floats: of what is left around the mean, this share of the whole may be rounding.
+constexpr double kRounding = 1e-5;
 // Multiplications that tracing a group may take: a minute of a core.
 constexpr double kMostWork = 1.2e11;
 
@@ -175,16 +177,32 @@ void write_linear(ir::Graph& graph, const MixLayer& layer, const Linear& linear,
   graph.set_input(node, layer.mixing.bias, &graph.add_constant(std::move(changed), {}, &node));
 }
 
-std::vector<double> input_moments(const RowSums& sums, int64_t width, bool centred) {
-  std::vector<double> moments(static_cast<size_t>(width * width)), means(static_cast<size_t>(width), 0.0);
+std::vector<double> input_moments(const RowSums& sums, int64_t width, bool centred, std::vector<double>& means) {
+  const auto n = static_cast<size_t>(width);
+  std::vector<double> moments(n * n);
+  means.assign(n, 0.0);
   for (int64_t i = 0; centred && i < width; ++i) means[static_cast<size_t>(i)] = sums.mean(i, width);
-  for (int64_t i = 0; i < width; ++i) {
-    for (int64_t j = i; j < width; ++j) {
-      moments[static_cast<size_t>(i * width + j)] = moments[static_cast<size_t>(j * width + i)] =
-          sums.mean(i, j) - means[static_cast<size_t>(i)] * means[static_cast<size_t>(j)];
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = i; j < n; ++j) {
+      moments[i * n + j] = moments[j * n + i] =
+          sums.mean(static_cast<int64_t>(i), static_cast<int64_t>(j)) - means[i] * means[j];
     }
   }
-  damp(moments, static_cast<size_t>(width), kDamping);
+  return moments;
+}
+
+void damp_moments(std::vector<double>& moments, const std::vector<double>& means, double share) {
+  const size_t n = means.size();
+  damp(moments, n, share);
+  for (size_t i = 0; i < n; ++i) {
+    moments[i * n + i] += kRounding * (std::fabs(moments[i * n + i]) + means[i] * means[i]);
+  }
+}
+
+std::vector<double> damped_moments(const RowSums& sums, int64_t width, bool centred) {
+  std::vector<double> means;
+  std::vector<double> moments = input_moments(sums, width, centred, means);
+  damp_moments(moments, means, kDamping);
   return moments;
 }
 

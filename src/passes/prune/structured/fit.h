@@ -24,8 +24,13 @@ Linear read_linear(const MixLayer& layer);
 void write_linear(ir::Graph& graph, const MixLayer& layer, const Linear& linear,
                   const std::vector<double>& bias_change);
 
-/// Second moments of the first `width` numbers of the rows [width][width], damped; around the mean when `centred`.
-std::vector<double> input_moments(const RowSums& sums, int64_t width, bool centred);
+/// Second moments of the first `width` numbers of the rows [width][width]; around the means when `centred`, which are
+/// zero otherwise.
+std::vector<double> input_moments(const RowSums& sums, int64_t width, bool centred, std::vector<double>& means);
+/// Adds this share of the mean of the diagonal to it, and what the sums may be off by rounding.
+void damp_moments(std::vector<double>& moments, const std::vector<double>& means, double share);
+/// Both, with the share that choosing channels takes.
+std::vector<double> damped_moments(const RowSums& sums, int64_t width, bool centred);
 /// Power of the output that the weights give: the sum over outputs of w' H w.
 double output_power(const Linear& linear, const std::vector<double>& moments, ThreadPool& pool);
 

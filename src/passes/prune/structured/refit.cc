@@ -62,19 +62,10 @@ std::vector<size_t> layers_to_refit(const ir::Graph& graph, const std::vector<Mi
 void solve_layer(ir::Graph& graph, const MixLayer& layer, const RowSums& sums, ThreadPool& pool) {
   Linear linear = read_linear(layer);
   const auto n = static_cast<size_t>(linear.width);
-  const auto mean_of = [&](size_t i) {
-    return linear.has_bias ? sums.mean(static_cast<int64_t>(i), linear.width) : 0.0;
-  };
-  std::vector<double> means(n), moments(n * n);
-  for (size_t i = 0; i < n; ++i) means[i] = mean_of(i);
-  for (size_t i = 0; i < n; ++i) {
-    for (size_t j = i; j < n; ++j) {
-      moments[i * n + j] = moments[j * n + i] =
-          sums.mean(static_cast<int64_t>(i), static_cast<int64_t>(j)) - means[i] * means[j];
-    }
-  }
+  std::vector<double> means;
+  const std::vector<double> moments = input_moments(sums, linear.width, linear.has_bias, means);
   std::vector<double> factored = moments;
-  damp(factored, n, kPull);
+  damp_moments(factored, means, kPull);
   factor(factored, n);
   std::vector<double> bias_change(linear.has_bias ? static_cast<size_t>(linear.outputs) : 0, 0.0);
   const ir::Value* bias = linear.has_bias ? layer.node->input(layer.mixing.bias) : nullptr;

@@ -15,6 +15,8 @@ namespace {
 constexpr int64_t kFewestRows = 2048, kRowsPerInput = 32;
 // Rows of products that one thread adds to at a time.
 constexpr int64_t kRowsPerPiece = 96;
+// Rows that are added up in floats: more would lose what is left around the mean.
+constexpr int64_t kRowsPerSum = 128;
 
 // As in quantize/layer_inputs.cc: a step through `count` positions that visits all before it repeats.
 int64_t spreading_step(int64_t count) {
@@ -64,7 +66,7 @@ void take_targets(const RowSource& source, const Places& places, int64_t index, 
 
 }  // namespace
 
-RowSums::RowSums(int64_t width) : width_(width), products_(static_cast<size_t>(width * width), 0.0F) {}
+RowSums::RowSums(int64_t width) : width_(width), products_(static_cast<size_t>(width * width), 0.0) {}
 
 void RowSums::add(const float* rows, int64_t count, ThreadPool& pool) {
   using namespace runtime::native;
@@ -74,24 +76,27 @@ void RowSums::add(const float* rows, int64_t count, ThreadPool& pool) {
   const int64_t pieces = (width_ + kRowsPerPiece - 1) / kRowsPerPiece;
   pool.parallel_for(pieces, [&](int64_t piece, int) {
     const int64_t first = piece * kRowsPerPiece, last = std::min(width_, first + kRowsPerPiece);
-    std::vector<float> packed(static_cast<size_t>(packed_columns_size(width_ - first, count, table)));
-    pack_columns({rows + first, width_, 1, count, width_ - first}, 1.0F, table, packed.data());
-    multiply(table,
-             {{rows + first, 1, width_, last - first, count},
-              packed.data(),
-              width_ - first,
-              nullptr,
-              &products_[static_cast<size_t>(first * width_ + first)],
-              width_,
-              true},
-             none);
+    const int64_t height = last - first, columns = width_ - first;
+    std::vector<float> packed(static_cast<size_t>(packed_columns_size(columns, kRowsPerSum, table)));
+    std::vector<float> products(static_cast<size_t>(height * columns));
+    for (int64_t r = 0; r < count; r += kRowsPerSum) {
+      const int64_t taken = std::min(kRowsPerSum, count - r);
+      const float* from = rows + r * width_ + first;
+      pack_columns({from, width_, 1, taken, columns}, 1.0F, table, packed.data());
+      multiply(table, {{from, 1, width_, height, taken}, packed.data(), columns, nullptr, products.data(), columns},
+               none);
+      for (int64_t i = 0; i < height; ++i) {
+        const float* own = &products[static_cast<size_t>(i * columns)];
+        double* to = &products_[static_cast<size_t>((first + i) * width_ + first)];
+        for (int64_t j = 0; j < columns; ++j) to[j] += own[j];
+      }
+    }
   });
 }
 
 double RowSums::mean(int64_t i, int64_t j) const {
   if (i > j) std::swap(i, j);
-  return static_cast<double>(products_[static_cast<size_t>(i * width_ + j)]) /
-         static_cast<double>(std::max<int64_t>(1, num_rows_));
+  return products_[static_cast<size_t>(i * width_ + j)] / static_cast<double>(std::max<int64_t>(1, num_rows_));
 }
 
 int64_t inputs_of_row(const MixLayer& layer) {

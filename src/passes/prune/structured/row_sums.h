@@ -19,7 +19,7 @@ class RowSums {
 
   int64_t width() const { return width_; }
   int64_t num_rows() const { return num_rows_; }
-  int64_t bytes() const { return static_cast<int64_t>(products_.size() * sizeof(float)); }
+  int64_t bytes() const { return static_cast<int64_t>(products_.size() * sizeof(double)); }
   /// Adds rows [count][width()], packed densely, with kReadAhead readable numbers behind them. The order of the calls
   /// decides the last bits, the number of threads does not.
   void add(const float* rows, int64_t count, ThreadPool& pool);
@@ -29,7 +29,7 @@ class RowSums {
 
  private:
   int64_t width_ = 0, num_rows_ = 0;
-  std::vector<float> products_;  ///< row-major; true in the upper triangle
+  std::vector<double> products_;  ///< row-major; true in the upper triangle
 };
 
 /// Which output positions of a layer are looked at in a sample: spread evenly, and others in every sample.

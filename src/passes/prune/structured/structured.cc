@@ -66,7 +66,7 @@ class ChannelPruner {
                              : context_.target == nullptr ? 1
                                                           : std::max(context_.target->limits.output_channels,
                                                                      context_.target->limits.input_channels);
-    for (const ChannelGroup& group : groups_) steps_.push_back(steps_of(group, multiple));
+    for (const ChannelGroup& group : groups_) steps_.push_back(steps_of(group, multiple, options_.is_set("multiple")));
     const bool any = std::any_of(steps_.begin(), steps_.end(), [](const auto& steps) { return steps.size() > 1; });
     say_what_stays();
     if (!any) {
@@ -158,7 +158,7 @@ class ChannelPruner {
       for (; first < layers_.size(); ++first) {
         if (!reads[first]) continue;
         const int64_t width = inputs_of_row(layers_[first]) + 1;
-        bytes += width * width * 4;
+        bytes += width * width * 8;
         if (bytes > kMomentBytes && !wanted.empty()) break;
         wanted.emplace_back();
         wanted.back().layer = &layers_[first];
@@ -175,7 +175,7 @@ class ChannelPruner {
 
   std::vector<double> moments(size_t layer, const Linear& linear) const {
     const bool centred = linear.has_bias && !layers_[layer].node->is(ir::OpKind::conv_transpose);
-    return input_moments(sums_[layer], linear.width, centred);
+    return damped_moments(sums_[layer], linear.width, centred);
   }
 
   // The numbers of a row that go with each unit.
