@@ -102,6 +102,34 @@ TEST(PruneRow, EveryStepOfATraceIsTheCheapestRemoval) {
   }
 }
 
+TEST(PruneRow, TracesWithGroupsTakeTheCheapestThatMayGo) {
+  const std::vector<int> groups = {0, 1, 0, 1, 0, 1, 0, 1};
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const Row row = random_row(8, seed);
+    const RemovalTrace trace = trace_removals(row.weights, inverse(row.moments, row.n), 8, groups, 2);
+    ASSERT_EQ(trace.order.size(), 4u);
+    std::vector<bool> kept(row.n, true);
+    std::vector<int> gone(2, 0);
+    for (const int removed : trace.order) {
+      double least = INFINITY;
+      int best = -1;
+      for (size_t i = 0; i < row.n; ++i) {
+        if (!kept[i] || gone[static_cast<size_t>(groups[i])] == 2) continue;
+        std::vector<bool> without = kept;
+        without[i] = false;
+        const double error = refitted_error(row, without);
+        if (error < least) {
+          least = error;
+          best = static_cast<int>(i);
+        }
+      }
+      EXPECT_EQ(removed, best);
+      kept[static_cast<size_t>(best)] = false;
+      ++gone[static_cast<size_t>(groups[static_cast<size_t>(best)])];
+    }
+  }
+}
+
 TEST(PruneRow, AnInverseTimesItsMatrixIsOne) {
   const Row row = random_row(13, 1);
   const std::vector<double> inverted = inverse(row.moments, row.n);

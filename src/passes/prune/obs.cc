@@ -8,23 +8,29 @@
 
 namespace edgesmith::passes::prune {
 
-RemovalTrace trace_removals(std::span<const double> weights, std::span<const double> inverse, int steps) {
+RemovalTrace trace_removals(std::span<const double> weights, std::span<const double> inverse, int steps,
+                            std::span<const int> groups, int most_of_group) {
   const size_t n = weights.size();
   std::vector<double> w(weights.begin(), weights.end()), h(inverse.begin(), inverse.end());
   std::vector<int> index(n);  // of what stands at each place: places past `left` are gone
   for (size_t i = 0; i < n; ++i) index[i] = static_cast<int>(i);
+  std::vector<int> gone(groups.empty() ? 0 : static_cast<size_t>(*std::max_element(groups.begin(), groups.end())) + 1);
+  const auto group_of = [&](size_t place) { return static_cast<size_t>(groups[static_cast<size_t>(index[place])]); };
   RemovalTrace trace;
   size_t left = n;
   for (int step = 0; step < steps && left > 0; ++step, --left) {
-    size_t best = 0;
+    size_t best = left;
     double least = INFINITY;
     for (size_t i = 0; i < left; ++i) {
+      if (!groups.empty() && gone[group_of(i)] >= most_of_group) continue;
       const double loss = w[i] * w[i] / h[i * n + i];
       if (loss < least) {
         least = loss;
         best = i;
       }
     }
+    if (best == left) break;
+    if (!groups.empty()) ++gone[group_of(best)];
     trace.order.push_back(index[best]);
     trace.added.push_back(std::max(0.0, least));
     // The last place takes the removed one's, so that what is left stays together.

@@ -17,8 +17,10 @@ struct RemovalTrace {
 };
 
 /// Removes `steps` weights, one at a time, each the one that costs least: Frantar and Alistarh 2022, "Optimal Brain
-/// Compression", section 4, algorithm 1 (ExactOBS). `inverse` is H^-1 [n, n].
-RemovalTrace trace_removals(std::span<const double> weights, std::span<const double> inverse, int steps);
+/// Compression", section 4, algorithm 1 (ExactOBS). `inverse` is H^-1 [n, n]. With `groups` [n] (N:M patterns, as in
+/// the same paper's section 4) at most `most_of_group` weights of equal group go; it ends when none may.
+RemovalTrace trace_removals(std::span<const double> weights, std::span<const double> inverse, int steps,
+                            std::span<const int> groups = {}, int most_of_group = 0);
 
 /// The weights with the least output error among those that are zero where `kept` is false: H_kk v = (H w)_k.
 void refit(std::span<double> weights, const std::vector<bool>& kept, size_t first, std::span<const double> moments);

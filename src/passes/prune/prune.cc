@@ -4,7 +4,7 @@
 //   inputs     second moments of what the weights of every layer meet, in one sweep     quantize/observe.cc
 //   scores     what removing each weight costs, by a criterion                          scores.cc, obs.cc
 //   masks      the cheapest go: over all layers, a layer at a time, or N of every M     masks.cc
-//   repair     the weights that are left make up for those that went                    obs.cc
+//   repair     the weights that are left make up for those that went, layer by layer     repair.cc
 //
 // With the criterion `obs` scores are output errors. Divided by the power of the layer's output they compare between
 // layers, and the cheapest of all layers together are the budgets with the least sum of relative errors.
@@ -16,12 +16,13 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/prune/masks.h"
-#include "passes/prune/obs.h"
+#include "passes/prune/repair.h"
 #include "passes/prune/scores.h"
 #include "passes/prune/structured/structured.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/observe.h"
 #include "passes/quantize/selectors.h"
+#include "passes/reconstruct/sequence.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -134,7 +135,7 @@ class Pruner {
       context_.notes.push_back("no weight was to go");
       return Change::none;
     }
-    write();
+    EDGESMITH_TRY(write());
     EDGESMITH_TRY(ops::infer_types(graph_));
     return Change::changed;
   }
@@ -241,53 +242,45 @@ class Pruner {
     }
   }
 
-  void write() {
+  Status write() {
+    if (repair_) {
+      EDGESMITH_TRY(refit_in_order());
+    } else {
+      for (Layer& layer : layers_) write(layer, std::vector<double>(layer.weights), {});
+    }
     int64_t zeros = 0, size = 0;
-    context_.progress->begin("refit weights", static_cast<int64_t>(layers_.size()));
-    for (size_t l = 0; l < layers_.size(); ++l) {
-      Layer& layer = layers_[l];
-      const std::vector<double> before = layer.weights;
-      if (repair_) repair(layer, moments_[l]);
-      for (size_t i = 0; i < layer.kept.size(); ++i) layer.weights[i] = layer.kept[i] ? layer.weights[i] : 0;
-      write_layer(graph_, layer,
-                  repair_ && has_bias_operand(layer) ? bias_change(layer, before) : std::vector<double>{});
+    for (const Layer& layer : layers_) {
       zeros += layer.zeros();
       size += layer.size();
-      record(layer, before);
-      context_.progress->update(static_cast<int64_t>(l) + 1);
     }
-    context_.progress->end();
     context_.notes.push_back(percent(static_cast<double>(zeros) / static_cast<double>(size)) + " of " +
                              std::to_string(size) + " weights in " + std::to_string(layers_.size()) +
                              " layers are zero");
+    return {};
   }
 
-  void repair(Layer& layer, const Moments& moments) {
-    const quantize::LayerInputs& inputs = inputs_[static_cast<size_t>(layer.inputs)];
-    const int64_t per_group = layer.outputs / inputs.groups();
-    for (size_t b = 0; b < moments.size(); ++b) {
-      const quantize::LayerInputs::Block& block = inputs.blocks()[b];
-      context_.pool->parallel_for(per_group, [&](int64_t index, int) {
-        const auto at = static_cast<size_t>((block.group * per_group + index) * layer.width + block.first);
-        refit(std::span(layer.weights).subspan(at, static_cast<size_t>(block.width)), layer.kept, at, moments[b]);
-      });
-    }
+  // Each layer through those that were pruned before it.
+  Status refit_in_order() {
+    const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
+    std::vector<ir::Node*> nodes;
+    for (const Layer& layer : layers_) nodes.push_back(layer.node);
+    const std::optional<Pattern> pattern =
+        options_.is_set("pattern") && criterion_ == "obs" ? std::optional(pattern_) : std::nullopt;
+    return reconstruct::compress_in_order(
+        graph_, nodes, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
+          Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
+                                       [&](const Layer& candidate) { return candidate.node == &node; });
+          const std::vector<double> before = layer.weights;
+          const std::vector<double> bias = repair(layer, gram, pattern, *context_.pool);
+          write(layer, before, bias);
+          return Status();
+        });
   }
 
-  // What the mean of the inputs gave by the weights that changed.
-  std::vector<double> bias_change(const Layer& layer, const std::vector<double>& before) const {
-    const quantize::LayerInputs& inputs = inputs_[static_cast<size_t>(layer.inputs)];
-    const std::vector<double> means = inputs.means();
-    std::vector<double> change(static_cast<size_t>(layer.outputs), 0.0);
-    for (int64_t m = 0; m < layer.outputs; ++m) {
-      const int64_t group = m / (layer.outputs / inputs.groups());
-      for (int64_t k = 0; k < layer.width; ++k) {
-        const auto at = static_cast<size_t>(m * layer.width + k);
-        change[static_cast<size_t>(m)] +=
-            (before[at] - layer.weights[at]) * means[static_cast<size_t>(group * layer.width + k)];
-      }
-    }
-    return change;
+  void write(Layer& layer, const std::vector<double>& before, const std::vector<double>& bias) {
+    for (size_t i = 0; i < layer.kept.size(); ++i) layer.weights[i] = layer.kept[i] ? layer.weights[i] : 0;
+    write_layer(graph_, layer, bias);
+    record(layer, before);
   }
 
   void record(const Layer& layer, const std::vector<double>& before) {
@@ -300,7 +293,7 @@ class Pruner {
     if (!inputs_.empty()) {
       const auto l = static_cast<size_t>(layer.inputs);
       Layer error = layer;
-      for (size_t i = 0; i < before.size(); ++i) error.weights[i] = before[i] - (layer.kept[i] ? layer.weights[i] : 0);
+      for (size_t i = 0; i < before.size(); ++i) error.weights[i] = before[i] - layer.weights[i];
       Layer whole = layer;
       whole.weights = before;
       const double noise = total(output_power(error, inputs_[l], moments_[l]));

@@ -26,14 +26,6 @@ std::pair<int64_t, int64_t> rows_of(const Layer& layer, const quantize::LayerInp
   return {block.group * per_group, per_group};
 }
 
-bool affordable(const Layer& layer, const quantize::LayerInputs& inputs) {
-  double work = 0;
-  for (const Block& block : inputs.blocks()) {
-    work += static_cast<double>(rows_of(layer, inputs, block).second) * std::pow(block.width, 3) / 3;
-  }
-  return work <= kMostWork;
-}
-
 void score_row(const std::string& criterion, bool trace, std::span<const double> weights,
                std::span<const double> moments, std::span<const double> inverted, std::span<double> scores) {
   const size_t n = weights.size();
@@ -54,6 +46,14 @@ void score_row(const std::string& criterion, bool trace, std::span<const double>
 }
 
 }  // namespace
+
+bool affordable(const Layer& layer, const quantize::LayerInputs& inputs) {
+  double work = 0;
+  for (const Block& block : inputs.blocks()) {
+    work += static_cast<double>(rows_of(layer, inputs, block).second) * std::pow(block.width, 3) / 3;
+  }
+  return work <= kMostWork;
+}
 
 Moments layer_moments(const Layer& layer, const quantize::LayerInputs& inputs) {
   Moments out;

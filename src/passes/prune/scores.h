@@ -23,6 +23,9 @@ std::vector<double> output_power(const Layer& layer, const quantize::LayerInputs
 /// of very different sizes, and what reads them makes up for that.
 void make_relative(std::vector<double>& scores, const std::vector<double>& power);
 
+/// Whether removing weights one by one, the rest refitted each time, takes no more than some ten seconds.
+bool affordable(const Layer& layer, const quantize::LayerInputs& inputs);
+
 /// By weight; smaller ones go first. `magnitude`: |w|. `wanda`: w^2 E[x^2] (Sun et al. 2023, "A simple and effective
 /// pruning approach for large language models"). `obs`: the output error that removing it adds when the row's other
 /// weights are refitted, in the order in which they go (obs.h); where that is too much work, when it alone goes.

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/prune/repair.h"
+
+#include <algorithm>
+
+#include "passes/prune/obs.h"
+#include "passes/prune/scores.h"
+#include "passes/reconstruct/moments.h"
+
+namespace edgesmith::passes::prune {
+namespace {
+
+// For the aim, as when weights are rounded: what differs behind the prefix is known less well than the inputs.
+constexpr double kAimDamping = 0.01;
+
+using Block = quantize::LayerInputs::Block;
+
+// Which group of the pattern every weight of a row belongs to: neighbours along the input channels.
+std::vector<int> groups_of(const Layer& layer, const Pattern& pattern) {
+  std::vector<int> groups(static_cast<size_t>(layer.width));
+  for (int64_t k = 0; k < layer.width; ++k) {
+    const int64_t channel = k / layer.group_step, tap = k % layer.group_step;
+    groups[static_cast<size_t>(k)] = static_cast<int>(channel / pattern.of * layer.group_step + tap);
+  }
+  return groups;
+}
+
+// The mask of one row by the pattern.
+std::vector<bool> choose(std::span<const double> row, std::span<const double> inverse, const std::vector<int>& groups,
+                         const Pattern& pattern) {
+  const RemovalTrace trace =
+      trace_removals(row, inverse, static_cast<int>(row.size()), groups, pattern.of - pattern.keep);
+  std::vector<bool> kept(row.size(), true);
+  for (const int gone : trace.order) kept[static_cast<size_t>(gone)] = false;
+  return kept;
+}
+
+std::vector<double> bias_change(const Layer& layer, const std::vector<double>& before, const reconstruct::Gram& gram) {
+  const std::vector<double> means = gram.means(), reference = gram.reference_means();
+  const int64_t per_group = layer.outputs / gram.inputs().groups();
+  std::vector<double> change(static_cast<size_t>(layer.outputs), 0.0);
+  for (int64_t m = 0; m < layer.outputs; ++m) {
+    for (int64_t k = 0; k < layer.width; ++k) {
+      const auto at = static_cast<size_t>(m * layer.width + k);
+      const auto input = static_cast<size_t>(m / per_group * layer.width + k);
+      change[static_cast<size_t>(m)] += before[at] * reference[input] - layer.weights[at] * means[input];
+    }
+  }
+  return change;
+}
+
+}  // namespace
+
+std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const std::optional<Pattern>& pattern,
+                           ThreadPool& pool) {
+  const quantize::LayerInputs& inputs = gram.inputs();
+  const bool centred = has_bias_operand(layer);
+  const std::vector<double> before = layer.weights;
+  const Moments moments = layer_moments(layer, inputs);
+  const int64_t per_group = layer.outputs / inputs.groups();
+  const bool whole = inputs.blocks().size() == static_cast<size_t>(inputs.groups());  // a row is one block
+  const bool choosing = pattern && whole && layer.zeros() > 0 && affordable(layer, inputs);
+  const std::vector<int> groups = choosing ? groups_of(layer, *pattern) : std::vector<int>{};
+  for (size_t b = 0; b < moments.size(); ++b) {
+    const Block& block = inputs.blocks()[b];
+    const auto width = static_cast<size_t>(block.width);
+    std::vector<double> factor, differences;
+    if (gram.differs()) {
+      factor = gram.moments(block, centred);
+      reconstruct::damp(factor, width, kAimDamping);
+      reconstruct::factor(factor, width);
+      differences = gram.differences(b, centred);
+    }
+    const std::vector<double> inverse = choosing ? reconstruct::inverse(moments[b], width) : std::vector<double>{};
+    std::vector<std::vector<bool>> masks(static_cast<size_t>(per_group));  // rows share words of layer.kept
+    pool.parallel_for(per_group, [&](int64_t index, int) {
+      const auto at = static_cast<size_t>((block.group * per_group + index) * layer.width + block.first);
+      const std::span<double> row = std::span(layer.weights).subspan(at, width);
+      if (gram.differs()) reconstruct::aim_at_reference(row, factor, differences);
+      std::vector<bool>& kept = masks[static_cast<size_t>(index)];
+      if (choosing) {
+        kept = choose(row, inverse, groups, *pattern);
+      } else {
+        kept.assign(layer.kept.begin() + static_cast<int64_t>(at),
+                    layer.kept.begin() + static_cast<int64_t>(at + width));
+      }
+      refit(row, kept, 0, moments[b]);
+    });
+    for (int64_t m = 0; choosing && m < per_group; ++m) {
+      const std::vector<bool>& kept = masks[static_cast<size_t>(m)];
+      std::copy(kept.begin(), kept.end(), layer.kept.begin() + (block.group * per_group + m) * layer.width);
+    }
+  }
+  return centred ? bias_change(layer, before, gram) : std::vector<double>{};
+}
+
+}  // namespace edgesmith::passes::prune
