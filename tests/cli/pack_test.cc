@@ -48,7 +48,8 @@ TEST_F(CliPack, DamagedFilesWriteNothing) {
   expect_error({"unpack", "cut.esm", "-o", "x.onnx"}, 3, "cut.esm:" + wrong);
   expect_error({"unpack", "flipped.esm", "-o", "x.onnx"}, 3, "flipped.esm:" + wrong);
   expect_error({"unpack", "later.esm", "-o", "x.onnx"}, 3,
-               "later.esm: has version 9 of the format, this program knows version 1; unpack it with the edgesmith that packed it");
+               "later.esm: has version 9 of the format, this program knows version 1; unpack it with the edgesmith "
+               "that packed it");
   for (const char* name : {"m.onnx", "empty.esm"}) {
     expect_error({"unpack", name, "-o", "x.onnx"}, 3,
                  std::string(name) + ": is no packed model; unpack takes what pack wrote");
@@ -69,9 +70,12 @@ TEST_F(CliPack, ExternalDataComeBackBesideTheModel) {
   const auto field = [](int number, const std::string& bytes) {
     return std::string(1, static_cast<char>(number << 3 | 2)) + static_cast<char>(bytes.size()) + bytes;
   };
-  const std::string weight = "\x08\x0a" "\x10\x01" + field(8, "w") + field(13, field(1, "location") + field(2, "d/w.bin")) +
-                             std::string("\x70\x01", 2);
-  ASSERT_TRUE(write_file(folder_ / "e.onnx", "\x08\x08" + field(7, field(1, field(4, "Relu")) + field(5, weight))).ok());
+  const std::string weight =
+      "\x08\x0a"
+      "\x10\x01" +
+      field(8, "w") + field(13, field(1, "location") + field(2, "d/w.bin")) + std::string("\x70\x01", 2);
+  ASSERT_TRUE(
+      write_file(folder_ / "e.onnx", "\x08\x08" + field(7, field(1, field(4, "Relu")) + field(5, weight))).ok());
   expect_error({"pack", "e.onnx", "-o", "e.esm"}, 3,
                "e.onnx: external data 'd/w.bin' are missing; put the file beside the model");
   fs::create_directory(folder_ / "d");

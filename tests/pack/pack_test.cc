@@ -107,8 +107,9 @@ void expect_c_agrees(const std::vector<ModelFile>& files, const std::string& pac
 std::vector<ModelFile> varied_model() {
   Random random(7);
   std::vector<Writer> tensors;
-  const std::pair<int, size_t> types[] = {{1, 4}, {2, 1}, {3, 1},  {4, 2},  {5, 2},  {6, 4},  {7, 8},  {9, 1},  {10, 2},
-                                          {11, 8}, {12, 4}, {13, 8}, {14, 8}, {15, 16}, {16, 2}, {17, 1}, {20, 1}};
+  const std::pair<int, size_t> types[] = {{1, 4},  {2, 1},   {3, 1},  {4, 2},  {5, 2},  {6, 4},
+                                          {7, 8},  {9, 1},   {10, 2}, {11, 8}, {12, 4}, {13, 8},
+                                          {14, 8}, {15, 16}, {16, 2}, {17, 1}, {20, 1}};
   for (const auto& [type, width] : types) {
     tensors.push_back(tensor("random" + std::to_string(type), type, {3, 5, 7}, random_bytes(random, 105 * width)));
     tensors.push_back(tensor("zero" + std::to_string(type), type, {4, 9}, std::string(36 * width, '\0')));
@@ -127,7 +128,8 @@ std::vector<ModelFile> varied_model() {
   tensors.push_back(tensor("again", 1, {8, 10, 3, 3}, floats(half)));
   tensors.push_back(tensor("special", 1, {6}, floats({0.0f, -0.0f, INFINITY, -INFINITY, NAN, 1e-44f})));
   tensors.push_back(tensor("typed", 1, {3}, floats({1, 2, 3}), 4));
-  tensors.push_back(tensor("varints", 3, {4}, std::string("\x01\x02\x7f", 3) + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 5));
+  tensors.push_back(
+      tensor("varints", 3, {4}, std::string("\x01\x02\x7f", 3) + "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", 5));
   tensors.push_back(tensor("overlong", 3, {1}, std::string("\x81\x00", 2), 5));
   tensors.push_back(tensor("short", 1, {5}, "123"));
   tensors.push_back(tensor("none", 1, {0, 3}, ""));
