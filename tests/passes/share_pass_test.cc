@@ -8,7 +8,7 @@
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
-#include "edgesmith/runtime/executor.h"
+#include "graph_compare.h"
 #include "pictures.h"
 
 namespace edgesmith::passes {
@@ -82,21 +82,6 @@ const ir::Tensor& weight_of(const ir::Graph& graph, const std::string& name) {
 }
 
 size_t distinct(const std::vector<float>& numbers) { return std::set<float>(numbers.begin(), numbers.end()).size(); }
-
-// Squared difference of the results over the samples.
-double output_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
-  auto first = runtime::Executor::create(a), second = runtime::Executor::create(b);
-  EXPECT_TRUE(first.ok() && second.ok());
-  double error = 0;
-  for (int64_t i = 0; i < samples.size(); ++i) {
-    const std::vector<ir::Tensor> inputs = samples.sample(i)->inputs;
-    const auto x = (*first)->make_session()->run(inputs), y = (*second)->make_session()->run(inputs);
-    EXPECT_TRUE(x.ok() && y.ok());
-    const std::vector<float> u = x->at(0).to_floats(), v = y->at(0).to_floats();
-    for (size_t k = 0; k < u.size(); ++k) error += std::pow(static_cast<double>(u[k]) - v[k], 2);
-  }
-  return error;
-}
 
 constexpr const char* kLayers[] = {"first", "point", "hidden", "classifier"};
 
@@ -231,7 +216,7 @@ TEST(Share, GivesTheSameBytesForAnyNumberOfThreads) {
     ir::Graph one = network(), four = network();
     ASSERT_TRUE(share(one, &pictures, {{"codebook", codebook}}, 1).ok());
     ASSERT_TRUE(share(four, &pictures, {{"codebook", codebook}}, 4).ok());
-    for (const char* layer : kLayers) EXPECT_TRUE(weight_of(one, layer).identical_to(weight_of(four, layer)));
+    expect_identical(one, four);
   }
 }
 
