@@ -43,8 +43,8 @@ class PruneRepair : public testing::Test {
   std::vector<double> repair_layer(Layer& layer, const std::optional<Pattern>& pattern) {
     ThreadPool pool(2);
     reconstruct::Gram gram(*layer.node, 10, 1280, 4);
-    const reconstruct::Gram::Rows rows[] = {std::span(current_).first(kRows * kInputs)};
-    const reconstruct::Gram::Rows targets[] = {std::span(reference_).first(kRows * kInputs)};
+    const reconstruct::Gram::Sample rows[] = {{std::span(current_).first(kRows * kInputs), {}}};
+    const reconstruct::Gram::Sample targets[] = {{std::span(reference_).first(kRows * kInputs), {}}};
     gram.add(rows, targets, pool);
     return repair(layer, gram, pattern, pool);
   }

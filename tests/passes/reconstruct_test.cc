@@ -217,24 +217,104 @@ TEST(Gram, AimsAtWhatTheFloatModelGives) {
   }
   ThreadPool pool(2);
   Gram gram(layer, 10, 1280, 4);
-  const Gram::Rows rows[] = {std::span(current).first(count * n)}, targets[] = {std::span(reference).first(count * n)};
+  const Gram::Sample rows[] = {{std::span(current).first(count * n), {}}},
+                     targets[] = {{std::span(reference).first(count * n), {}}};
   gram.add(rows, targets, pool);
   EXPECT_TRUE(gram.differs());
   for (const bool centred : {false, true}) {
-    std::vector<double> factor = gram.moments(gram.inputs().blocks()[0], centred);
-    reconstruct::factor(factor, n);
     std::vector<double> row = normals(n, random), expected(n, 0.0);
     for (size_t i = 0; i < n; ++i) {
       for (size_t j = 0; j < n; ++j) expected[j] += row[i] * map[i * n + j];
     }
-    aim_at_reference(row, factor, gram.differences(0, centred));
+    Aim(gram, 0, centred, gram.moments(gram.inputs().blocks()[0], centred)).shift(3, row);
     for (size_t j = 0; j < n; ++j) EXPECT_NEAR(row[j], expected[j], 1e-3) << centred;
   }
-  for (size_t i = 0; i < n; ++i) {
-    double mean = 0;
-    for (size_t r = 0; r < count; ++r) mean += reference[r * n + i] / static_cast<double>(count);
-    EXPECT_NEAR(gram.reference_means()[i], mean, 1e-3);
+}
+
+// Random rows of a layer with `n` inputs and `outputs` outputs: what the float model gives differs by linear maps of
+// the inputs, plus constants.
+struct ResidualRows {
+  size_t n, outputs, count = 400;
+  std::vector<double> of_inputs, of_shortcut, constants;  // differences of inputs and shortcut for inputs x
+  std::vector<float> current, reference, shortcut, wanted;
+
+  ResidualRows(size_t n, size_t outputs, Random& random) : n(n), outputs(outputs) {
+    of_inputs = normals(n * n, random);
+    of_shortcut = normals(outputs * n, random);
+    constants = normals(outputs, random);
+    current.resize(count * n + quantize::LayerInputs::kReadAhead);
+    reference.resize(current.size());
+    shortcut.resize(count * outputs);
+    wanted.resize(shortcut.size());
+    for (size_t r = 0; r < count; ++r) {
+      for (size_t i = 0; i < n; ++i) current[r * n + i] = static_cast<float>(random.normal() + 1);
+      const auto map = [&](const std::vector<double>& matrix, size_t row) {
+        double sum = 0;
+        for (size_t j = 0; j < n; ++j) sum += matrix[row * n + j] * current[r * n + j];
+        return sum;
+      };
+      for (size_t i = 0; i < n; ++i) {
+        reference[r * n + i] = static_cast<float>(current[r * n + i] + map(of_inputs, i));
+      }
+      for (size_t m = 0; m < outputs; ++m) {
+        shortcut[r * outputs + m] = static_cast<float>(random.normal());
+        wanted[r * outputs + m] = static_cast<float>(shortcut[r * outputs + m] + map(of_shortcut, m) + constants[m]);
+      }
+    }
   }
+};
+
+TEST(Gram, AimsAtTheSumWithAShortcut) {
+  ir::Graph graph = network();
+  ir::Node& layer = *layers_of(graph)[1];
+  Random random(11);
+  const ResidualRows rows(4, 4, random);
+  const size_t n = rows.n;
+  const Gram::Sample current[] = {{std::span(rows.current).first(rows.count * n), rows.shortcut}},
+                     reference[] = {{std::span(rows.reference).first(rows.count * n), rows.wanted}};
+  ThreadPool pool(2);
+  Gram gram(layer, 10, 1280, 4, true);
+  gram.add(current, reference, pool);
+  std::vector<double> weights = normals(rows.outputs * n, random), aimed = weights;
+  const Aim aim(gram, 0, true, gram.moments(gram.inputs().blocks()[0], true));
+  for (size_t m = 0; m < rows.outputs; ++m) {
+    const std::span<double> row = std::span(aimed).subspan(m * n, n);
+    aim.shift(static_cast<int64_t>(m), row);
+    for (size_t j = 0; j < n; ++j) {
+      double expected = weights[m * n + j] + rows.of_shortcut[m * n + j];
+      for (size_t i = 0; i < n; ++i) expected += weights[m * n + i] * rows.of_inputs[i * n + j];
+      EXPECT_NEAR(row[j], expected, 1e-3);
+    }
+  }
+  const std::vector<double> bias = gram.bias_change(weights, aimed);
+  for (size_t m = 0; m < rows.outputs; ++m) EXPECT_NEAR(bias[m], rows.constants[m], 1e-3);
+}
+
+TEST(Shortcut, IsWhatEarlierLayersMake) {
+  auto graph = ir::parse(R"(graph @net(%x: f32[N,4,6,6]) -> (y) {
+  %w1 = constant random(seed=1) : f32[4,4,1,1]
+  %w2 = constant random(seed=2) : f32[4,4,1,1]
+  %w3 = constant random(seed=3) : f32[4,4,1,1]
+  %w4 = constant random(seed=4) : f32[4,4,1,1]
+  %w5 = constant random(seed=5) : f32[4,4,1,1]
+  %c1 = conv %x, %w1 : f32[N,4,6,6] @"a"
+  %c2 = conv %c1, %w2 : f32[N,4,6,6] @"b"
+  %c3 = conv %c1, %w3 : f32[N,4,6,6] @"c"
+  %c4 = conv %c2, %w4 : f32[N,4,6,6] @"d"
+  %s = add %c3, %c4 : f32[N,4,6,6]
+  %c5 = conv %s, %w5 : f32[N,4,6,6] @"e"
+  %y = add %c5, %s : f32[N,4,6,6]
+  return %y
+}
+)");
+  ASSERT_TRUE(graph.ok()) << graph.error().message;
+  ASSERT_TRUE(ops::infer_types(*graph).ok());
+  std::string found;
+  for (const ir::Node* layer : layers_of(*graph)) {
+    const ir::Value* shortcut = shortcut_of(*graph, layers_of(*graph), *layer);
+    found += layer->name() + ":" + (shortcut == nullptr ? "-" : shortcut->name()) + " ";
+  }
+  EXPECT_EQ(found, "a:- b:- c:- d:c3 e:s ");
 }
 
 TEST(Gram, WideAndNarrowBlocksAddTheSame) {
@@ -254,7 +334,8 @@ TEST(Gram, WideAndNarrowBlocksAddTheSame) {
   std::vector<float> current(50 * 90 + quantize::LayerInputs::kReadAhead), reference(current);
   for (float& value : current) value = static_cast<float>(random.normal());
   for (float& value : reference) value = static_cast<float>(random.normal());
-  const Gram::Rows rows[] = {std::span(current).first(50 * 90)}, targets[] = {std::span(reference).first(50 * 90)};
+  const Gram::Sample rows[] = {{std::span(current).first(50 * 90), {}}},
+                     targets[] = {{std::span(reference).first(50 * 90), {}}};
   ThreadPool pool(1);
   Gram wide(*layer, 1, 1280, 4), narrow(*layer, 1, 30, 4);
   wide.add(rows, targets, pool);

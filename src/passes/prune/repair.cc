@@ -35,20 +35,6 @@ std::vector<bool> choose(std::span<const double> row, std::span<const double> in
   return kept;
 }
 
-std::vector<double> bias_change(const Layer& layer, const std::vector<double>& before, const reconstruct::Gram& gram) {
-  const std::vector<double> means = gram.means(), reference = gram.reference_means();
-  const int64_t per_group = layer.outputs / gram.inputs().groups();
-  std::vector<double> change(static_cast<size_t>(layer.outputs), 0.0);
-  for (int64_t m = 0; m < layer.outputs; ++m) {
-    for (int64_t k = 0; k < layer.width; ++k) {
-      const auto at = static_cast<size_t>(m * layer.width + k);
-      const auto input = static_cast<size_t>(m / per_group * layer.width + k);
-      change[static_cast<size_t>(m)] += before[at] * reference[input] - layer.weights[at] * means[input];
-    }
-  }
-  return change;
-}
-
 }  // namespace
 
 std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const std::optional<Pattern>& pattern,
@@ -64,19 +50,18 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const st
   for (size_t b = 0; b < moments.size(); ++b) {
     const Block& block = inputs.blocks()[b];
     const auto width = static_cast<size_t>(block.width);
-    std::vector<double> factor, differences;
+    std::optional<reconstruct::Aim> aim;
     if (gram.differs()) {
-      factor = gram.moments(block, centred);
-      reconstruct::damp(factor, width, kAimDamping);
-      reconstruct::factor(factor, width);
-      differences = gram.differences(b, centred);
+      std::vector<double> damped = gram.moments(block, centred);
+      reconstruct::damp(damped, width, kAimDamping);
+      aim.emplace(gram, b, centred, std::move(damped));
     }
     const std::vector<double> inverse = choosing ? reconstruct::inverse(moments[b], width) : std::vector<double>{};
     std::vector<std::vector<bool>> masks(static_cast<size_t>(per_group));  // rows share words of layer.kept
     pool.parallel_for(per_group, [&](int64_t index, int) {
       const auto at = static_cast<size_t>((block.group * per_group + index) * layer.width + block.first);
       const std::span<double> row = std::span(layer.weights).subspan(at, width);
-      if (gram.differs()) reconstruct::aim_at_reference(row, factor, differences);
+      if (aim) aim->shift(index, row);
       std::vector<bool>& kept = masks[static_cast<size_t>(index)];
       if (choosing) {
         kept = choose(row, inverse, groups, *pattern);
@@ -91,7 +76,7 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const st
       std::copy(kept.begin(), kept.end(), layer.kept.begin() + (block.group * per_group + m) * layer.width);
     }
   }
-  return centred ? bias_change(layer, before, gram) : std::vector<double>{};
+  return centred ? gram.bias_change(before, layer.weights) : std::vector<double>{};
 }
 
 }  // namespace edgesmith::passes::prune

@@ -29,6 +29,11 @@ int64_t spreading_step(int64_t count) {
   return step;
 }
 
+// The position of the i-th row that is taken of a sample, of `count`.
+int64_t position_of(bool conv, int64_t sample, int64_t i, int64_t taken, int64_t count) {
+  return ((conv ? sample * taken : sample) + i) % count * spreading_step(count) % count;
+}
+
 // Where the taps of the patch at one output position lie in a plane of the input; -1 for those in the padding.
 void find_taps(const ops::Window& window, int64_t position, int64_t taps, int64_t* offsets) {
   const size_t axes = window.kernel.size();
@@ -64,6 +69,7 @@ LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, 
     const auto axis = static_cast<size_t>(weight_axis(node));
     width_ = static_cast<int>(weight_of(node)->constant()->size() / std::max<int64_t>(1, dims[axis]));
   }
+  outputs_ = dims[static_cast<size_t>(weight_axis(node))];
   const int pieces = std::max(1, (width_ + widest - 1) / widest);
   int block_width = 0;
   for (int group = 0; group < groups_; ++group) {
@@ -92,9 +98,8 @@ Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& in
   const auto data = input.data<float>();
   if (!node.is(ir::OpKind::conv)) {
     const int64_t count = input.size() / width_, taken = std::min(count, rows_per_sample_);
-    const int64_t step = count > 0 ? spreading_step(count) : 1;
     for (int64_t i = 0; i < taken; ++i) {
-      const int64_t at = (sample + i) % count * step % count;
+      const int64_t at = position_of(false, sample, i, taken, count);
       std::copy_n(data.begin() + at * width_, width_, rows.begin() + i * width_);
     }
     return static_cast<size_t>(taken * width_);
@@ -105,11 +110,11 @@ Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& in
   if (!window) return window.error().in(node.label());
   const int64_t positions = ir::num_elements(window->output), count = dims[0] * positions;
   if (count <= 0) return size_t{0};
-  const int64_t taken = std::min(count, rows_per_sample_), step = spreading_step(count);
+  const int64_t taken = std::min(count, rows_per_sample_);
   const int64_t taps = ir::num_elements(kernel_), plane = ir::num_elements(window->input);
   std::vector<int64_t> offsets(static_cast<size_t>(taken * taps));
   for (int64_t i = 0; i < taken; ++i) {
-    const int64_t at = (sample * taken + i) % count * step % count;
+    const int64_t at = position_of(true, sample, i, taken, count);
     int64_t* own = &offsets[static_cast<size_t>(i * taps)];
     find_taps(*window, at % positions, taps, own);
     for (int64_t tap = 0; tap < taps; ++tap) {
@@ -127,6 +132,22 @@ Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& in
     }
   }
   return static_cast<size_t>(taken) * length();
+}
+
+size_t LayerInputs::take_outputs(const ir::Node& node, const ir::Tensor& value, int64_t sample,
+                                 std::span<float> rows) const {
+  const auto data = value.data<float>();
+  const bool conv = node.is(ir::OpKind::conv);
+  const int64_t count = value.size() / outputs_, taken = std::min(count, rows_per_sample_);
+  // Of a Conv channels lie a plane apart, of others side by side.
+  const int64_t plane = conv && count > 0 ? count / value.dims()[0] : 1;
+  for (int64_t i = 0; i < taken; ++i) {
+    const int64_t at = position_of(conv, sample, i, taken, count);
+    const float* from = data.data() + at / plane * outputs_ * plane + at % plane;
+    float* to = rows.data() + i * outputs_;
+    for (int64_t m = 0; m < outputs_; ++m) to[m] = from[m * plane];
+  }
+  return static_cast<size_t>(taken * outputs_);
 }
 
 void LayerInputs::make_pieces() {

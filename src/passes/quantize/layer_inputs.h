@@ -44,6 +44,11 @@ class LayerInputs {
   /// Puts the rows of some positions of `input`, chosen by the sample's number, into `rows` (which holds most_taken()
   /// numbers) and returns how many numbers they are; thread-safe. Errors: invalid.
   Result<size_t> take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample, std::span<float> rows) const;
+  /// Of a value as large as the layer's output: what stands at the same positions, [rows, outputs], into `rows`, which
+  /// holds most_outputs_taken() numbers; returns how many they are.
+  size_t take_outputs(const ir::Node& node, const ir::Tensor& value, int64_t sample, std::span<float> rows) const;
+  size_t most_outputs_taken() const { return static_cast<size_t>(rows_per_sample_ * outputs_); }
+  int64_t outputs() const { return outputs_; }
   /// Adds the rows of some samples to the sums: add_means once, and add_products for every piece, in any order or side
   /// by side. The order of the samples decides the last bits. kReadAhead numbers behind every Rows must be readable.
   void add_means(std::span<const Rows> samples);
@@ -67,6 +72,7 @@ class LayerInputs {
   size_t length() const { return static_cast<size_t>(groups_) * static_cast<size_t>(width_); }  ///< of a row
 
   int groups_ = 1, width_ = 0;
+  int64_t outputs_ = 0;
   int64_t rows_per_sample_ = 1, num_rows_ = 0;
   ir::Dims kernel_;  // spatial dims of a Conv's weight
   std::vector<Block> blocks_;

@@ -126,12 +126,10 @@ class Rounder {
       own.factor = reconstruct::factor_moments(own.moments, blocks[b].width, kDamping);
       reconstruct::damp(own.moments, n, kDamping);
       if (!gram_->differs()) return;
-      std::vector<double> factor = own.moments;
-      reconstruct::factor(factor, n);
-      const std::vector<double> differences = gram_->differences(b, centred_);
-      for (int64_t m = blocks[b].group * per_group; m < (blocks[b].group + 1) * per_group; ++m) {
-        reconstruct::aim_at_reference(row(wanted_, m).subspan(static_cast<size_t>(blocks[b].first), n), factor,
-                                      differences);
+      const reconstruct::Aim aim(*gram_, b, centred_, own.moments);
+      for (int64_t m = 0; m < per_group; ++m) {
+        const auto whole = row(wanted_, blocks[b].group * per_group + m);
+        aim.shift(m, whole.subspan(static_cast<size_t>(blocks[b].first), n));
       }
     });
   }
@@ -318,18 +316,7 @@ class Rounder {
   LowBitCodes result() const {
     LowBitCodes out;
     out.weight = stored();
-    if (centred_) {
-      const std::vector<double> means = gram_->means(), reference = gram_->reference_means();
-      const auto per_group = static_cast<size_t>(layer_.outputs / gram_->inputs().groups());
-      for (size_t m = 0; m < static_cast<size_t>(layer_.outputs); ++m) {
-        double change = 0;
-        for (size_t k = 0; k < width(); ++k) {
-          const size_t at = m * width() + k, input = m / per_group * width() + k;
-          change += layer_.weights[at] * reference[input] - values_[at] * means[input];
-        }
-        out.bias_change.push_back(change);
-      }
-    }
+    if (centred_) out.bias_change = gram_->bias_change(layer_.weights, values_);
     double signal = 0, noise = 0;
     for (const double part : signal_) signal += part;
     for (const double part : noise_) noise += part;

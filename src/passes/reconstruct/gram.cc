@@ -17,97 +17,164 @@ constexpr int kNarrow = 32;
 
 }  // namespace
 
-Gram::Gram(const ir::Node& node, int64_t num_samples, int widest, int64_t rows_per_input)
+Gram::Gram(const ir::Node& node, int64_t num_samples, int widest, int64_t rows_per_input, bool residual)
     : inputs_(node, num_samples, widest, true, rows_per_input) {
   for (size_t b = 0; b < inputs_.blocks().size(); ++b) {
     const int width = inputs_.blocks()[b].width;
     products_.emplace_back(static_cast<size_t>(width) * static_cast<size_t>(width), 0.0F);
+    if (residual) {
+      added_products_.emplace_back(static_cast<size_t>(inputs_.outputs() / inputs_.groups() * width), 0.0F);
+    }
     for (int row = 0; row < width; row += kRowsPerPiece) {
       pieces_.push_back({b, row, std::min(width, row + kRowsPerPiece)});
     }
   }
   sums_.assign(static_cast<size_t>(inputs_.groups()) * static_cast<size_t>(inputs_.width()), 0.0);
+  added_sums_.assign(static_cast<size_t>(inputs_.outputs()), 0.0);
 }
 
-void Gram::add(std::span<const Rows> current, std::span<const Rows> reference, ThreadPool& pool) {
-  inputs_.add_means(current);
-  pool.parallel_for(inputs_.num_pieces(), [&](int64_t piece, int) { inputs_.add_products(current, piece); });
+void Gram::add(std::span<const Sample> current, std::span<const Sample> reference, ThreadPool& pool) {
+  std::vector<Rows> rows;
+  for (const Sample& sample : current) rows.push_back(sample.inputs);
+  inputs_.add_means(rows);
+  pool.parallel_for(inputs_.num_pieces(), [&](int64_t piece, int) { inputs_.add_products(rows, piece); });
   const auto width = static_cast<size_t>(inputs_.width());
   std::vector<float> differences;
-  for (size_t s = 0; s < current.size(); ++s) {
-    const Rows x = current[s], y = reference[s];
-    if (std::equal(x.begin(), x.end(), y.begin())) continue;
-    differs_ = true;
+  const auto subtract = [&](const Rows& x, const Rows& y) {
     differences.resize(x.size());
     for (size_t i = 0; i < x.size(); ++i) differences[i] = y[i] - x[i];
+  };
+  for (size_t s = 0; s < current.size(); ++s) {
+    const Rows x = current[s].inputs, y = reference[s].inputs;
     const size_t count = x.size() / sums_.size();
-    for (size_t g = 0; g < sums_.size() / width; ++g) {
-      for (size_t r = 0; r < count; ++r) {
-        const float* row = &differences[(g * count + r) * width];
-        for (size_t i = 0; i < width; ++i) sums_[g * width + i] += row[i];
+    if (!std::equal(x.begin(), x.end(), y.begin())) {
+      differs_ = true;
+      subtract(x, y);
+      for (size_t g = 0; g < sums_.size() / width; ++g) {
+        for (size_t r = 0; r < count; ++r) {
+          const float* row = &differences[(g * count + r) * width];
+          for (size_t i = 0; i < width; ++i) sums_[g * width + i] += row[i];
+        }
       }
+      pool.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t piece, int) {
+        add_differences(pieces_[static_cast<size_t>(piece)], differences.data(), x);
+      });
     }
-    pool.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t piece, int) {
-      add_differences(pieces_[static_cast<size_t>(piece)], differences.data(), x);
-    });
+    const Rows shortcut = current[s].added, wanted = reference[s].added;
+    if (!residual() || std::equal(shortcut.begin(), shortcut.end(), wanted.begin())) continue;
+    differs_ = true;
+    subtract(shortcut, wanted);
+    for (size_t r = 0; r < count; ++r) {
+      for (size_t m = 0; m < added_sums_.size(); ++m) added_sums_[m] += differences[r * added_sums_.size() + m];
+    }
+    pool.parallel_for(static_cast<int64_t>(added_products_.size()),
+                      [&](int64_t block, int) { add_added(static_cast<size_t>(block), differences.data(), x); });
   }
 }
 
-void Gram::add_differences(const Piece& piece, const float* differences, const Rows& current) {
-  using namespace runtime::native;
-  const Block& block = inputs_.blocks()[piece.block];
-  const int64_t width = inputs_.width(), columns = block.width, height = piece.last_row - piece.first_row;
-  const auto count = static_cast<int64_t>(current.size() / sums_.size());
-  const int64_t start = block.group * count * width + block.first;
-  const float* x = current.data() + start;
-  const float* d = differences + start + piece.first_row;
-  float* products = &products_[piece.block][static_cast<size_t>(piece.first_row * columns)];
+namespace {
+
+// products += d^T x: `height` columns of d, `columns` of x, over `count` rows.
+void add_products(const float* d, int64_t d_stride, const float* x, int64_t x_stride, int64_t count, int64_t height,
+                  int64_t columns, float* products) {
   if (columns <= kNarrow) {
-    for (int64_t r = 0; r < count; ++r, x += width, d += width) {
+    for (int64_t r = 0; r < count; ++r, x += x_stride, d += d_stride) {
       for (int64_t i = 0; i < height; ++i) {
         for (int64_t j = 0; j < columns; ++j) products[i * columns + j] += d[i] * x[j];
       }
     }
     return;
   }
+  using namespace runtime::native;
   const NativeTable& table = native_table(*runtime::isa_in_use());
   const runtime::Epilogue none;
   std::vector<float> packed(static_cast<size_t>(packed_columns_size(columns, count, table)));
-  pack_columns({x, width, 1, count, columns}, 1.0F, table, packed.data());
-  multiply(table, {{d, 1, width, height, count}, packed.data(), columns, nullptr, products, columns, true}, none);
+  pack_columns({x, x_stride, 1, count, columns}, 1.0F, table, packed.data());
+  multiply(table, {{d, 1, d_stride, height, count}, packed.data(), columns, nullptr, products, columns, true}, none);
 }
 
-std::vector<double> Gram::differences(size_t b, bool centred) const {
+}  // namespace
+
+void Gram::add_differences(const Piece& piece, const float* differences, const Rows& current) {
+  const Block& block = inputs_.blocks()[piece.block];
+  const int64_t width = inputs_.width(), columns = block.width;
+  const auto count = static_cast<int64_t>(current.size() / sums_.size());
+  const int64_t start = block.group * count * width + block.first;
+  add_products(differences + start + piece.first_row, width, current.data() + start, width, count,
+               piece.last_row - piece.first_row, columns,
+               &products_[piece.block][static_cast<size_t>(piece.first_row * columns)]);
+}
+
+void Gram::add_added(size_t b, const float* differences, const Rows& current) {
+  const Block& block = inputs_.blocks()[b];
+  const int64_t width = inputs_.width(), outputs = inputs_.outputs(), per_group = outputs / inputs_.groups();
+  const auto count = static_cast<int64_t>(current.size() / sums_.size());
+  add_products(differences + block.group * per_group, outputs,
+               current.data() + block.group * count * width + block.first, width, count, per_group, block.width,
+               added_products_[b].data());
+}
+
+// Products over the rows seen, less those of the means: `sums` belong to the rows of the matrix.
+std::vector<double> Gram::mean_products(size_t b, const std::vector<float>& products, const double* sums,
+                                        bool centred) const {
   const Block& block = inputs_.blocks()[b];
   const auto n = static_cast<size_t>(block.width);
   const auto rows = static_cast<double>(std::max<int64_t>(1, inputs_.num_rows()));
   const std::vector<double> means = inputs_.means();
-  const size_t first =
-      static_cast<size_t>(block.group) * static_cast<size_t>(inputs_.width()) + static_cast<size_t>(block.first);
-  std::vector<double> out(n * n);
-  for (size_t i = 0; i < n; ++i) {
-    const double mean = centred ? sums_[first + i] / rows : 0;
-    for (size_t j = 0; j < n; ++j) out[i * n + j] = products_[b][i * n + j] / rows - mean * means[first + j];
+  const double* own = &means[static_cast<size_t>(block.group * inputs_.width() + block.first)];
+  std::vector<double> out(products.size());
+  for (size_t i = 0; i < out.size() / n; ++i) {
+    const double mean = centred ? sums[i] / rows : 0;
+    for (size_t j = 0; j < n; ++j) out[i * n + j] = products[i * n + j] / rows - mean * own[j];
   }
   return out;
 }
 
-std::vector<double> Gram::reference_means() const {
-  std::vector<double> means = inputs_.means();
-  const auto rows = static_cast<double>(std::max<int64_t>(1, inputs_.num_rows()));
-  for (size_t i = 0; i < means.size(); ++i) means[i] += sums_[i] / rows;
-  return means;
+std::vector<double> Gram::differences(size_t b, bool centred) const {
+  const Block& block = inputs_.blocks()[b];
+  return mean_products(b, products_[b], &sums_[static_cast<size_t>(block.group * inputs_.width() + block.first)],
+                       centred);
 }
 
-void aim_at_reference(std::span<double> row, std::span<const double> factor, std::span<const double> differences) {
-  const size_t n = row.size();
-  std::vector<double> change(n, 0.0);
-  for (size_t i = 0; i < n; ++i) {
-    const double* of_input = &differences[i * n];
-    for (size_t j = 0; j < n; ++j) change[j] += row[i] * of_input[j];
+std::vector<double> Gram::added_differences(size_t b, bool centred) const {
+  if (!residual()) return {};
+  const int64_t per_group = inputs_.outputs() / inputs_.groups();
+  return mean_products(b, added_products_[b], &added_sums_[static_cast<size_t>(inputs_.blocks()[b].group * per_group)],
+                       centred);
+}
+
+std::vector<double> Gram::bias_change(std::span<const double> before, std::span<const double> after) const {
+  const auto rows = static_cast<double>(std::max<int64_t>(1, inputs_.num_rows()));
+  const std::vector<double> means = inputs_.means();
+  const auto width = static_cast<size_t>(inputs_.width());
+  const size_t per_group = added_sums_.size() / static_cast<size_t>(inputs_.groups());
+  std::vector<double> change(added_sums_);
+  for (size_t m = 0; m < change.size(); ++m) {
+    change[m] /= rows;
+    for (size_t k = 0; k < width; ++k) {
+      const size_t at = m * width + k, input = m / per_group * width + k;
+      change[m] += before[at] * (means[input] + sums_[input] / rows) - after[at] * means[input];
+    }
   }
-  solve(factor, n, change);
-  for (size_t i = 0; i < n; ++i) row[i] += change[i];
+  return change;
+}
+
+Aim::Aim(const Gram& gram, size_t block, bool centred, std::vector<double> moments) : factor_(std::move(moments)) {
+  differences_ = gram.differences(block, centred);
+  added_ = gram.added_differences(block, centred);
+  factor(factor_, static_cast<size_t>(gram.inputs().blocks()[block].width));
+}
+
+void Aim::shift(int64_t output, std::span<double> weights) const {
+  const size_t n = weights.size();
+  std::vector<double> change(n, 0.0);
+  if (!added_.empty()) std::copy_n(added_.begin() + output * static_cast<int64_t>(n), n, change.begin());
+  for (size_t i = 0; i < n; ++i) {
+    const double* of_input = &differences_[i * n];
+    for (size_t j = 0; j < n; ++j) change[j] += weights[i] * of_input[j];
+  }
+  solve(factor_, n, change);
+  for (size_t i = 0; i < n; ++i) weights[i] += change[i];
 }
 
 }  // namespace edgesmith::passes::reconstruct

@@ -17,13 +17,18 @@ using Compress = std::function<Status(ir::Node& layer, const Gram& gram)>;
 
 /// Calls `compress` for every layer (Conv, Gemm, MatMul with a constant weight) in topological order. Layers that do
 /// not read each other's results form a stage; the samples run once for every stage, through the float model (`graph`
-/// as it comes) and through the graph as far as it is compressed. Where that would take too long, neighbouring stages
-/// are observed together. Memory does not grow with the samples. Errors: those of the runs and of `compress`.
+/// as it comes) and through the graph as far as it is compressed. A layer whose output is added to what only layers
+/// before it make (the shortcut of a residual block) aims at the sum. Where that would take too long, neighbouring
+/// stages are observed together. Memory does not grow with the samples. Errors: those of the runs and of `compress`.
 Status compress_in_order(ir::Graph& graph, const std::vector<ir::Node*>& layers, const quantize::Stream& stream,
                          int64_t rows_per_input, const Compress& compress);
 
 /// The stages: every list holds layers that are observed together. `most_stages` > 0 limits their number.
 std::vector<std::vector<ir::Node*>> stages_of(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
                                               int most_stages = 0);
+
+/// What the layer's output is added to and nothing else is done with, when it is as large and no layer at the layer's
+/// depth or behind it takes part in it; null otherwise.
+const ir::Value* shortcut_of(const ir::Graph& graph, const std::vector<ir::Node*>& layers, const ir::Node& layer);
 
 }  // namespace edgesmith::passes::reconstruct

@@ -255,12 +255,10 @@ class Sharer {
       reconstruct::damp(own.moments, n, kDamping);
       own.factor = reconstruct::factor_moments(own.moments, block.width, 0);
       if (!aimed) return;
-      std::vector<double> factor = own.moments;
-      reconstruct::factor(factor, n);
-      const std::vector<double> differences = gram.differences(b, centred);
-      for (int64_t m = own.first_row; m < own.first_row + own.rows; ++m) {
-        reconstruct::aim_at_reference(
-            std::span(rows.wanted).subspan(static_cast<size_t>(m * rows.width + own.first), n), factor, differences);
+      const reconstruct::Aim aim(gram, b, centred, own.moments);
+      for (int64_t m = 0; m < own.rows; ++m) {
+        aim.shift(m,
+                  std::span(rows.wanted).subspan(static_cast<size_t>((own.first_row + m) * rows.width + own.first), n));
       }
     });
     return blocks;
@@ -318,8 +316,9 @@ class Sharer {
     double error = blocks.empty() ? 0 : fit_rows(rows, blocks, scaled_, *context_.pool);
     std::vector<double> steps;
     if (int8_) error = round_entries(rows, blocks, kLargestCode, steps, *context_.pool);
-    const std::vector<double> bias =
-        gram != nullptr && has_bias(weight, layout) ? bias_change(original, rows, *gram) : std::vector<double>{};
+    const std::vector<double> bias = gram != nullptr && has_bias(weight, layout)
+                                         ? gram->bias_change(original, rows.values())
+                                         : std::vector<double>{};
     ir::Tensor tensor = make_tensor(rows, layout, before.dims(), steps);
     record(weight, rows, blocks, error, tensor.stored_bytes());
     ++shared_;
@@ -381,22 +380,6 @@ class Sharer {
     quant.zero_point.assign(quant.scale.size(), 0);
     return ir::Tensor::affine(
         ir::Tensor::palette(std::move(indices), ir::Tensor::of<int8_t>(shape, codes), layout.axis), std::move(quant));
-  }
-
-  // What the mean of the float model's inputs gave, less what that of the inputs gives now.
-  static std::vector<double> bias_change(const std::vector<double>& original, const SharedRows& rows,
-                                         const reconstruct::Gram& gram) {
-    const std::vector<double> means = gram.means(), reference = gram.reference_means();
-    std::vector<double> change(static_cast<size_t>(rows.outputs), 0.0);
-    for (int64_t m = 0; m < rows.outputs; ++m) {
-      const int64_t group = m / (rows.outputs / gram.inputs().groups());
-      for (int64_t k = 0; k < rows.width; ++k) {
-        const auto input = static_cast<size_t>(group * rows.width + k);
-        change[static_cast<size_t>(m)] +=
-            original[static_cast<size_t>(m * rows.width + k)] * reference[input] - rows.value(m, k) * means[input];
-      }
-    }
-    return change;
   }
 
   void record(const Weight& weight, const SharedRows& rows, const std::vector<Block>& blocks, double error,

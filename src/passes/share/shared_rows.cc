@@ -218,6 +218,14 @@ double sum(const std::vector<double>& numbers) { return std::accumulate(numbers.
 
 }  // namespace
 
+std::vector<double> SharedRows::values() const {
+  std::vector<double> all;
+  for (int64_t m = 0; m < outputs; ++m) {
+    for (int64_t k = 0; k < width; ++k) all.push_back(value(m, k));
+  }
+  return all;
+}
+
 double output_error(const SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
   std::vector<double> errors(static_cast<size_t>(rows.outputs), 0.0);
   for (const Block& block : blocks) {

@@ -36,6 +36,8 @@ struct SharedRows {
     const auto m = static_cast<size_t>(row);
     return scale[m] * codebook_of(row)[index[m * static_cast<size_t>(width) + static_cast<size_t>(column)]];
   }
+  /// All of them, [outputs][width].
+  std::vector<double> values() const;
 };
 
 /// Codebooks of at most `entries` by exact weighted k-means, and the nearest entry for every weight. `importance` is
