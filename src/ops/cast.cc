@@ -11,6 +11,7 @@
 #include <string>
 #include <type_traits>
 
+#include "ops/cast.h"
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/dispatch.h"
@@ -116,19 +117,24 @@ ir::Tensor convert_all(const ir::Tensor& x, DType to) {
 }
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
-  const DType from = inputs[0]->dtype(), to = target_of(node);
-  for (DType dtype : {from, to}) {
-    if (!castable(dtype)) return unsupported_dtype(dtype);
-  }
-  if (from == to) return std::vector{*inputs[0]};
-  const bool half = from == DType::f16 || from == DType::bf16;
-  const ir::Tensor x = half ? widen_half(*inputs[0]) : unpack(*inputs[0]);
-  return dispatch(NumberOrBoolTypes{}, x.dtype(), [&]<typename From>() -> Result<std::vector<ir::Tensor>> {
-    return std::vector{convert_all<From>(x, to)};
-  });
+  auto y = cast_elements(*inputs[0], target_of(node));
+  if (!y) return y.error();
+  return std::vector{std::move(*y)};
 }
 
 }  // namespace
+
+Result<ir::Tensor> cast_elements(const ir::Tensor& tensor, DType to) {
+  const DType from = tensor.dtype();
+  for (DType dtype : {from, to}) {
+    if (!castable(dtype)) return unsupported_dtype(dtype);
+  }
+  if (from == to) return tensor;
+  const bool half = from == DType::f16 || from == DType::bf16;
+  const ir::Tensor x = half ? widen_half(tensor) : unpack(tensor);
+  return dispatch(NumberOrBoolTypes{}, x.dtype(),
+                  [&]<typename From>() -> Result<ir::Tensor> { return convert_all<From>(x, to); });
+}
 
 extern const OpInfo cast_info = {.kind = ir::OpKind::cast,
                                  .min_inputs = 1,

@@ -82,7 +82,21 @@ std::vector<NamedAttribute> random_attributes(Random& random, OpKind op) {
                                                  "output_dtype",
                                                  "antialias",
                                                  "exclude_outside",
-                                                 "training_mode"};
+                                                 "training_mode",
+                                                 "k",
+                                                 "upper",
+                                                 "largest",
+                                                 "sorted",
+                                                 "batch_axis",
+                                                 "time_axis",
+                                                 "exclusive",
+                                                 "reverse",
+                                                 "dtype",
+                                                 "num_groups",
+                                                 "size",
+                                                 "detect_positive",
+                                                 "center_point_box",
+                                                 "ignore_index"};
   static const std::vector<std::string> kLists = {"kernel_shape", "strides",        "pads",         "dilations",
                                                   "perm",         "output_padding", "output_shape", "axes"};
   static const std::vector<std::pair<std::string, std::vector<std::string>>> kTexts = {
@@ -90,7 +104,10 @@ std::vector<NamedAttribute> random_attributes(Random& random, OpKind op) {
       {"mode", {"nearest", "linear", "cubic", "constant", "reflect", "edge", "wrap", "DCR", "CRD"}},
       {"coordinate_transformation_mode", {"half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"}},
       {"nearest_mode", {"floor", "ceil", "round_prefer_floor"}},
-      {"approximate", {"none", "tanh"}}};
+      {"approximate", {"none", "tanh"}},
+      {"direction", {"LEFT", "RIGHT", "UP"}},
+      {"reduction", {"none", "add", "mul", "max", "min", "mean", "sum"}},
+      {"equation", {"...->...", "ij,jk->ik", "ij,jk", "ii->i", "...i,...i->...", "i->", "a,b", "i,i->j", "i-"}}};
   const auto operands = static_cast<size_t>(find_op(op)->min_inputs);
   const int outputs = find_op(op)->min_outputs;
   std::vector<NamedAttribute> attributes;

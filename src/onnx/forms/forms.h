@@ -56,6 +56,8 @@ void lower_resize(const ir::Node& node, LoweredNode& out, LowerContext& context)
 // inference.cc: operators that also exist for training.
 Reason raise_batch_normalization(RaisedNode& node, RaiseContext& context);
 Reason raise_dropout(RaisedNode& node, RaiseContext& context);
+/// Scatter, the older name of ScatterElements.
+Reason raise_scatter(RaisedNode& node, RaiseContext& context);
 
 // simple.cc: attributes that came later and can be left out again when they have their default value.
 int needs_pool(const ir::Node& node);
@@ -64,6 +66,9 @@ int needs_arg(const ir::Node& node);
 int needs_cast(const ir::Node& node);
 int needs_depth_to_space(const ir::Node& node);
 int needs_gemm(const ir::Node& node);
+int needs_gather_nd(const ir::Node& node);
+int needs_scatter(const ir::Node& node);
+int needs_top_k(const ir::Node& node);
 int needs_quantize(const ir::Node& node);
 int needs_reshape(const ir::Node& node);
 int needs_shape(const ir::Node& node);

@@ -28,6 +28,7 @@ constexpr std::array kLate = {
     LateAttribute{"DequantizeLinear", "axis", 13},
     LateAttribute{"DequantizeLinear", "block_size", 21},
     LateAttribute{"DequantizeLinear", "output_dtype", 23},
+    LateAttribute{"GatherND", "batch_dims", 12},
     LateAttribute{"LpPool", "ceil_mode", 18},
     LateAttribute{"LpPool", "dilations", 18},
     LateAttribute{"MaxPool", "storage_order", 8},
@@ -39,8 +40,12 @@ constexpr std::array kLate = {
     LateAttribute{"QuantizeLinear", "output_dtype", 21},
     LateAttribute{"QuantizeLinear", "precision", 23},
     LateAttribute{"Reshape", "allowzero", 14},
+    LateAttribute{"ScatterElements", "reduction", 16},
+    LateAttribute{"ScatterND", "reduction", 16},
     LateAttribute{"Shape", "start", 15},
     LateAttribute{"Shape", "end", 15},
+    LateAttribute{"TopK", "largest", 11},
+    LateAttribute{"TopK", "sorted", 11},
 };
 
 int rank_of(const ir::Node& node, int index) {
@@ -68,6 +73,16 @@ int needs_lp_pool(const ir::Node& node) {
 int needs_arg(const ir::Node& node) { return node.attributes().get_int("select_last_index", 0) != 0 ? 12 : 1; }
 int needs_cast(const ir::Node& node) { return node.attributes().get_int("saturate", 1) == 0 ? 19 : 6; }
 int needs_depth_to_space(const ir::Node& node) { return node.attributes().get_string("mode", "DCR") != "DCR" ? 11 : 1; }
+int needs_gather_nd(const ir::Node& node) { return node.attributes().get_int("batch_dims", 0) != 0 ? 12 : 11; }
+int needs_scatter(const ir::Node& node) {
+  const std::string reduction = node.attributes().get_string("reduction", "none");
+  if (reduction == "none") return 11;
+  return reduction == "add" || reduction == "mul" ? 16 : 18;
+}
+int needs_top_k(const ir::Node& node) {
+  const ir::Attributes& a = node.attributes();
+  return a.get_int("largest", 1) != 1 || a.get_int("sorted", 1) != 1 ? 11 : 10;
+}
 int needs_gemm(const ir::Node& node) { return node.input(2) == nullptr ? 11 : 6; }
 int needs_reshape(const ir::Node& node) { return node.attributes().get_int("allowzero", 0) != 0 ? 14 : 5; }
 int needs_shape(const ir::Node& node) {
@@ -88,6 +103,11 @@ int needs_quantize(const ir::Node& node) {
   if (a.get_int("saturate", 1) == 0 || (ir::dtype_bits(codes) == 8 && !ir::is_integer(codes))) return 19;
   const int scale_rank = rank_of(node, 1);
   return scale_rank > 0 ? 13 : 10;
+}
+
+Reason raise_scatter(RaisedNode& node, RaiseContext&) {
+  node.op = "ScatterElements";
+  return {};
 }
 
 void lower_defaults(const ir::Node&, LoweredNode& out, LowerContext& context) {

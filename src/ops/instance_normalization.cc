@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// instance_normalization: y = (x - mean) / sqrt(variance + epsilon) * scale[c] + bias[c], mean and variance over each
+// channel of each sample of x [N, C, ...] (Ulyanov et al. 2016). Operands: x, scale [C], bias [C]. Attribute epsilon
+// (default 1e-5). f32, f64; f16 and bf16 through f32.
+#include "ops/check.h"
+#include "ops/dispatch.h"
+#include "ops/group_statistics.h"
+#include "ops/slices.h"
+
+namespace edgesmith::ops {
+namespace {
+
+Status verify(const ir::Node& node) {
+  EDGESMITH_TRY(check_attributes(node, {{"epsilon", AttributeKind::real}}));
+  return check_same_dtype(node, {0, 1, 2});
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const int64_t channels = inputs[0]->rank() >= 2 ? inputs[0]->dims()[1] : 0;
+  return normalize_groups(inputs, std::max<int64_t>(1, channels),
+                          static_cast<double>(node.attributes().get_float("epsilon", 1e-5F)));
+}
+
+}  // namespace
+
+extern const OpInfo instance_normalization_info = {.kind = ir::OpKind::instance_normalization,
+                                                   .min_inputs = 3,
+                                                   .max_inputs = 3,
+                                                   .min_outputs = 1,
+                                                   .max_outputs = 1,
+                                                   .verify = verify,
+                                                   .infer = infer_group_normalization,
+                                                   .eval = half_as_float<eval>,
+                                                   .cost = nullptr,
+                                                   .quant = nullptr};
+
+}  // namespace edgesmith::ops
