@@ -82,7 +82,7 @@ class LowerContext {
 struct FormRow {
   std::string_view op;
   int since = 1;
-  /// "name:kind ..." with kind i, f, s, t (int, float, string, tensor), I, F (lists).
+  /// "name:kind ..." with kind i, f, s, t (int, float, string, tensor), I, F, S (lists).
   std::string_view attributes;
   /// Raises an older form. Returns "" or the reason why this form is not known (the node becomes opaque).
   std::string (*raise)(RaisedNode&, RaiseContext&) = nullptr;

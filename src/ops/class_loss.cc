@@ -16,8 +16,7 @@ std::string reduction_of(const ir::Node& node) { return node.attributes().get_st
 }  // namespace
 
 Status verify_class_loss(const ir::Node& node) {
-  EDGESMITH_TRY(
-      check_attributes(node, {{"ignore_index", AttributeKind::integer}, {"reduction", AttributeKind::text}}));
+  EDGESMITH_TRY(check_attributes(node, {{"ignore_index", AttributeKind::integer}, {"reduction", AttributeKind::text}}));
   const std::string reduction = reduction_of(node);
   if (reduction != "mean" && reduction != "sum" && reduction != "none") {
     return invalid_error("reduction is '" + reduction + "', must be mean, sum or none");

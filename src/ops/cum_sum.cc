@@ -17,15 +17,12 @@ namespace {
 using SumTypes = Join<FloatTypes, Types<int32_t, int64_t, uint32_t, uint64_t>>;
 
 Status verify(const ir::Node& node) {
-  EDGESMITH_TRY(
-      check_attributes(node, {{"exclusive", AttributeKind::integer}, {"reverse", AttributeKind::integer}}));
+  EDGESMITH_TRY(check_attributes(node, {{"exclusive", AttributeKind::integer}, {"reverse", AttributeKind::integer}}));
   EDGESMITH_TRY(check_flag(node, "exclusive"));
   return check_flag(node, "reverse");
 }
 
-Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
-  return std::vector{node.input(0)->type()};
-}
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return std::vector{node.input(0)->type()}; }
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Tensor& x = *inputs[0];

@@ -206,7 +206,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
       Sum sum{0};
       for (int64_t i = 0; i < total / cells; ++i) {
         Sum product{1};
-        for (size_t k = 0; k < from.size(); ++k) product = wrapping_multiply(product, static_cast<Sum>(from[k][offsets[k]]));
+        for (size_t k = 0; k < from.size(); ++k)
+          product = wrapping_multiply(product, static_cast<Sum>(from[k][offsets[k]]));
         sum = wrapping_add(sum, product);
         for (size_t d = index.size(); d-- > 0;) {  // an odometer: the summed dims run fastest
           for (size_t k = 0; k < from.size(); ++k) offsets[k] += plan->strides[k][d];

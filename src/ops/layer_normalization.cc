@@ -18,9 +18,9 @@ namespace edgesmith::ops {
 namespace {
 
 Status verify(const ir::Node& node) {
-  EDGESMITH_TRY(check_attributes(node, {{"axis", AttributeKind::integer},
-                                        {"epsilon", AttributeKind::real},
-                                        {"stash_type", AttributeKind::integer}}));
+  EDGESMITH_TRY(check_attributes(
+      node,
+      {{"axis", AttributeKind::integer}, {"epsilon", AttributeKind::real}, {"stash_type", AttributeKind::integer}}));
   const int64_t stash = node.attributes().get_int("stash_type", 1);
   if (stash != 1) return unsupported_error("statistics of element type " + std::to_string(stash), "use stash_type 1");
   EDGESMITH_TRY(check_same_dtype(node, {0, 1, 2}));

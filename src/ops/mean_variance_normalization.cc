@@ -27,9 +27,7 @@ Status verify(const ir::Node& node) {
   return axes ? Status{} : axes.error();
 }
 
-Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
-  return std::vector{node.input(0)->type()};
-}
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return std::vector{node.input(0)->type()}; }
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Tensor& x = *inputs[0];
@@ -51,7 +49,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
     const auto cells = static_cast<size_t>(ir::num_elements(kept));
     std::vector<double> mean(cells, 0.0), variance(cells, 0.0);
     const double count = cells == 0 ? 1.0 : static_cast<double>(from.size()) / static_cast<double>(cells);
-    for (size_t i = 0; i < from.size(); ++i) mean[cell_of(static_cast<int64_t>(i))] += static_cast<double>(from[i]) / count;
+    for (size_t i = 0; i < from.size(); ++i)
+      mean[cell_of(static_cast<int64_t>(i))] += static_cast<double>(from[i]) / count;
     for (size_t i = 0; i < from.size(); ++i) {
       const size_t cell = cell_of(static_cast<int64_t>(i));
       const double away = static_cast<double>(from[i]) - mean[cell];

@@ -91,7 +91,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
       for (const int64_t i : order) {
         if (static_cast<int64_t>(kept.size()) >= most) break;
         const Box box(corners + i * 4, centred);
-        if (std::any_of(kept.begin(), kept.end(), [&](const Box& other) { return overlap(box, other, *iou); })) continue;
+        if (std::any_of(kept.begin(), kept.end(), [&](const Box& other) { return overlap(box, other, *iou); }))
+          continue;
         kept.push_back(box);
         kept_all.insert(kept_all.end(), {batch, c, i});
       }

@@ -15,9 +15,9 @@ namespace edgesmith::ops {
 namespace {
 
 Status verify(const ir::Node& node) {
-  EDGESMITH_TRY(check_attributes(node, {{"axis", AttributeKind::integer},
-                                        {"epsilon", AttributeKind::real},
-                                        {"stash_type", AttributeKind::integer}}));
+  EDGESMITH_TRY(check_attributes(
+      node,
+      {{"axis", AttributeKind::integer}, {"epsilon", AttributeKind::real}, {"stash_type", AttributeKind::integer}}));
   EDGESMITH_TRY(check_same_dtype(node, {0, 1}));
   const ir::Type& x = node.input(0)->type();
   if (!x.has_rank()) return {};
@@ -25,9 +25,7 @@ Status verify(const ir::Node& node) {
   return axis ? Status{} : axis.error();
 }
 
-Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
-  return std::vector{node.input(0)->type()};
-}
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return std::vector{node.input(0)->type()}; }
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Tensor &x = *inputs[0], &given = *inputs[1];
@@ -49,7 +47,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
     const auto step = static_cast<size_t>(length);
     for (size_t first = 0; first < to.size(); first += step) {
       double squares = 0;
-      for (size_t i = first; i < first + step; ++i) squares += static_cast<double>(from[i]) * static_cast<double>(from[i]);
+      for (size_t i = first; i < first + step; ++i)
+        squares += static_cast<double>(from[i]) * static_cast<double>(from[i]);
       const double factor = 1 / std::sqrt(squares / static_cast<double>(length) + epsilon);
       for (size_t i = first; i < first + step; ++i) {
         to[i] = static_cast<T>(static_cast<double>(from[i]) * factor) * by[i];

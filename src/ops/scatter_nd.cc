@@ -21,9 +21,7 @@ Status verify(const ir::Node& node) {
   return check_same_dtype(node, {0, 2});
 }
 
-Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
-  return std::vector{node.input(0)->type()};
-}
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return std::vector{node.input(0)->type()}; }
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Tensor &x = *inputs[0], &indices = *inputs[1], &updates = *inputs[2];

@@ -17,9 +17,9 @@ namespace edgesmith::ops {
 namespace {
 
 Status verify(const ir::Node& node) {
-  EDGESMITH_TRY(check_attributes(node, {{"axis", AttributeKind::integer},
-                                        {"largest", AttributeKind::integer},
-                                        {"sorted", AttributeKind::integer}}));
+  EDGESMITH_TRY(check_attributes(
+      node,
+      {{"axis", AttributeKind::integer}, {"largest", AttributeKind::integer}, {"sorted", AttributeKind::integer}}));
   EDGESMITH_TRY(check_flag(node, "largest"));
   EDGESMITH_TRY(check_flag(node, "sorted"));
   const ir::Type& x = node.input(0)->type();
@@ -102,7 +102,7 @@ Result<std::vector<ir::Tensor>> eval_any(const ir::Node& node, std::span<const i
   const ir::DType dtype = inputs[0]->dtype();
   if (dtype != ir::DType::f16 && dtype != ir::DType::bf16) return eval(node, inputs);
   const ir::Tensor wide = widen_half(*inputs[0]);
-  const ir::Tensor* operands[] = {&wide, inputs[1]};
+  const ir::Tensor* const operands[] = {&wide, inputs[1]};
   auto results = eval(node, operands);
   if (results.ok()) (*results)[0] = round_to_half((*results)[0], dtype);
   return results;

@@ -96,7 +96,13 @@ std::vector<NamedAttribute> random_attributes(Random& random, OpKind op) {
                                                  "size",
                                                  "detect_positive",
                                                  "center_point_box",
-                                                 "ignore_index"};
+                                                 "ignore_index",
+                                                 "align_corners",
+                                                 "output_height",
+                                                 "sampling_ratio",
+                                                 "periodic",
+                                                 "linear_before_reset",
+                                                 "layout"};
   static const std::vector<std::string> kLists = {"kernel_shape", "strides",        "pads",         "dilations",
                                                   "perm",         "output_padding", "output_shape", "axes"};
   static const std::vector<std::pair<std::string, std::vector<std::string>>> kTexts = {
@@ -105,7 +111,8 @@ std::vector<NamedAttribute> random_attributes(Random& random, OpKind op) {
       {"coordinate_transformation_mode", {"half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel"}},
       {"nearest_mode", {"floor", "ceil", "round_prefer_floor"}},
       {"approximate", {"none", "tanh"}},
-      {"direction", {"LEFT", "RIGHT", "UP"}},
+      {"direction", {"LEFT", "RIGHT", "UP", "forward", "reverse", "bidirectional"}},
+      {"padding_mode", {"zeros", "border", "reflection"}},
       {"reduction", {"none", "add", "mul", "max", "min", "mean", "sum"}},
       {"equation", {"...->...", "ij,jk->ik", "ij,jk", "ii->i", "...i,...i->...", "i->", "a,b", "i,i->j", "i-"}}};
   const auto operands = static_cast<size_t>(find_op(op)->min_inputs);

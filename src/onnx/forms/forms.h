@@ -58,6 +58,7 @@ Reason raise_batch_normalization(RaisedNode& node, RaiseContext& context);
 Reason raise_dropout(RaisedNode& node, RaiseContext& context);
 /// Scatter, the older name of ScatterElements.
 Reason raise_scatter(RaisedNode& node, RaiseContext& context);
+Reason raise_roi_align(RaisedNode& node, RaiseContext& context);
 
 // simple.cc: attributes that came later and can be left out again when they have their default value.
 int needs_pool(const ir::Node& node);
@@ -69,6 +70,9 @@ int needs_gemm(const ir::Node& node);
 int needs_gather_nd(const ir::Node& node);
 int needs_scatter(const ir::Node& node);
 int needs_top_k(const ir::Node& node);
+int needs_roi_align(const ir::Node& node);
+/// Modes have other names from opset 20 on.
+void lower_grid_sample(const ir::Node& node, LoweredNode& out, LowerContext& context);
 int needs_quantize(const ir::Node& node);
 int needs_reshape(const ir::Node& node);
 int needs_shape(const ir::Node& node);

@@ -40,6 +40,7 @@ constexpr std::array kLate = {
     LateAttribute{"QuantizeLinear", "output_dtype", 21},
     LateAttribute{"QuantizeLinear", "precision", 23},
     LateAttribute{"Reshape", "allowzero", 14},
+    LateAttribute{"RoiAlign", "coordinate_transformation_mode", 16},
     LateAttribute{"ScatterElements", "reduction", 16},
     LateAttribute{"ScatterND", "reduction", 16},
     LateAttribute{"Shape", "start", 15},
@@ -103,6 +104,24 @@ int needs_quantize(const ir::Node& node) {
   if (a.get_int("saturate", 1) == 0 || (ir::dtype_bits(codes) == 8 && !ir::is_integer(codes))) return 19;
   const int scale_rank = rank_of(node, 1);
   return scale_rank > 0 ? 13 : 10;
+}
+
+int needs_roi_align(const ir::Node& node) {
+  return node.attributes().get_string("coordinate_transformation_mode", "half_pixel") == "half_pixel" ? 16 : 10;
+}
+
+Reason raise_roi_align(RaisedNode& node, RaiseContext& context) {
+  if (context.opset() < 16) node.attributes.set("coordinate_transformation_mode", std::string("output_half_pixel"));
+  return {};
+}
+
+void lower_grid_sample(const ir::Node& node, LoweredNode& out, LowerContext& context) {
+  if (!node.attributes().has("mode")) return;
+  std::string mode = node.attributes().get_string("mode", "");
+  const bool prefixed = mode == "bilinear" || mode == "bicubic";
+  if (context.opset() >= 20 && prefixed) mode = mode.substr(2);
+  if (context.opset() < 20 && (mode == "linear" || mode == "cubic")) mode = "bi" + mode;
+  out.attributes.set("mode", mode);
 }
 
 Reason raise_scatter(RaisedNode& node, RaiseContext&) {

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// lstm: gates i, o, f = f(W x + R h + P c + biases) (P: peepholes, operand 7 [directions, 3 * hidden]; o sees the new
+// c), c = f c + i g(W x + R h + biases), h = o h(c). f = Sigmoid, g = h = Tanh by default (Hochreiter and Schmidhuber
+// 1997; Gers et al. 2000). Attribute input_forget = 1: f = 1 - i. Operand 6: the initial c, output 2: the last.
+// recurrent.h says what the others mean.
+#include <algorithm>
+#include <vector>
+
+#include "ops/dispatch.h"
+#include "ops/recurrent.h"
+
+namespace edgesmith::ops {
+namespace {
+
+const RecurrentForm kForm = {.gates = 4, .states = 2, .activations = {"Sigmoid", "Tanh", "Tanh"}};
+
+Status verify(const ir::Node& node) { return verify_recurrent(node, kForm, "input_forget"); }
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return infer_recurrent(node, kForm); }
+Cost cost(const ir::Node& node) { return recurrent_cost(node, kForm); }
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const bool coupled = node.attributes().get_int("input_forget", 0) != 0;
+  const bool peeps = inputs.size() > 7 && inputs[7] != nullptr;
+  std::vector<double> peepholes;
+  if (peeps && inputs[7]->dtype() == ir::DType::f64) {
+    const auto data = inputs[7]->data<double>();
+    peepholes.assign(data.begin(), data.end());
+  } else if (peeps && ir::is_float(inputs[7]->dtype())) {
+    const std::vector<float> data = inputs[7]->to_floats();
+    peepholes.assign(data.begin(), data.end());
+  }
+  return run_recurrent(node, inputs, kForm, [&](const CellInputs& in, double* h, double* c) {
+    const int64_t n = in.hidden;
+    const double* p = peeps ? peepholes.data() + in.direction * 3 * n : nullptr;
+    const auto sum = [&](int64_t row) { return in.of_x[row] + in.bias_of_r[row] + in.product(row, h); };
+    const auto peep = [&](int64_t gate, int64_t i, double state) { return p != nullptr ? p[gate * n + i] * state : 0; };
+    std::vector<double> next(static_cast<size_t>(n));
+    for (int64_t i = 0; i < n; ++i) {
+      const double input = in.activations[0](in.clip(sum(i) + peep(0, i, c[i])));
+      const double forget = coupled ? 1 - input : in.activations[0](in.clip(sum(2 * n + i) + peep(2, i, c[i])));
+      const double state = forget * c[i] + input * in.activations[1](in.clip(sum(3 * n + i)));
+      const double output = in.activations[0](in.clip(sum(n + i) + peep(1, i, state)));
+      c[i] = state;
+      next[static_cast<size_t>(i)] = output * in.activations[2](state);
+    }
+    std::copy(next.begin(), next.end(), h);
+  });
+}
+
+}  // namespace
+
+extern const OpInfo lstm_info = {.kind = ir::OpKind::lstm,
+                                 .min_inputs = 3,
+                                 .max_inputs = 8,
+                                 .min_outputs = 1,
+                                 .max_outputs = 3,
+                                 .verify = verify,
+                                 .infer = infer,
+                                 .eval = half_as_float<eval>,
+                                 .cost = cost,
+                                 .quant = nullptr};
+
+}  // namespace edgesmith::ops
