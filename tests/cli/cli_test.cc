@@ -203,7 +203,8 @@ TEST_F(Cli, ListsItsTables) {
     EXPECT_EQ(run({command}).exit_code, 0);
   }
   EXPECT_EQ(run({"passes", "simplify"}).exit_code, 0);
-  for (const Json& pass : Json::parse(run({"passes", "--json"}).out)["passes"]) {
+  const Json passes = Json::parse(run({"passes", "--json"}).out);
+  for (const Json& pass : passes["passes"]) {
     const bool quantizes = pass["name"] == "quantize", prunes = pass["name"] == "prune" || pass["name"] == "share";
     EXPECT_EQ(pass["needs_calib"], quantizes || prunes) << pass;
     EXPECT_EQ(pass["calib_unless"], quantizes ? Json("weights_only,repair=none")

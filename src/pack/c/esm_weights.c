@@ -235,11 +235,11 @@ int esm_next(esm_reader *r, esm_tensor *t) {
   r->top = (int32_t)entry_number(r, TOP);
   r->trailing = r->centre = 0;
   if (r->coded_exponent) r->trailing = (int32_t)entry_byte(r, TRAILING);
-  if (r->coded_width <= 8) r->centre = (int32_t)entry_byte(r, CENTRE);
+  if (r->coded_width <= 8 && (r->centre = (int32_t)entry_byte(r, CENTRE)) >> r->coded_width) goto damaged;
   r->row = t->rank ? t->count / t->dims[0] : 1;
   if (r->row == 0) r->row = 1;
   if (r->top > (r->coded_exponent ? (1 << r->coded_exponent) - 1 : r->coded_width < 63 ? r->coded_width : 63) ||
-      r->trailing > r->coded_width - 1 - r->coded_exponent || r->centre >> r->coded_width || r->failed) {
+      r->trailing > r->coded_width - 1 - r->coded_exponent || r->failed) {
     goto damaged;
   }
   return 1;

@@ -2,6 +2,7 @@
 // The cheapest way to cut a directed network in two.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 

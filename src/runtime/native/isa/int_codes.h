@@ -110,7 +110,7 @@ struct VecCodes {
     if (I % 2 == 0) {
       _mm_storel_epi64(at, half);
     } else {
-      _mm_storeh_pd(reinterpret_cast<double*>(at), _mm_castsi128_pd(half));
+      _mm_storel_epi64(at, _mm_unpackhi_epi64(half, half));
     }
   }
   __m256i zero_point, lo, hi, flip;
