@@ -121,13 +121,14 @@ static uint32_t entry_number(esm_reader *r, int field) {
   return (uint32_t)value;
 }
 
+/* At most five bytes; what a sixth would say is nothing that fits a device. */
 static const uint8_t *header_number(const uint8_t *at, uint32_t *value) {
   int shift = 0;
   *value = 0;
   do {
-    if (shift < 32) *value |= (uint32_t)(*at & 127) << shift;
+    *value |= (uint32_t)(*at & 127) << shift;
     shift += 7;
-  } while (*at++ & 128);
+  } while (*at++ & 128 && shift < 35);
   return at;
 }
 
@@ -143,10 +144,11 @@ static void start_chunk(esm_reader *r) {
 }
 
 int esm_open(esm_reader *r, const uint8_t *file, size_t size) {
-  uint32_t crc = 0xffffffffu, i, tensors, coded, plain;
+  uint32_t crc = 0xffffffffu, i, number;
+  uint64_t streams = 0;
   int x = -2047, k;
   size_t at;
-  if (size < 19 || file[0] != 0xE5 || file[1] != 'E' || file[2] != 'S' || file[3] != 'M' || file[4] != 2) {
+  if (size < 24 || file[0] != 0xE5 || file[1] != 'E' || file[2] != 'S' || file[3] != 'M' || file[4] != 2) {
     return ESM_DAMAGED;
   }
   for (at = 0; at < size - 4; ++at) {
@@ -157,14 +159,15 @@ int esm_open(esm_reader *r, const uint8_t *file, size_t size) {
     if (file[size - 4 + (size_t)k] != (uint8_t)(~crc >> (8 * k))) return ESM_DAMAGED;
   }
   r->failed = 0, r->left = 0;
-  r->sizes = header_number(file + 13, &r->chunks);
-  r->chunk = r->sizes;
+  r->chunk = r->sizes = header_number(file + 13, &r->chunks);
+  /* Three numbers a chunk, of which the last two are bytes of its streams, and one of the rest. */
   for (i = 0; i < r->chunks; ++i) {
-    if (r->chunk + 12 > file + size) return ESM_DAMAGED;
-    r->chunk = header_number(header_number(header_number(r->chunk, &tensors), &coded), &plain);
+    if (r->chunk + 20 > file + size) return ESM_DAMAGED;
+    r->chunk = header_number(r->chunk, &number);
+    for (k = 0; k < 2; ++k) r->chunk = header_number(r->chunk, &number), streams += number;
   }
-  while (*r->chunk++ & 128) {
-  }
+  r->chunk = header_number(r->chunk, &number);
+  if (streams > (uint64_t)(file + size - r->chunk)) return ESM_DAMAGED;
   for (i = 0; i < 4096; ++i) {
     while (x < 2047 && squash(x) < (int)i) ++x;
     r->stretch[i] = (int16_t)x;
@@ -234,7 +237,7 @@ int esm_next(esm_reader *r, esm_tensor *t) {
   r->reach[CORNER] = r->reach[LINE] + 1;
   r->reach[ROW] = t->rank ? t->count / t->dims[0] : 1;
   if (r->top > (r->coded_exponent ? (1 << r->coded_exponent) - 1 : r->coded_width < 63 ? r->coded_width : 63) ||
-      r->trailing > r->coded_width - 1 - r->coded_exponent || r->centre >> r->coded_width || r->failed) {
+      r->trailing > r->coded_width - 1 - r->coded_exponent || r->centre >> (r->coded_width & 15) || r->failed) {
     goto damaged;
   }
   return 1;
