@@ -273,6 +273,21 @@ TEST(Pack, DamagedFilesAreRefusedAndNeverCrash) {
   EXPECT_GT(refused, tried - 20);
 }
 
+TEST(Pack, TheCDecoderStaysWithinTheFile) {
+  ThreadPool pool(1);
+  const std::string good = pack(varied_model(), pool)->bytes, head = good.substr(0, 13);
+  const auto reader = std::make_unique<esm_reader>();
+  const auto open = [&](const std::string& content) {
+    const std::string file = with_checksum(content + "crc.");
+    return esm_open(reader.get(), reinterpret_cast<const uint8_t*>(file.data()), file.size());
+  };
+  EXPECT_EQ(open(good.substr(0, good.size() - 4)), 1);
+  EXPECT_EQ(open(head + std::string(40, '\xff')), ESM_DAMAGED) << "numbers without an end";
+  EXPECT_EQ(open(head + std::string(5, '\1')), ESM_DAMAGED) << "too short for what it promises";
+  // One chunk of one tensor and a mebibyte, in a file of fifty bytes.
+  EXPECT_EQ(open(head + "\1\1\x80\x80\x40" + std::string(30, '\0')), ESM_DAMAGED);
+}
+
 TEST(Pack, ZooModelsComeBackAndTheCDecoderAgrees) {
   const auto models = edgesmith::testing::zoo_models();
   if (models.empty()) GTEST_SKIP() << "SKIPPED: no model zoo at " << edgesmith::testing::zoo_folder();
