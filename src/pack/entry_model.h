@@ -27,7 +27,7 @@ class EntryModel {
       }
       const int bit = coder.bit(byte >> i & 1, state_->mixer.mix(inputs, field));
       state_->mixer.update(bit, 6);
-      for (Counter* counter : used) counter->update(bit, 127);
+      for (Counter* counter : used) counter->update(bit, 255);
       node = node << 1 | static_cast<uint32_t>(bit);
     }
     last_ = last_ << 8 | (node & 255);

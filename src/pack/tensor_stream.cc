@@ -52,11 +52,12 @@ void append(std::string& bytes, int width, size_t i, uint64_t value) {
   for (int shift = 0; shift < width; shift += 8) bytes.push_back(static_cast<char>(value >> shift & 255));
 }
 
-/// Rows are the first dim; a kernel is what lies behind the second.
+/// Rows are the first dim; a kernel is what lies behind the second, in lines of the last.
 void set_shape(const std::vector<int64_t>& dims, uint64_t count, NumberParams& params) {
   params.row = dims.empty() || count == 0 ? 1 : static_cast<size_t>(count / static_cast<uint64_t>(dims[0]));
   params.kernel = 1;
   for (size_t i = 2; i < dims.size(); ++i) params.kernel *= static_cast<size_t>(dims[i]);
+  params.line = dims.size() > 3 ? static_cast<size_t>(dims.back()) : 1;
   if (params.row == 0) params.row = 1;
 }
 

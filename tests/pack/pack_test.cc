@@ -179,6 +179,29 @@ TEST(Pack, SeveralChunksComeBack) {
   expect_c_agrees(files, packed);
 }
 
+TEST(Pack, EstimatesWhatItWouldTake) {
+  Random random(11);
+  ThreadPool pool(2);
+  const auto near = [&](const std::vector<ModelFile>& files, double within) {
+    const auto packed = pack(files, pool);
+    const auto estimate = estimate_packed_bytes(files, pool);
+    ASSERT_TRUE(packed.ok() && estimate.ok());
+    const auto real = static_cast<double>(packed->bytes.size());
+    EXPECT_NEAR(static_cast<double>(*estimate), real, within * real);
+  };
+  near(varied_model(), 0.01);
+  // More chunks than are looked at, and tensors that are larger than one.
+  std::vector<Writer> tensors;
+  for (int t = 0; t < 24; ++t) {
+    const int rows = t % 6 == 0 ? 900 : 100;
+    std::vector<float> numbers;
+    for (int i = 0; i < rows * 600; ++i) numbers.push_back(static_cast<float>(random.normal()));
+    tensors.push_back(tensor("w" + std::to_string(t), 1, {rows, 600}, floats(numbers)));
+  }
+  near({{"", model(tensors)}}, 0.02);
+  EXPECT_FALSE(estimate_packed_bytes(std::vector<ModelFile>{{"", "nonsense"}}, pool).ok());
+}
+
 TEST(Pack, SparseAndSharedWeightsShrink) {
   Random random(11);
   std::vector<float> sparse, shared;
@@ -248,6 +271,21 @@ TEST(Pack, DamagedFilesAreRefusedAndNeverCrash) {
   EXPECT_GT(tried, 1500);
   // A flip in the padding of the last byte of plain bits may go unnoticed: the content is the same.
   EXPECT_GT(refused, tried - 20);
+}
+
+TEST(Pack, TheCDecoderStaysWithinTheFile) {
+  ThreadPool pool(1);
+  const std::string good = pack(varied_model(), pool)->bytes, head = good.substr(0, 13);
+  const auto reader = std::make_unique<esm_reader>();
+  const auto open = [&](const std::string& content) {
+    const std::string file = with_checksum(content + "crc.");
+    return esm_open(reader.get(), reinterpret_cast<const uint8_t*>(file.data()), file.size());
+  };
+  EXPECT_EQ(open(good.substr(0, good.size() - 4)), 1);
+  EXPECT_EQ(open(head + std::string(40, '\xff')), ESM_DAMAGED) << "numbers without an end";
+  EXPECT_EQ(open(head + std::string(5, '\1')), ESM_DAMAGED) << "too short for what it promises";
+  // One chunk of one tensor and a mebibyte, in a file of fifty bytes.
+  EXPECT_EQ(open(head + "\1\1\x80\x80\x40" + std::string(30, '\0')), ESM_DAMAGED);
 }
 
 TEST(Pack, ZooModelsComeBackAndTheCDecoderAgrees) {

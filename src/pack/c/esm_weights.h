@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Reads the weights of a packed model (.esm, docs/format.md) on the device: C99, no allocation, no library, no floating
- * point. About 3 KB of code; the caller lends one esm_reader (about 110 KB; it may be static).
+ * point. About 4 KB of code; the caller lends one esm_reader (about 110 KB; it may be static).
  *
  *   static esm_reader reader;
  *   esm_tensor tensor;
@@ -42,12 +42,12 @@ typedef struct {
   /* of the tensor at hand */
   uint8_t width, exponent, is_signed, coded_width, coded_exponent, coded_signed, has_zeros, mode;
   int32_t centre, top, trailing;
-  uint32_t book_size, kernel, row;
+  uint32_t book_size, reach[5]; /* to the elements that predict: kernel, row, line, line + 1, 1 */
   uint64_t book[256];
-  /* what was learnt */
+  /* what was learnt: of entries 4 x 4096, of views 4 x 32 x 32, of signs 16 x 64, of digits 1024 */
   int16_t stretch[4096];
-  uint32_t entry_counters[4][4096], counters[3][32][32], signs[27], digits[1024];
-  int32_t entry_weights[16][5], weights[32][4];
+  uint32_t counters[4 * 4096 + 4096 + 1024 + 1024];
+  int32_t weights[(16 + 32) * 5];
 } esm_reader;
 
 /* 1, or ESM_DAMAGED: no .esm of this version, or its checksum is wrong. `file` must stay where it is. */
