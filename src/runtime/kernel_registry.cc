@@ -54,6 +54,7 @@ constexpr std::array kKernels = {
     &native::kConcatI8,
     &native::kPadI8,
     &native::kSliceI8,
+    &native::kTransposeI8,
     &native::kLookupI8,
 };
 

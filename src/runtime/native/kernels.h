@@ -13,6 +13,6 @@ extern const Kernel kReluF32, kClipF32, kLeakyReluF32, kHardSigmoidF32, kHardSwi
 extern const Kernel kBatchNormalizationF32;
 extern const Kernel kConcatF32, kPadF32, kSliceF32, kTransposeF32;
 extern const Kernel kAddI8, kAveragePoolI8, kConcatI8, kConvI8, kDepthwiseConvI8, kGemmI8, kGlobalAveragePoolI8,
-    kLookupI8, kMatMulI8, kMaxPoolI8, kPadI8, kSliceI8;
+    kLookupI8, kMatMulI8, kMaxPoolI8, kPadI8, kSliceI8, kTransposeI8;
 
 }  // namespace edgesmith::runtime::native

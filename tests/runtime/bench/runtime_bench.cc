@@ -45,10 +45,11 @@ void run(benchmark::State& state, const ir::Graph& graph, int64_t batch, const E
     inputs.push_back(random_tensor(dims));
   }
   const auto session = (*executor)->make_session();
+  std::vector<ir::Tensor> outputs;
   for (auto _ : state) {
-    const auto outputs = session->run(inputs);
-    if (!outputs) return state.SkipWithError(outputs.error().text().c_str());
-    benchmark::DoNotOptimize(outputs->data());
+    const Status status = session->run_into(inputs, outputs);
+    if (!status) return state.SkipWithError(status.error().text().c_str());
+    benchmark::DoNotOptimize(outputs.data());
   }
   const bool free_batch = !graph.inputs()[0]->type().shape->front().known();
   const auto samples = static_cast<double>(state.iterations() * (free_batch ? batch : 1));
