@@ -93,12 +93,16 @@ void find_copies(std::vector<FoundTensor>& found) {
   }
 }
 
+uint64_t elements_of(const PackedTensor& tensor) {
+  return tensor.num_bytes() * 8 / std::max<uint64_t>(1, bytes_of(tensor.type, 8));
+}
+
 std::vector<std::pair<size_t, size_t>> cut(const std::vector<PackedTensor>& tensors) {
   std::vector<std::pair<size_t, size_t>> chunks;
   uint64_t elements = 0;
   size_t begin = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    elements += tensors[i].num_bytes() * 8 / std::max<uint64_t>(1, bytes_of(tensors[i].type, 8));
+    elements += elements_of(tensors[i]);
     if (elements < kChunkElements && i + 1 < tensors.size()) continue;
     chunks.emplace_back(begin, i + 1);
     begin = i + 1, elements = 0;
@@ -110,7 +114,7 @@ void summarize(const std::vector<PackedTensor>& tensors, const Container& contai
   summary.tensors = tensors.size();
   for (const PackedTensor& tensor : tensors) {
     summary.tensor_bytes += tensor.num_bytes();
-    summary.elements += tensor.num_bytes() * 8 / std::max<uint64_t>(1, bytes_of(tensor.type, 8));
+    summary.elements += elements_of(tensor);
   }
   for (const Chunk& chunk : container.chunks) summary.packed_tensor_bytes += chunk.coded.size() + chunk.plain.size();
 }
@@ -178,27 +182,56 @@ Result<std::string> decode_rest(const Container& container, const std::string& n
 
 }  // namespace
 
-Result<Packed> pack(std::span<const ModelFile> files, ThreadPool& pool) {
+namespace {
+
+/// A model taken apart.
+struct Content {
+  std::string rest, names;
+  std::vector<PackedTensor> tensors;
+};
+
+Result<Content> take_apart(std::span<const ModelFile> files) {
   auto found = find_tensors(files);
   if (!found) return found.error();
-  const std::string rest = take_out(files, *found);
+  Content content;
+  content.rest = take_out(files, *found);
   find_copies(*found);
-  std::vector<PackedTensor> tensors;
-  for (FoundTensor& one : *found) tensors.push_back(std::move(one.tensor));
-  std::string names;
-  for (const PackedTensor& tensor : tensors) add_name(tensor, names);
+  for (FoundTensor& one : *found) content.tensors.push_back(std::move(one.tensor));
+  for (const PackedTensor& tensor : content.tensors) add_name(tensor, content.names);
+  return content;
+}
 
+void encode_rest(const Content& content, Encoder& coder) {
+  ByteModel model = taught_model(content.rest.size(), content.names);
+  for (const char c : content.rest) model.byte(coder, static_cast<uint8_t>(c));
+  coder.finish();
+}
+
+/// The first rows of a tensor that is larger than a chunk, else all of it.
+PackedTensor first_rows(const PackedTensor& tensor) {
+  const uint64_t elements = elements_of(tensor), chunk = kChunkElements;
+  if (tensor.dims.empty() || tensor.same_as >= 0 || elements <= 2 * chunk) return tensor;
+  PackedTensor part = tensor;
+  const auto all = static_cast<uint64_t>(tensor.dims[0]);
+  const uint64_t rows = std::max<uint64_t>(2, chunk / (elements / all)) & ~uint64_t{1};  // 4-bit rows end in mid-byte
+  if (rows >= all) return tensor;
+  part.dims[0] = static_cast<int64_t>(rows);
+  part.bytes.resize(part.num_bytes());
+  return part;
+}
+
+}  // namespace
+
+Result<Packed> pack(std::span<const ModelFile> files, ThreadPool& pool) {
+  auto content = take_apart(files);
+  if (!content) return content.error();
+  const std::vector<PackedTensor>& tensors = content->tensors;
   const auto chunks = cut(tensors);
   std::vector<Encoder> coders(chunks.size() + 1);
   // The rest is one more piece of work beside the chunks.
   pool.parallel_for(static_cast<int64_t>(coders.size()), [&](int64_t index, int) {
     const auto i = static_cast<size_t>(index);
-    if (i == 0) {
-      ByteModel model = taught_model(rest.size(), names);
-      for (const char c : rest) model.byte(coders[0], static_cast<uint8_t>(c));
-      coders[0].finish();
-      return;
-    }
+    if (i == 0) return encode_rest(*content, coders[0]);
     const auto [begin, end] = chunks[i - 1];
     encode_tensors(std::span(tensors).subspan(begin, end - begin), coders[i]);
   });
@@ -210,7 +243,7 @@ Result<Packed> pack(std::span<const ModelFile> files, ThreadPool& pool) {
                                 std::as_bytes(std::span<const char>(coders[i + 1].coded())),
                                 std::as_bytes(std::span<const char>(coders[i + 1].plain()))});
   }
-  container.rest_bytes = rest.size();
+  container.rest_bytes = content->rest.size();
   container.rest = std::as_bytes(std::span<const char>(coders[0].coded()));
   Packed packed;
   packed.bytes = write_container(container);
@@ -218,6 +251,40 @@ Result<Packed> pack(std::span<const ModelFile> files, ThreadPool& pool) {
   packed.summary.packed_bytes = packed.bytes.size();
   summarize(tensors, container, packed.summary);
   return packed;
+}
+
+Result<uint64_t> estimate_packed_bytes(std::span<const ModelFile> files, ThreadPool& pool) {
+  auto content = take_apart(files);
+  if (!content) return content.error();
+  const std::vector<PackedTensor>& tensors = content->tensors;
+  const auto chunks = cut(tensors);
+  // Chunks at equal distances, at most kSampled of them.
+  constexpr size_t kSampled = 8;
+  const size_t count = std::min(chunks.size(), kSampled);
+  std::vector<Encoder> coders(count + 1);
+  std::vector<uint64_t> coded(count + 1);
+  pool.parallel_for(static_cast<int64_t>(coders.size()), [&](int64_t index, int) {
+    const auto i = static_cast<size_t>(index);
+    if (i == count) return encode_rest(*content, coders[i]);
+    const auto [begin, end] = chunks[i * chunks.size() / count];
+    std::vector<PackedTensor> parts;
+    for (size_t t = begin; t < end; ++t) {
+      parts.push_back(first_rows(tensors[t]));
+      coded[i] += elements_of(parts.back());
+    }
+    encode_tensors(parts, coders[i]);
+  });
+  uint64_t all = 0, sampled = 0;
+  double bytes = 0;
+  for (const PackedTensor& tensor : tensors) all += elements_of(tensor);
+  for (size_t i = 0; i < count; ++i) {
+    sampled += coded[i];
+    bytes += static_cast<double>(coders[i].coded().size() + coders[i].plain().size());
+  }
+  if (sampled > 0) bytes *= static_cast<double>(all) / static_cast<double>(sampled);
+  // What stands around: docs/format.md.
+  constexpr uint64_t kHead = 21, kChunkHead = 6;
+  return static_cast<uint64_t>(bytes) + coders[count].coded().size() + kHead + kChunkHead * chunks.size();
 }
 
 Result<Unpacked> unpack(std::span<const std::byte> bytes, ThreadPool& pool) {

@@ -19,6 +19,7 @@
 #include "refine/advise.h"
 #include "refine/gate_arithmetic.h"
 #include "refine/run_data.h"
+#include "refine/weight_pictures.h"
 
 namespace edgesmith::refine {
 namespace {
@@ -264,6 +265,7 @@ Status Run::run_step(size_t index) {
   report.notes = std::move(context.notes);
   report.layers = std::move(context.layers);
   add_losses(*best_, report.layers);
+  report.weights = draw_weights(*best_, candidate);
 
   StepEvidence evidence;
   evidence.changed = *change == passes::Change::changed;

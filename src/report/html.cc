@@ -252,6 +252,20 @@ std::string plot_section(const std::string& title, const std::string& about, con
   return plot.empty() ? "" : section(title, about, "<div class=\"tall\">" + plot + "</div>");
 }
 
+/// What steps that prune and share made of the weights.
+std::string weights_sections(const RunReport& report) {
+  std::string html;
+  for (const StepReport& step : report.steps) {
+    const std::string after = " after " + step.pass + (step.kept ? "" : " (undone)");
+    html += plot_section("Density" + after, "Weights of each layer that are not zero.", density_plot(step.weights));
+    html += plot_section("Codebooks" + after,
+                         "Lines are the entries of a layer's codebooks (the first 256), over the histogram of the "
+                         "weights before, without zeros.",
+                         codebook_plot(step.weights));
+  }
+  return html;
+}
+
 }  // namespace
 
 std::string escape_html(std::string_view text) {
@@ -302,6 +316,7 @@ std::string run_html(const RunReport& report) {
                        "What is left of the signal after each layer; below 20 dB is weak.", sqnr_plot(layers));
   html += plot_section("Ranges", "Smallest and largest value of each quantized tensor, on a logarithmic axis.",
                        range_plot(layers));
+  html += weights_sections(report);
   html += files_section(report);
   html += settings_section(report);
   html += "<footer>edgesmith " + std::string(tool_version()) + ", " + escape_html(report.isa) + ", " +

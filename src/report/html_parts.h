@@ -23,6 +23,11 @@ std::string sqnr_plot(std::span<const passes::LayerRecord> layers);
 /// The range of each layer that has "min" and "max", on a symmetric logarithmic axis. "" when none has.
 std::string range_plot(std::span<const passes::LayerRecord> layers);
 
+/// How many weights of each layer that a step pruned are left. "" when there is none.
+std::string density_plot(std::span<const refine::WeightPicture> pictures);
+/// The entries of each layer's codebooks over the histogram of the weights that they stand for. "" when there is none.
+std::string codebook_plot(std::span<const refine::WeightPicture> pictures);
+
 /// The style sheet: light and dark.
 extern const char* const kStyleSheet;
 

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Plots as inline SVG. Coordinates are written with one decimal, so that equal reports are equal files.
+// Plots as inline SVG: accuracy, noise, ranges.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
 #include "edgesmith/report/terminal.h"
 #include "report/html_parts.h"
+#include "report/svg.h"
 
 namespace edgesmith::report {
 namespace {
@@ -15,28 +16,7 @@ using refine::RunReport;
 using refine::StepReport;
 using refine::StepStatus;
 
-std::string at(double value) { return number_text("%.1f", value); }
-
-std::string line(double x1, double y1, double x2, double y2, const char* style) {
-  return "<line class=\"" + std::string(style) + "\" x1=\"" + at(x1) + "\" y1=\"" + at(y1) + "\" x2=\"" + at(x2) +
-         "\" y2=\"" + at(y2) + "\"/>";
-}
-
-std::string label(double x, double y, const std::string& text, const char* anchor = "start", const char* style = "") {
-  return "<text x=\"" + at(x) + "\" y=\"" + at(y) + "\" text-anchor=\"" + anchor + "\" class=\"" + style + "\">" +
-         escape_html(text) + "</text>";
-}
-
-std::string box(double x, double y, double width, double height, const std::string& style, const std::string& title) {
-  return "<rect class=\"" + style + "\" x=\"" + at(x) + "\" y=\"" + at(y) + "\" width=\"" + at(std::max(width, 1.0)) +
-         "\" height=\"" + at(height) + "\" rx=\"2\"><title>" + escape_html(title) + "</title></rect>";
-}
-
-std::string svg(double width, double height, const std::string& title, const std::string& body) {
-  const std::string size = at(width) + " " + at(height);
-  return "<svg viewBox=\"0 0 " + size + "\" width=\"" + at(width) + "\" height=\"" + at(height) +
-         "\" role=\"img\" aria-label=\"" + escape_html(title) + "\">" + body + "</svg>\n";
-}
+using svg::at, svg::box, svg::label, svg::line, svg::short_name;
 
 /// A round step of 1, 2 or 5 times a power of ten that cuts `span` into at most `most` parts.
 double round_step(double span, int most) {
@@ -57,13 +37,6 @@ struct Axis {
   }
   double operator()(double value) const { return from + (value - low) / (high - low) * (to - from); }
 };
-
-/// Names shortened in the middle, where layers of one net are alike.
-std::string short_name(const std::string& name, size_t most) {
-  if (name.size() <= most) return name;
-  const size_t head = most / 3, tail = most - head - 1;
-  return name.substr(0, head) + "…" + name.substr(name.size() - tail);
-}
 
 struct Point {
   std::string name;
@@ -152,7 +125,7 @@ std::string accuracy_plot(const RunReport& report) {
     last_x = px;
     last_y = label_y;
   }
-  return svg(kWidth, kHeight, "accuracy against size", body);
+  return svg::picture(kWidth, kHeight, "accuracy against size", body);
 }
 
 std::string sqnr_plot(std::span<const LayerRecord> layers) {
@@ -182,7 +155,7 @@ std::string sqnr_plot(std::span<const LayerRecord> layers) {
     body += label(x(std::max(0.0, value)) + 6, y + 12, number_text("%.1f", value), "start", "dim");
     y += kRow;
   }
-  return svg(1000, height, "SQNR of each layer", body);
+  return svg::picture(1000, height, "SQNR of each layer", body);
 }
 
 std::string range_plot(std::span<const LayerRecord> layers) {
@@ -217,7 +190,7 @@ std::string range_plot(std::span<const LayerRecord> layers) {
                 name + ": " + number_text("%.5g", low) + " to " + number_text("%.5g", high));
     y += kRow;
   }
-  return svg(1000, height, "range of each tensor", body);
+  return svg::picture(1000, height, "range of each tensor", body);
 }
 
 }  // namespace edgesmith::report

@@ -117,6 +117,24 @@ Json model_json(const ModelFile& file) {
           {"opset", file.opset}};
 }
 
+Json weights_json(const StepReport& step) {
+  Json weights = Json::array();
+  for (const refine::WeightPicture& picture : step.weights) {
+    weights.push_back({{"node", picture.node},
+                       {"op", picture.op},
+                       {"elements", picture.elements},
+                       {"nonzero_before", picture.nonzero_before},
+                       {"nonzero", picture.nonzero},
+                       {"low", picture.low},
+                       {"high", picture.high},
+                       {"histogram", picture.histogram},
+                       {"codebooks", picture.codebooks},
+                       {"codebook_size", picture.codebook_size},
+                       {"entries", picture.entries}});
+  }
+  return weights;
+}
+
 Json step_json(const StepReport& step) {
   Json options = Json::object();
   for (const auto& [name, value] : step.options) options[name] = option_json(value);
@@ -129,6 +147,7 @@ Json step_json(const StepReport& step) {
           {"metric", compared_json(step.metric, step.drop, step.agreement, step.sqnr_db)},
           {"targets", targets_json(step.targets)},
           {"size", size_json(step.size)},
+          {"weights", weights_json(step)},
           {"options", std::move(options)},
           {"notes", step.notes}};
 }

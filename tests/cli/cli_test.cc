@@ -2,6 +2,7 @@
 // The contract of the command line: exit codes, error lines, JSON, help.
 #include <signal.h>
 #include <unistd.h>
+#include <map>
 
 #include <chrono>
 #include <cstdlib>
@@ -124,6 +125,46 @@ TEST_F(Cli, InspectsAModel) {
   EXPECT_EQ(json["nodes"][3]["macs"], 9);
   const std::string listed = run({"inspect", "m.onnx", "-v", "--threads", "1"}).out;
   EXPECT_NE(listed.find("MatMul    logits  f32[N,3]"), std::string::npos) << listed;
+}
+
+TEST_F(Cli, ForecastsWhatEachTechniqueSaves) {
+  write_model(kSaturatingModel, folder_ / "pairs.onnx");
+  const Json json = Json::parse(run({"inspect", "pairs.onnx", "--json"}).out);
+  ASSERT_EQ(json["weights"].size(), 2u);
+  EXPECT_EQ(json["weights"][0]["elements"], 18);
+  EXPECT_EQ(json["weights"][0]["nonzero"], 6);
+  EXPECT_EQ(json["weights"][0]["distinct"], 2);
+  EXPECT_EQ(json["weights"][0]["dead_channels"], 0);
+  EXPECT_EQ(json["weights"][0]["duplicate_channels"], 3) << "every sum is there twice";
+  EXPECT_EQ(json["weight_totals"]["removable_channels"], 3);
+  EXPECT_EQ(json["weight_totals"]["elements"], 36);
+  std::map<std::string, Json> lines;
+  for (const Json& line : json["forecast"]) lines[line["technique"].get<std::string>()] = line;
+  ASSERT_EQ(lines.size(), 6u);
+  const std::vector<std::pair<std::string, std::vector<std::string>>> commands = {
+      {"simplify", {"simplify", "pairs.onnx"}},
+      {"prune 50 %", {"prune", "pairs.onnx", "--sparsity", "0.5", "--repair", "none"}},
+      {"share 4 bits", {"share", "pairs.onnx", "--bits", "4", "--repair", "none"}},
+      {"int8", {"quantize", "pairs.onnx", "--calib", "calib.npz"}},
+      {"int4 weights", {"quantize", "pairs.onnx", "--weights", "int4", "--repair", "none"}}};
+  for (auto [technique, command] : commands) {
+    command.insert(command.end(), {"-o", "out.onnx", "--force", "-q"});
+    ASSERT_EQ(run(command).exit_code, 0) << technique;
+    const auto real = static_cast<int64_t>(fs::file_size(folder_ / "out.onnx"));
+    const Json& line = lines[technique];
+    if (line["reason"] == "nothing to do") continue;
+    // The version of the tool and what it used are written into the file.
+    EXPECT_NEAR(line["bytes"].get<double>(), static_cast<double>(real), 250) << technique;
+    EXPECT_EQ(line["saves"].get<int64_t>(), json["model"]["bytes"].get<int64_t>() - line["bytes"].get<int64_t>());
+  }
+  ASSERT_EQ(run({"pack", "pairs.onnx", "-o", "pairs.esm"}).exit_code, 0);
+  EXPECT_NEAR(lines["pack"]["packed_bytes"].get<double>(), static_cast<double>(fs::file_size(folder_ / "pairs.esm")),
+              9);
+  const std::string text = run({"inspect", "pairs.onnx"}).out;
+  EXPECT_NE(text.find("forecast, without data"), std::string::npos) << text;
+  const Json without = Json::parse(run({"inspect", "pairs.onnx", "--json", "--no-forecast"}).out);
+  EXPECT_TRUE(without["forecast"].empty());
+  EXPECT_EQ(without["weights"], json["weights"]);
 }
 
 TEST_F(Cli, RunsARecipeIntoAFolder) {

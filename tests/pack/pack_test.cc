@@ -179,6 +179,29 @@ TEST(Pack, SeveralChunksComeBack) {
   expect_c_agrees(files, packed);
 }
 
+TEST(Pack, EstimatesWhatItWouldTake) {
+  Random random(11);
+  ThreadPool pool(2);
+  const auto near = [&](const std::vector<ModelFile>& files, double within) {
+    const auto packed = pack(files, pool);
+    const auto estimate = estimate_packed_bytes(files, pool);
+    ASSERT_TRUE(packed.ok() && estimate.ok());
+    const auto real = static_cast<double>(packed->bytes.size());
+    EXPECT_NEAR(static_cast<double>(*estimate), real, within * real);
+  };
+  near(varied_model(), 0.01);
+  // More chunks than are looked at, and tensors that are larger than one.
+  std::vector<Writer> tensors;
+  for (int t = 0; t < 24; ++t) {
+    const int rows = t % 6 == 0 ? 900 : 100;
+    std::vector<float> numbers;
+    for (int i = 0; i < rows * 600; ++i) numbers.push_back(static_cast<float>(random.normal()));
+    tensors.push_back(tensor("w" + std::to_string(t), 1, {rows, 600}, floats(numbers)));
+  }
+  near({{"", model(tensors)}}, 0.02);
+  EXPECT_FALSE(estimate_packed_bytes(std::vector<ModelFile>{{"", "nonsense"}}, pool).ok());
+}
+
 TEST(Pack, SparseAndSharedWeightsShrink) {
   Random random(11);
   std::vector<float> sparse, shared;

@@ -30,6 +30,32 @@ TEST(Html, ShowsStepsPlotsLayersAndSettings) {
   }
 }
 
+TEST(Html, ShowsDensityAndCodebooksOfEachLayer) {
+  const std::string html = run_html(sample_report());
+  for (const char* part :
+       {"Density after fold-constants (undone)", "density of each layer", "pruned&lt;conv&gt;", "25.0 %",
+        "25 of 100 weights are not zero", "codebooks of each layer", "shared_conv", "2 codebooks of 4"}) {
+    EXPECT_TRUE(contains(html, part)) << part;
+  }
+  size_t entries = 0;
+  for (size_t at = html.find("class=\"entry\""); at != std::string::npos; at = html.find("class=\"entry\"", at + 1)) {
+    ++entries;
+  }
+  EXPECT_EQ(entries, 3u);
+  refine::RunReport plain = sample_report();
+  plain.steps[1].weights.clear();
+  EXPECT_FALSE(contains(run_html(plain), "Density after"));
+  EXPECT_FALSE(contains(run_html(plain), "Codebooks after"));
+}
+
+TEST(Html, DrawsWeightsThatAreAllEqual) {
+  refine::RunReport report = sample_report();
+  report.steps[1].weights = {{"flat", "conv", 9, 9, 9, 0.5, 0.5, {9, 0, 0}, 1, 1, {0.5}}};
+  const std::string html = run_html(report);
+  EXPECT_TRUE(contains(html, "1 codebook of 1"));
+  EXPECT_FALSE(contains(html, "nan"));
+}
+
 TEST(Html, EscapesNamesOfTheModel) {
   const std::string html = run_html(sample_report());
   EXPECT_TRUE(contains(html, "&lt;a&amp;b&gt;.onnx"));

@@ -56,6 +56,8 @@ TEST(Json, HasTheDocumentedMembers) {
   EXPECT_EQ(json["output"]["path"], "out.onnx");
   EXPECT_EQ(json["output"]["bytes"], 990000);
   EXPECT_EQ(json["layers"][0]["numbers"]["sqnr_db"], 12.5);
+  EXPECT_EQ(json["steps"][1]["weights"][0]["nonzero"], 25);
+  EXPECT_EQ(json["steps"][1]["weights"][1]["entries"].size(), 3u);
   EXPECT_EQ(json["recipe"]["gate"]["max_drop"], 0.5);
   EXPECT_EQ(json["data"][0]["preprocess"]["scale"], 0.5);
 }

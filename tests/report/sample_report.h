@@ -53,6 +53,9 @@ inline refine::RunReport sample_report() {
   layer.advice = "--skip 'stem<conv>'";
   layer.numbers = {{"sqnr_db", 12.5}, {"min", -3.0}, {"max", 70.0}};
   fold.layers = {layer};
+  refine::WeightPicture pruned{"pruned<conv>", "conv", 100, 100, 25, -2.5, 3.5, {10, 80, 10}};
+  refine::WeightPicture shared{"shared_conv", "conv", 100, 90, 90, -1, 1, {20, 50, 20}, 2, 4, {-0.75, -0.25, 0.5}};
+  fold.weights = {pruned, shared};
   report.steps.push_back(fold);
 
   report.output = refine::ModelFile{"out.onnx", std::string(64, 'b'), simplify.size, 13};

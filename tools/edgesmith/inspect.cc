@@ -18,6 +18,7 @@
 #include "edgesmith/refine/target_check.h"
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/targets/target.h"
+#include "inspect_weights.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -54,6 +55,8 @@ struct Inspection {
   std::map<std::string, OpCount> ops;
   QuantCount quant;
   std::vector<SharedWeight> shared;
+  passes::ModelFacts weights;
+  std::vector<Forecast> forecasts;  ///< empty: not wanted
   std::vector<std::string> problems;
   std::vector<std::string> float_on_target;  ///< nodes that stay float on --target
 };
@@ -339,6 +342,9 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
                {"nodes", std::move(nodes)},
                {"quantized", {{"values", in.quant.values}, {"weights", in.quant.weights}, {"dtypes", in.quant.dtypes}}},
                {"shared", std::move(shared)},
+               {"weights", Json::parse(weights_json(in.weights))},
+               {"weight_totals", Json::parse(totals_json(in.weights))},
+               {"forecast", Json::parse(forecasts_json(in.forecasts, in.size.bytes))},
                {"metadata", std::move(metadata)},
                {"problems", in.problems},
                {"float_on_target", in.float_on_target},
@@ -381,6 +387,8 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
                count.macs > 0 ? report::count_text(count.macs) : ""});
   }
   text += table.text(color);
+  if (!in.weights.weights.empty()) text += "\n" + weights_text(in.weights, common.verbose, color);
+  if (!in.forecasts.empty()) text += "\n" + forecasts_text(in.forecasts, in.size.bytes, color);
   if (common.verbose) {
     Table nodes({Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::right});
     nodes.head({"node", "op", "output", "type", "multiply-adds"});
@@ -413,17 +421,26 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
   return text;
 }
 
-Result<int> run(const std::string& model, const std::string& target_name, const Common& common) {
-  std::optional<targets::Target> target;
-  if (!target_name.empty()) {
-    auto loaded = targets::load_target(target_name);
-    if (!loaded) return loaded.error();
-    target = std::move(*loaded);
-  }
+struct Flags {
+  std::string model, target;
+  bool no_forecast = false;
+};
+
+Result<int> run(const Flags& flags, const Common& common) {
+  const std::string& model = flags.model;
+  auto target = targets::load_target(flags.target.empty() ? std::string(targets::kDefaultTarget) : flags.target);
+  if (!target) return target.error();
   auto graph = onnx::import_file(model);
   if (!graph) return graph.error();
-  const targets::Target* wanted = target ? &*target : nullptr;
-  const Inspection inspection = inspect(*graph, model, wanted);
+  const targets::Target* wanted = flags.target.empty() ? nullptr : &*target;
+  Inspection inspection = inspect(*graph, model, wanted);
+  ThreadPool pool(common.threads);
+  auto facts = passes::find_weight_facts(*graph, pool);
+  if (!facts) return facts.error().in(model);
+  inspection.weights = std::move(*facts);
+  if (!flags.no_forecast) {
+    inspection.forecasts = make_forecasts(*graph, model, inspection.size.bytes, *target, pool);
+  }
   EDGESMITH_TRY(show_document(common, "inspect " + model, as_json(*graph, model, inspection, wanted),
                               [&] { return as_text(*graph, model, inspection, wanted, common); }));
   return 0;
@@ -432,17 +449,15 @@ Result<int> run(const std::string& model, const std::string& target_name, const 
 }  // namespace
 
 void add_inspect(Program& program) {
-  struct Flags {
-    std::string model, target;
-  };
   auto flags = std::make_shared<Flags>();
-  Command* command =
-      program.add_command("inspect", "Show what is in a model: operators, sizes, costs, problems",
-                          [flags](const Common& common) { return run(flags->model, flags->target, common); });
+  Command* command = program.add_command("inspect", "Show what is in a model: operators, sizes, costs, problems",
+                                         [flags](const Common& common) { return run(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command
       ->add_option("--target", flags->target, "also say what stays float there, and where time, energy and memory go")
       ->type_name("NAME");
+  command->add_flag("--no-forecast", flags->no_forecast,
+                    "leave out what each technique would save, which takes longest");
   add_report_option(command, program.common);
   add_work_options(command, program.common);
 }

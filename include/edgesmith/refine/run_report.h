@@ -49,6 +49,16 @@ struct TargetMetric {
   data::PairedDifference drop;  ///< against the original
 };
 
+/// What a step made of the weights of one layer: sparser, or numbers out of codebooks.
+struct WeightPicture {
+  std::string node, op;
+  int64_t elements = 0, nonzero_before = 0, nonzero = 0;
+  double low = 0, high = 0;        ///< of the weights before the step
+  std::vector<int64_t> histogram;  ///< of those that were not zero, in equal bins from low to high; empty: all were
+  int64_t codebooks = 0, codebook_size = 0;
+  std::vector<double> entries;  ///< different ones, ascending; those of the first codebooks where there are many
+};
+
 struct StepReport {
   std::string pass;
   StepStatus status = StepStatus::accepted;
@@ -64,6 +74,7 @@ struct StepReport {
   std::string reason;  ///< why it was not accepted, or what is undecided
   std::vector<std::string> notes;
   std::vector<passes::LayerRecord> layers;
+  std::vector<WeightPicture> weights;
   std::vector<std::pair<std::string, passes::OptionValue>> options;  ///< in force, defaults included
 };
 

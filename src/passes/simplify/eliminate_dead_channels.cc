@@ -14,6 +14,7 @@
 #include <cmath>
 #include <map>
 
+#include "edgesmith/passes/dead_channels.h"
 #include "passes/channels/channel_map.h"
 #include "passes/channels/channel_values.h"
 #include "passes/channels/layer_weights.h"
@@ -32,9 +33,11 @@ class Search {
     live_.resize(static_cast<size_t>(map_.num_channels()), false);
   }
 
-  /// Removes what it can. Returns how many channels that were, coupled ones counted once.
-  Result<int64_t> run() {
+  /// Removes what it can. Returns how many channels that were, coupled ones counted once. `layers`, unless null, are
+  /// told what they lose.
+  Result<int64_t> run(std::vector<LayerChannels>* layers = nullptr) {
     find_live();
+    if (layers != nullptr) count(*layers);
     std::vector<bool> removed;
     for (int channel = 0; channel < map_.num_channels(); ++channel) removed.push_back(!live(channel));
     int64_t count = 0;
@@ -140,6 +143,24 @@ class Search {
     }
   }
 
+  // Adds to every layer what its result loses; layers that are not listed yet are.
+  void count(std::vector<LayerChannels>& layers) {
+    for (const ir::Node& node : graph_.nodes()) {
+      if (map_.relation(node) == nullptr || ops::quant_facts(node).weight_operand < 0) continue;
+      const ChannelSpace& result = *map_.space(&node.output());
+      auto layer = std::find_if(layers.begin(), layers.end(),
+                                [&](const LayerChannels& known) { return known.node_id == node.id(); });
+      if (layer == layers.end()) layer = layers.insert(layer, {node.id(), result.size, 0, 0});
+      const std::vector<int64_t> firsts = first_of_class(result);
+      for (int64_t c = 0; c < result.size; ++c) {
+        const int64_t first = result.first + firsts[static_cast<size_t>(c)];
+        if (live(result.first + c)) continue;
+        const bool repeats = !bounds(result.first + c).constant() && first != result.first + c && live(first);
+        ++(repeats ? layer->duplicate : layer->dead);
+      }
+    }
+  }
+
   // Puts what a layer reads of removed channels into its bias and its other weights.
   void absorb(ir::Node& node, const ops::Mixing& mixing, const std::vector<bool>& removed) {
     const ChannelSpace* input = map_.mixed(node, mixing);
@@ -186,20 +207,34 @@ class Search {
   bool grown_ = false;
 };
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
+// Rounds until there is nothing to do; returns how many channels went.
+Result<int64_t> remove_all(ir::Graph& graph, std::vector<LayerChannels>* layers) {
   int64_t total = 0;
   for (;;) {
-    auto gone = Search(graph).run();
-    if (!gone) return gone.error();
-    if (*gone == 0) break;
+    auto gone = Search(graph).run(layers);
+    if (!gone || *gone == 0) return gone ? total : gone;
     total += *gone;
   }
-  if (total == 0) return Change::none;
-  context.notes.push_back("dead channels removed: " + std::to_string(total));
+}
+
+Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
+  const auto total = remove_all(graph, nullptr);
+  if (!total) return total.error();
+  if (*total == 0) return Change::none;
+  context.notes.push_back("dead channels removed: " + std::to_string(*total));
   return Change::changed;
 }
 
 }  // namespace
+
+Result<DeadChannels> find_dead_channels(const ir::Graph& graph) {
+  ir::Graph copy = graph.clone();
+  DeadChannels found;
+  auto total = remove_all(copy, &found.layers);
+  if (!total) return total.error();
+  found.removable = *total;
+  return found;
+}
 
 extern const PassInfo eliminate_dead_channels_pass = {
     "eliminate-dead-channels",
