@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <iterator>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -53,15 +54,53 @@ int64_t number_in(const char* path) {
   return code == std::errc() && end == text.data() + text.size() ? number : -1;
 }
 
+// Cores by the implementer and part numbers that Arm CPUs have (Arm's technical reference manuals, MIDR_EL1).
+struct Core {
+  std::string_view implementer, part, name;
+};
+constexpr Core kCores[] = {
+    {"0x41", "0xd03", "Cortex-A53"},   {"0x41", "0xd04", "Cortex-A35"},  {"0x41", "0xd05", "Cortex-A55"},
+    {"0x41", "0xd07", "Cortex-A57"},   {"0x41", "0xd08", "Cortex-A72"},  {"0x41", "0xd09", "Cortex-A73"},
+    {"0x41", "0xd0a", "Cortex-A75"},   {"0x41", "0xd0b", "Cortex-A76"},  {"0x41", "0xd0c", "Neoverse N1"},
+    {"0x41", "0xd0d", "Cortex-A77"},   {"0x41", "0xd40", "Neoverse V1"}, {"0x41", "0xd41", "Cortex-A78"},
+    {"0x41", "0xd42", "Cortex-A78AE"}, {"0x41", "0xd44", "Cortex-X1"},   {"0x41", "0xd46", "Cortex-A510"},
+    {"0x41", "0xd47", "Cortex-A710"},  {"0x41", "0xd48", "Cortex-X2"},   {"0x41", "0xd49", "Neoverse N2"},
+    {"0x41", "0xd4f", "Neoverse V2"},  {"0x4e", "0x003", "Denver 2"},    {"0x4e", "0x004", "Carmel"},
+};
+
+std::string core_name(std::string_view implementer, std::string_view part) {
+  for (const Core& core : kCores) {
+    if (core.implementer == implementer && core.part == part) return std::string(core.name);
+  }
+  return "Arm core " + std::string(implementer) + "/" + std::string(part);
+}
+
 }  // namespace
+
+std::string cpu_name_in(std::string_view cpuinfo) {
+  std::vector<std::string> cores;
+  std::string_view implementer;
+  while (!cpuinfo.empty()) {
+    const size_t end = std::min(cpuinfo.find('\n'), cpuinfo.size());
+    const std::string_view line = cpuinfo.substr(0, end);
+    cpuinfo.remove_prefix(std::min(end + 1, cpuinfo.size()));
+    const size_t colon = line.find(": ");
+    if (colon == std::string_view::npos) continue;
+    const std::string_view value = line.substr(colon + 2);
+    if (line.starts_with("model name")) return std::string(value);
+    if (line.starts_with("CPU implementer")) implementer = value;
+    if (!line.starts_with("CPU part")) continue;
+    std::string name = core_name(implementer, value);
+    if (std::find(cores.begin(), cores.end(), name) == cores.end()) cores.push_back(std::move(name));
+  }
+  std::string name;
+  for (const std::string& core : cores) name += (name.empty() ? "" : " + ") + core;
+  return name.empty() ? "unknown" : name;
+}
 
 std::string cpu_name() {
   std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const size_t colon = line.find(": ");
-    if (colon != std::string::npos && line.rfind("model name", 0) == 0) return line.substr(colon + 2);
-  }
-  return "unknown";
+  return cpu_name_in(std::string(std::istreambuf_iterator<char>(file), {}));
 }
 
 int64_t memory_bytes() {

@@ -277,6 +277,12 @@ Tensor Tensor::reshaped(Dims dims) const {
   return t;
 }
 
+void Tensor::rebase(std::span<const std::byte> bytes) {
+  EDGESMITH_CHECK(encoding_ == Encoding::dense && !owns_storage() && bytes.size() == bytes_.size() &&
+                  reinterpret_cast<uintptr_t>(bytes.data()) % 8 == 0);
+  bytes_ = bytes;
+}
+
 int64_t Tensor::stored_bytes() const {
   if (encoding_ == Encoding::dense) {
     if (!strings_) return static_cast<int64_t>(bytes_.size());

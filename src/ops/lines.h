@@ -7,23 +7,16 @@
 
 #include <vector>
 
+#include "edgesmith/ops/lines.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 
 namespace edgesmith::ops {
 
-/// The lines of a tensor: `outer` * `inner` of them, `length` elements at distance `inner` each.
-struct Lines {
-  int64_t outer = 1, length = 1, inner = 1;
-};
-
 Status verify_lines(const ir::Node& node);
 Result<std::vector<ir::Type>> infer_lines(const ir::Node& node, InferContext& context);
 /// OpInfo::channels: axes that no line runs along.
 std::optional<ChannelRelation> slices_beside_lines(const ir::Node& node, int axis);
-/// Errors: invalid when the axis is out of range.
-Result<Lines> lines_of(const ir::Node& node, const ir::Dims& dims);
-
 /// function(in, out, length, step) for every line of x, where in and out are its first elements.
 template <typename Function>
 Result<std::vector<ir::Tensor>> map_lines(const ir::Node& node, const ir::Tensor& x, Function&& function) {

@@ -5,7 +5,7 @@
 // one counts as absent. Attributes: antialias, axes (default all), coordinate_transformation_mode, cubic_coeff_a,
 // exclude_outside, extrapolation_value, keep_aspect_ratio_policy, mode, nearest_mode. Mode nearest takes any element
 // type, linear and cubic f32 and f64 (f16 and bf16 through f32).
-#include "ops/resample.h"
+#include "edgesmith/ops/resizing.h"
 
 #include <cmath>
 #include <numeric>
@@ -16,6 +16,7 @@
 #include "ops/elements.h"
 #include "ops/facts.h"
 #include "ops/operands.h"
+#include "ops/resample.h"
 #include "ops/slices.h"
 
 namespace edgesmith::ops {
@@ -265,6 +266,52 @@ QuantFacts quant(const ir::Node& node) {
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) { return untouched_slices(node, axis, false); }
 
 }  // namespace
+
+Result<std::vector<AxisMixes>> resize_mixes(const ir::Node& node, const ir::Dims& input, const ir::Dims& output) {
+  const auto resampling = resampling_of(node);
+  if (!resampling) return resampling.error();
+  if (resampling->coordinates == Coordinates::tf_crop_and_resize) return unsupported_error("a roi");
+  const auto axes = axes_of(node, input.size());
+  if (!axes) return axes.error();
+  Request request;
+  const ir::Value *scales = node.input(2), *sizes = node.input(3);
+  if (scales != nullptr) {
+    if (scales->constant() == nullptr) return unsupported_error("scales are not constant");
+    request.scales = scales->constant()->to_floats();
+  }
+  if (sizes != nullptr && request.scales.empty()) {
+    const std::string policy = node.attributes().get_string("keep_aspect_ratio_policy", "stretch");
+    if (sizes->constant() != nullptr) {
+      request.sizes = sizes->constant()->to_int64s();
+    } else if (policy != "stretch") {
+      return unsupported_error("sizes are not constant");
+    } else {
+      for (const int axis : *axes) request.sizes.push_back(output[static_cast<size_t>(axis)]);
+    }
+  }
+  const auto planned = plan(node, input, request);
+  if (!planned) return planned.error();
+  std::vector<AxisMixes> out(input.size());
+  for (size_t d = 0; d < input.size(); ++d) {
+    const ResizeAxis& axis = (*planned)[d];
+    if (d >= output.size() || axis.output != output[d]) return invalid_error("the result has other dims");
+    if (axis.identity(resampling->coordinates)) continue;
+    out[d].begins = {0};
+    if (resampling->filter == Filter::nearest) {
+      out[d].indices = nearest_indices(axis, *resampling);
+      out[d].weights.resize(out[d].indices.size(), 1);
+      for (size_t o = 1; o <= out[d].indices.size(); ++o) out[d].begins.push_back(static_cast<int64_t>(o));
+      continue;
+    }
+    for (const Mix& mix : mixes(axis, *resampling)) {
+      out[d].indices.insert(out[d].indices.end(), mix.indices.begin(), mix.indices.end());
+      out[d].weights.insert(out[d].weights.end(), mix.weights.begin(), mix.weights.end());
+      if (mix.indices.empty()) return unsupported_error("an output without inputs");
+      out[d].begins.push_back(static_cast<int64_t>(out[d].indices.size()));
+    }
+  }
+  return out;
+}
 
 extern const OpInfo resize_info = {.kind = ir::OpKind::resize,
                                    .min_inputs = 1,

@@ -22,7 +22,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 using Outputs = std::vector<ir::Tensor>;
-using Session = std::unique_ptr<runtime::Executor::Session>;
 
 int64_t nanoseconds_between(Clock::time_point start, Clock::time_point end) {
   return std::chrono::nanoseconds(end - start).count();
@@ -35,6 +34,12 @@ bool identical(const Outputs& a, const Outputs& b) {
 
 // Times of one model's steps by node and kernel.
 using StepTimes = std::map<std::pair<const ir::Node*, std::string>, std::vector<int64_t>>;
+
+// A session with what its last run gave.
+struct Session {
+  std::unique_ptr<runtime::Executor::Session> session;
+  Outputs outputs;
+};
 
 // What one thread measured.
 struct Worker {
@@ -84,7 +89,7 @@ class Bench {
   // All inputs once, as `infer` would run them.
   Result<std::vector<Outputs>> run_inputs(size_t m, bool flush) {
     const FlushDenormals flushed(flush);
-    const Session session = executors_[m]->make_session();
+    const auto session = executors_[m]->make_session();
     std::vector<Outputs> all;
     for (const auto& inputs : models_[m].inputs) {
       if (interrupted()) return Error{ErrorKind::interrupted, "interrupted", {}};
@@ -114,7 +119,7 @@ class Bench {
 
   std::vector<Session> make_sessions(ThreadPool* pool) const {
     std::vector<Session> sessions;
-    for (const auto& executor : executors_) sessions.push_back(executor->make_session(pool));
+    for (const auto& executor : executors_) sessions.push_back({executor->make_session(pool), {}});
     return sessions;
   }
 
@@ -126,11 +131,10 @@ class Bench {
       const size_t index = static_cast<size_t>(round) % models_[m].inputs.size();
       const auto& inputs = models_[m].inputs[index];
       const auto start = Clock::now();
-      const auto outputs = sessions[m]->run(inputs);
+      EDGESMITH_TRY(sessions[m].session->run_into(inputs, sessions[m].outputs));
       const auto end = Clock::now();
-      if (!outputs) return outputs.error();
       if (nanoseconds != nullptr) (*nanoseconds)[m].push_back(nanoseconds_between(start, end));
-      if (check && !identical(*outputs, expected_[m][index])) {
+      if (check && !identical(sessions[m].outputs, expected_[m][index])) {
         return Error{ErrorKind::internal, "a run gave other bits than the first one", "please report this"};
       }
     }
@@ -233,8 +237,7 @@ class Bench {
           times[m][{&node, kernel}].push_back(nanoseconds);
         };
         const auto& inputs = models_[m].inputs[static_cast<size_t>(round) % models_[m].inputs.size()];
-        const auto outputs = sessions[m]->run(inputs, nullptr, &timer);
-        if (!outputs) return outputs.error();
+        EDGESMITH_TRY(sessions[m].session->run_into(inputs, sessions[m].outputs, nullptr, &timer));
       }
       show_progress(round);
     }

@@ -148,12 +148,13 @@ class Camera {
     const PinnedThread pin(cores_[1]);
     second_pinned_ = pin.pinned();
     const auto session = model_.make_session();
+    std::vector<ir::Tensor> answer;
     for (auto frame = handover_.take(); frame; frame = handover_.take()) {
       const auto begin = Clock::now();
-      const auto answer = session->run(frame->inputs);
+      const Status status = session->run_into(frame->inputs, answer);
       const auto end = Clock::now();
-      if (!answer) {
-        second_status_ = answer.error();
+      if (!status) {
+        second_status_ = status;
         handover_.close();
         return;
       }

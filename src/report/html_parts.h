@@ -28,6 +28,9 @@ std::string density_plot(std::span<const refine::WeightPicture> pictures);
 /// The entries of each layer's codebooks over the histogram of the weights that they stand for. "" when there is none.
 std::string codebook_plot(std::span<const refine::WeightPicture> pictures);
 
+/// The times that the step "select" weighed, node by node, the costliest ones. "" when there is no such step.
+std::string selection_plot(const refine::RunReport& report);
+
 /// The style sheet: light and dark.
 extern const char* const kStyleSheet;
 

@@ -53,7 +53,7 @@ svg .grid{stroke:var(--line);stroke-width:1}
 svg .path{stroke:var(--accent);stroke-width:1.5;fill:none;stroke-dasharray:4 4}
 svg .error{stroke:var(--accent);stroke-width:1.5;opacity:.55}
 svg .dot{fill:var(--accent)}svg .dot-first{fill:var(--dim)}svg .dot-bad{fill:var(--bad)}
-svg .bar{fill:var(--bar)}svg .bar-weak{fill:var(--bad)}svg .bar-fair{fill:var(--warn)}
+svg .bar{fill:var(--bar)}svg .unchosen{fill:none;stroke:var(--bar)}svg .bar-weak{fill:var(--bad)}svg .bar-fair{fill:var(--warn)}
 svg .range,svg .area{fill:var(--bar2)}
 svg .entry{stroke:var(--accent);stroke-width:1;opacity:.7}
 footer{color:var(--dim);font-size:13px;margin-top:24px}

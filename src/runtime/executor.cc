@@ -43,6 +43,11 @@ Result<std::vector<ir::Tensor>> Executor::Session::run(std::span<const ir::Tenso
   return impl_->state.run(inputs, observer, timer);
 }
 
+Status Executor::Session::run_into(std::span<const ir::Tensor> inputs, std::vector<ir::Tensor>& outputs,
+                                   const Observer* observer, const StepTimer* timer) {
+  return impl_->state.run_into(inputs, outputs, observer, timer);
+}
+
 std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
   std::vector<std::pair<const ir::Node*, std::string>> out;
   for (const Step& step : impl_->program.steps) {

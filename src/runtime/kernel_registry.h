@@ -32,7 +32,8 @@ enum class Layout {
   channels_last,  ///< [N, spatial.., C] for a value of dims [N, C, spatial..]; the same as row_major below rank 3
 };
 
-/// What a kernel makes once from the constants of a node (packed weights); shared by all sessions.
+/// What a kernel makes once from the constants of a node (packed weights), shared by all sessions; or once for the dims
+/// that a session runs with (Kernel::bind).
 struct Prepared {
   virtual ~Prepared() = default;
 };
@@ -80,7 +81,8 @@ struct KernelCall {
   Residual residual = {};  ///< empty unless Kernel::residual
   /// Threads to cut the work over (native/split.h), or null; only with Kernel::splits. The result never depends on it.
   ThreadPool* pool = nullptr;
-  int64_t scratch_step = 0;  ///< thread t's scratch_bytes() begin at scratch + t * scratch_step
+  int64_t scratch_step = 0;         ///< thread t's scratch_bytes() begin at scratch + t * scratch_step
+  const Prepared* bound = nullptr;  ///< what Kernel::bind made for these dims
 };
 
 /// The dims of the operands (null: absent), as far as a kernel needs them.
@@ -123,6 +125,10 @@ struct Kernel {
   /// May be null: none.
   Result<int64_t> (*scratch_bytes)(const ir::Node& node, const Prepared* prepared, OperandDims inputs,
                                    const ir::Dims& output, Isa isa) = nullptr;
+  /// May be null. What depends on dims alone, made once for those that a session runs with: so that `run`, which then
+  /// finds it in KernelCall::bound, allocates nothing. Errors: invalid, for operands that do not fit each other.
+  Result<std::shared_ptr<const Prepared>> (*bind)(const ir::Node& node, const Prepared* prepared, OperandDims inputs,
+                                                  const ir::Dims& output, Isa isa) = nullptr;
   Status (*run)(const KernelCall& call) = nullptr;
 };
 

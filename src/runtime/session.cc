@@ -31,6 +31,15 @@ bool fits(const ir::Type& type, const ir::Tensor& tensor) {
   return true;
 }
 
+// Makes `view` one of the bytes of a dense tensor, with these dims. Allocates nothing when it was such a view before.
+void show_bytes(const ir::Tensor& tensor, const ir::Dims& dims, ir::Tensor& view) {
+  if (view.valid() && !view.owns_storage() && view.dtype() == tensor.dtype() && view.dims() == dims) {
+    view.rebase(tensor.bytes());
+  } else {
+    view = ir::Tensor(tensor.dtype(), dims, tensor.bytes(), nullptr);
+  }
+}
+
 }  // namespace
 
 AlignedBytes allocate_aligned(int64_t bytes) {
@@ -48,6 +57,13 @@ Result<ir::Tensor> make_padded(ir::DType dtype, const ir::Dims& dims) {
 
 Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> inputs, const Observer* observer,
                                                   const StepTimer* timer) {
+  std::vector<ir::Tensor> outputs;
+  EDGESMITH_TRY(run_into(inputs, outputs, observer, timer));
+  return outputs;
+}
+
+Status SessionState::run_into(std::span<const ir::Tensor> inputs, std::vector<ir::Tensor>& outputs,
+                              const Observer* observer, const StepTimer* timer) {
   EDGESMITH_TRY(check_inputs(inputs));
   const bool plain = observer != nullptr && program_.options.observed.empty();
   Binding& binding = plain ? plain_ : fused_;
@@ -62,22 +78,27 @@ Result<std::vector<ir::Tensor>> SessionState::run(std::span<const ir::Tensor> in
     EDGESMITH_TRY(timer == nullptr ? run_step(binding, s) : time_step(binding, s, *timer));
     if (observer != nullptr) show_results(binding, s, *observer);
     for (const int id : binding.plan.last_reads[s]) {
-      if (!program_.constants[static_cast<size_t>(id)].valid()) binding.values[static_cast<size_t>(id)] = {};
+      ir::Tensor& value = binding.values[static_cast<size_t>(id)];
+      if (value.owns_storage() && !binding.keep[static_cast<size_t>(id)]) value = {};
     }
   }
-  return results(binding);
+  const ir::Node& results = program_.graph->output_node();
+  outputs.resize(static_cast<size_t>(results.num_inputs()));
+  for (int i = 0; i < results.num_inputs(); ++i) {
+    give(binding.values[index_of(*results.input(i))], outputs[static_cast<size_t>(i)]);
+  }
+  return {};
 }
 
 Status SessionState::check_inputs(std::span<const ir::Tensor> inputs) const {
-  const std::vector<ir::Value*> values = program_.graph->inputs();
-  if (inputs.size() != values.size()) {
+  if (inputs.size() != inputs_.size()) {
     return invalid_error("fed " + std::to_string(inputs.size()) + " inputs, the model has " +
-                         std::to_string(values.size()));
+                         std::to_string(inputs_.size()));
   }
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (fits(values[i]->type(), inputs[i])) continue;
-    return invalid_error("input '" + values[i]->name() + "' is fed " + inputs[i].type().text() + ", the model takes " +
-                         values[i]->type().text());
+    if (fits(inputs_[i]->type(), inputs[i])) continue;
+    return invalid_error("input '" + inputs_[i]->name() + "' is fed " + inputs[i].type().text() + ", the model takes " +
+                         inputs_[i]->type().text());
   }
   return {};
 }
@@ -112,19 +133,82 @@ Status SessionState::bind(Binding& binding, std::span<const ir::Tensor> inputs) 
     const std::span<const std::byte> span(arena_.get() + offset, static_cast<size_t>(bytes));
     binding.values[static_cast<size_t>(slot)] = ir::Tensor(dtype, dims, span, nullptr);
   };
-  for (const ir::Value* input : program_.graph->inputs()) place(*input, program_.slot(*input, Rep::reals));
-  binding.operands.clear();
+  binding.keep.clear();
+  for (const ir::Tensor& constant : program_.constants) binding.keep.push_back(constant.valid());
+  for (const ir::Value* input : inputs_) place(*input, program_.slot(*input, Rep::reals));
+  binding.bound.clear();
   for (const Step& step : *binding.steps) {
     for (size_t i = 0; i < step.results.size(); ++i) {
       place(step.converted != nullptr ? *step.converted : step.last().output(static_cast<int>(i)), step.results[i]);
     }
-    auto& operands = binding.operands.emplace_back();
+    auto& operands = binding.bound.emplace_back().operands;
     for (const int slot : step.operands) {
       operands.push_back(slot < 0 ? nullptr : &binding.values[static_cast<size_t>(slot)]);
     }
   }
+  run_shape_code(binding);
+  for (size_t s = 0; s < binding.steps->size(); ++s) bind_kernel(binding, s);
   binding.valid = true;
   return {};
+}
+
+// Runs the steps that depend on dims and constants alone (the shape code of a graph), once for all runs with these
+// dims. What fails here fails again, with an error, when it is run.
+void SessionState::run_shape_code(Binding& binding) {
+  for (size_t s = 0; s < binding.steps->size(); ++s) {
+    const Step& step = (*binding.steps)[s];
+    if (step.kernel != nullptr || step.conversion != Conversion::none || step.add != nullptr) continue;
+    std::optional<ir::Tensor> measured;  // what a Shape measures, without its elements
+    if (step.node->is(ir::OpKind::shape) && step.activation == nullptr) {
+      const ir::Value& value = *step.node->input(0);
+      const auto& dims = binding.plan.dims[index_of(value)];
+      const int bits = ir::dtype_bits(value.type().dtype);
+      if (!dims || bits == 0) continue;
+      const auto bytes = static_cast<size_t>(ir::packed_bytes(ir::num_elements(*dims), bits));
+      measured.emplace(value.type().dtype, *dims, std::span(static_cast<const std::byte*>(nullptr), bytes), nullptr);
+      binding.bound[s].operands[0] = &*measured;
+    } else {
+      const auto known = [&](int slot) { return slot < 0 || binding.keep[static_cast<size_t>(slot)]; };
+      if (!std::all_of(step.operands.begin(), step.operands.end(), known)) continue;
+    }
+    const bool done = run_step(binding, s).ok();
+    if (measured) binding.bound[s].operands[0] = &binding.values[static_cast<size_t>(step.operands[0])];
+    if (!done) continue;
+    binding.bound[s].done = true;
+    for (const int slot : step.results) binding.keep[static_cast<size_t>(slot)] = true;
+  }
+}
+
+// Gathers what the kernel of a step is called with, when the dims of all operands and results are known.
+void SessionState::bind_kernel(Binding& binding, size_t index) {
+  const Step& step = (*binding.steps)[index];
+  BoundStep& bound = binding.bound[index];
+  if (step.kernel == nullptr) return;
+  std::vector<const ir::Dims*> inputs;
+  for (const int slot : step.operands) {
+    if (slot >= 0 && !binding.plan.dims[static_cast<size_t>(program_.value_of(slot))]) return;
+    inputs.push_back(slot < 0 ? nullptr : &*binding.plan.dims[static_cast<size_t>(program_.value_of(slot))]);
+  }
+  std::vector<OutputSlot> outputs;
+  for (const int slot : step.results) {
+    const auto& dims = binding.plan.dims[static_cast<size_t>(program_.value_of(slot))];
+    if (!dims || binding.plan.offsets[static_cast<size_t>(slot)] < 0) return;
+    outputs.push_back({writable(binding.values[static_cast<size_t>(slot)]), &*dims});
+  }
+  if (step.kernel->scratch_bytes != nullptr && binding.plan.scratch_offsets[index] < 0) {
+    const auto bytes =
+        step.kernel->scratch_bytes(step.shown(), step.prepared.get(), inputs, *outputs[0].dims, program_.isa);
+    if (!bytes || *bytes != 0) return;
+  }
+  if (step.kernel->bind != nullptr) {
+    auto made = step.kernel->bind(step.shown(), step.prepared.get(), inputs, *outputs[0].dims, program_.isa);
+    if (!made) return;
+    bound.bound = std::move(*made);
+  }
+  bound.outputs = std::move(outputs);
+  if (binding.plan.scratch_offsets[index] >= 0) bound.scratch = arena_.get() + binding.plan.scratch_offsets[index];
+  bound.scratch_step = binding.plan.scratch_steps[index];
+  bound.ready = true;
 }
 
 Status SessionState::grow_arena(int64_t bytes) {
@@ -138,37 +222,57 @@ Status SessionState::grow_arena(int64_t bytes) {
 }
 
 Status SessionState::set_inputs(Binding& binding, std::span<const ir::Tensor> inputs) {
-  const std::vector<ir::Value*> values = program_.graph->inputs();
   for (size_t i = 0; i < inputs.size(); ++i) {
-    const size_t id = index_of(*values[i]);
-    ir::Tensor dense = inputs[i].dense();
-    if (binding.plan.offsets[id] >= 0 && !dense.bytes().empty()) {
-      std::memcpy(writable(binding.values[id]), dense.bytes().data(), dense.bytes().size());
+    const size_t id = index_of(*inputs_[i]);
+    ir::Tensor& value = binding.values[id];
+    const ir::Tensor& fed = inputs[i];
+    const bool dense = fed.encoding() == ir::Encoding::dense && fed.dtype() != ir::DType::string;
+    if (binding.plan.offsets[id] >= 0) {
+      const ir::Tensor reals = dense ? ir::Tensor() : fed.dense();
+      const auto bytes = dense ? fed.bytes() : reals.bytes();
+      if (!bytes.empty()) std::memcpy(writable(value), bytes.data(), bytes.size());
+    } else if (dense && reinterpret_cast<uintptr_t>(fed.bytes().data()) % 8 == 0) {
+      show_bytes(fed, fed.dims(), value);  // they are there as long as this run
     } else {
-      binding.values[id] = std::move(dense);
+      value = fed.dense();
     }
-    EDGESMITH_TRY(annotate(binding, *values[i]));
+    EDGESMITH_TRY(annotate(binding, *inputs_[i]));
   }
   return {};
 }
 
 Status SessionState::run_step(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
+  const BoundStep& bound = binding.bound[index];
+  if (bound.done) return {};
   const auto result = static_cast<size_t>(step.results[0]);
   const auto& result_dims = binding.plan.dims[static_cast<size_t>(program_.value_of(step.results[0]))];
   const bool on_codes = program_.rep_of(step.results[0]) != Rep::reals;
   if (step.view && (result_dims || on_codes)) {
     if (binding.plan.offsets[result] >= 0) return {};  // a tensor over the operand's bytes since bind()
-    const auto dims = result_dims ? Result<ir::Dims>(*result_dims) : evaluated_dims(binding, index);
-    if (!dims) return dims.error();
-    binding.values[result] = binding.operands[index][0]->reshaped(*dims);
+    Result<ir::Dims> evaluated = ir::Dims();
+    if (!result_dims) evaluated = evaluated_dims(binding, index);
+    if (!evaluated) return evaluated.error();
+    const ir::Dims* const dims = result_dims ? &*result_dims : &*evaluated;
+    const ir::Tensor& from = *bound.operands[0];
+    if (from.owns_storage() || from.encoding() != ir::Encoding::dense) {
+      binding.values[result] = from.reshaped(*dims);
+    } else {
+      show_bytes(from, *dims, binding.values[result]);
+    }
     return {};
   }
   if (step.conversion != Conversion::none) return run_conversion(binding, index);
-  const auto dims = output_dims(binding, index);
-  if (!dims) return dims.error();
-  EDGESMITH_TRY(*dims ? run_kernel(binding, index, **dims) : run_reference(binding, index));
-  if ((step.epilogue.quantize && *dims) || on_codes) return {};
+  bool by_kernel = bound.ready;
+  if (bound.ready) {
+    EDGESMITH_TRY(call_kernel(binding, index, bound));
+  } else {
+    const auto dims = output_dims(binding, index);
+    if (!dims) return dims.error();
+    by_kernel = dims->has_value();
+    EDGESMITH_TRY(by_kernel ? run_kernel(binding, index, **dims) : run_reference(binding, index));
+  }
+  if ((step.epilogue.quantize && by_kernel) || on_codes) return {};
   for (int i = 0; i < step.last().num_outputs(); ++i) EDGESMITH_TRY(annotate(binding, step.last().output(i)));
   return {};
 }
@@ -200,7 +304,7 @@ Result<std::optional<std::vector<ir::Dims>>> SessionState::output_dims(const Bin
   }
   if (step.results.size() != 1 || step.kernel->output_dims == nullptr) return Answer();
   std::vector<const ir::Dims*> inputs;
-  for (const ir::Tensor* operand : binding.operands[index]) {
+  for (const ir::Tensor* operand : binding.bound[index].operands) {
     inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
   }
   const auto dims = step.kernel->output_dims(step.shown(), inputs);
@@ -215,7 +319,7 @@ Result<ir::Dims> SessionState::evaluated_dims(const Binding& binding, size_t ind
   std::vector<const ir::Tensor*> operands;
   reals.reserve(step.operands.size());
   for (size_t i = 0; i < step.operands.size(); ++i) {
-    const ir::Tensor* operand = binding.operands[index][i];
+    const ir::Tensor* operand = binding.bound[index].operands[i];
     const bool codes = operand != nullptr && program_.rep_of(step.operands[i]) != Rep::reals;
     if (codes) reals.push_back(ir::Tensor::zeros(ir::DType::f32, operand->dims()));
     operands.push_back(codes ? &reals.back() : operand);
@@ -227,7 +331,7 @@ Result<ir::Dims> SessionState::evaluated_dims(const Binding& binding, size_t ind
 
 Status SessionState::run_conversion(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
-  const ir::Tensor& from = *binding.operands[index][0];
+  const ir::Tensor& from = *binding.bound[index].operands[0];
   ir::Tensor& to = binding.values[static_cast<size_t>(step.results[0])];
   if (binding.plan.offsets[static_cast<size_t>(step.results[0])] < 0) {
     auto made = make_padded(program_.dtype_of(*step.converted, step.results[0]), from.dims());
@@ -259,9 +363,10 @@ Status SessionState::run_conversion(Binding& binding, size_t index) {
   return {};
 }
 
+// Runs a step whose dims are known only now.
 Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims) {
   const Step& step = (*binding.steps)[index];
-  std::vector<OutputSlot> outputs;
+  BoundStep bound = {.operands = binding.bound[index].operands};
   for (size_t i = 0; i < output_dims.size(); ++i) {
     const auto slot = static_cast<size_t>(step.results[i]);
     const ir::DType dtype = program_.dtype_of(step.last().output(static_cast<int>(i)), step.results[i]);
@@ -271,40 +376,52 @@ Status SessionState::run_kernel(Binding& binding, size_t index, std::span<const 
       if (!made) return made.error().in(step.node->label());
       tensor = std::move(*made);
     }
-    outputs.push_back({writable(tensor), &output_dims[i]});
+    bound.outputs.push_back({writable(tensor), &output_dims[i]});
   }
-  const auto& operands = binding.operands[index];
-  const bool splits = pool_ != nullptr && step.kernel->splits;
-  int64_t step_bytes = binding.plan.scratch_steps[index];
+  std::vector<const ir::Dims*> inputs;
+  for (const ir::Tensor* operand : bound.operands) inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
+  if (step.kernel->bind != nullptr) {
+    auto made = step.kernel->bind(step.shown(), step.prepared.get(), inputs, output_dims[0], program_.isa);
+    if (!made) return made.error().in(step.node->label());
+    bound.bound = std::move(*made);
+  }
   AlignedBytes own_scratch;
-  std::byte* scratch = nullptr;
+  bound.scratch_step = binding.plan.scratch_steps[index];
   if (binding.plan.scratch_offsets[index] >= 0) {
-    scratch = arena_.get() + binding.plan.scratch_offsets[index];
+    bound.scratch = arena_.get() + binding.plan.scratch_offsets[index];
   } else if (step.kernel->scratch_bytes != nullptr) {
-    std::vector<const ir::Dims*> inputs;
-    for (const ir::Tensor* operand : operands) inputs.push_back(operand == nullptr ? nullptr : &operand->dims());
     const auto bytes =
         step.kernel->scratch_bytes(step.shown(), step.prepared.get(), inputs, output_dims[0], program_.isa);
     if (!bytes) return bytes.error().in(step.node->label());
-    step_bytes = scratch_step(*bytes);
-    const int64_t all_bytes = splits ? step_bytes * pool_->num_threads() : *bytes;
+    bound.scratch_step = scratch_step(*bytes);
+    const bool splits = pool_ != nullptr && step.kernel->splits;
+    const int64_t all_bytes = splits ? bound.scratch_step * pool_->num_threads() : *bytes;
     own_scratch = allocate_aligned(all_bytes);
-    scratch = own_scratch.get();
-    if (scratch == nullptr) return io_error("not enough memory for " + std::to_string(all_bytes) + " bytes of scratch");
+    bound.scratch = own_scratch.get();
+    if (own_scratch == nullptr) {
+      return io_error("not enough memory for " + std::to_string(all_bytes) + " bytes of scratch");
+    }
   }
+  return call_kernel(binding, index, bound);
+}
+
+Status SessionState::call_kernel(const Binding& binding, size_t index, const BoundStep& bound) {
+  const Step& step = (*binding.steps)[index];
   Residual residual;
   if (step.add != nullptr) {
     residual = {binding.values[static_cast<size_t>(step.residual)].bytes().data(), step.residual_first(program_),
                 step.add_prepared.get()};
   }
-  const Status status = step.kernel->run({step.shown(), operands, outputs, step.prepared.get(), scratch, step.epilogue,
-                                          program_.isa, residual, splits ? pool_ : nullptr, step_bytes});
+  const bool splits = pool_ != nullptr && step.kernel->splits;
+  const Status status =
+      step.kernel->run({step.shown(), bound.operands, bound.outputs, step.prepared.get(), bound.scratch, step.epilogue,
+                        program_.isa, residual, splits ? pool_ : nullptr, bound.scratch_step, bound.bound.get()});
   return status.ok() ? status : Status(status.error().in(step.node->label()));
 }
 
 Status SessionState::run_reference(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
-  auto outputs = evaluate(step.shown(), binding.operands[index]);
+  auto outputs = evaluate(step.shown(), binding.bound[index].operands);
   if (!outputs) return outputs.error();
   if (step.add != nullptr) {
     std::vector<const ir::Tensor*> operands = {&(*outputs)[0], &binding.values[static_cast<size_t>(step.residual)]};
@@ -380,11 +497,15 @@ void SessionState::show_results(const Binding& binding, size_t index, const Obse
   }
 }
 
-std::vector<ir::Tensor> SessionState::results(Binding& binding) const {
-  std::vector<ir::Tensor> out;
-  const ir::Node& node = program_.graph->output_node();
-  for (int i = 0; i < node.num_inputs(); ++i) out.push_back(own(binding.values[index_of(*node.input(i))]));
-  return out;
+// Puts a result where the caller wants it: into the memory of `output` where that fits and nobody else holds it.
+void SessionState::give(const ir::Tensor& result, ir::Tensor& output) const {
+  if (result.owns_storage() || !result.valid()) {
+    output = own(result);
+    return;
+  }
+  const bool fits = output.is_sole_owner() && output.dtype() == result.dtype() && output.dims() == result.dims();
+  if (!fits) output = ir::Tensor::zeros(result.dtype(), result.dims());
+  if (!result.bytes().empty()) std::memcpy(output.mutable_bytes().data(), result.bytes().data(), result.bytes().size());
 }
 
 }  // namespace edgesmith::runtime

@@ -24,41 +24,61 @@ Result<ir::Tensor> make_padded(ir::DType dtype, const ir::Dims& dims);
 class SessionState {
  public:
   /// `pool`: threads over which large steps are cut, or null; it must outlive the session and serve it alone.
-  explicit SessionState(const Program& program, ThreadPool* pool = nullptr) : program_(program), pool_(pool) {}
+  explicit SessionState(const Program& program, ThreadPool* pool = nullptr)
+      : program_(program), pool_(pool), inputs_(program.graph->inputs()) {}
 
   Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer,
                                       const StepTimer* timer = nullptr);
+  /// As Executor::Session::run_into.
+  Status run_into(std::span<const ir::Tensor> inputs, std::vector<ir::Tensor>& outputs, const Observer* observer,
+                  const StepTimer* timer = nullptr);
 
  private:
+  /// What a step needs, as far as it is known from dims.
+  struct BoundStep {
+    std::vector<const ir::Tensor*> operands;  // into Binding::values
+    bool done = false;                        // it depends on dims alone, and its results are there
+    bool ready = false;                       // a kernel runs it, and all that follows is there
+    std::vector<OutputSlot> outputs;
+    std::shared_ptr<const Prepared> bound;  // Kernel::bind
+    std::byte* scratch = nullptr;
+    int64_t scratch_step = 0;
+  };
+
   /// The plan for one list of steps and one set of input dims, with a tensor for every value.
   struct Binding {
     const std::vector<Step>* steps = nullptr;
     std::vector<ir::Dims> input_dims;
     bool valid = false;
     ShapePlan plan;
-    std::vector<ir::Tensor> values;                        // by slot; views of the arena, constants, or results
-    std::vector<std::vector<const ir::Tensor*>> operands;  // by step, into `values`
+    std::vector<ir::Tensor> values;  // by slot; views of the arena or of what is fed, constants, or results
+    std::vector<bool> keep;          // by slot: values that stay from run to run
+    std::vector<BoundStep> bound;    // by step
   };
 
   Status check_inputs(std::span<const ir::Tensor> inputs) const;
   Status bind(Binding& binding, std::span<const ir::Tensor> inputs);
   Status grow_arena(int64_t bytes);
+  void run_shape_code(Binding& binding);
+  void bind_kernel(Binding& binding, size_t index);
   Status set_inputs(Binding& binding, std::span<const ir::Tensor> inputs);
   Status run_step(Binding& binding, size_t index);
   Status time_step(Binding& binding, size_t index, const StepTimer& timer);
   Status run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims);
+  Status call_kernel(const Binding& binding, size_t index, const BoundStep& bound);
   Status run_reference(Binding& binding, size_t index);
   Status run_conversion(Binding& binding, size_t index);
   Result<ir::Dims> evaluated_dims(const Binding& binding, size_t index) const;
   Result<std::optional<std::vector<ir::Dims>>> output_dims(const Binding& binding, size_t index) const;
   Status annotate(Binding& binding, const ir::Value& value);
   ir::Tensor own(ir::Tensor tensor) const;
+  void give(const ir::Tensor& result, ir::Tensor& output) const;
   void show_known(const Binding& binding, const Observer& observer) const;
   void show_results(const Binding& binding, size_t index, const Observer& observer) const;
-  std::vector<ir::Tensor> results(Binding& binding) const;
 
   const Program& program_;
   ThreadPool* const pool_;
+  const std::vector<ir::Value*> inputs_;
   Binding fused_, plain_;
   AlignedBytes arena_;
   int64_t arena_bytes_ = 0;

@@ -131,6 +131,9 @@ void add_quantization_keys(std::vector<KeyRow>& rows) {
       [](T& t, V v) { t.skip_codes_only = v.text == "skip-only"; }, {"both", "skip-only"});
   add("integer_ops", KeyKind::operators, true, "operators that compute on integers between codes; the rest stays float",
       [](T& t, V v) { t.integer_ops = v.operators; });
+  add("passing_ops", KeyKind::operators, false,
+      "operators that quantize leaves float, but that pass codes on where operand and result carry the same ones",
+      [](T& t, V v) { t.passing_ops = v.operators; });
   add_fixed<static_cast<int>(ir::OpKind::sigmoid)>(rows, "scale and zero point that its output must have");
   add_fixed<static_cast<int>(ir::OpKind::softmax)>(rows, "the same");
   add_fixed<static_cast<int>(ir::OpKind::tanh)>(rows, "the same");

@@ -47,6 +47,7 @@ class ProfileReader {
     EDGESMITH_TRY(check());
     const auto sort = [](std::vector<ir::OpKind>& ops) { std::sort(ops.begin(), ops.end()); };
     sort(target_.integer_ops);
+    sort(target_.passing_ops);
     sort(target_.limits.only_ops);
     sort(target_.limits.unsupported_ops);
     return std::move(target_);

@@ -30,6 +30,8 @@ std::vector<Target> parse_embedded() {
 
 bool Target::runs_integer(ir::OpKind op) const { return holds(integer_ops, op); }
 
+bool Target::passes_codes(ir::OpKind op) const { return holds(passing_ops, op); }
+
 bool Target::has_op(ir::OpKind op) const {
   return limits.only_ops.empty() ? !holds(limits.unsupported_ops, op) : holds(limits.only_ops, op);
 }

@@ -15,6 +15,17 @@ TEST(Cpu, HasANameAndMemory) {
   EXPECT_GE(preemptions(), 0);
 }
 
+TEST(Cpu, NamesComeFromWhatLinuxSays) {
+  EXPECT_EQ(cpu_name_in("processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu\n"), "AMD EPYC");
+  const std::string a76 = "processor\t: 0\nCPU implementer\t: 0x41\nCPU variant\t: 0x4\nCPU part\t: 0xd0b\n\n";
+  EXPECT_EQ(cpu_name_in(a76 + a76), "Cortex-A76");
+  const std::string a55 = "processor\t: 2\nCPU implementer\t: 0x41\nCPU part\t: 0xd05";
+  EXPECT_EQ(cpu_name_in(a76 + a55), "Cortex-A76 + Cortex-A55") << "big and little cores";
+  EXPECT_EQ(cpu_name_in("CPU implementer\t: 0x99\nCPU part\t: 0x123\n"), "Arm core 0x99/0x123");
+  EXPECT_EQ(cpu_name_in(""), "unknown");
+  EXPECT_EQ(cpu_name_in("CPU part"), "unknown");
+}
+
 TEST(Cpu, APinnedThreadGetsItsCoresBack) {
   std::vector<int> before = allowed_cores();
   if (before.empty()) GTEST_SKIP() << "the system does not say which cores there are";

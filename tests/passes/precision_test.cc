@@ -81,6 +81,33 @@ TEST(Precision, ConversionsAreCountedOnceAValue) {
   EXPECT_EQ(floats_of(choose(graph, costs)), "first second sum ");
 }
 
+// edgesmith's runtime pads codes, so no conversions stand around a Pad there; ONNX Runtime's does not.
+TEST(Precision, APadPassesCodesOnWhereTheTargetDoes) {
+  const ir::Graph graph = parse(R"(graph @g(%x: f32[1,2,4,4] q(u8, scale=0.01, zp=0)) -> (y) {
+  %w = constant codes {10, -20, 30, 40} : f32[2,2,1,1] q(i8, scale=0.01, zp=0)
+  %p = constant {0,0,0,0,0,0,1,1} : i64[8]
+  %a = conv %x, %w : f32[1,2,4,4] q(u8, scale=0.01, zp=0) @"first"
+  %b = pad %a, %p : f32[1,2,5,5] q(u8, scale=0.01, zp=0) @"pad"
+  %y = conv %b, %w : f32[1,2,5,5] q(u8, scale=0.02, zp=128) @"second"
+  return %y
+})");
+  Costs costs = costs_of({{"first", {50, 10}}, {"pad", {2, 1}}, {"second", {50, 10}}});
+  costs.quantize.us = costs.dequantize.us = 7;
+  const auto int8_us = [&](const char* name) {
+    const targets::Target& target = *targets::find_target(name);
+    auto prices = prices_by_costs(graph, target, costs);
+    EXPECT_TRUE(prices.ok()) << prices.error().text();
+    prices->int8_model_us.reset();  // the sum of the parts is asked for
+    prices->float_model_us.reset();
+    const PrecisionPlan plan = choose_precision(graph, target, *prices);
+    EXPECT_EQ(floats_of(plan), "");
+    return plan.int8_us;
+  };
+  // Each has one conversion of the model's input and one of its result beside.
+  EXPECT_DOUBLE_EQ(int8_us("host"), 10 + 1 + 10 + 2 * 7);
+  EXPECT_DOUBLE_EQ(int8_us("ort-x86"), 10 + 10 + 2 * 7 + 2 * 7);
+}
+
 TEST(Precision, AMixtureWithoutAClearGainIsNotTaken) {
   const ir::Graph graph = parse(kChain);
   Costs costs = costs_of({{"first", {48, 50}}, {"second", {100, 20}}, {"sum", {30, 5}}});

@@ -80,6 +80,31 @@ TEST(Html, LeavesOutWhatWasNotMeasured) {
   EXPECT_TRUE(contains(html, "fold-constants"));
 }
 
+TEST(Html, ShowsWhatSelectWeighed) {
+  refine::RunReport report = sample_report();
+  EXPECT_FALSE(contains(run_html(report), "Selection"));
+  refine::StepReport select;
+  select.pass = "select";
+  for (int i = 0; i < 50; ++i) {
+    passes::LayerRecord layer;
+    layer.node = "node<" + std::to_string(i) + ">";
+    layer.op = "Conv";
+    layer.status = i % 2 == 0 ? "int8" : "float";
+    layer.reason = "the faster one";
+    layer.numbers = {{"int8_us", 100.0 + i}, {"float_us", 120.0 - i}};
+    select.layers.push_back(layer);
+  }
+  select.layers[3].numbers["int8_us"] = std::numeric_limits<double>::infinity();
+  report.steps.push_back(select);
+  const std::string html = run_html(report);
+  EXPECT_TRUE(contains(html, "Selection"));
+  EXPECT_TRUE(contains(html, "node&lt;49&gt; (Conv) in float32: 71 us, chosen: the faster one"));
+  EXPECT_TRUE(contains(html, "node&lt;49&gt; (Conv) in int8: 149 us<"));
+  EXPECT_FALSE(contains(html, "node&lt;3&gt; (Conv) in")) << "a time that is no number";
+  EXPECT_FALSE(contains(html, "node&lt;10&gt; (Conv) in")) << "the cheap ones are left out";
+  EXPECT_FALSE(contains(html, "=\"inf"));
+}
+
 TEST(Html, DrawsNoNumberThatIsNotFinite) {
   refine::RunReport report = sample_report();
   report.steps[0].metric->value = std::numeric_limits<double>::quiet_NaN();

@@ -218,6 +218,23 @@ TEST(CodeSteps, PadIsThePlainOne) {
   }
 }
 
+TEST(CodeSteps, TransposeIsThePlainOne) {
+  const ir::Quant quant = per_tensor(DType::u8, 0.03F, 3);
+  const auto transpose = [&](ir::Dims dims, const ir::Ints& perm) {
+    ir::Attributes attributes;
+    if (!perm.empty()) attributes.set("perm", perm);
+    check({OpKind::transpose, {std::move(dims)}, {quant, quant}, attributes}, "transpose_i8");
+  };
+  for (const int64_t channels : {1, 3, 17, 64}) {
+    transpose({2, channels, 7, 8}, {0, 2, 3, 1});
+    transpose({2, channels, 7, 8}, {0, 3, 1, 2});
+    transpose({2, channels, 7, 8}, {3, 1, 0, 2});
+    transpose({2, channels, 7}, {});
+  }
+  transpose({9, 4}, {1, 0});
+  transpose({2, 3, 2, 5, 2}, {0, 2, 1, 3, 4});
+}
+
 TEST(CodeSteps, SliceIsThePlainOne) {
   const ir::Quant quant = per_tensor(DType::i8, 0.03F, 3);
   const auto slice = [&](ir::Dims dims, std::vector<ir::Ints> operands) {

@@ -119,7 +119,12 @@ inline CodeBuffer run_row(const Kernel& kernel, const ir::Node& node, const Prep
   }
   const CodeBuffer out(output_bytes), scratch(scratch_bytes);
   const OutputSlot slot = {out.bytes(), &output};
-  const Status status = kernel.run({node, inputs, {&slot, 1}, prepared, scratch.bytes(), {}, isa});
+  KernelCall call = {node, inputs, {&slot, 1}, prepared, scratch.bytes(), {}, isa};
+  Result<std::shared_ptr<const Prepared>> bound = std::shared_ptr<const Prepared>();
+  if (kernel.bind != nullptr) bound = kernel.bind(node, prepared, dims, output, isa);
+  EXPECT_TRUE(bound.ok()) << (bound.ok() ? "" : bound.error().text());
+  if (bound) call.bound = bound->get();
+  const Status status = kernel.run(call);
   EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().text());
   EXPECT_TRUE(out.intact()) << "written past the end of the result";
   EXPECT_TRUE(scratch.intact()) << "written past the end of the scratch";

@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace edgesmith {
 
-/// "AMD EPYC 9R45"; "unknown" where the system does not say.
+/// "AMD EPYC 9R45", "Cortex-A76", "Cortex-A55 + Cortex-A78"; "unknown" where the system does not say.
 std::string cpu_name();
+/// The name in a text as Linux has it in /proc/cpuinfo: the model's, or on Arm those of its kinds of cores.
+std::string cpu_name_in(std::string_view cpuinfo);
 
 /// Bytes of memory that this process may use: the machine's, or less where a control group limits it.
 int64_t memory_bytes();

@@ -91,6 +91,13 @@ class Tensor {
   /// Same storage, other dims with the same number of elements (dense only).
   Tensor reshaped(Dims dims) const;
 
+  /// Whether the tensor itself keeps its storage; else it is a view of memory that somebody else keeps.
+  bool owns_storage() const { return owner_ != nullptr || strings_ != nullptr || parts_ != nullptr; }
+  /// Whether mutable_bytes() may be asked for.
+  bool is_sole_owner() const { return encoding_ == Encoding::dense && owner_.use_count() == 1; }
+  /// Makes a dense view one of other bytes, as many and aligned to 8. Allocates nothing.
+  void rebase(std::span<const std::byte> bytes);
+
   // Parts of a compressed tensor.
   const Tensor& codes() const;      ///< affine (always dense), palette (indices), sparse (values)
   const Quant& quant() const;       ///< affine

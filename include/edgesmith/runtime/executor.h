@@ -103,6 +103,10 @@ class Executor {
     /// (inputs that do not fit), unsupported, io (activations beyond the memory limit, with both numbers).
     Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer = nullptr,
                                         const StepTimer* timer = nullptr);
+    /// The same into `outputs`, which is empty or what a call before left there: tensors that nobody else holds are
+    /// written again. When dims are those of the call before, what kernels run allocates nothing (docs/kernels.md).
+    Status run_into(std::span<const ir::Tensor> inputs, std::vector<ir::Tensor>& outputs,
+                    const Observer* observer = nullptr, const StepTimer* timer = nullptr);
 
    private:
     friend class Executor;

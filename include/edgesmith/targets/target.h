@@ -125,8 +125,11 @@ struct Target {
   std::vector<FixedOutput> fixed_outputs;
   /// Operators that compute on integers when Q/DQ stand around them; everything else stays float there.
   std::vector<ir::OpKind> integer_ops;
+  /// Operators that also pass codes on where operand and result carry the same ones, though quantize leaves them float.
+  std::vector<ir::OpKind> passing_ops;
 
   bool runs_integer(ir::OpKind op) const;
+  bool passes_codes(ir::OpKind op) const;
   bool has_op(ir::OpKind op) const;
   const FixedOutput* fixed_output(ir::OpKind op) const;
 };

@@ -21,10 +21,18 @@ bool results_carry_codes(const ir::Node& node) {
   return true;
 }
 
+/// Whether the node's operand and result carry the same codes.
+bool keeps_codes(const ir::Node& node) {
+  const auto& operand = node.input(0)->quant();
+  const auto& result = node.output().quant();
+  return operand && result && operand->same_codes(*result);
+}
+
 /// True when the target computes the unit on codes.
 bool computes_codes(const Unit& unit, const targets::Target& target) {
   const ir::Node& node = *unit.nodes.front();
-  if (node.is(OpKind::identity) || !target.runs_integer(node.op())) return false;
+  if (node.is(OpKind::identity)) return false;
+  if (!target.runs_integer(node.op())) return target.passes_codes(node.op()) && keeps_codes(node);
   bool any = false, all = true;
   for (const int i : quantize::data_operands(node)) {
     const ir::Value* operand = node.input(i);

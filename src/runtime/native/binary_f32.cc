@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Add, Sub, Mul and Div of float32 tensors with broadcasting.
 #include <algorithm>
+#include <utility>
 
 #include "runtime/native/conv_common.h"
 #include "runtime/native/kernels.h"
@@ -48,34 +49,45 @@ std::vector<Axis> merged_axes(const ir::Dims& a, const ir::Dims& b, const ir::Di
   return axes;
 }
 
+// How a call walks its operands: over runs along the last axis.
+struct Walk : Prepared {
+  std::vector<Axis> axes;
+  int64_t total = 0;
+};
+
+Result<std::shared_ptr<const Prepared>> bind(const ir::Node&, const Prepared*, OperandDims inputs, const ir::Dims&,
+                                             Isa) {
+  const auto dims = broadcast(*inputs[0], *inputs[1]);
+  if (!dims) {
+    return invalid_error("operands " + ir::type_of(ir::DType::f32, *inputs[0]).text() + " and " +
+                         ir::type_of(ir::DType::f32, *inputs[1]).text() + " do not fit each other");
+  }
+  auto walk = std::make_shared<Walk>();
+  walk->total = ir::num_elements(*dims);
+  walk->axes = merged_axes(*inputs[0], *inputs[1], *dims);
+  return std::shared_ptr<const Prepared>(std::move(walk));
+}
+
 template <Binary Op>
 Status run(const KernelCall& call) {
-  const ir::Dims &a_dims = call.inputs[0]->dims(), &b_dims = call.inputs[1]->dims();
-  const auto dims = broadcast(a_dims, b_dims);
-  if (!dims) {
-    return invalid_error("operands " + call.inputs[0]->type().text() + " and " + call.inputs[1]->type().text() +
-                         " do not fit each other");
-  }
-  const int64_t total = ir::num_elements(*dims);
+  const auto& walk = static_cast<const Walk&>(*call.bound);
+  const std::vector<Axis>& axes = walk.axes;
+  const int64_t total = walk.total;
   if (total == 0) return {};
-  const std::vector<Axis> axes = merged_axes(a_dims, b_dims, *dims);
   const Axis inner = axes.back();
   const float* a = call.inputs[0]->data<float>().data();
   const float* b = call.inputs[1]->data<float>().data();
   float* out = call.outputs[0].as<float>();
-  std::vector<int64_t> index(axes.size(), 0);
-  for (int64_t done = 0; done < total; done += inner.size, out += inner.size) {
-    int64_t a_at = 0, b_at = 0;
-    for (size_t i = 0; i < axes.size(); ++i) {
-      a_at = axes[i].a_moves ? a_at * axes[i].size + index[i] : a_at;
-      b_at = axes[i].b_moves ? b_at * axes[i].size + index[i] : b_at;
+  for (int64_t r = 0; r < total / inner.size; ++r, out += inner.size) {
+    int64_t a_at = 0, b_at = 0, a_step = inner.a_moves ? inner.size : 1, b_step = inner.b_moves ? inner.size : 1;
+    int64_t rest = r;
+    for (size_t i = axes.size() - 1; i-- > 0; rest /= axes[i].size) {
+      const int64_t index = rest % axes[i].size;
+      if (axes[i].a_moves) a_at += index * std::exchange(a_step, a_step * axes[i].size);
+      if (axes[i].b_moves) b_at += index * std::exchange(b_step, b_step * axes[i].size);
     }
     native_table(call.isa).binary(Op, a + a_at, inner.a_moves ? 1 : 0, b + b_at, inner.b_moves ? 1 : 0, out, inner.size,
                                   call.epilogue);
-    for (size_t i = axes.size() - 1; i-- > 0;) {
-      if (++index[i] < axes[i].size) break;
-      index[i] = 0;
-    }
   }
   return {};
 }
@@ -88,6 +100,7 @@ constexpr Kernel row(std::string_view name, ir::OpKind op) {
           .epilogue = true,
           .supports = all_float,
           .output_dims = output_dims,
+          .bind = bind,
           .run = run<Op>};
 }
 

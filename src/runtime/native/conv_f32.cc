@@ -18,7 +18,7 @@ namespace edgesmith::runtime::native {
 namespace {
 
 // Sizes of one call.
-struct Shape {
+struct Shape : Prepared {
   PlaneLayout layout;
   int64_t samples, channels, group_channels, groups, out_channels, group_out, pixels, k;
   int64_t rows, width;    // runs of outputs that are neighbours in the padded plane, and how long each is
@@ -372,10 +372,16 @@ Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, Op
   return Scratch(*shape, table, dynamic_weights(prepared), nullptr).used;
 }
 
+Result<std::shared_ptr<const Prepared>> bind(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&,
+                                             Isa isa) {
+  auto shape = shape_of(node, *inputs[0], *inputs[1], native_table(isa));
+  if (!shape) return shape.error();
+  return std::shared_ptr<const Prepared>(std::make_shared<Shape>(std::move(*shape)));
+}
+
 Status run(const KernelCall& call) {
   const NativeTable& table = native_table(call.isa);
-  auto shape = shape_of(call.node, call.inputs[0]->dims(), call.inputs[1]->dims(), table);
-  if (!shape) return shape.error();
+  const auto* shape = static_cast<const Shape*>(call.bound);
   if (shape->samples * shape->out_channels * shape->pixels == 0) return {};
   const ir::Tensor* bias = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
   if (bias != nullptr && bias->size() != shape->out_channels) {
@@ -407,6 +413,7 @@ const Kernel kConvF32 = {.provider = "native",
                          .prepare = prepare,
                          .output_dims = conv_output_dims,
                          .scratch_bytes = scratch_bytes,
+                         .bind = bind,
                          .run = run};
 
 }  // namespace edgesmith::runtime::native

@@ -13,7 +13,7 @@ namespace {
 
 bool float_data(const ir::Node& node) {
   return node.input(0)->type().dtype == ir::DType::f32 && node.num_outputs() == 1 &&
-         node.output().type().dtype == ir::DType::f32;
+         node.output().type().dtype == ir::DType::f32 && node.input(0)->type().rank() <= static_cast<int>(kMostAxes);
 }
 
 Status run_concat(const KernelCall& call) {
@@ -44,11 +44,10 @@ bool supports_pad(const ir::Node& node) {
 Status run_pad(const KernelCall& call) {
   const auto copy = pad_copy(call, Layout::row_major);
   if (!copy) return copy.error();
-  const auto value =
-      call.inputs.size() > 2 && call.inputs[2] != nullptr ? call.inputs[2]->to_floats() : std::vector<float>{0};
-  if (value.size() != 1) return does_not_fit(call);
+  const ir::Tensor* value = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
+  if (value != nullptr && (value->size() != 1 || value->dtype() != ir::DType::f32)) return does_not_fit(call);
   float* out = call.outputs[0].as<float>();
-  std::fill_n(out, ir::num_elements(*call.outputs[0].dims), value[0]);
+  std::fill_n(out, ir::num_elements(*call.outputs[0].dims), value == nullptr ? 0.0F : value->data<float>()[0]);
   copy->run(call.inputs[0]->data<float>().data(), out);
   return {};
 }
@@ -61,18 +60,9 @@ Status run_slice(const KernelCall& call) {
 }
 
 Status run_transpose(const KernelCall& call) {
-  const ir::Tensor& x = *call.inputs[0];
-  const ir::Dims& dims = *call.outputs[0].dims;
-  const ir::Ints perm = call.node.attributes().get_ints("perm");
-  const ir::Dims strides = strides_of(x.dims(), Layout::row_major);
-  BlockCopy copy = {dims, {}, strides_of(dims, Layout::row_major)};
-  if (x.dims().size() != dims.size() || (!perm.empty() && perm.size() != dims.size())) return does_not_fit(call);
-  for (size_t i = 0; i < dims.size(); ++i) {
-    const size_t axis = perm.empty() ? dims.size() - 1 - i : axis_index(perm[i], dims.size());
-    if (axis >= dims.size() || x.dims()[axis] != dims[i]) return does_not_fit(call);
-    copy.in_strides.push_back(strides[axis]);
-  }
-  copy.run(x.data<float>().data(), call.outputs[0].as<float>());
+  const auto copy = transpose_copy(call, Layout::row_major);
+  if (!copy) return copy.error();
+  copy->run(call.inputs[0]->data<float>().data(), call.outputs[0].as<float>());
   return {};
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pad with a constant and Slice on codes, channels last: rows of channels are copied whole.
+// Pad with a constant, Slice and Transpose on codes, channels last: rows of channels are copied whole where they stay
+// rows.
 #include <cstring>
 
 #include "runtime/integer/plain.h"
@@ -12,16 +13,26 @@ namespace {
 
 bool supports(const integer::Form& form) {
   const bool constant = form.node->attributes().get_string("mode", "constant") == "constant";
-  return constant && integer::is_move(form);
+  return constant && form.node->input(0)->type().rank() <= static_cast<int>(kMostAxes) && integer::is_move(form);
+}
+
+// What a Pad fills with.
+struct PackedFill : Prepared {
+  std::byte code = {};
+};
+
+Result<std::shared_ptr<const Prepared>> prepare_fill(const integer::Form& form, Isa) {
+  auto packed = std::make_shared<PackedFill>();
+  if (form.node->is(ir::OpKind::pad)) packed->code = integer::as_byte(integer::pad_code(form));
+  return std::shared_ptr<const Prepared>(std::move(packed));
 }
 
 Status run_pad(const KernelCall& call) {
   const auto copy = pad_copy(call, Layout::channels_last);
   if (!copy) return copy.error();
-  const int32_t fill = integer::pad_code(static_cast<const integer::PlainForm&>(*call.prepared).form);
   const int64_t count = ir::num_elements(*call.outputs[0].dims);
-  if (count > 0)
-    std::memset(call.outputs[0].data, static_cast<int>(integer::as_byte(fill)), static_cast<size_t>(count));
+  const std::byte fill = static_cast<const PackedFill&>(*call.prepared).code;
+  if (count > 0) std::memset(call.outputs[0].data, static_cast<int>(fill), static_cast<size_t>(count));
   copy->run(call.inputs[0]->bytes().data(), call.outputs[0].data);
   return {};
 }
@@ -33,13 +44,20 @@ Status run_slice(const KernelCall& call) {
   return {};
 }
 
+Status run_transpose(const KernelCall& call) {
+  const auto copy = transpose_copy(call, Layout::channels_last);
+  if (!copy) return copy.error();
+  copy->run(call.inputs[0]->bytes().data(), call.outputs[0].data);
+  return {};
+}
+
 constexpr Kernel row(std::string_view name, ir::OpKind op, Status (*run)(const KernelCall&)) {
   return {.provider = "native",
           .name = name,
           .op = op,
           .supports_form = supports,
           .layout = Layout::channels_last,
-          .prepare_form = integer::prepare_plain,
+          .prepare_form = prepare_fill,
           .run = run};
 }
 
@@ -47,5 +65,6 @@ constexpr Kernel row(std::string_view name, ir::OpKind op, Status (*run)(const K
 
 const Kernel kPadI8 = row("pad_i8", ir::OpKind::pad, run_pad);
 const Kernel kSliceI8 = row("slice_i8", ir::OpKind::slice, run_slice);
+const Kernel kTransposeI8 = row("transpose_i8", ir::OpKind::transpose, run_transpose);
 
 }  // namespace edgesmith::runtime::native

@@ -77,9 +77,24 @@ void run_where_planes_lie(const KernelCall& call, const ops::Window& w, const fl
   }
 }
 
-void run_padded(const KernelCall& call, const ops::Window& window, const float* biases) {
+// What a call is made of.
+struct Geometry : Prepared {
+  ops::Window window;
+  PlaneLayout layout;  // of windows that are no small squares
+};
+
+Result<std::shared_ptr<const Prepared>> bind(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&,
+                                             Isa) {
+  auto window = conv_window(node, *inputs[0], *inputs[1]);
+  if (!window) return window.error();
+  auto geometry = std::make_shared<Geometry>();
+  if (!is_small_square(*window)) geometry->layout = layout_planes(*window);
+  geometry->window = std::move(*window);
+  return std::shared_ptr<const Prepared>(std::move(geometry));
+}
+
+void run_padded(const KernelCall& call, const PlaneLayout& layout, const float* biases) {
   const ir::Dims &input = call.inputs[0]->dims(), &weight = call.inputs[1]->dims();
-  const PlaneLayout layout = layout_planes(window);
   const NativeTable& table = native_table(call.isa);
   const int64_t multiplier = weight[0] / input[1], plane = layout.height * layout.width;
   const int64_t out_plane = layout.out_height * layout.out_width;
@@ -109,17 +124,20 @@ void run_padded(const KernelCall& call, const ops::Window& window, const float* 
 }
 
 Status run(const KernelCall& call) {
-  const ir::Dims &input = call.inputs[0]->dims(), &weight = call.inputs[1]->dims();
-  const auto window = conv_window(call.node, input, weight);
-  if (!window) return window.error();
-  if (ir::num_elements(window->output) == 0) return {};
+  const ir::Dims& weight = call.inputs[1]->dims();
+  const auto& geometry = static_cast<const Geometry&>(*call.bound);
+  if (ir::num_elements(geometry.window.output) == 0) return {};
   const ir::Tensor* bias = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
   if (bias != nullptr && bias->size() != weight[0]) {
     return invalid_error("bias has " + std::to_string(bias->size()) + " elements for " + std::to_string(weight[0]) +
                          " output channels");
   }
   const float* biases = bias == nullptr ? nullptr : bias->data<float>().data();
-  (is_small_square(*window) ? run_where_planes_lie : run_padded)(call, *window, biases);
+  if (is_small_square(geometry.window)) {
+    run_where_planes_lie(call, geometry.window, biases);
+  } else {
+    run_padded(call, geometry.layout, biases);
+  }
   return {};
 }
 
@@ -133,6 +151,7 @@ const Kernel kDepthwiseConvF32 = {.provider = "native",
                                   .supports = supports,
                                   .output_dims = conv_output_dims,
                                   .scratch_bytes = scratch_bytes,
+                                  .bind = bind,
                                   .run = run};
 
 }  // namespace edgesmith::runtime::native

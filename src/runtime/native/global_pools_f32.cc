@@ -47,7 +47,8 @@ template <float (*Reduce)(const float*, int64_t)>
 Status run(const KernelCall& call) {
   const ir::Dims& dims = call.inputs[0]->dims();
   const int64_t planes = dims[0] * dims[1];
-  const int64_t plane = ir::num_elements(ir::Dims(dims.begin() + 2, dims.end()));
+  int64_t plane = 1;
+  for (size_t axis = 2; axis < dims.size(); ++axis) plane *= dims[axis];
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
   for (int64_t p = 0; p < planes; ++p) out[p] = Reduce(in + p * plane, plane);

@@ -10,9 +10,12 @@ extern const Kernel kConvF32, kDepthwiseConvF32, kPointwiseConvF32, kWinogradCon
 extern const Kernel kMaxPoolF32, kAveragePoolF32, kGlobalAveragePoolF32, kGlobalMaxPoolF32;
 extern const Kernel kAddF32, kSubF32, kMulF32, kDivF32;
 extern const Kernel kReluF32, kClipF32, kLeakyReluF32, kHardSigmoidF32, kHardSwishF32;
+extern const Kernel kExpF32, kLogF32, kSigmoidF32, kTanhF32, kErfF32, kSqrtF32, kReciprocalF32, kAbsF32, kNegF32,
+    kEluF32, kGeluF32, kPowF32;
+extern const Kernel kSoftmaxF32, kLogSoftmaxF32, kReduceMeanF32, kReduceSumF32, kReduceMaxF32;
 extern const Kernel kBatchNormalizationF32;
-extern const Kernel kConcatF32, kPadF32, kSliceF32, kTransposeF32;
+extern const Kernel kConcatF32, kGatherF32, kPadF32, kResizeF32, kSliceF32, kTransposeF32;
 extern const Kernel kAddI8, kAveragePoolI8, kConcatI8, kConvI8, kDepthwiseConvI8, kGemmI8, kGlobalAveragePoolI8,
-    kLookupI8, kMatMulI8, kMaxPoolI8, kPadI8, kSliceI8;
+    kLookupI8, kMatMulI8, kMaxPoolI8, kPadI8, kSliceI8, kTransposeI8;
 
 }  // namespace edgesmith::runtime::native

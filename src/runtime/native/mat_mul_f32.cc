@@ -15,8 +15,8 @@ bool supports(const ir::Node& node) {
   return all_float(node) && node.input(0)->type().rank() >= 2 && node.input(1)->type().rank() >= 2;
 }
 
-struct Sizes {
-  int64_t rows, columns, k;
+struct Sizes : Prepared {
+  int64_t rows = 0, columns = 0, k = 0;
   ir::Dims batch;  // of the output
 };
 
@@ -25,7 +25,10 @@ Result<Sizes> sizes_of(const ir::Dims& a, const ir::Dims& b) {
     return invalid_error("operands " + ir::type_of(ir::DType::f32, a).text() + " and " +
                          ir::type_of(ir::DType::f32, b).text() + " cannot be multiplied");
   }
-  Sizes out = {a[a.size() - 2], b.back(), a.back(), {}};
+  Sizes out;
+  out.rows = a[a.size() - 2];
+  out.columns = b.back();
+  out.k = a.back();
   const size_t rank = std::max(a.size(), b.size()) - 2;
   for (size_t i = 0; i < rank; ++i) {
     const auto dim = [&](const ir::Dims& dims) {
@@ -89,10 +92,16 @@ Result<int64_t> scratch_bytes(const ir::Node&, const Prepared* prepared, Operand
   return dynamic ? packed_columns_size(sizes->columns, sizes->k, native_table(isa)) * 4 : 0;
 }
 
+Result<std::shared_ptr<const Prepared>> bind(const ir::Node&, const Prepared*, OperandDims inputs, const ir::Dims&,
+                                             Isa) {
+  auto sizes = sizes_of(*inputs[0], *inputs[1]);
+  if (!sizes) return sizes.error();
+  return std::shared_ptr<const Prepared>(std::make_shared<Sizes>(std::move(*sizes)));
+}
+
 Status run(const KernelCall& call) {
   const ir::Dims &a = call.inputs[0]->dims(), &b = call.inputs[1]->dims();
-  const auto sizes = sizes_of(a, b);
-  if (!sizes) return sizes.error();
+  const auto* sizes = static_cast<const Sizes*>(call.bound);
   const NativeTable& table = native_table(call.isa);
   const auto& packed = static_cast<const PackedConstants*>(call.prepared)->matrix;
   auto* right = reinterpret_cast<float*>(call.scratch);
@@ -128,6 +137,7 @@ const Kernel kMatMulF32 = {.provider = "native",
                            .prepare = prepare,
                            .output_dims = output_dims,
                            .scratch_bytes = scratch_bytes,
+                           .bind = bind,
                            .run = run};
 
 }  // namespace edgesmith::runtime::native

@@ -67,10 +67,12 @@ Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims
 
 Status run(const KernelCall& call) {
   const ir::Dims &input = call.inputs[0]->dims(), &weight = call.inputs[1]->dims();
-  const auto window = conv_window(call.node, input, weight);
-  if (!window) return window.error();
   const NativeTable& table = native_table(call.isa);
-  const int64_t features = weight[0], channels = weight[1], pixels = ir::num_elements(window->output);
+  const int64_t features = weight[0], channels = weight[1], pixels = input[2] * input[3];
+  if (input[1] != channels) {
+    return invalid_error("input has " + std::to_string(input[1]) + " channels, weight is for " +
+                         std::to_string(channels));
+  }
   const ir::Tensor* offset = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
   auto* bias = reinterpret_cast<float*>(call.scratch);
   float* result = bias + row_floats(features);

@@ -39,12 +39,19 @@ std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
 
 int64_t padded_floats(const PlaneLayout& layout) { return (layout.plane() + 15) / 16 * 16; }
 
-// Scratch: the padded plane, the running results with the padding between rows, divisors of an average.
+// What a call is made of.
+struct Geometry : Prepared {
+  ops::Window window;
+  PlaneLayout layout;
+  std::vector<float> divisors;  // of an average, in the layout of the running results
+};
+
+// Scratch: the padded plane, the running results with the padding between rows.
 Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&, Isa) {
   const auto window = pool_window(node, *inputs[0]);
   if (!window) return window.error();
   const PlaneLayout layout = layout_planes(*window);
-  return (padded_floats(layout) + 2 * layout.out_height * layout.pitch + 16) * 4;
+  return (padded_floats(layout) + layout.out_height * layout.pitch + 16) * 4;
 }
 
 // How many taps of each position of an axis count in the divisor of an average.
@@ -143,35 +150,50 @@ bool is_small_square(const ops::Window& w) {
 }
 
 template <bool Max>
+Result<std::shared_ptr<const Prepared>> bind(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&,
+                                             Isa) {
+  auto window = pool_window(node, *inputs[0]);
+  if (!window) return window.error();
+  auto geometry = std::make_shared<Geometry>();
+  geometry->layout = layout_planes(*window);
+  if (!Max) {
+    const bool count_pads = node.attributes().get_int("count_include_pad", 0) != 0;
+    geometry->divisors.resize(static_cast<size_t>(geometry->layout.out_height * geometry->layout.pitch));
+    fill_divisors(*window, geometry->layout, count_pads, geometry->divisors.data());
+  }
+  geometry->window = std::move(*window);
+  return std::shared_ptr<const Prepared>(std::move(geometry));
+}
+
+template <bool Max>
 Status run(const KernelCall& call) {
   const ir::Dims& input = call.inputs[0]->dims();
-  const auto window = pool_window(call.node, input);
-  if (!window) return window.error();
-  const PlaneLayout layout = layout_planes(*window);
+  const auto& geometry = static_cast<const Geometry&>(*call.bound);
+  const ops::Window& window = geometry.window;
+  const PlaneLayout& layout = geometry.layout;
   const NativeTable& table = native_table(call.isa);
   const int64_t plane = layout.height * layout.width, outputs = layout.out_height * layout.out_width;
   if (outputs == 0) return {};
-  if (is_small_square(*window)) {
+  if (is_small_square(window)) {
     const NativeTable& narrow = table_for_width(call.isa, layout.out_width);
     (Max ? narrow.max_pool_window : narrow.average_pool_window)(
-        {call.inputs[0]->data<float>().data(), input[0] * input[1], layout.height, layout.width, window->kernel[0],
-         window->strides[0], layout.out_height, layout.out_width, call.outputs[0].as<float>(), &call.epilogue});
+        {call.inputs[0]->data<float>().data(), input[0] * input[1], layout.height, layout.width, window.kernel[0],
+         window.strides[0], layout.out_height, layout.out_width, call.outputs[0].as<float>(), &call.epilogue});
     return {};
   }
   auto* padded = reinterpret_cast<float*>(call.scratch);
   float* results = padded + padded_floats(layout);
-  float* divisors = results + layout.out_height * layout.pitch;
-  if (!Max) fill_divisors(*window, layout, call.node.attributes().get_int("count_include_pad", 0) != 0, divisors);
+  const float* divisors = geometry.divisors.data();
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
   const int64_t planes = input[0] * input[1];
   if (layout.out_width < kFewOutputs) {
     int64_t p = 0;
     for (; p + kTogether <= planes; p += kTogether) {
-      pool_window_by_window<Max, kTogether>(*window, layout, in + p * plane, divisors, out + p * outputs);
+      pool_window_by_window<Max, kTogether>(window, layout, in + p * plane, divisors, out + p * outputs);
     }
     for (; p < planes; ++p) {
-      pool_window_by_window<Max, 1>(*window, layout, in + p * plane, divisors, out + p * outputs);
+      pool_window_by_window<Max, 1>(window, layout, in + p * plane, divisors, out + p * outputs);
     }
     table.apply_epilogue(call.epilogue, out, out, planes * outputs);
     return {};
@@ -192,6 +214,7 @@ const Kernel kMaxPoolF32 = {.provider = "native",
                             .supports = supports,
                             .output_dims = output_dims,
                             .scratch_bytes = scratch_bytes,
+                            .bind = bind<true>,
                             .run = run<true>};
 
 const Kernel kAveragePoolF32 = {.provider = "native",
@@ -201,6 +224,7 @@ const Kernel kAveragePoolF32 = {.provider = "native",
                                 .supports = supports,
                                 .output_dims = output_dims,
                                 .scratch_bytes = scratch_bytes,
+                                .bind = bind<false>,
                                 .run = run<false>};
 
 }  // namespace edgesmith::runtime::native

@@ -121,6 +121,21 @@ struct WinogradTiles {
 };
 
 enum class Binary { add, sub, mul, div };
+enum class Unary {
+  exp,
+  sigmoid,
+  tanh,
+  erf,
+  gelu,
+  gelu_by_tanh,
+  square_root,
+  square,
+  reciprocal,
+  scale,  ///< times alpha
+  magnitude,
+  elu,  ///< alpha * (e^x - 1) below zero
+  log,
+};
 
 struct NativeTable {
   int lanes;           ///< floats in a vector
@@ -160,6 +175,18 @@ struct NativeTable {
   /// acc[i] = max(acc[i], in[i]) / acc[i] + in[i].
   void (*max_into)(const float* in, float* acc, int64_t count);
   void (*add_into)(const float* in, float* acc, int64_t count);
+  /// out[i] = epilogue(op(in[i])); in may be out.
+  void (*unary)(Unary op, const float* in, float alpha, float* out, int64_t count, const Epilogue& epilogue);
+  /// Of a row: 0 and minus infinity of nothing. Sums have 16 lanes on every instruction set (isa/rows.h).
+  float (*row_sum)(const float* in, int64_t count);
+  float (*row_max)(const float* in, int64_t count);
+  /// out = epilogue(softmax, or its logarithm, of a row); in may be out.
+  void (*softmax_row)(const float* in, int64_t count, bool log, float* out, const Epilogue& epilogue);
+  /// out[i] = sum over k < inputs of weights[k] * in[indices[k] * inner + i], inputs > 0.
+  void (*mix)(const float* in, const int64_t* indices, const float* weights, int64_t inputs, int64_t inner, float* out);
+  /// out[o] = sum over begins[o] <= k < begins[o + 1] of weights[k] * in[indices[k]], of at least one.
+  void (*mix_neighbours)(const float* in, const int64_t* begins, const int64_t* indices, const float* weights,
+                         int64_t outputs, float* out);
 };
 
 /// The table for the best vectors that `isa` includes.

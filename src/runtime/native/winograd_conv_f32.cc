@@ -94,10 +94,10 @@ Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const
   return std::shared_ptr<const Prepared>(std::move(out));
 }
 
-struct Shape {
-  int64_t samples, channels, height, width, features, out_height, out_width, pad_top, pad_left;
-  int64_t padded_channels, padded_features, tiles_x, tiles_y;
-  int64_t rows_at_once;  // rows of tiles
+struct Shape : Prepared {
+  int64_t samples = 0, channels = 0, height = 0, width = 0, features = 0, out_height = 0, out_width = 0;
+  int64_t pad_top = 0, pad_left = 0, padded_channels = 0, padded_features = 0, tiles_x = 0, tiles_y = 0;
+  int64_t rows_at_once = 0;  // rows of tiles
 
   int64_t tiles() const { return rows_at_once * tiles_x; }
   int64_t blocked_floats() const { return padded_channels * (kTile * rows_at_once + 2) * (kTile * tiles_x + 2); }
@@ -108,7 +108,7 @@ struct Shape {
 Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight, const NativeTable& table) {
   const auto window = conv_window(node, input, weight);
   if (!window) return window.error();
-  Shape s = {};
+  Shape s;
   s.samples = input[0];
   s.channels = input[1];
   s.height = input[2];
@@ -182,9 +182,15 @@ class Convolution {
   WinogradTiles tiles_ = {};
 };
 
-Status run(const KernelCall& call) {
-  const auto s = shape_of(call.node, call.inputs[0]->dims(), call.inputs[1]->dims(), native_table(call.isa));
+Result<std::shared_ptr<const Prepared>> bind(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&,
+                                             Isa isa) {
+  const auto s = shape_of(node, *inputs[0], *inputs[1], native_table(isa));
   if (!s) return s.error();
+  return std::shared_ptr<const Prepared>(std::make_shared<Shape>(*s));
+}
+
+Status run(const KernelCall& call) {
+  const auto* s = static_cast<const Shape*>(call.bound);
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
   // The transforms take about as long as the products.
@@ -214,6 +220,7 @@ const Kernel kWinogradConvF32 = {.provider = "native",
                                  .prepare = prepare,
                                  .output_dims = conv_output_dims,
                                  .scratch_bytes = scratch_bytes,
+                                 .bind = bind,
                                  .run = run};
 
 }  // namespace edgesmith::runtime::native

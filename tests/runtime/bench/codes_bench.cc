@@ -57,7 +57,11 @@ void measure(const std::string& name, const ir::Graph& graph, bool safe) {
                                                         : kernel->scratch_bytes(node, prepared->get(), dims, out, isa);
     const CodeBuffer scratch(*bytes);
     const OutputSlot slot = {y.bytes(), &out};
-    const KernelCall call = {node, inputs, {&slot, 1}, prepared->get(), scratch.bytes(), {}, isa};
+    KernelCall call = {node, inputs, {&slot, 1}, prepared->get(), scratch.bytes(), {}, isa};
+    Result<std::shared_ptr<const Prepared>> bound = std::shared_ptr<const Prepared>();
+    if (kernel->bind != nullptr) bound = kernel->bind(node, prepared->get(), dims, out, isa);
+    if (!bound) return;
+    call.bound = bound->get();
     const double time = best_time(0.03, [&] { (void)kernel->run(call).ok(); });
     const double peak = int_peak(isa, !safe && !native::int_table(isa).exact_bytes);
     std::printf("%-34s %-12s %-10s %9.2f us %7.1f GMAC/s", name.c_str(), std::string(kernel->name).c_str(),

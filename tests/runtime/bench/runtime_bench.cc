@@ -13,6 +13,7 @@
 #include <filesystem>
 
 #include "edgesmith/base/random.h"
+#include "edgesmith/ir/text.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
@@ -45,10 +46,11 @@ void run(benchmark::State& state, const ir::Graph& graph, int64_t batch, const E
     inputs.push_back(random_tensor(dims));
   }
   const auto session = (*executor)->make_session();
+  std::vector<ir::Tensor> outputs;
   for (auto _ : state) {
-    const auto outputs = session->run(inputs);
-    if (!outputs) return state.SkipWithError(outputs.error().text().c_str());
-    benchmark::DoNotOptimize(outputs->data());
+    const Status status = session->run_into(inputs, outputs);
+    if (!status) return state.SkipWithError(status.error().text().c_str());
+    benchmark::DoNotOptimize(outputs.data());
   }
   const bool free_batch = !graph.inputs()[0]->type().shape->front().known();
   const auto samples = static_cast<double>(state.iterations() * (free_batch ? batch : 1));
@@ -142,6 +144,42 @@ void register_layers() {
   }
 }
 
+// Nodes other than products, by kernels and plainly (".../reference").
+void register_nodes() {
+  struct Node {
+    const char *name, *text;
+  };
+  static constexpr Node kNodes[] = {
+      {"softmax/4x128x128", "graph @g(%x: f32[4,128,128]) -> (y) {\n  %y = softmax %x {axis=-1}\n  return %y\n}"},
+      {"log_softmax/1x1000", "graph @g(%x: f32[1,1000]) -> (y) {\n  %y = log_softmax %x {axis=-1}\n  return %y\n}"},
+      {"sigmoid/16384", "graph @g(%x: f32[16384]) -> (y) {\n  %y = sigmoid %x\n  return %y\n}"},
+      {"gelu/128x256", "graph @g(%x: f32[128,256]) -> (y) {\n  %y = gelu %x\n  return %y\n}"},
+      {"layer_norm/128x128",
+       "graph @g(%x: f32[128,128]) -> (y) {\n  %a = constant {-1} : i64[1]\n  %two = constant {2} : f32[]\n"
+       "  %e = constant {0.00001} : f32[]\n  %g = constant random(seed=3) : f32[128]\n"
+       "  %b = constant random(seed=4) : f32[128]\n  %m = reduce_mean %x, %a\n  %d = sub %x, %m\n"
+       "  %s = pow %d, %two\n  %v = reduce_mean %s, %a\n  %w = add %v, %e\n  %r = sqrt %w\n  %q = div %d, %r\n"
+       "  %u = mul %q, %g\n  %y = add %u, %b\n  return %y\n}"},
+      {"attention_scores/4x128x32",
+       "graph @g(%a: f32[4,128,32], %b: f32[4,32,128]) -> (y) {\n  %y = mat_mul %a, %b\n  return %y\n}"},
+      {"attention_values/4x128x128",
+       "graph @g(%a: f32[4,128,128], %b: f32[4,128,32]) -> (y) {\n  %y = mat_mul %a, %b\n  return %y\n}"},
+      {"resize_linear/16x32x32",
+       "graph @g(%x: f32[1,16,32,32]) -> (y) {\n  %s = constant {1,1,2,2} : f32[4]\n"
+       "  %y = resize %x, _, %s {mode=\"linear\"}\n  return %y\n}"},
+  };
+  for (const Node& n : kNodes) {
+    for (const bool reference : {false, true}) {
+      const std::string name = std::string("node/") + n.name + (reference ? "/reference" : "");
+      benchmark::RegisterBenchmark(name.c_str(), [n, reference](benchmark::State& state) {
+        auto graph = ir::parse(n.text);
+        if (!graph || !ops::infer_types(*graph).ok()) return state.SkipWithError("the node is not valid");
+        run(state, *graph, 1, {.reference = reference});
+      });
+    }
+  }
+}
+
 void register_models(const std::filesystem::path& zoo) {
   for (const char* name : {"lenet-300-100-mnist", "lenet-5-mnist", "mlperf-tiny-ic-resnet8", "resnet20-cifar10",
                            "mobilenetv2-cifar10", "efficientnet-lite0-imagenet"}) {
@@ -167,6 +205,7 @@ int main(int argc, char** argv) {
   edgesmith::runtime::register_peaks();
   edgesmith::runtime::register_products();
   edgesmith::runtime::register_layers();
+  edgesmith::runtime::register_nodes();
   edgesmith::runtime::register_models(zoo != nullptr ? zoo : EDGESMITH_SOURCE_DIR "/../shared/zoo");
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

@@ -8,6 +8,7 @@
 #include "runtime/native/isa/gemm_tile.h"
 #include "runtime/native/isa/planes.h"
 #include "runtime/native/isa/pool_window.h"
+#include "runtime/native/isa/rows.h"
 #include "runtime/native/isa/winograd.h"
 
 namespace {
@@ -36,7 +37,13 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .leaky_relu = leaky_relu,
           .hard_sigmoid = hard_sigmoid,
           .max_into = max_into,
-          .add_into = add_into};
+          .add_into = add_into,
+          .unary = unary,
+          .row_sum = row_sum,
+          .row_max = row_max,
+          .softmax_row = softmax_row,
+          .mix = mix,
+          .mix_neighbours = mix_neighbours};
 }
 
 }  // namespace

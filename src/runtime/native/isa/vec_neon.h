@@ -67,5 +67,10 @@ inline Vec div(Vec a, Vec b) { return vdivq_f32(a, b); }
 inline Vec max(Vec a, Vec b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }
 inline Vec min(Vec a, Vec b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
 inline Vec round_even(Vec a) { return vrndnq_f32(a); }
+inline Vec square_root(Vec a) { return vsqrtq_f32(a); }
+inline Vec select_less(Vec a, Vec b, Vec x, Vec y) { return vbslq_f32(vcltq_f32(a, b), x, y); }
+inline Vec power_of_two(Vec n) {
+  return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23));
+}
 
 }  // namespace

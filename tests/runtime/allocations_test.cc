@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs after the first one with the same dims allocate nothing. A program of its own, since it counts every operator
+// new of the process.
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "edgesmith/base/thread_pool.h"
+#include "runtime/run_graph.h"
+
+namespace {
+
+std::atomic<int64_t> allocations{0};
+
+void* counted(std::size_t bytes) {
+  ++allocations;
+  return std::malloc(bytes == 0 ? 1 : bytes);
+}
+
+void* counted(std::size_t bytes, std::align_val_t alignment) {
+  ++allocations;
+  const auto unit = static_cast<std::size_t>(alignment);
+  return std::aligned_alloc(unit, (bytes + unit) / unit * unit);
+}
+
+}  // namespace
+
+void* operator new(std::size_t bytes) { return counted(bytes); }
+void* operator new[](std::size_t bytes) { return counted(bytes); }
+void* operator new(std::size_t bytes, std::align_val_t alignment) { return counted(bytes, alignment); }
+void* operator new[](std::size_t bytes, std::align_val_t alignment) { return counted(bytes, alignment); }
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
+
+namespace edgesmith::runtime {
+namespace {
+
+// Residual blocks as in a ResNet for small images, with the shape code that exporters put before a classifier.
+constexpr const char* kResidual = R"(graph @net(%x: f32[N,3,16,16]) -> (y) {
+  %w0 = constant random(seed=1) : f32[16,3,3,3]
+  %b0 = constant random(seed=2) : f32[16]
+  %w1 = constant random(seed=3) : f32[16,16,3,3]
+  %w2 = constant random(seed=4) : f32[32,16,3,3]
+  %w3 = constant random(seed=5) : f32[32,16,1,1]
+  %wf = constant random(seed=6) : f32[10,32]
+  %bf = constant random(seed=7) : f32[10]
+  %zero = constant {0} : i64[]
+  %axis = constant {0} : i64[1]
+  %rest = constant {-1} : i64[1]
+  %c0 = conv %x, %w0, %b0 {pads=[1,1,1,1]}
+  %r0 = relu %c0
+  %c1 = conv %r0, %w1, _ {pads=[1,1,1,1]}
+  %a1 = add %c1, %r0
+  %r1 = relu %a1
+  %m1 = max_pool %r1 {kernel_shape=[3,3], pads=[1,1,1,1]}
+  %c2 = conv %m1, %w2, _ {pads=[1,1,1,1], strides=[2,2]}
+  %s2 = conv %m1, %w3, _ {strides=[2,2]}
+  %a2 = add %s2, %c2
+  %r2 = relu %a2
+  %p2 = average_pool %r2 {kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]}
+  %p = global_average_pool %p2
+  %shape = shape %p
+  %n = gather %shape, %zero {axis=0}
+  %n1 = unsqueeze %n, %axis
+  %to = concat %n1, %rest {axis=0}
+  %f = reshape %p, %to
+  %y = gemm %f, %wf, %bf {transB=1}
+  return %y
+})";
+
+// Inverted residuals with gates, and what moves data about.
+constexpr const char* kMobile = R"(graph @net(%x: f32[N,3,16,16]) -> (y) {
+  %w0 = constant random(seed=1) : f32[8,3,3,3]
+  %w1 = constant random(seed=2) : f32[24,8,1,1]
+  %w2 = constant random(seed=3) : f32[24,1,3,3]
+  %w3 = constant random(seed=4) : f32[8,24,1,1]
+  %w4 = constant random(seed=5) : f32[24,1,7,7]
+  %gate = constant random(seed=6) : f32[1,24,1,1]
+  %wf = constant random(seed=7) : f32[32,10]
+  %pads = constant {0,0,0,0,0,0,1,1} : i64[8]
+  %lo = constant {0} : f32[]
+  %hi = constant {6} : f32[]
+  %from = constant {0} : i64[1]
+  %until = constant {8} : i64[1]
+  %axes = constant {1} : i64[1]
+  %zero = constant {0} : f32[]
+  %x0 = pad %x, %pads, %zero
+  %c0 = conv %x0, %w0, _ {strides=[2,2]}
+  %h0 = clip %c0, %lo, %hi
+  %c1 = conv %h0, %w1, _
+  %h1 = clip %c1, %lo, %hi
+  %c2 = conv %h1, %w2, _ {pads=[1,1,1,1], group=24}
+  %h2 = hard_swish %c2
+  %g2 = mul %h2, %gate
+  %c3 = conv %g2, %w3, _
+  %a3 = add %c3, %h0
+  %c4 = conv %g2, %w4, _ {pads=[3,3,3,3], group=24}
+  %j = concat %a3, %c4 {axis=1}
+  %p = max_pool %j {kernel_shape=[2,2], strides=[2,2]}
+  %t = transpose %p {perm=[0,2,3,1]}
+  %m = mat_mul %t, %wf
+  %u = transpose %m {perm=[0,3,1,2]}
+  %s = slice %u, %from, %until, %axes
+  %q = global_average_pool %s
+  %y = flatten %q {axis=1}
+  return %y
+})";
+
+// The graph with 8-bit annotations: activations (but results that a clamp alone reads), and weights as codes. The Mul
+// stays on reals: on codes only the plain evaluation takes it.
+ir::Graph quantized(const char* text) {
+  ir::Graph graph = parse_graph(text);
+  ir::Quant codes;
+  codes.dtype = ir::DType::u8;
+  codes.scale = {0.05F};
+  codes.zero_point = {100};
+  const auto is_clamp = [](const ir::Node& node) { return node.is(ir::OpKind::relu) || node.is(ir::OpKind::clip); };
+  for (ir::Node& node : graph.nodes()) {
+    if (node.num_outputs() != 1 || node.output().type().dtype != ir::DType::f32) continue;
+    ir::Value& value = node.output();
+    if (node.is(ir::OpKind::mul)) continue;
+    if (!node.is(ir::OpKind::constant)) {
+      if (value.uses().size() != 1 || !is_clamp(*value.uses()[0].node)) value.set_quant(codes);
+      continue;
+    }
+    const ir::Node& reader = *value.uses()[0].node;
+    const bool weight = value.uses()[0].index == 1 &&
+                        (reader.is(ir::OpKind::conv) || reader.is(ir::OpKind::gemm) || reader.is(ir::OpKind::mat_mul));
+    if (!weight) continue;
+    ir::Quant symmetric;
+    symmetric.dtype = ir::DType::i8;
+    symmetric.scale = {0.01F};
+    symmetric.zero_point = {0};
+    std::vector<int8_t> numbers;
+    for (const float real : node.tensor().to_floats()) {
+      numbers.push_back(static_cast<int8_t>(ir::quantize_value(real, 0.01F, 0, ir::DType::i8)));
+    }
+    graph.set_tensor(node, ir::Tensor::affine(ir::Tensor::of(node.tensor().dims(), numbers), symmetric));
+  }
+  return graph;
+}
+
+// Allocations of the third run of a session; the first ones plan, and make the results' tensors.
+void expect_none(const ir::Graph& graph, const ExecutorOptions& options, Isa isa, ThreadPool* pool = nullptr) {
+  const auto program = compile(graph, options, isa);
+  ASSERT_TRUE(program.ok()) << program.error().text();
+  SessionState session(*program, pool);
+  std::vector<ir::Tensor> inputs, outputs;
+  for (const ir::Value* input : graph.inputs()) {
+    ir::Dims dims;
+    for (const ir::Dim& dim : *input->type().shape) dims.push_back(dim.known() ? dim.value() : 2);
+    inputs.push_back(random_tensor(dims, 3));
+  }
+  ASSERT_TRUE(session.run_into(inputs, outputs, nullptr).ok());
+  const auto first = session.run(inputs, nullptr);
+  ASSERT_TRUE(first.ok());
+  const int64_t before = allocations;
+  const Status status = session.run_into(inputs, outputs, nullptr);
+  EXPECT_EQ(allocations - before, 0) << isa_word(isa);
+  ASSERT_TRUE(status.ok());
+  for (size_t i = 0; i < outputs.size(); ++i) EXPECT_TRUE(outputs[i].identical_to((*first)[i]));
+}
+
+TEST(Allocations, AreCounted) {
+  const int64_t before = allocations;
+  delete new int(3);  // NOLINT
+  EXPECT_GT(allocations, before);
+}
+
+TEST(Allocations, NoneByFloatPlans) {
+  for (const char* text : {kResidual, kMobile}) {
+    const ir::Graph graph = parse_graph(text);
+    for (const Isa isa : float_isas()) {
+      expect_none(graph, {}, isa);
+      expect_none(graph, {.reassociate = true}, isa);
+    }
+  }
+}
+
+TEST(Allocations, NoneByPlansOnCodes) {
+  for (const char* text : {kResidual, kMobile}) {
+    const ir::Graph graph = quantized(text);
+    for (const Arithmetic arithmetic : {Arithmetic::fake_quant, Arithmetic::exact_i32}) {
+      for (const Isa isa : kIsas) {
+        if (cpu_has(isa)) expect_none(graph, {.arithmetic = arithmetic}, isa);
+      }
+    }
+  }
+}
+
+TEST(Allocations, NoneWhereThreadsShareTheWork) {
+  const Result<Isa>& isa = isa_in_use();
+  ASSERT_TRUE(isa.ok());
+  ThreadPool pool(2);
+  for (const char* text : {kResidual, kMobile}) {
+    expect_none(parse_graph(text), {}, *isa, &pool);
+    expect_none(quantized(text), {.arithmetic = Arithmetic::exact_i32}, *isa, &pool);
+  }
+}
+
+// A result may be what is fed itself, or a view of it.
+TEST(Allocations, NoneByWhatOnlyPassesOn) {
+  expect_none(parse_graph("graph @g(%x: f32[N,4]) -> (xx, y) {\n  %y = flatten %x {axis=0}\n  return %x, %y\n}"), {},
+              Isa::scalar);
+}
+
+}  // namespace
+}  // namespace edgesmith::runtime
