@@ -138,5 +138,17 @@ TEST_F(PruneRepair, ChoosesThePatternAgain) {
   EXPECT_LT(chosen, as_given);
 }
 
+TEST_F(PruneRepair, APatternTakesZerosOfBeforeFirst) {
+  Layer layer = layer_;
+  for (const size_t gone : {0u, 1u, 4u}) {
+    layer.weights[gone] = 0;
+    layer.kept[gone] = false;
+  }
+  repair_layer(layer, Pattern{.keep = 2, .of = 4});
+  for (const size_t gone : {0u, 1u, 4u}) EXPECT_EQ(layer.weights[gone], 0);
+  EXPECT_TRUE(layer.kept[2] && layer.kept[3]) << "the group had its two zeros";
+  EXPECT_EQ(std::count(layer.kept.begin(), layer.kept.begin() + 8, true), 4);
+}
+
 }  // namespace
 }  // namespace edgesmith::passes::prune

@@ -25,11 +25,11 @@ std::vector<int> groups_of(const Layer& layer, const Pattern& pattern) {
   return groups;
 }
 
-// The mask of one row by the pattern.
+// The mask of one row by the pattern. Those of `zeros` went before.
 std::vector<bool> choose(std::span<const double> row, std::span<const double> inverse, const std::vector<int>& groups,
-                         const Pattern& pattern) {
+                         const Pattern& pattern, const std::vector<int>& zeros) {
   const RemovalTrace trace =
-      trace_removals(row, inverse, static_cast<int>(row.size()), groups, pattern.of - pattern.keep);
+      trace_removals(row, inverse, static_cast<int>(row.size()), groups, pattern.of - pattern.keep, zeros);
   std::vector<bool> kept(row.size(), true);
   for (const int gone : trace.order) kept[static_cast<size_t>(gone)] = false;
   return kept;
@@ -59,7 +59,7 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const st
   const Moments moments = layer_moments(layer, inputs);
   const int64_t per_group = layer.outputs / inputs.groups();
   const bool whole = inputs.blocks().size() == static_cast<size_t>(inputs.groups());  // a row is one block
-  const bool choosing = pattern && whole && layer.zeros() > 0 && affordable(layer, inputs);
+  const bool choosing = pattern && layer.group_size % pattern->of == 0 && whole && affordable(layer, inputs);
   const std::vector<int> groups = choosing ? groups_of(layer, *pattern) : std::vector<int>{};
   for (size_t b = 0; b < moments.size(); ++b) {
     const Block& block = inputs.blocks()[b];
@@ -76,10 +76,14 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const st
     pool.parallel_for(per_group, [&](int64_t index, int) {
       const auto at = static_cast<size_t>((block.group * per_group + index) * layer.width + block.first);
       const std::span<double> row = std::span(layer.weights).subspan(at, width);
+      std::vector<int> zeros;
+      for (size_t i = 0; choosing && i < width; ++i) {
+        if (row[i] == 0) zeros.push_back(static_cast<int>(i));
+      }
       if (gram.differs()) reconstruct::aim_at_reference(row, factor, differences);
       std::vector<bool>& kept = masks[static_cast<size_t>(index)];
       if (choosing) {
-        kept = choose(row, inverse, groups, *pattern);
+        kept = choose(row, inverse, groups, *pattern, zeros);
       } else {
         kept.assign(layer.kept.begin() + static_cast<int64_t>(at),
                     layer.kept.begin() + static_cast<int64_t>(at + width));
