@@ -30,8 +30,10 @@ using namespace share;
 constexpr int64_t kRowsPerInput = 32;
 // Share of the mean of the diagonal that is added to it, as when weights are rounded.
 constexpr double kDamping = 0.01;
-// Exact zeros are a mask where they are more than this share of the weights.
+// Exact zeros are a mask where they are more than this share of the weights, and with so many bits always: an entry of
+// eight for them costs little.
 constexpr double kMaskedShare = 0.05;
+constexpr int64_t kBitsForFewZeros = 3;
 // What the nodes around a codebook take in a file.
 constexpr int64_t kLookUpBytes = 150;
 constexpr int kLargestCode = 127;
@@ -271,7 +273,8 @@ class Sharer {
     const std::vector<float> numbers = weight.value->constant()->to_floats();
     rows.wanted.resize(numbers.size());
     const auto zeros = std::count(numbers.begin(), numbers.end(), 0.0F);
-    if (static_cast<double>(zeros) > kMaskedShare * static_cast<double>(numbers.size())) {
+    if ((zeros > 0 && bits_ >= kBitsForFewZeros) ||
+        static_cast<double>(zeros) > kMaskedShare * static_cast<double>(numbers.size())) {
       rows.zero.resize(numbers.size());
     }
     for (int64_t m = 0; m < layout.outputs; ++m) {
