@@ -43,7 +43,8 @@ class ComposeGate : public ::testing::Test {
 
   Result<RunReport> run(const std::string& steps) {
     auto recipe = parse_recipe(
-        "model = \"m.onnx\"\noutput = \"out.onnx\"\n[data]\ncalib = \"calib.npz\"\neval = { path = \"eval.npz\", labels = "
+        "model = \"m.onnx\"\noutput = \"out.onnx\"\n[data]\ncalib = \"calib.npz\"\neval = { path = \"eval.npz\", "
+        "labels = "
         "\"none\" }\n[gate]\nmax_drop = 5\n" +
             steps,
         "r.toml", folder_.path());

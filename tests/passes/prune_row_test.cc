@@ -198,6 +198,40 @@ TEST(PruneRow, WhatGoesFirstCountsInItsGroup) {
   EXPECT_GE(trace.order[3], 4) << "the first group may lose no more";
 }
 
+TEST(PruneRow, ExchangesEndWhereNoneHelps) {
+  const std::vector<int> groups = {0, 1, 0, 1, 0, 1, 0, 1, 0, 1, 2, -1};
+  int improved = 0;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    const Row row = random_row(12, seed);
+    std::vector<bool> kept(row.n);
+    for (size_t i = 0; i < row.n; ++i) kept[i] = i % 4 < 2 && groups[i] >= 0;
+    const std::vector<bool> given = kept;
+    exchange_removals(row.weights, row.moments, groups, 50, kept);
+    const double error = refitted_error(row, kept);
+    EXPECT_LE(error, refitted_error(row, given) + 1e-12);
+    improved += kept != given ? 1 : 0;
+    EXPECT_FALSE(kept[11]) << "it is in no group";
+    for (int group = 0; group < 3; ++group) {
+      int before = 0, after = 0;
+      for (size_t i = 0; i < row.n; ++i) {
+        before += groups[i] == group && given[i] ? 1 : 0;
+        after += groups[i] == group && kept[i] ? 1 : 0;
+      }
+      EXPECT_EQ(before, after);
+    }
+    for (size_t in = 0; in < row.n; ++in) {
+      for (size_t out = 0; out < row.n; ++out) {
+        if (kept[in] || !kept[out] || groups[in] != groups[out]) continue;
+        std::vector<bool> other = kept;
+        other[in] = true;
+        other[out] = false;
+        EXPECT_GE(refitted_error(row, other), error - 1e-6 * (1 + error)) << seed << ": " << in << " for " << out;
+      }
+    }
+  }
+  EXPECT_GT(improved, 15);
+}
+
 TEST(PruneScores, LampIsTheShareOfWhatIsAtLeastAsLarge) {
   Layer layer;
   layer.outputs = 1;

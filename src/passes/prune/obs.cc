@@ -143,6 +143,132 @@ RemovalTrace trace_blocks(std::span<const double> weights, std::span<const doubl
   return trace;
 }
 
+namespace {
+
+// An exchange must lower the error by this share of what the row gives, or it may go on for ever.
+constexpr double kSmallestGain = 1e-9;
+
+// The refitted weights v of those kept, K, and G = H_KK^-1. Slots hold the kept in any order; the last is for one more.
+class Exchange {
+ public:
+  Exchange(std::span<const double> weights, std::span<const double> moments, const std::vector<bool>& kept)
+      : h_(moments), n_(weights.size()), wanted_(n_, 0.0) {
+    for (size_t i = 0; i < n_; ++i) {
+      for (size_t j = 0; j < n_; ++j) wanted_[i] += h_[i * n_ + j] * weights[j];
+      power_ += weights[i] * wanted_[i];
+      if (kept[i]) at_.push_back(i);
+    }
+    m_ = at_.size();
+    std::vector<double> matrix(m_ * m_);
+    for (size_t a = 0; a < m_; ++a) {
+      for (size_t b = 0; b < m_; ++b) matrix[a * m_ + b] = h_[at_[a] * n_ + at_[b]];
+    }
+    const std::vector<double> inverse = reconstruct::inverse(std::move(matrix), m_);
+    stride_ = m_ + 1;
+    g_.assign(stride_ * stride_, 0.0);
+    v_.assign(stride_, 0.0);
+    u_.assign(stride_, 0.0);
+    at_.push_back(0);
+    for (size_t a = 0; a < m_; ++a) {
+      for (size_t b = 0; b < m_; ++b) {
+        g_[a * stride_ + b] = inverse[a * m_ + b];
+        v_[a] += inverse[a * m_ + b] * wanted_[at_[b]];
+      }
+    }
+  }
+
+  // Takes `weight` in for the kept one of its group that costs least, where that gains. Returns which went, or itself.
+  size_t try_one(size_t weight, std::span<const int> groups) {
+    const double* row = &h_[weight * n_];
+    double residual = wanted_[weight], pivot = row[weight];
+    for (size_t b = 0; b < m_; ++b) column_[b] = row[at_[b]];
+    for (size_t a = 0; a < m_; ++a) {
+      const double* g = &g_[a * stride_];
+      double sum = 0;
+      for (size_t b = 0; b < m_; ++b) sum += g[b] * column_[b];
+      u_[a] = sum;
+    }
+    for (size_t a = 0; a < m_; ++a) {
+      residual -= column_[a] * v_[a];
+      pivot -= column_[a] * u_[a];
+    }
+    if (!(pivot > 0)) return weight;
+    const double gain = residual * residual / pivot;
+    size_t worst = m_;
+    double least = gain - kSmallestGain * power_;
+    for (size_t a = 0; a < m_; ++a) {
+      if (groups[at_[a]] != groups[weight]) continue;
+      const double left = v_[a] - u_[a] * residual / pivot;
+      const double cost = left * left / (g_[a * stride_ + a] + u_[a] * u_[a] / pivot);
+      if (cost < least) {
+        least = cost;
+        worst = a;
+      }
+    }
+    if (worst == m_) return weight;
+    const size_t gone = at_[worst];
+    put_in(weight, residual, pivot);
+    take_out(worst);
+    return gone;
+  }
+
+ private:
+  void put_in(size_t weight, double residual, double pivot) {
+    for (size_t a = 0; a < m_; ++a) {
+      double* g = &g_[a * stride_];
+      const double factor = u_[a] / pivot;
+      for (size_t b = 0; b < m_; ++b) g[b] += factor * u_[b];
+      g[m_] = g_[m_ * stride_ + a] = -factor;
+      v_[a] -= factor * residual;
+    }
+    g_[m_ * stride_ + m_] = 1 / pivot;
+    v_[m_] = residual / pivot;
+    at_[m_] = weight;
+  }
+
+  // The last slot's takes the place.
+  void take_out(size_t slot) {
+    std::copy_n(&g_[slot * stride_], stride_, u_.begin());
+    const double pivot = u_[slot], value = v_[slot];
+    for (size_t a = 0; a <= m_; ++a) {
+      double* g = &g_[a * stride_];
+      const double factor = u_[a] / pivot;
+      for (size_t b = 0; b <= m_; ++b) g[b] -= factor * u_[b];
+      v_[a] -= factor * value;
+    }
+    std::copy_n(&g_[m_ * stride_], stride_, &g_[slot * stride_]);
+    for (size_t a = 0; a <= m_; ++a) g_[a * stride_ + slot] = g_[a * stride_ + m_];
+    v_[slot] = v_[m_];
+    at_[slot] = at_[m_];
+  }
+
+  std::span<const double> h_;
+  size_t n_, m_ = 0, stride_ = 1;
+  double power_ = 0;
+  std::vector<double> wanted_;  // H w
+  std::vector<size_t> at_;      // which weight stands in a slot
+  std::vector<double> g_, v_, u_, column_ = std::vector<double>(n_);
+};
+
+}  // namespace
+
+void exchange_removals(std::span<const double> weights, std::span<const double> moments, std::span<const int> groups,
+                       int rounds, std::vector<bool>& kept) {
+  Exchange state(weights, moments, kept);
+  size_t unchanged = 0;  // turns since the last exchange
+  const size_t n = weights.size();
+  for (int round = 0; round < rounds; ++round) {
+    for (size_t i = 0; i < n && unchanged < n; ++i, ++unchanged) {
+      if (kept[i] || groups[i] < 0) continue;
+      const size_t gone = state.try_one(i, groups);
+      if (gone == i) continue;
+      kept[i] = true;
+      kept[gone] = false;
+      unchanged = 0;
+    }
+  }
+}
+
 void refit(std::span<double> weights, const std::vector<bool>& kept, size_t first, std::span<const double> moments) {
   const size_t n = weights.size();
   std::vector<size_t> at;

@@ -28,6 +28,12 @@ RemovalTrace trace_removals(std::span<const double> weights, std::span<const dou
 RemovalTrace trace_blocks(std::span<const double> weights, std::span<const double> inverse,
                           std::span<const int> columns, size_t block_columns);
 
+/// Exchanges weights that are kept for others of their group, as long as the refitted row's output error falls by that,
+/// or until all that are gone had `rounds` turns. `moments` is H [n, n], `groups` [n]; negative: neither comes nor
+/// goes. Removals one by one never look back; this does.
+void exchange_removals(std::span<const double> weights, std::span<const double> moments, std::span<const int> groups,
+                       int rounds, std::vector<bool>& kept);
+
 /// The weights with the least output error among those that are zero where `kept` is false: H_kk v = (H w)_k.
 void refit(std::span<double> weights, const std::vector<bool>& kept, size_t first, std::span<const double> moments);
 

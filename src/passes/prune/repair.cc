@@ -13,6 +13,9 @@ namespace {
 // For the aim, as when weights are rounded: what differs behind the prefix is known less well than the inputs.
 constexpr double kAimDamping = 0.01;
 
+// Turns for every weight that is gone to come back for another; few rows want more.
+constexpr int kExchangeRounds = 3;
+
 using Block = quantize::LayerInputs::Block;
 
 // Which group of the pattern every weight of a row belongs to: neighbours along the input channels.
@@ -26,12 +29,14 @@ std::vector<int> groups_of(const Layer& layer, const Pattern& pattern) {
 }
 
 // The mask of one row by the pattern. Those of `zeros` went before.
-std::vector<bool> choose(std::span<const double> row, std::span<const double> inverse, const std::vector<int>& groups,
-                         const Pattern& pattern, const std::vector<int>& zeros) {
+std::vector<bool> choose(std::span<const double> row, std::span<const double> moments, std::span<const double> inverse,
+                         std::vector<int> groups, const Pattern& pattern, const std::vector<int>& zeros) {
   const RemovalTrace trace =
       trace_removals(row, inverse, static_cast<int>(row.size()), groups, pattern.of - pattern.keep, zeros);
   std::vector<bool> kept(row.size(), true);
   for (const int gone : trace.order) kept[static_cast<size_t>(gone)] = false;
+  for (const int zero : zeros) groups[static_cast<size_t>(zero)] = -1;
+  exchange_removals(row, moments, groups, kExchangeRounds, kept);
   return kept;
 }
 
@@ -83,7 +88,7 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const st
       if (gram.differs()) reconstruct::aim_at_reference(row, factor, differences);
       std::vector<bool>& kept = masks[static_cast<size_t>(index)];
       if (choosing) {
-        kept = choose(row, inverse, groups, *pattern, zeros);
+        kept = choose(row, moments[b], inverse, groups, *pattern, zeros);
       } else {
         kept.assign(layer.kept.begin() + static_cast<int64_t>(at),
                     layer.kept.begin() + static_cast<int64_t>(at + width));
