@@ -312,6 +312,33 @@ TEST(ComposeFewZeros, StayToo) {
   }
 }
 
+// Weights that a file stores by the places of what is not zero, as ONNX can, are like those with zeros.
+TEST(ComposeSparse, StoredPlacesAreZerosLikeOthers) {
+  ir::Graph pruned = network();
+  Compose::run(kSimplify, pruned, false);
+  Compose::run(kPrunings[0].steps, pruned, false);
+  for (ir::Node& node : pruned.nodes()) {
+    if (!node.is(ir::OpKind::constant) || node.tensor().rank() < 2) continue;
+    const std::vector<float> numbers = node.tensor().to_floats();
+    std::vector<float> values;
+    std::vector<int64_t> places;
+    for (size_t i = 0; i < numbers.size(); ++i) {
+      if (numbers[i] == 0) continue;
+      values.push_back(numbers[i]);
+      places.push_back(static_cast<int64_t>(i));
+    }
+    const auto count = static_cast<int64_t>(values.size());
+    pruned.set_tensor(node, ir::Tensor::sparse(node.tensor().dims(), ir::Tensor::of<float>({count}, values),
+                                               ir::Tensor::of<int64_t>({count}, places)));
+  }
+  for (const Chain& next :
+       {kSimplify, kPrunings[1].steps, kSharings[2].steps, kQuantizations[1].steps, kQuantizations[2].steps}) {
+    ir::Graph graph = pruned.clone();
+    Compose::run(next, graph, false);
+    if (next[0].pass == "share") expect_shared(graph, 4);
+  }
+}
+
 TEST(ComposeOrder, WhatWouldUndoAnEarlierStepIsRefused) {
   const auto refusal = [](const Step& first, const Step& second) {
     ir::Graph graph = network();

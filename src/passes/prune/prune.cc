@@ -175,7 +175,7 @@ class Pruner {
     for (ir::Node& node : graph_.nodes()) {
       const ir::Value* weight = quantize::weight_of(node);
       if (weight == nullptr || !selected[static_cast<size_t>(node.id())] || weight->constant()->rank() < 2) continue;
-      if (weight->quant() || weight->constant()->encoding() != ir::Encoding::dense) {
+      if (weight->quant() || !reconstruct::holds_numbers(*weight->constant())) {
         return usage_error(node.label() + ": its weights are compressed already",
                            "prune before quantize, or skip the node");
       }

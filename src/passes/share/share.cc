@@ -170,7 +170,7 @@ class Sharer {
         continue;
       }
       const ir::Tensor& tensor = *value->constant();
-      if (value->quant() || tensor.encoding() != ir::Encoding::dense) {
+      if (value->quant() || !reconstruct::holds_numbers(tensor)) {
         const bool shared = tensor.as_palette() != nullptr;
         return usage_error(node.label() + ": its weights are " + (shared ? "shared" : "compressed") + " already",
                            shared ? "start from the model that was not shared, or skip the node"
