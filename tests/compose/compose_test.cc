@@ -100,7 +100,7 @@ ir::Graph network() {
 }
 
 Result<Change> apply(const Step& step, ir::Graph& graph) {
-  static const Pictures pictures({1, 4, 8, 8}, 32);
+  static const Pictures pictures({1, 4, 8, 8}, 16);
   static const auto target = targets::load_target("ort-x86");
   const PassInfo& pass = *find_pass(step.pass);
   Options options(pass.options());
@@ -272,6 +272,7 @@ TEST_P(Compose, ZerosAndCodebooksStay) {
       EXPECT_EQ(layers_with_pattern(pruned, "blocks"), 5);
     }
     for (const Named& sharing : kSharings) {
+      if (!simplified && sharing.name == "shared2") continue;  // as with 4 bits
       SCOPED_TRACE(sharing.name);
       ir::Graph shared = pruned.clone();
       run(sharing.steps, shared, simplified);

@@ -182,11 +182,11 @@ class Exchange {
     const double* row = &h_[weight * n_];
     double residual = wanted_[weight], pivot = row[weight];
     for (size_t b = 0; b < m_; ++b) column_[b] = row[at_[b]];
-    for (size_t a = 0; a < m_; ++a) {
-      const double* g = &g_[a * stride_];
-      double sum = 0;
-      for (size_t b = 0; b < m_; ++b) sum += g[b] * column_[b];
-      u_[a] = sum;
+    std::fill_n(u_.begin(), m_, 0.0);
+    for (size_t b = 0; b < m_; ++b) {  // by rows of the symmetric G: that vectorizes in a fixed order
+      const double* g = &g_[b * stride_];
+      const double factor = column_[b];
+      for (size_t a = 0; a < m_; ++a) u_[a] += factor * g[a];
     }
     for (size_t a = 0; a < m_; ++a) {
       residual -= column_[a] * v_[a];

@@ -326,7 +326,8 @@ class Pruner {
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
     std::vector<ir::Node*> nodes;
     for (const Layer& layer : layers_) nodes.push_back(layer.node);
-    const std::optional<Pattern> pattern = criterion_ == "obs" ? pattern_ : std::nullopt;
+    MaskChoice choice;
+    if (criterion_ == "obs") choice = {.pattern = pattern_, .exchange = shape_.size() == 1};
     return reconstruct::compress_in_order(
         graph_, nodes, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
           Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
@@ -334,7 +335,7 @@ class Pruner {
           const Moments moments = layer_moments(layer, gram.inputs());
           if (!competing() && takes(layer)) mask(layer, &gram.inputs(), moments);
           const std::vector<double> before = layer.weights;
-          const std::vector<double> bias = repair(layer, gram, pattern, *context_.pool);
+          const std::vector<double> bias = repair(layer, gram, choice, *context_.pool);
           write(layer, before, bias, &gram.inputs(), moments);
           return Status();
         });

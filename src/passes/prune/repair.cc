@@ -29,14 +29,12 @@ std::vector<int> groups_of(const Layer& layer, const Pattern& pattern) {
 }
 
 // The mask of one row by the pattern. Those of `zeros` went before.
-std::vector<bool> choose(std::span<const double> row, std::span<const double> moments, std::span<const double> inverse,
-                         std::vector<int> groups, const Pattern& pattern, const std::vector<int>& zeros) {
+std::vector<bool> choose(std::span<const double> row, std::span<const double> inverse, const std::vector<int>& groups,
+                         const Pattern& pattern, const std::vector<int>& zeros) {
   const RemovalTrace trace =
       trace_removals(row, inverse, static_cast<int>(row.size()), groups, pattern.of - pattern.keep, zeros);
   std::vector<bool> kept(row.size(), true);
   for (const int gone : trace.order) kept[static_cast<size_t>(gone)] = false;
-  for (const int zero : zeros) groups[static_cast<size_t>(zero)] = -1;
-  exchange_removals(row, moments, groups, kExchangeRounds, kept);
   return kept;
 }
 
@@ -56,16 +54,18 @@ std::vector<double> bias_change(const Layer& layer, const std::vector<double>& b
 
 }  // namespace
 
-std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const std::optional<Pattern>& pattern,
-                           ThreadPool& pool) {
+std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const MaskChoice& choice, ThreadPool& pool) {
   const quantize::LayerInputs& inputs = gram.inputs();
   const bool centred = has_bias_operand(layer);
   const std::vector<double> before = layer.weights;
   const Moments moments = layer_moments(layer, inputs);
   const int64_t per_group = layer.outputs / inputs.groups();
   const bool whole = inputs.blocks().size() == static_cast<size_t>(inputs.groups());  // a row is one block
-  const bool choosing = pattern && layer.group_size % pattern->of == 0 && whole && affordable(layer, inputs);
-  const std::vector<int> groups = choosing ? groups_of(layer, *pattern) : std::vector<int>{};
+  const bool may = whole && layer.zeros() > 0 && affordable(layer, inputs);
+  const bool choosing = may && choice.pattern && layer.group_size % choice.pattern->of == 0;
+  const bool exchanging = may && (choosing || choice.exchange);
+  std::vector<int> groups(static_cast<size_t>(layer.width), 0);
+  if (choosing) groups = groups_of(layer, *choice.pattern);
   for (size_t b = 0; b < moments.size(); ++b) {
     const Block& block = inputs.blocks()[b];
     const auto width = static_cast<size_t>(block.width);
@@ -82,20 +82,25 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const st
       const auto at = static_cast<size_t>((block.group * per_group + index) * layer.width + block.first);
       const std::span<double> row = std::span(layer.weights).subspan(at, width);
       std::vector<int> zeros;
-      for (size_t i = 0; choosing && i < width; ++i) {
+      for (size_t i = 0; exchanging && i < width; ++i) {
         if (row[i] == 0) zeros.push_back(static_cast<int>(i));
       }
       if (gram.differs()) reconstruct::aim_at_reference(row, factor, differences);
       std::vector<bool>& kept = masks[static_cast<size_t>(index)];
       if (choosing) {
-        kept = choose(row, moments[b], inverse, groups, *pattern, zeros);
+        kept = choose(row, inverse, groups, *choice.pattern, zeros);
       } else {
         kept.assign(layer.kept.begin() + static_cast<int64_t>(at),
                     layer.kept.begin() + static_cast<int64_t>(at + width));
       }
+      if (exchanging) {
+        std::vector<int> own_groups = groups;
+        for (const int zero : zeros) own_groups[static_cast<size_t>(zero)] = -1;
+        exchange_removals(row, moments[b], own_groups, kExchangeRounds, kept);
+      }
       refit(row, kept, 0, moments[b]);
     });
-    for (int64_t m = 0; choosing && m < per_group; ++m) {
+    for (int64_t m = 0; exchanging && m < per_group; ++m) {
       const std::vector<bool>& kept = masks[static_cast<size_t>(m)];
       std::copy(kept.begin(), kept.end(), layer.kept.begin() + (block.group * per_group + m) * layer.width);
     }
