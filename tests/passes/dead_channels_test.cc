@@ -3,11 +3,15 @@
 // that were there before, and the same results.
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <utility>
+
 #include "edgesmith/base/random.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "golden_run.h"
+#include "passes/channels/sparse_groups.h"
 #include "plant_channels.h"
 #include "support/zoo.h"
 
@@ -125,6 +129,56 @@ TEST(DeadChannels, PlantedInRandomNetsComeOutAgain) {
     if (HasFailure()) return;
   }
   EXPECT_GT(planted, 200);
+}
+
+passes::LayerWeights weights_with(int64_t outputs, int64_t inputs, const std::function<bool(int64_t, int64_t)>& zero) {
+  passes::LayerWeights weights{.outputs = outputs, .inputs = inputs};
+  for (int64_t m = 0; m < outputs; ++m) {
+    for (int64_t c = 0; c < inputs; ++c) weights.numbers.push_back(zero(m, c) ? 0.0F : 1.0F);
+  }
+  return weights;
+}
+
+TEST(DeadChannels, PatternsOfZerosAreSeen) {
+  const auto groups = [](const std::function<bool(int64_t, int64_t)>& zero) {
+    const passes::SparseGroups found = passes::sparse_groups(weights_with(16, 16, zero));
+    return std::pair(found.outputs, found.inputs);
+  };
+  using Groups = std::pair<int64_t, int64_t>;
+  EXPECT_EQ(groups([](int64_t, int64_t) { return false; }), Groups(1, 1));
+  EXPECT_EQ(groups([](int64_t m, int64_t c) { return (m + c) % 2 == 0; }), Groups(1, 4)) << "2:4";
+  EXPECT_EQ(groups([](int64_t m, int64_t c) { return (m + c) % 8 < 4; }), Groups(1, 8)) << "4:8";
+  EXPECT_EQ(groups([](int64_t m, int64_t c) { return (m / 4 + c) % 3 == 0; }), Groups(4, 1)) << "4x1";
+  EXPECT_EQ(groups([](int64_t m, int64_t c) { return (m / 2 + c) % 3 == 0; }), Groups(2, 1)) << "2x1";
+  EXPECT_EQ(groups([](int64_t m, int64_t c) { return (m + c / 4) % 3 == 0; }), Groups(1, 4)) << "1x4";
+  EXPECT_EQ(groups([](int64_t m, int64_t c) { return (m * 7 + c * 5) % 11 < 4; }), Groups(1, 1)) << "scattered";
+  EXPECT_EQ(groups([](int64_t, int64_t c) { return c % 2 == 0; }), Groups(1, 1)) << "whole channels";
+  EXPECT_EQ(groups([](int64_t m, int64_t c) { return m == 0 && c < 4; }), Groups(1, 1)) << "too few";
+}
+
+// A 2:4 layer behind a convolution of eight channels, of which some are zero.
+TEST(DeadChannels, GroupsOfAPatternGoTogether) {
+  const auto channels_left = [](const std::vector<int64_t>& dead) {
+    ir::Graph graph;
+    Random random(3);
+    ir::Value& x = graph.add_input("x", {ir::DType::f32, ir::Shape{ir::Dim("N"), 3, 4, 4}});
+    ir::Tensor first = noise({8, 3, 1, 1}, random), second = noise({16, 8, 1, 1}, random);
+    for (const int64_t channel : dead) {
+      for (int64_t c = 0; c < 3; ++c) first.mutable_data<float>()[static_cast<size_t>(channel * 3 + c)] = 0;
+    }
+    for (int64_t i = 0; i < 128; ++i) {
+      if ((i / 8 + i) % 2 == 0) second.mutable_data<float>()[static_cast<size_t>(i)] = 0;
+    }
+    ir::Node& a = graph.append(ir::OpKind::conv, {&x, &graph.add_constant(std::move(first))});
+    ir::Node& b = graph.append(ir::OpKind::conv, {&a.output(), &graph.add_constant(std::move(second))});
+    graph.add_output("y", b.output());
+    EXPECT_TRUE(ops::infer_types(graph).ok());
+    eliminate(graph);
+    return (*a.output().type().shape)[1].value();
+  };
+  EXPECT_EQ(channels_left({1}), 8);
+  EXPECT_EQ(channels_left({0, 1, 2, 3}), 4);
+  EXPECT_EQ(channels_left({2, 4, 5, 6, 7}), 4);
 }
 
 TEST(DeadChannels, PlantedInTheZooComeOutAgain) {

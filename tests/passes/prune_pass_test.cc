@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
+#include <tuple>
 
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
@@ -73,10 +75,19 @@ Counts count_weights(const ir::Graph& graph) {
   return counts;
 }
 
+std::vector<float> weight_of(const ir::Graph& graph, const std::string& name) {
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.name() == name) return node.input(1)->constant()->to_floats();
+  }
+  ADD_FAILURE() << "no node " << name;
+  return {};
+}
+
 TEST(Prune, GivesTheSparsityThatIsAskedFor) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   for (const Settings& extra : {Settings{}, Settings{{"criterion", "wanda"}}, Settings{{"budgets", "uniform"}},
-                                Settings{{"criterion", "magnitude"}}}) {
+                                Settings{{"criterion", "magnitude"}}, Settings{{"criterion", "lamp"}},
+                                Settings{{"criterion", "lamp"}, {"repair", "none"}}}) {
     ir::Graph graph = network();
     Settings settings = {{"sparsity", "0.5"}};
     settings.insert(settings.end(), extra.begin(), extra.end());
@@ -126,6 +137,94 @@ TEST(Prune, KeepsTwoOfFourAlongInputChannels) {
   }
 }
 
+// Weights of a Conv as [outputs][channels][taps], with the outputs and channels of every block counted.
+std::map<std::string, int> block_fills(const ir::Graph& graph, const std::string& name, int64_t outputs,
+                                       int64_t inputs) {
+  std::map<std::string, int> fills;  // "mixed", "full", "empty"
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.name() != name) continue;
+    const ir::Tensor& weight = *node.input(1)->constant();
+    const int64_t channels = weight.dims()[1], taps = weight.size() / (weight.dims()[0] * channels);
+    const auto data = weight.data<float>();
+    for (int64_t m = 0; m < weight.dims()[0]; m += outputs) {
+      for (int64_t c = 0; c < channels; c += inputs) {
+        for (int64_t tap = 0; tap < taps; ++tap) {
+          int64_t zeros = 0;
+          for (int64_t i = 0; i < outputs * inputs; ++i) {
+            const int64_t at = ((m + i / inputs) * channels + c + i % inputs) * taps + tap;
+            zeros += data[static_cast<size_t>(at)] == 0 ? 1 : 0;
+          }
+          ++fills[zeros == 0 ? "full" : zeros == outputs * inputs ? "empty" : "mixed"];
+        }
+      }
+    }
+  }
+  return fills;
+}
+
+TEST(Prune, BlocksAreEmptyOrFull) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  for (const auto& [pattern, outputs, inputs] :
+       {std::tuple{"4x1", 4, 1}, std::tuple{"1x4", 1, 4}, std::tuple{"2x2", 2, 2}}) {
+    for (const char* criterion : {"obs", "wanda", "lamp"}) {
+      ir::Graph graph = network();
+      ASSERT_TRUE(prune(graph, &pictures, {{"pattern", pattern}, {"sparsity", "0.5"}, {"criterion", criterion}}).ok());
+      int empty = 0, full = 0;
+      for (const char* layer : {"first", "point"}) {
+        auto fills = block_fills(graph, layer, outputs, inputs);
+        EXPECT_EQ(fills["mixed"], 0) << pattern << " " << criterion << " " << layer;
+        empty += fills["empty"];
+        full += fills["full"];
+      }
+      EXPECT_GT(empty, 0);
+      EXPECT_GT(full, 0);
+      EXPECT_EQ(block_fills(graph, "depthwise", 1, 1)["empty"], 0) << "one channel a group takes no blocks";
+    }
+  }
+}
+
+TEST(Prune, BlocksByOutputErrorBeatBlocksByMagnitude) {
+  const auto parsed = ir::parse(R"(graph @net(%x: f32[N,4,8,8]) -> (y) {
+  %w1 = constant random(seed=1) : f32[16,4,3,3]
+  %w2 = constant random(seed=4) : f32[8,16,1,1]
+  %c1 = conv %x, %w1 {pads=[1,1,1,1]} : f32[N,16,8,8] @"first"
+  %r1 = relu %c1 : f32[N,16,8,8]
+  %y = conv %r1, %w2 : f32[N,8,8,8] @"point"
+  return %y
+}
+)");
+  ASSERT_TRUE(parsed.ok());
+  const Pictures pictures({1, 4, 8, 8}, 128);
+  for (const char* pattern : {"2x1", "1x2"}) {
+    const auto error_with = [&](const char* criterion) {
+      ir::Graph graph = parsed->clone();
+      EXPECT_TRUE(ops::infer_types(graph).ok());
+      const auto change = prune(
+          graph, &pictures, {{"pattern", pattern}, {"sparsity", "0.5"}, {"only", "point"}, {"criterion", criterion}});
+      EXPECT_TRUE(change.ok()) << (change.ok() ? "" : change.error().text());
+      return output_error(*parsed, graph, Pictures({1, 4, 8, 8}, 60));
+    };
+    const double surgeon = error_with("obs");
+    EXPECT_LT(surgeon, 0.95 * error_with("magnitude")) << pattern;
+    EXPECT_LE(surgeon, 1.02 * error_with("wanda")) << pattern;
+  }
+}
+
+TEST(Prune, PruningAgainKeepsTheZeros) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  ir::Graph graph = network();
+  ASSERT_TRUE(prune(graph, &pictures, {{"sparsity", "0.5"}}).ok());
+  for (const Settings& again : {Settings{{"sparsity", "0.2"}}, Settings{{"sparsity", "0.6"}},
+                                Settings{{"pattern", "2:4"}}, Settings{{"pattern", "4x1"}, {"sparsity", "0.4"}}}) {
+    const ir::Graph before = graph.clone();
+    ASSERT_TRUE(prune(graph, &pictures, again).ok());
+    for (const char* layer : {"first", "depthwise", "point", "hidden", "classifier"}) {
+      const std::vector<float> old = weight_of(before, layer), now = weight_of(graph, layer);
+      for (size_t i = 0; i < old.size(); ++i) ASSERT_TRUE(old[i] != 0 || now[i] == 0) << layer << " " << i;
+    }
+  }
+}
+
 TEST(Prune, GivesTheSameBytesForAnyNumberOfThreads) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   ir::Graph one = network(), four = network();
@@ -154,6 +253,10 @@ TEST(Prune, RefusesWhatItCannotDo) {
   EXPECT_EQ(refused(&pictures, {{"sparsity", "0.5"}, {"pattern", "2:4"}}), ErrorKind::usage);
   EXPECT_EQ(refused(&pictures, {{"sparsity", "1.5"}}), ErrorKind::usage);
   EXPECT_EQ(refused(&pictures, {{"pattern", "4:4"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"pattern", "4x1"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"pattern", "1x1"}, {"sparsity", "0.5"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"pattern", "4x1"}, {"channels", "0.5"}}), ErrorKind::usage);
+  EXPECT_EQ(refused(&pictures, {{"channels", "0.5"}, {"criterion", "lamp"}}), ErrorKind::usage);
   EXPECT_EQ(refused(&pictures, {{"sparsity", "0.5"}, {"only", "nothing"}}), ErrorKind::usage);
   EXPECT_EQ(refused(&pictures, {{"sparsity", "0.5"}, {"criterion", "magnitude"}, {"budgets", "error"}}),
             ErrorKind::usage);

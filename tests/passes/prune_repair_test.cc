@@ -40,13 +40,13 @@ class PruneRepair : public testing::Test {
     }
   }
 
-  std::vector<double> repair_layer(Layer& layer, const std::optional<Pattern>& pattern) {
+  std::vector<double> repair_layer(Layer& layer, const MaskChoice& choice) {
     ThreadPool pool(2);
     reconstruct::Gram gram(*layer.node, 10, 1280, 4);
     const reconstruct::Gram::Sample rows[] = {{std::span(current_).first(kRows * kInputs), {}}};
     const reconstruct::Gram::Sample targets[] = {{std::span(reference_).first(kRows * kInputs), {}}};
     gram.add(rows, targets, pool);
-    return repair(layer, gram, pattern, pool);
+    return repair(layer, gram, choice, pool);
   }
 
   // Squared error of output `m` against what the float model gives.
@@ -121,7 +121,7 @@ TEST_F(PruneRepair, ChoosesThePatternAgain) {
   ASSERT_TRUE(mask_pattern(layer, first_four, {.keep = 2, .of = 4}));
   const std::vector<bool> given = layer.kept;
   Layer fixed = layer;
-  repair_layer(layer, Pattern{.keep = 2, .of = 4});
+  repair_layer(layer, {.pattern = Pattern{.keep = 2, .of = 4}});
   repair_layer(fixed, {});
   EXPECT_EQ(fixed.kept, given);
   EXPECT_NE(layer.kept, given);
@@ -136,6 +136,39 @@ TEST_F(PruneRepair, ChoosesThePatternAgain) {
     as_given += error_of(fixed.weights, m);
   }
   EXPECT_LT(chosen, as_given);
+}
+
+TEST_F(PruneRepair, ExchangesKeepTheNumberOfZeros) {
+  Layer layer = layer_;
+  layer.weights[0] = 0;
+  for (size_t m = 0; m < 3; ++m) {
+    for (size_t i = 0; i < 4; ++i) layer.kept[m * kInputs + i] = false;
+  }
+  Layer fixed = layer;
+  repair_layer(fixed, {});
+  repair_layer(layer, {.exchange = true});
+  EXPECT_NE(layer.kept, fixed.kept);
+  EXPECT_EQ(layer.weights[0], 0) << "zero before";
+  double changed = 0, as_given = 0;
+  for (size_t m = 0; m < 3; ++m) {
+    const auto from = layer.kept.begin() + static_cast<int64_t>(m * kInputs);
+    EXPECT_EQ(std::count(from, from + kInputs, false), 4);
+    changed += error_of(layer.weights, m);
+    as_given += error_of(fixed.weights, m);
+  }
+  EXPECT_LT(changed, as_given);
+}
+
+TEST_F(PruneRepair, APatternTakesZerosOfBeforeFirst) {
+  Layer layer = layer_;
+  for (const size_t gone : {0u, 1u, 4u}) {
+    layer.weights[gone] = 0;
+    layer.kept[gone] = false;
+  }
+  repair_layer(layer, {.pattern = Pattern{.keep = 2, .of = 4}});
+  for (const size_t gone : {0u, 1u, 4u}) EXPECT_EQ(layer.weights[gone], 0);
+  EXPECT_TRUE(layer.kept[2] && layer.kept[3]) << "the group had its two zeros";
+  EXPECT_EQ(std::count(layer.kept.begin(), layer.kept.begin() + 8, true), 4);
 }
 
 }  // namespace

@@ -2,12 +2,14 @@
 // Pruning after training, from calibration data alone: no labels, no gradients. Whole channels: structured/. Weights:
 //
 //   inputs     second moments of what the weights of every layer meet, in one sweep     quantize/observe.cc
-//   scores     what removing each weight costs, by a criterion                          scores.cc, obs.cc
+//   scores     what removing each weight or block costs, by a criterion                 scores.cc, obs.cc
 //   masks      the cheapest go: over all layers, a layer at a time, or N of every M     masks.cc
-//   repair     the weights that are left make up for those that went, layer by layer     repair.cc
+//   repair     the weights that are left make up for those that went, layer by layer    repair.cc
 //
 // With the criterion `obs` scores are output errors. Divided by the power of the layer's output they compare between
-// layers, and the cheapest of all layers together are the budgets with the least sum of relative errors.
+// layers, and the cheapest of all layers together are the budgets with the least sum of relative errors. A layer that
+// does not compete with others is masked when it is repaired, from the same moments, so that the sweep before is saved.
+// Weights that are zero already are a mask, and stay.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
@@ -46,7 +48,8 @@ const OptionSchema& options() {
       {.name = "pattern",
        .kind = OptionKind::word,
        .fallback = "",
-       .help = "keep N of every M weights along the input channels, as 2:4"},
+       .help = "keep N of every M weights along the input channels, as 2:4; or with sparsity let blocks of outputs by "
+               "inputs go together, as 4x1"},
       {.name = "channels",
        .kind = OptionKind::real,
        .fallback = "",
@@ -77,11 +80,11 @@ const OptionSchema& options() {
        .kind = OptionKind::word,
        .fallback = "auto",
        .help = "which weights go first; auto: obs with calibration data, magnitude without",
-       .words = {"auto", "obs", "wanda", "magnitude"}},
+       .words = {"auto", "obs", "wanda", "lamp", "magnitude"}},
       {.name = "budgets",
        .kind = OptionKind::word,
        .fallback = "auto",
-       .help = "how layers share the loss; auto: by error with obs and wanda, else and with channels uniform",
+       .help = "how layers share the loss; auto: uniform with magnitude and with channels, else by error",
        .words = {"auto", "error", "uniform"}},
       {.name = "repair",
        .kind = OptionKind::word,
@@ -128,12 +131,14 @@ class Pruner {
       context_.notes.push_back("there are no float32 weights to prune");
       return Change::none;
     }
-    if (needs_data()) EDGESMITH_TRY(observe());
-    mask();
-    const bool any = std::any_of(layers_.begin(), layers_.end(), [](const Layer& layer) { return layer.zeros() > 0; });
-    if (!any) {
+    find_takers();
+    if (takers_.empty() || (!pattern_ && wanted_zeros() == 0)) {
       context_.notes.push_back("no weight was to go");
       return Change::none;
+    }
+    if (!repair_ || competing()) {
+      if (scores_need_data()) EDGESMITH_TRY(observe());
+      mask();
     }
     EDGESMITH_TRY(write());
     EDGESMITH_TRY(ops::infer_types(graph_));
@@ -141,19 +146,25 @@ class Pruner {
   }
 
  private:
-  bool needs_data() const { return repair_ || criterion_ != "magnitude"; }
+  bool scores_need_data() const { return criterion_ == "obs" || criterion_ == "wanda"; }
+  // Whether the layers' masks depend on each other.
+  bool competing() const { return by_error_ && !pattern_; }
 
   Status check() {
-    if (options_.is_set("pattern")) {
+    if (options_.is_set("pattern") && is_block_shape(options_.word("pattern"))) {
+      auto shape = parse_block_shape(options_.word("pattern"));
+      if (!shape) return shape.error();
+      shape_ = *shape;
+    } else if (options_.is_set("pattern")) {
       auto parsed = parse_pattern(options_.word("pattern"));
       if (!parsed) return parsed.error();
       pattern_ = *parsed;
     }
     if (by_error_ && criterion_ == "magnitude") {
       return usage_error("magnitudes are no errors: layers cannot share zeros by them",
-                         "use --budgets uniform, or --criterion obs");
+                         "use --budgets uniform, or --criterion obs or lamp");
     }
-    if (needs_data() && (context_.calib == nullptr || context_.calib->size() == 0)) {
+    if ((repair_ || scores_need_data()) && (context_.calib == nullptr || context_.calib->size() == 0)) {
       return usage_error("prune needs calibration data",
                          "give some with --calib, or use --repair none --criterion magnitude");
     }
@@ -164,7 +175,7 @@ class Pruner {
     for (ir::Node& node : graph_.nodes()) {
       const ir::Value* weight = quantize::weight_of(node);
       if (weight == nullptr || !selected[static_cast<size_t>(node.id())] || weight->constant()->rank() < 2) continue;
-      if (weight->quant() || weight->constant()->encoding() != ir::Encoding::dense) {
+      if (weight->quant() || !reconstruct::holds_numbers(*weight->constant())) {
         return usage_error(node.label() + ": its weights are compressed already",
                            "prune before quantize, or skip the node");
       }
@@ -179,6 +190,48 @@ class Pruner {
       layers_.emplace_back(reconstruct::read_layer(node));
     }
     return {};
+  }
+
+  // The layers that the pattern fits; others are named.
+  void find_takers() {
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      const std::string label = layers_[l].node->label();
+      if (pattern_ && layers_[l].group_size % pattern_->of != 0) {
+        context_.notes.push_back(label + " is left dense: its " + std::to_string(layers_[l].group_size) +
+                                 " input channels are no multiple of " + std::to_string(pattern_->of));
+      } else if (shape_.size() > 1 && !blocks_of(layers_[l])) {
+        context_.notes.push_back(label + " is left dense: its " + std::to_string(outputs_per_group(layers_[l])) +
+                                 " outputs by " + std::to_string(layers_[l].group_size) +
+                                 " input channels are no multiple of " + options_.word("pattern"));
+      } else {
+        takers_.push_back(l);
+      }
+    }
+  }
+
+  static int64_t outputs_per_group(const Layer& layer) {
+    const ir::Node& node = *layer.node;
+    return layer.outputs / (node.is(ir::OpKind::conv) ? node.attributes().get_int("group", 1) : 1);
+  }
+
+  std::optional<Blocks> blocks_of(const Layer& layer) const {
+    if (shape_.size() == 1) return Blocks(layer.weights.size());
+    return Blocks::of(layer, shape_, outputs_per_group(layer));
+  }
+
+  bool takes(const Layer& layer) const {
+    const auto l = static_cast<size_t>(&layer - layers_.data());
+    return std::find(takers_.begin(), takers_.end(), l) != takers_.end();
+  }
+
+  // How many weights of a layer, or of all that take the pattern, are to be zero.
+  int64_t wanted_zeros(const Layer& layer) const {
+    return std::llround(options_.real("sparsity") * static_cast<double>(layer.size()));
+  }
+  int64_t wanted_zeros() const {
+    int64_t size = 0;
+    for (const size_t l : takers_) size += layers_[l].size();
+    return std::llround(options_.real("sparsity") * static_cast<double>(size));
   }
 
   Status observe() {
@@ -204,41 +257,47 @@ class Pruner {
     return {};
   }
 
+  // What the first sweep saw of a layer; null and none without it.
+  const quantize::LayerInputs* seen_inputs(const Layer& layer) const {
+    return inputs_.empty() ? nullptr : &inputs_[static_cast<size_t>(layer.inputs)];
+  }
+  Moments seen_moments(const Layer& layer) const {
+    return inputs_.empty() ? Moments{} : moments_[static_cast<size_t>(layer.inputs)];
+  }
+
   void mask() {
-    std::vector<std::vector<double>> scores;
-    context_.progress->begin("score weights", static_cast<int64_t>(layers_.size()));
-    for (size_t l = 0; l < layers_.size(); ++l) {
-      const bool data = !inputs_.empty();
-      scores.push_back(score_weights(layers_[l], criterion_, data ? &inputs_[l] : nullptr,
-                                     data ? moments_[l] : Moments{}, options_.is_set("sparsity"), *context_.pool));
-      if (by_error_) make_relative(scores.back(), output_power(layers_[l], inputs_[l], moments_[l]));
-      context_.progress->update(static_cast<int64_t>(l) + 1);
-    }
-    context_.progress->end();
-    options_.is_set("pattern") ? mask_by_pattern(scores) : mask_by_sparsity(scores);
-  }
-
-  void mask_by_pattern(const std::vector<std::vector<double>>& scores) {
-    for (size_t l = 0; l < layers_.size(); ++l) {
-      if (mask_pattern(layers_[l], scores[l], pattern_)) continue;
-      context_.notes.push_back(layers_[l].node->label() + " is left dense: its " +
-                               std::to_string(layers_[l].group_size) + " input channels are no multiple of " +
-                               std::to_string(pattern_.of));
-    }
-  }
-
-  void mask_by_sparsity(const std::vector<std::vector<double>>& scores) {
-    const double sparsity = options_.real("sparsity");
-    if (by_error_) {
-      int64_t size = 0;
-      for (const Layer& layer : layers_) size += layer.size();
-      mask_smallest(layers_, scores, std::llround(sparsity * static_cast<double>(size)));
+    if (!competing()) {
+      for (const size_t l : takers_) mask(layers_[l], seen_inputs(layers_[l]), seen_moments(layers_[l]));
       return;
     }
-    for (size_t l = 0; l < layers_.size(); ++l) {
-      std::vector<Layer> one = {std::move(layers_[l])};
-      mask_smallest(one, {scores[l]}, std::llround(sparsity * static_cast<double>(one[0].size())));
-      layers_[l] = std::move(one[0]);
+    std::vector<Contender> contenders;
+    context_.progress->begin("score weights", static_cast<int64_t>(takers_.size()));
+    for (const size_t l : takers_) {
+      const Moments moments = seen_moments(layers_[l]);
+      contenders.push_back(contender(layers_[l], seen_inputs(layers_[l]), moments));
+      if (scores_need_data()) {
+        make_relative(contenders.back().scores, output_power(layers_[l], *seen_inputs(layers_[l]), moments));
+      }
+      context_.progress->update(static_cast<int64_t>(contenders.size()));
+    }
+    context_.progress->end();
+    mask_smallest(contenders, wanted_zeros());
+  }
+
+  Contender contender(Layer& layer, const quantize::LayerInputs* inputs, const Moments& moments) {
+    Contender result{&layer, *blocks_of(layer), {}};
+    result.scores = score_blocks(layer, result.blocks, shape_, criterion_, inputs, moments, !pattern_, *context_.pool);
+    return result;
+  }
+
+  // A layer that does not compete with others.
+  void mask(Layer& layer, const quantize::LayerInputs* inputs, const Moments& moments) {
+    std::vector<Contender> one;
+    one.push_back(contender(layer, inputs, moments));
+    if (pattern_) {
+      mask_pattern(layer, one[0].scores, *pattern_);
+    } else {
+      mask_smallest(one, wanted_zeros(layer));
     }
   }
 
@@ -246,7 +305,10 @@ class Pruner {
     if (repair_) {
       EDGESMITH_TRY(refit_in_order());
     } else {
-      for (Layer& layer : layers_) write(layer, std::vector<double>(layer.weights), {});
+      for (Layer& layer : layers_) {
+        const std::vector<double> before = layer.weights;
+        write(layer, before, {}, seen_inputs(layer), seen_moments(layer));
+      }
     }
     int64_t zeros = 0, size = 0;
     for (const Layer& layer : layers_) {
@@ -264,40 +326,42 @@ class Pruner {
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
     std::vector<ir::Node*> nodes;
     for (const Layer& layer : layers_) nodes.push_back(layer.node);
-    const std::optional<Pattern> pattern =
-        options_.is_set("pattern") && criterion_ == "obs" ? std::optional(pattern_) : std::nullopt;
+    MaskChoice choice;
+    if (criterion_ == "obs") choice = {.pattern = pattern_, .exchange = shape_.size() == 1};
     return reconstruct::compress_in_order(
         graph_, nodes, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
           Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
                                        [&](const Layer& candidate) { return candidate.node == &node; });
+          const Moments moments = layer_moments(layer, gram.inputs());
+          if (!competing() && takes(layer)) mask(layer, &gram.inputs(), moments);
           const std::vector<double> before = layer.weights;
-          const std::vector<double> bias = repair(layer, gram, pattern, *context_.pool);
-          write(layer, before, bias);
+          const std::vector<double> bias = repair(layer, gram, choice, *context_.pool);
+          write(layer, before, bias, &gram.inputs(), moments);
           return Status();
         });
   }
 
-  void write(Layer& layer, const std::vector<double>& before, const std::vector<double>& bias) {
+  void write(Layer& layer, const std::vector<double>& before, const std::vector<double>& bias,
+             const quantize::LayerInputs* inputs, const Moments& moments) {
     for (size_t i = 0; i < layer.kept.size(); ++i) layer.weights[i] = layer.kept[i] ? layer.weights[i] : 0;
     write_layer(graph_, layer, bias);
-    record(layer, before);
+    record(layer, before, inputs, moments);
   }
 
-  void record(const Layer& layer, const std::vector<double>& before) {
+  void record(const Layer& layer, const std::vector<double>& before, const quantize::LayerInputs* inputs,
+              const Moments& moments) {
     LayerRecord entry;
     entry.node = layer.node->name().empty() ? layer.node->label() : layer.node->name();
     entry.op = ir::op_name(layer.node->op());
     entry.value = layer.node->output().name();
     entry.status = "pruned";
     entry.numbers["sparsity_percent"] = 100 * static_cast<double>(layer.zeros()) / static_cast<double>(layer.size());
-    if (!inputs_.empty()) {
-      const auto l = static_cast<size_t>(layer.inputs);
-      Layer error = layer;
+    if (inputs != nullptr) {
+      Layer error = layer, whole = layer;
       for (size_t i = 0; i < before.size(); ++i) error.weights[i] = before[i] - layer.weights[i];
-      Layer whole = layer;
       whole.weights = before;
-      const double noise = total(output_power(error, inputs_[l], moments_[l]));
-      const double signal = total(output_power(whole, inputs_[l], moments_[l]));
+      const double noise = total(output_power(error, *inputs, moments));
+      const double signal = total(output_power(whole, *inputs, moments));
       if (noise > 0 && signal > 0) entry.numbers["sqnr_db"] = 10 * std::log10(signal / noise);
     }
     context_.layers.push_back(std::move(entry));
@@ -308,21 +372,30 @@ class Pruner {
   PassContext& context_;
   std::string criterion_;
   bool repair_ = true, by_error_ = true;
-  Pattern pattern_;
+  std::optional<Pattern> pattern_;
+  BlockShape shape_;
   std::vector<Layer> layers_;
-  std::vector<quantize::LayerInputs> inputs_;  // by layer; empty without data
+  std::vector<size_t> takers_;                 // of layers_: those that the pattern fits
+  std::vector<quantize::LayerInputs> inputs_;  // by layer; empty when the masks did not need a sweep of their own
   std::vector<Moments> moments_;
 };
 
 // One goal, and options that belong to it.
 Status check_goal(const Options& options) {
   std::vector<std::string> given;
+  const bool blocks = options.is_set("pattern") && is_block_shape(options.word("pattern"));
   for (const char* name : {"sparsity", "pattern", "channels", "macs", "params"}) {
-    if (options.is_set(name)) given.emplace_back(name);
+    if (options.is_set(name) && !(blocks && options.is_set("sparsity") && std::string_view(name) == "pattern")) {
+      given.emplace_back(name);
+    }
   }
   const std::string hint = "give one of --sparsity 0.5, --pattern 2:4, --channels 0.3, --macs 0.5, --params 0.5";
   if (given.empty()) return usage_error("prune needs a sparsity, a pattern, or a share of channels", hint);
   if (given.size() > 1) return usage_error("prune takes " + given[0] + " or " + given[1] + ", not both", hint);
+  if (blocks && !options.is_set("sparsity")) {
+    return usage_error("pattern " + options.word("pattern") + " does not say how many blocks go",
+                       "add --sparsity 0.5, or give a pattern like 2:4");
+  }
   if (options.is_set("multiple") && !asks_for_channels(options)) {
     return usage_error("multiple is about channels", "give --channels, --macs or --params, or leave it out");
   }

@@ -13,6 +13,9 @@ namespace {
 // For the aim, as when weights are rounded: what differs behind the prefix is known less well than the inputs.
 constexpr double kAimDamping = 0.01;
 
+// Turns for every weight that is gone to come back for another; few rows want more.
+constexpr int kExchangeRounds = 3;
+
 using Block = quantize::LayerInputs::Block;
 
 // Which group of the pattern every weight of a row belongs to: neighbours along the input channels.
@@ -25,11 +28,11 @@ std::vector<int> groups_of(const Layer& layer, const Pattern& pattern) {
   return groups;
 }
 
-// The mask of one row by the pattern.
+// The mask of one row by the pattern. Those of `zeros` went before.
 std::vector<bool> choose(std::span<const double> row, std::span<const double> inverse, const std::vector<int>& groups,
-                         const Pattern& pattern) {
+                         const Pattern& pattern, const std::vector<int>& zeros) {
   const RemovalTrace trace =
-      trace_removals(row, inverse, static_cast<int>(row.size()), groups, pattern.of - pattern.keep);
+      trace_removals(row, inverse, static_cast<int>(row.size()), groups, pattern.of - pattern.keep, zeros);
   std::vector<bool> kept(row.size(), true);
   for (const int gone : trace.order) kept[static_cast<size_t>(gone)] = false;
   return kept;
@@ -37,16 +40,18 @@ std::vector<bool> choose(std::span<const double> row, std::span<const double> in
 
 }  // namespace
 
-std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const std::optional<Pattern>& pattern,
-                           ThreadPool& pool) {
+std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const MaskChoice& choice, ThreadPool& pool) {
   const quantize::LayerInputs& inputs = gram.inputs();
   const bool centred = has_bias_operand(layer);
   const std::vector<double> before = layer.weights;
   const Moments moments = layer_moments(layer, inputs);
   const int64_t per_group = layer.outputs / inputs.groups();
   const bool whole = inputs.blocks().size() == static_cast<size_t>(inputs.groups());  // a row is one block
-  const bool choosing = pattern && whole && layer.zeros() > 0 && affordable(layer, inputs);
-  const std::vector<int> groups = choosing ? groups_of(layer, *pattern) : std::vector<int>{};
+  const bool may = whole && layer.zeros() > 0 && affordable(layer, inputs);
+  const bool choosing = may && choice.pattern && layer.group_size % choice.pattern->of == 0;
+  const bool exchanging = may && (choosing || choice.exchange);
+  std::vector<int> groups(static_cast<size_t>(layer.width), 0);
+  if (choosing) groups = groups_of(layer, *choice.pattern);
   for (size_t b = 0; b < moments.size(); ++b) {
     const Block& block = inputs.blocks()[b];
     const auto width = static_cast<size_t>(block.width);
@@ -61,17 +66,26 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const st
     pool.parallel_for(per_group, [&](int64_t index, int) {
       const auto at = static_cast<size_t>((block.group * per_group + index) * layer.width + block.first);
       const std::span<double> row = std::span(layer.weights).subspan(at, width);
+      std::vector<int> zeros;
+      for (size_t i = 0; exchanging && i < width; ++i) {
+        if (row[i] == 0) zeros.push_back(static_cast<int>(i));
+      }
       if (aim) aim->shift(index, row);
       std::vector<bool>& kept = masks[static_cast<size_t>(index)];
       if (choosing) {
-        kept = choose(row, inverse, groups, *pattern);
+        kept = choose(row, inverse, groups, *choice.pattern, zeros);
       } else {
         kept.assign(layer.kept.begin() + static_cast<int64_t>(at),
                     layer.kept.begin() + static_cast<int64_t>(at + width));
       }
+      if (exchanging) {
+        std::vector<int> own_groups = groups;
+        for (const int zero : zeros) own_groups[static_cast<size_t>(zero)] = -1;
+        exchange_removals(row, moments[b], own_groups, kExchangeRounds, kept);
+      }
       refit(row, kept, 0, moments[b]);
     });
-    for (int64_t m = 0; choosing && m < per_group; ++m) {
+    for (int64_t m = 0; exchanging && m < per_group; ++m) {
       const std::vector<bool>& kept = masks[static_cast<size_t>(m)];
       std::copy(kept.begin(), kept.end(), layer.kept.begin() + (block.group * per_group + m) * layer.width);
     }

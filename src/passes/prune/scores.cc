@@ -26,33 +26,82 @@ std::pair<int64_t, int64_t> rows_of(const Layer& layer, const quantize::LayerInp
   return {block.group * per_group, per_group};
 }
 
-void score_row(const std::string& criterion, bool trace, std::span<const double> weights,
-               std::span<const double> moments, std::span<const double> inverted, std::span<double> scores) {
+// A score for every weight by itself.
+void score_row(const std::string& criterion, std::span<const double> weights, std::span<const double> moments,
+               std::span<const double> inverted, std::span<double> scores) {
   const size_t n = weights.size();
-  if (criterion == "wanda") {
-    for (size_t i = 0; i < n; ++i) scores[i] = weights[i] * weights[i] * moments[i * n + i];
-    return;
+  for (size_t i = 0; i < n; ++i) {
+    const double square = weights[i] * weights[i];
+    scores[i] = criterion == "wanda" ? square * moments[i * n + i] : square / inverted[i * n + i];
   }
-  if (!trace) {
-    for (size_t i = 0; i < n; ++i) scores[i] = weights[i] * weights[i] / inverted[i * n + i];
-    return;
+}
+
+// A removal's score is what it adds; what goes later never has a smaller one.
+void score_trace(const RemovalTrace& trace, std::span<double> scores) {
+  double largest = 0;
+  for (size_t step = 0; step < trace.order.size(); ++step) {
+    largest = std::max(largest, trace.added[step]);
+    scores[static_cast<size_t>(trace.order[step])] = largest;
   }
-  const RemovalTrace removals = trace_removals(weights, inverted, static_cast<int>(n));
-  double largest = 0;  // what goes later never has a smaller score
-  for (size_t step = 0; step < n; ++step) {
-    largest = std::max(largest, removals.added[step]);
-    scores[static_cast<size_t>(removals.order[step])] = largest;
+}
+
+std::vector<double> sum_blocks(const std::vector<double>& by_weight, const Blocks& blocks) {
+  if (blocks.size() == 1) return by_weight;
+  std::vector<double> sums(blocks.count(), 0.0);
+  for (size_t b = 0; b < sums.size(); ++b) {
+    for (size_t i = 0; i < blocks.size(); ++i) sums[b] += by_weight[blocks.weight(b, i)];
   }
+  return sums;
+}
+
+// Every power divided by the sum of those that are not smaller; among equal ones the first counts as smaller.
+std::vector<double> lamp(const std::vector<double>& powers) {
+  std::vector<size_t> order(powers.size());
+  for (size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return powers[a] < powers[b]; });
+  std::vector<double> scores(powers.size());
+  double sum = 0;
+  for (size_t i = order.size(); i-- > 0;) {
+    sum += powers[order[i]];
+    scores[order[i]] = sum > 0 ? powers[order[i]] / sum : 0;
+  }
+  return scores;
+}
+
+// All blocks of the rows that lose them together, in the order in which they go.
+std::vector<double> trace_scores(const Layer& layer, const Blocks& blocks, const BlockShape& shape,
+                                 const quantize::LayerInputs& inputs, const Moments& moments, ThreadPool& pool) {
+  std::vector<double> scores(blocks.count());
+  const auto width = static_cast<size_t>(layer.width), rows = static_cast<size_t>(shape.outputs);
+  const size_t per_rows = width / static_cast<size_t>(shape.inputs);  // blocks that some rows have together
+  for (size_t b = 0; b < moments.size(); ++b) {
+    const std::vector<double> inverted = inverse(moments[b], width);
+    const auto [first, count] = rows_of(layer, inputs, inputs.blocks()[b]);
+    pool.parallel_for(count / shape.outputs, [&, first_row = first](int64_t index, int) {
+      const size_t row = static_cast<size_t>(first_row) + static_cast<size_t>(index) * rows;
+      const size_t first_block = row / rows * per_rows;
+      std::vector<int> columns;
+      for (size_t block = first_block; block < first_block + per_rows; ++block) {
+        for (size_t i = 0; i < static_cast<size_t>(shape.inputs); ++i) {
+          columns.push_back(static_cast<int>(blocks.weight(block, i) - row * width));
+        }
+      }
+      const auto weights = std::span(layer.weights).subspan(row * width, rows * width);
+      score_trace(trace_blocks(weights, inverted, columns, static_cast<size_t>(shape.inputs)),
+                  std::span(scores).subspan(first_block, per_rows));
+    });
+  }
+  return scores;
 }
 
 }  // namespace
 
-bool affordable(const Layer& layer, const quantize::LayerInputs& inputs) {
+bool affordable(const Layer& layer, const quantize::LayerInputs& inputs, int together) {
   double work = 0;
   for (const Block& block : inputs.blocks()) {
     work += static_cast<double>(rows_of(layer, inputs, block).second) * std::pow(block.width, 3) / 3;
   }
-  return work <= kMostWork;
+  return work <= kMostWork * together;
 }
 
 Moments layer_moments(const Layer& layer, const quantize::LayerInputs& inputs) {
@@ -90,14 +139,21 @@ void make_relative(std::vector<double>& scores, const std::vector<double>& power
   }
 }
 
-std::vector<double> score_weights(const Layer& layer, const std::string& criterion, const quantize::LayerInputs* inputs,
-                                  const Moments& moments, bool one_by_one, ThreadPool& pool) {
+std::vector<double> score_blocks(const Layer& layer, const Blocks& blocks, const BlockShape& shape,
+                                 const std::string& criterion, const quantize::LayerInputs* inputs,
+                                 const Moments& moments, bool one_by_one, ThreadPool& pool) {
   std::vector<double> scores(layer.weights.size());
-  if (criterion == "magnitude") {
-    for (size_t i = 0; i < scores.size(); ++i) scores[i] = std::fabs(layer.weights[i]);
-    return scores;
+  if (criterion == "magnitude" || criterion == "lamp") {
+    const bool squares = criterion == "lamp";
+    for (size_t i = 0; i < scores.size(); ++i) {
+      scores[i] = squares ? layer.weights[i] * layer.weights[i] : std::fabs(layer.weights[i]);
+    }
+    scores = sum_blocks(scores, blocks);
+    return squares ? lamp(scores) : scores;
   }
-  const bool trace = one_by_one && affordable(layer, *inputs);
+  const bool whole = inputs->blocks().size() == static_cast<size_t>(inputs->groups());  // a row is one block of moments
+  const bool trace = criterion == "obs" && one_by_one && affordable(layer, *inputs, shape.outputs);
+  if (trace && whole && shape.size() > 1) return trace_scores(layer, blocks, shape, *inputs, moments, pool);
   for (size_t b = 0; b < moments.size(); ++b) {
     const Block& block = inputs->blocks()[b];
     const auto width = static_cast<size_t>(block.width);
@@ -105,11 +161,16 @@ std::vector<double> score_weights(const Layer& layer, const std::string& criteri
     const auto [first, count] = rows_of(layer, *inputs, block);
     pool.parallel_for(count, [&, first_row = first](int64_t index, int) {
       const auto at = static_cast<size_t>((first_row + index) * layer.width + block.first);
-      score_row(criterion, trace, std::span(layer.weights).subspan(at, width), moments[b], inverted,
-                std::span(scores).subspan(at, width));
+      const auto weights = std::span(layer.weights).subspan(at, width);
+      const auto own = std::span(scores).subspan(at, width);
+      if (trace && shape.size() == 1) {
+        score_trace(trace_removals(weights, inverted, static_cast<int>(width)), own);
+      } else {
+        score_row(criterion, weights, moments[b], inverted, own);
+      }
     });
   }
-  return scores;
+  return sum_blocks(scores, blocks);
 }
 
 }  // namespace edgesmith::passes::prune

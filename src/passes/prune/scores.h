@@ -23,13 +23,18 @@ std::vector<double> output_power(const Layer& layer, const quantize::LayerInputs
 /// of very different sizes, and what reads them makes up for that.
 void make_relative(std::vector<double>& scores, const std::vector<double>& power);
 
-/// Whether removing weights one by one, the rest refitted each time, takes no more than some ten seconds.
-bool affordable(const Layer& layer, const quantize::LayerInputs& inputs);
+/// Whether removing weights one by one, the rest refitted each time, takes no more than some ten seconds. Outputs that
+/// lose their weights together (`together` of them) are one piece of work.
+bool affordable(const Layer& layer, const quantize::LayerInputs& inputs, int together = 1);
 
-/// By weight; smaller ones go first. `magnitude`: |w|. `wanda`: w^2 E[x^2] (Sun et al. 2023, "A simple and effective
-/// pruning approach for large language models"). `obs`: the output error that removing it adds when the row's other
-/// weights are refitted, in the order in which they go (obs.h); where that is too much work, when it alone goes.
-std::vector<double> score_weights(const Layer& layer, const std::string& criterion, const quantize::LayerInputs* inputs,
-                                  const Moments& moments, bool one_by_one, ThreadPool& pool);
+/// By block of weights (masks.h); smaller ones go first. `magnitude`: sum of |w|. `lamp`: the block's share of the
+/// squares of all that are at least as large in its layer, comparable between layers (Lee et al. 2021, "Layer-adaptive
+/// sparsity for the magnitude-based pruning", arXiv 2010.07611). `wanda`: sum of w^2 E[x^2] (Sun et al. 2023, "A simple
+/// and effective pruning approach for large language models"). `obs`: the output error that removing it adds when the
+/// rows' other weights are refitted, in the order in which they go (obs.h); where that is too much work, what its
+/// weights cost each alone. The first two need neither inputs nor moments.
+std::vector<double> score_blocks(const Layer& layer, const Blocks& blocks, const BlockShape& shape,
+                                 const std::string& criterion, const quantize::LayerInputs* inputs,
+                                 const Moments& moments, bool one_by_one, ThreadPool& pool);
 
 }  // namespace edgesmith::passes::prune

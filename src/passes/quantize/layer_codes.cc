@@ -125,15 +125,7 @@ void round_compensated(const std::vector<std::vector<double>>& rows, const Layer
   }
 }
 
-// Exact zeros are a mask where they are more than this share of the weights.
-constexpr double kMaskedShare = 0.05;
-
-bool is_pruned(const std::vector<float>& weights) {
-  const auto zeros = std::count(weights.begin(), weights.end(), 0.0F);
-  return static_cast<double>(zeros) > kMaskedShare * static_cast<double>(weights.size());
-}
-
-// Weights that are zero stay zero.
+// Weights that are zero stay zero: those of a pruned layer, be they few, and no others are so by chance.
 void keep_zeros(const std::vector<double>& row, ChannelScale& scale) {
   if (scale.low.empty()) {
     for (size_t k = 0; k < row.size(); ++k) {
@@ -209,7 +201,7 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
       propose(c, std::move(scale));
     }
   }
-  if (is_pruned(reals)) {
+  if (std::find(reals.begin(), reals.end(), 0.0F) != reals.end()) {
     for (Candidate& candidate : candidates) keep_zeros(rows[candidate.channel], candidate.scale);
   }
   if (compensate) {

@@ -22,8 +22,6 @@ constexpr double kSmallestScale = 1e-20;
 constexpr int kRounds = 8;
 // Rows that a thread takes at a time.
 constexpr int64_t kRowsPerTask = 8;
-// Exact zeros are a mask where they are more than this share of the weights.
-constexpr double kMaskedShare = 0.05;
 
 using reconstruct::Layer;
 
@@ -89,8 +87,7 @@ class Rounder {
         grids_(static_cast<size_t>(layer.outputs)),
         signal_(static_cast<size_t>(layer.outputs), 0.0),
         noise_(static_cast<size_t>(layer.outputs), 0.0) {
-    const auto zeros = std::count(layer.weights.begin(), layer.weights.end(), 0.0);
-    masked_ = static_cast<double>(zeros) > kMaskedShare * static_cast<double>(layer.weights.size());
+    masked_ = std::find(layer.weights.begin(), layer.weights.end(), 0.0) != layer.weights.end();
     centred_ = gram != nullptr && reconstruct::has_bias_operand(layer);
   }
 

@@ -23,7 +23,7 @@ Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<b
     const ir::Value* weight = weight_of(node);
     if (weight == nullptr || !selected[static_cast<size_t>(node.id())]) continue;
     const ir::Tensor& tensor = *weight->constant();
-    if (tensor.encoding() != ir::Encoding::dense || tensor.dtype() != ir::DType::f32 || tensor.rank() < 2 ||
+    if (!reconstruct::holds_numbers(tensor) || tensor.dtype() != ir::DType::f32 || tensor.rank() < 2 ||
         tensor.size() == 0) {
       continue;
     }

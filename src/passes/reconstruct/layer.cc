@@ -23,6 +23,10 @@ int64_t inner_of(const ir::Node& node) {
 
 }  // namespace
 
+bool holds_numbers(const ir::Tensor& weight) {
+  return weight.encoding() == ir::Encoding::dense || weight.encoding() == ir::Encoding::sparse;
+}
+
 Layer read_layer(ir::Node& node) {
   const ir::Tensor& weight = *quantize::weight_of(node)->constant();
   Layer layer;

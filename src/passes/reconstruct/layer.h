@@ -20,6 +20,9 @@ struct Layer {
   int64_t size() const { return outputs * width; }
 };
 
+/// Whether a weight is its numbers, all of them or those that are not zero, and no codes or indices.
+bool holds_numbers(const ir::Tensor& weight);
+
 /// Reads the weights of a Conv, Gemm or MatMul with a constant float32 weight of two or more dims.
 Layer read_layer(ir::Node& node);
 /// Whether the layer has a bias, or room for one, that may change.

@@ -30,8 +30,10 @@ using namespace share;
 constexpr int64_t kRowsPerInput = 32;
 // Share of the mean of the diagonal that is added to it, as when weights are rounded.
 constexpr double kDamping = 0.01;
-// Exact zeros are a mask where they are more than this share of the weights.
+// Exact zeros are a mask where they are more than this share of the weights, and with so many bits always: an entry of
+// eight for them costs little.
 constexpr double kMaskedShare = 0.05;
+constexpr int64_t kBitsForFewZeros = 3;
 // What the nodes around a codebook take in a file.
 constexpr int64_t kLookUpBytes = 150;
 constexpr int kLargestCode = 127;
@@ -168,7 +170,7 @@ class Sharer {
         continue;
       }
       const ir::Tensor& tensor = *value->constant();
-      if (value->quant() || tensor.encoding() != ir::Encoding::dense) {
+      if (value->quant() || !reconstruct::holds_numbers(tensor)) {
         const bool shared = tensor.as_palette() != nullptr;
         return usage_error(node.label() + ": its weights are " + (shared ? "shared" : "compressed") + " already",
                            shared ? "start from the model that was not shared, or skip the node"
@@ -269,7 +271,8 @@ class Sharer {
     const std::vector<float> numbers = weight.value->constant()->to_floats();
     rows.wanted.resize(numbers.size());
     const auto zeros = std::count(numbers.begin(), numbers.end(), 0.0F);
-    if (static_cast<double>(zeros) > kMaskedShare * static_cast<double>(numbers.size())) {
+    if ((zeros > 0 && bits_ >= kBitsForFewZeros) ||
+        static_cast<double>(zeros) > kMaskedShare * static_cast<double>(numbers.size())) {
       rows.zero.resize(numbers.size());
     }
     for (int64_t m = 0; m < layout.outputs; ++m) {

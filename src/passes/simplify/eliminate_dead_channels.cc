@@ -9,7 +9,8 @@
 // A constant goes into the bias of the layers that read it; where padding would miss it, the channel stays unless the
 // constant is zero. What reads a repeated channel reads the first one with the sum of both weights. A channel goes with
 // all that are coupled with it, or not at all; the last channel of a value always stays. One round makes work for the
-// next: repeated until nothing changes.
+// next: repeated until nothing changes. Where weights have a pattern of zeros for sparse kernels, channels of a group
+// of the pattern go together or not at all.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -19,6 +20,7 @@
 #include "passes/channels/channel_values.h"
 #include "passes/channels/layer_weights.h"
 #include "passes/channels/remove_channels.h"
+#include "passes/channels/sparse_groups.h"
 #include "passes/rewrite.h"
 
 namespace edgesmith::passes {
@@ -140,6 +142,18 @@ class Search {
         if (number_for_bias(mixing, *input, c) || !matters(weights, *input, m, c, largest)) continue;
         mark(input->first + firsts[static_cast<size_t>(c)]);
       }
+    }
+    const SparseGroups groups = sparse_groups(weights);
+    keep_groups(*input, groups.inputs);
+    keep_groups(result, groups.outputs);
+  }
+
+  // Of every `size` neighbours all are live or none.
+  void keep_groups(const ChannelSpace& space, int64_t size) {
+    for (int64_t first = 0; size > 1 && first + size <= space.size; first += size) {
+      bool any = false;
+      for (int64_t c = first; c < first + size; ++c) any = any || live(space.first + c);
+      for (int64_t c = first; any && c < first + size; ++c) mark(space.first + c);
     }
   }
 

@@ -85,7 +85,12 @@ class ChannelPruner {
     record();
     const std::vector<bool> gone = channels_gone(removed_);
     EDGESMITH_TRY(cut(graph_, removed_));
+    const int64_t zeros = count_zeros();
     if (repair_) EDGESMITH_TRY(repair(gone));
+    if (const int64_t filled = zeros - count_zeros(); filled > 0) {
+      context_.notes.push_back(std::to_string(filled) +
+                               " zeros of weights were filled by refitting: take out channels first, weights after");
+    }
     EDGESMITH_TRY(ops::infer_types(graph_));
     return Change::changed;
   }
@@ -107,6 +112,9 @@ class ChannelPruner {
         if (!std::isfinite(number)) return invalid_error(layer.node->label() + ": its weights hold NaN or infinity");
       }
     }
+    if (criterion_ == "lamp") {
+      return usage_error("lamp compares single weights, not channels", "use --criterion obs, wanda or magnitude");
+    }
     if (by_error_ && criterion_ == "magnitude") {
       return usage_error("magnitudes are no errors: layers cannot share a budget by them",
                          "use --budgets uniform, or --criterion obs");
@@ -116,6 +124,18 @@ class ChannelPruner {
                          "give some with --calib, or use --repair none --criterion magnitude");
     }
     return {};
+  }
+
+  // Zeros among the weights of the layers.
+  int64_t count_zeros() const {
+    int64_t zeros = 0;
+    for (const ir::Node& node : graph_.nodes()) {
+      const ir::Value* weight = quantize::weight_of(node);
+      if (weight == nullptr) continue;
+      const std::vector<float> numbers = weight->constant()->to_floats();
+      zeros += std::count(numbers.begin(), numbers.end(), 0.0F);
+    }
+    return zeros;
   }
 
   void refuse_wide(ChannelGroup& group) {
