@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <optional>
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/assignment.h"
@@ -39,52 +41,129 @@ Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<b
   return layers;
 }
 
+std::string decibels_text(double noise_to_signal) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.1f dB", -10 * std::log10(noise_to_signal));
+  return buffer;
+}
+
 class Coder {
  public:
-  Coder(ir::Graph& graph, const LowBitSettings& settings, PassContext& context)
-      : graph_(graph), settings_(settings), context_(context) {}
+  Coder(ir::Graph& graph, const LowBitSettings& settings, std::vector<ir::Node*> layers, PassContext& context)
+      : graph_(graph), context_(context), layers_(std::move(layers)) {
+    for (ir::Node* node : layers_) {
+      settings_.push_back(settings);
+      if (settings.block_size <= 0) continue;
+      const reconstruct::Layer layer = reconstruct::read_layer(*node);
+      if (takes_blocks(layer, settings.block_size)) continue;
+      settings_.back().block_size = 0;
+      context_.notes.push_back(node->label() + " has one scale an output: its " + std::to_string(layer.group_size) +
+                               " input channels are no multiple of " + std::to_string(settings.block_size));
+    }
+  }
 
-  Status code(ir::Node& node, const reconstruct::Gram* gram) {
-    const reconstruct::Layer layer = reconstruct::read_layer(node);
-    LowBitSettings settings = settings_;
-    if (settings.block_size > 0 && !has_blocks(layer, settings.block_size)) settings.block_size = 0;
-    const LowBitCodes codes = low_bit_weight(layer, settings, gram, *context_.pool);
-    if (!codes.bias_change.empty()) reconstruct::change_bias(graph_, layer, codes.bias_change);
-    report_weight(node, codes.weight, settings.bits, codes.sqnr_db, gram != nullptr, context_);
-    weights_ += layer.size();
-    bytes_ += codes.weight.stored_bytes();
-    ++layers_;
-    set_constant(graph_, node, ops::quant_facts(node).weight_operand, codes.weight);
-    return {};
+  Status run(bool reconstruct, BitSharing sharing, const BitBudget& budget) {
+    if (!reconstruct) {
+      for (size_t l = 0; l < layers_.size(); ++l) code(l, nullptr);
+      return {};
+    }
+    const Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
+    if (sharing == BitSharing::knapsack) EDGESMITH_TRY(share_bits(budget, stream));
+    if (sharing == BitSharing::rate_aware) {
+      auto plan = RatePlan::make(graph_, layers_, settings_, *budget.bytes, stream, context_);
+      if (!plan) return plan.error();
+      rates_ = std::move(*plan);
+    }
+    return reconstruct::compress_in_order(graph_, layers_, stream, kRowsPerInput,
+                                          [&](ir::Node& node, const reconstruct::Gram& gram) {
+                                            const auto at = std::find(layers_.begin(), layers_.end(), &node);
+                                            code(static_cast<size_t>(at - layers_.begin()), &gram);
+                                            return Status();
+                                          });
   }
 
   void summarize() {
-    context_.notes.push_back(std::to_string(weights_) + " weights of " + std::to_string(layers_) + " layers are int" +
-                             std::to_string(settings_.bits) + " codes, " + std::to_string(bytes_) +
-                             " bytes with their scales");
-    if (settings_.bits < 4) {
-      context_.notes.push_back("ONNX stores them in 4 bits each: opset 21 has no narrower type");
+    std::string widths;
+    int64_t in_bits = 0;
+    bool narrow = false;
+    for (int bits = kFewestBits; bits <= kMostBits; ++bits) {
+      const auto count = std::count_if(settings_.begin(), settings_.end(),
+                                       [&](const LowBitSettings& settings) { return settings.bits == bits; });
+      if (count == 0) continue;
+      if (!widths.empty()) widths += ", ";
+      widths += std::to_string(count) + (count == 1 ? " layer int" : " layers int") + std::to_string(bits);
+      narrow = narrow || bits < 4;
+    }
+    const bool mixed = widths.find(',') != widths.npos;
+    for (size_t l = 0; l < layers_.size(); ++l) in_bits += bits_[l];
+    context_.notes.push_back(std::to_string(weights_) + " weights of " + std::to_string(layers_.size()) + " layers are " +
+                             (mixed ? "codes" : "int" + std::to_string(settings_[0].bits) + " codes") + ", " +
+                             std::to_string(bytes_) + " bytes with their scales" + (mixed ? ": " + widths : ""));
+    if (mixed) {
+      context_.notes.push_back("counted at their bits, codes and scales are " + std::to_string((in_bits + 7) / 8) +
+                               " bytes");
+    }
+    if (rates_) {
+      context_.notes.push_back("an entropy coder such as pack's is expected to spend " +
+                               std::to_string(static_cast<int64_t>(std::ceil(rates_->taken_bits() / 8))) +
+                               " bytes on codes and scales");
+    }
+    if (narrow) {
+      context_.notes.push_back("ONNX stores " + std::string(mixed ? "codes of up to 4 bits" : "them") +
+                               " in 4 bits each: opset 21 has no narrower type");
     }
   }
 
  private:
-  bool has_blocks(const reconstruct::Layer& layer, int64_t block_size) {
-    if (takes_blocks(layer, block_size)) return true;
-    context_.notes.push_back(layer.node->label() + " has one scale an output: its " + std::to_string(layer.group_size) +
-                             " input channels are no multiple of " + std::to_string(block_size));
-    return false;
+  Status share_bits(const BitBudget& budget, const Stream& stream) {
+    auto plan = plan_bits(graph_, layers_, settings_, budget, stream, context_);
+    if (!plan) return plan.error();
+    std::string note = "bits are shared out for an expected output error of " + decibels_text(plan->error);
+    if (!budget.bytes && !budget.sqnr_db) {
+      note += "; int" + std::to_string(settings_[0].bits) + " everywhere: " + decibels_text(plan->uniform_error);
+    }
+    context_.notes.push_back(note);
+    for (size_t l = 0; l < layers_.size(); ++l) settings_[l].bits = plan->bits[l];
+    return {};
+  }
+
+  void code(size_t l, const reconstruct::Gram* gram) {
+    ir::Node& node = *layers_[l];
+    const reconstruct::Layer layer = reconstruct::read_layer(node);
+    LowBitCodes codes;
+    double expected = 0;
+    if (rates_) {
+      RatedCodes rated = rate_aware_weight(layer, settings_[l], rates_->price(l), *gram, *context_.pool);
+      rates_->took(l, rated.bits);
+      expected = rated.bits / static_cast<double>(layer.size());
+      codes = std::move(rated.codes);
+    } else {
+      codes = low_bit_weight(layer, settings_[l], gram, *context_.pool);
+    }
+    if (!codes.bias_change.empty()) reconstruct::change_bias(graph_, layer, codes.bias_change);
+    report_weight(node, codes.weight, settings_[l].bits, codes.sqnr_db, gram != nullptr, context_);
+    context_.layers.back().numbers["bits"] = settings_[l].bits;
+    if (rates_) context_.layers.back().numbers["packed_bits"] = expected;
+    weights_ += layer.size();
+    bytes_ += codes.weight.stored_bytes();
+    bits_[l] = coded_bits(layer, settings_[l], settings_[l].bits);
+    set_constant(graph_, node, ops::quant_facts(node).weight_operand, codes.weight);
   }
 
   ir::Graph& graph_;
-  const LowBitSettings& settings_;
   PassContext& context_;
-  int64_t weights_ = 0, layers_ = 0, bytes_ = 0;
+  std::vector<ir::Node*> layers_;
+  std::vector<LowBitSettings> settings_;  // by layer
+  std::optional<RatePlan> rates_;
+  std::vector<int64_t> bits_ = std::vector<int64_t>(layers_.size(), 0);  // by layer, with scales
+  int64_t weights_ = 0, bytes_ = 0;
 };
 
 }  // namespace
 
 Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& settings, bool reconstruct,
-                                   const std::vector<bool>& selected, PassContext& context) {
+                                   BitSharing sharing, const BitBudget& budget, const std::vector<bool>& selected,
+                                   PassContext& context) {
   auto layers = find_layers(graph, selected, context);
   if (!layers) return layers.error();
   if (layers->empty()) {
@@ -98,15 +177,8 @@ Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& setti
     return usage_error("blocks of " + std::to_string(settings.block_size) + " divide the input channels of no layer",
                        "give a --block that does, or none");
   }
-  Coder coder(graph, settings, context);
-  if (reconstruct) {
-    const Stream stream(*context.calib, graph, *context.pool, *context.progress);
-    EDGESMITH_TRY(reconstruct::compress_in_order(
-        graph, *layers, stream, kRowsPerInput,
-        [&](ir::Node& node, const reconstruct::Gram& gram) { return coder.code(node, &gram); }));
-  } else {
-    for (ir::Node* node : *layers) EDGESMITH_TRY(coder.code(*node, nullptr));
-  }
+  Coder coder(graph, settings, *layers, context);
+  EDGESMITH_TRY(coder.run(reconstruct, sharing, budget));
   coder.summarize();
   return Change::changed;
 }
