@@ -3,13 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
-#include <limits>
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/low_bit_target.h"
-#include "passes/reconstruct/knapsack.h"
 #include "passes/reconstruct/sensitivity.h"
 
 namespace edgesmith::passes::quantize {
@@ -22,18 +19,11 @@ constexpr int kGainBits = 3;
 // Errors of more bits are measured up to here; every further bit leaves a quarter.
 constexpr int kMeasuredBits = 6;
 constexpr int kScaleBits = 32;
-// A layer whose errors the outputs do not show has this part of its own relative error.
-constexpr double kLeastGain = 1e-6;
 // Exponents of two that the price of a bit may have, and halvings of their interval.
 constexpr int kLowestExponent = -80, kHighestExponent = 0, kHalvings = 40;
-// How far what layers took may move what is foreseen of the others.
-constexpr double kMostOff = 1.25;
-
-std::string decibels_text(double ratio) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.1f dB", -10 * std::log10(ratio));
-  return buffer;
-}
+// How far what layers took may move what is foreseen of the others, and the exponent of the price: the last layers
+// must not pay for all that came before.
+constexpr double kMostOff = 1.25, kMostMoved = 0.5;
 
 }  // namespace
 
@@ -80,10 +70,7 @@ Result<std::vector<LayerDamage>> measure_damage(const ir::Graph& graph, const st
       context);
   if (!alone) return alone.error();
   for (size_t l = 0; l < layers.size(); ++l) {
-    const double error = damage[l].error[kGainBits];
-    if (!(error > 0)) continue;  // exact codes
-    const double least = power[l] > 0 && std::isfinite(power[l]) ? kLeastGain / power[l] : kLeastGain / error;
-    damage[l].gain = std::isfinite((*alone)[l]) ? std::max((*alone)[l] / error, least) : 1 / error;
+    damage[l].gain = reconstruct::gain_of((*alone)[l], damage[l].error[kGainBits], power[l]);
   }
   return damage;
 }
@@ -93,65 +80,29 @@ int64_t coded_bits(const reconstruct::Layer& layer, const LowBitSettings& settin
   return layer.size() * bits + scales * (kScaleBits + (settings.symmetric ? 0 : bits));
 }
 
-Result<BitPlan> plan_bits(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
-                          const std::vector<LowBitSettings>& settings, const BitBudget& budget, const Stream& stream,
-                          PassContext& context) {
+Result<reconstruct::BitPlan> plan_bits(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
+                                       const std::vector<LowBitSettings>& settings,
+                                       const reconstruct::BitBudget& budget, const Stream& stream,
+                                       PassContext& context) {
   auto damage = measure_damage(graph, layers, settings, true, stream, {}, context);
   if (!damage) return damage.error();
-  BitPlan plan;
-  std::vector<std::vector<reconstruct::Choice>> items;
-  double fewest = 0, uniform = 0, most_error = 0, least_error = 0;
+  std::vector<std::vector<reconstruct::Choice>> choices(layers.size());
   for (size_t l = 0; l < layers.size(); ++l) {
     const reconstruct::Layer layer = reconstruct::read_layer(*layers[l]);
-    std::vector<reconstruct::Choice> choices;
     for (int bits = kFewestBits; bits <= kMostBits; ++bits) {
-      choices.push_back({static_cast<double>(coded_bits(layer, settings[l], bits)),
-                         (*damage)[l].gain * (*damage)[l].error[static_cast<size_t>(bits)]});
-    }
-    fewest += choices.front().cost;
-    most_error += choices.front().loss;
-    least_error += choices.back().loss;
-    const auto& same = choices[static_cast<size_t>(settings[l].bits - kFewestBits)];
-    uniform += same.cost;
-    plan.uniform_error += same.loss;
-    items.push_back(std::move(choices));
-  }
-  std::optional<std::vector<size_t>> chosen;
-  if (budget.sqnr_db) {
-    auto swapped = items;
-    for (auto& choices : swapped) {
-      for (auto& choice : choices) std::swap(choice.cost, choice.loss);
-    }
-    chosen = reconstruct::choose_within(swapped, std::pow(10, -*budget.sqnr_db / 10));
-    if (!chosen) {
-      return usage_error("weights of 8 bits leave the outputs at " + decibels_text(least_error) + ", below the sqnr of " +
-                             decibels_text(std::pow(10, -*budget.sqnr_db / 10)),
-                         "ask for less");
-    }
-  } else {
-    chosen = reconstruct::choose_within(items, budget.bytes ? 8.0 * static_cast<double>(*budget.bytes) : uniform);
-    if (!chosen) {
-      return usage_error("codes of 2 bits and their scales take " +
-                             std::to_string(static_cast<int64_t>(std::ceil(fewest / 8))) + " bytes, more than the size of " +
-                             std::to_string(*budget.bytes),
-                         "give a larger --size");
+      choices[l].push_back({static_cast<double>(coded_bits(layer, settings[l], bits)),
+                            (*damage)[l].gain * (*damage)[l].error[static_cast<size_t>(bits)]});
     }
   }
-  for (size_t l = 0; l < items.size(); ++l) {
-    const auto& choice = items[l][(*chosen)[l]];
-    plan.bits.push_back(kFewestBits + static_cast<int>((*chosen)[l]));
-    plan.total += static_cast<int64_t>(choice.cost);
-    plan.error += choice.loss;
-  }
-  return plan;
+  return reconstruct::plan_bits(choices, kFewestBits, settings[0].bits, budget);
 }
 
 Result<RatePlan> RatePlan::make(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
-                                const std::vector<LowBitSettings>& settings, int64_t bytes, const Stream& stream,
+                                const std::vector<LowBitSettings>& settings, double bytes, const Stream& stream,
                                 PassContext& context) {
   RatePlan plan;
   plan.pool_ = context.pool;
-  plan.budget_ = 8.0 * static_cast<double>(bytes);
+  plan.budget_ = 8 * bytes;
   auto damage = measure_damage(
       graph, layers, settings, false, stream,
       [&](const reconstruct::Layer& layer, const LowBitSettings& own, const reconstruct::Gram& gram) {
@@ -166,7 +117,7 @@ Result<RatePlan> RatePlan::make(const ir::Graph& graph, const std::vector<ir::No
   if (fewest > plan.budget_) {
     return usage_error("codes of next to no bits and their scales take " +
                            std::to_string(static_cast<int64_t>(std::ceil(fewest / 8))) + " bytes, more than the size of " +
-                           std::to_string(bytes),
+                           std::to_string(static_cast<int64_t>(bytes)),
                        "give a larger --size");
   }
   return plan;
@@ -206,9 +157,17 @@ double RatePlan::price(size_t layer) {
     const double middle = (low + high) / 2;
     (foreseen_left(middle) > budget_ - taken_ ? low : high) = middle;
   }
-  exponent_ = high;
+  if (!first_) first_ = high;
+  exponent_ = std::clamp(high, *first_ - kMostMoved, *first_ + kMostMoved);
   const double gain = damage_[layer].gain;
   return gain > 0 ? std::exp2(exponent_) / gain : 0;
+}
+
+void RatePlan::restart(double bytes) {
+  budget_ = 8 * bytes;
+  taken_ = was_foreseen_ = codes_taken_ = 0;
+  first_.reset();
+  done_.assign(done_.size(), false);
 }
 
 void RatePlan::took(size_t layer, double bits) {

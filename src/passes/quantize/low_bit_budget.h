@@ -12,16 +12,11 @@
 #include "passes/quantize/low_bit.h"
 #include "passes/quantize/low_bit_rate.h"
 #include "passes/quantize/stream.h"
+#include "passes/reconstruct/bit_plan.h"
 
 namespace edgesmith::passes::quantize {
 
 inline constexpr int kFewestBits = 2, kMostBits = 8;
-
-/// What a budget counts, one of them: bytes of codes and scales, or the error of the network's outputs.
-struct BitBudget {
-  std::optional<int64_t> bytes;
-  std::optional<double> sqnr_db;
-};
 
 /// What codes of a layer alone do. Errors of layers are taken to add up.
 struct LayerDamage {
@@ -43,19 +38,12 @@ Result<std::vector<LayerDamage>> measure_damage(const ir::Graph& graph, const st
 /// Bits that codes of so many bits take, with their scales and zero points.
 int64_t coded_bits(const reconstruct::Layer& layer, const LowBitSettings& settings, int bits);
 
-struct BitPlan {
-  std::vector<int> bits;     ///< by layer
-  int64_t total = 0;         ///< bits that they take
-  double error = 0;          ///< expected relative squared error of the outputs
-  double uniform_error = 0;  ///< with the width of the settings everywhere
-};
-
-/// The widths with the least expected error within the budget (without one: within what the width of the settings takes
-/// everywhere), or the fewest bytes within its error: exact (reconstruct/knapsack.h). Errors: usage (out of reach),
-/// those of the runs.
-Result<BitPlan> plan_bits(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
-                          const std::vector<LowBitSettings>& settings, const BitBudget& budget, const Stream& stream,
-                          PassContext& context);
+/// Widths by the damage that they do (reconstruct/bit_plan.h); without a budget they take what the width of the settings
+/// takes everywhere. Errors: usage (out of reach), those of the runs.
+Result<reconstruct::BitPlan> plan_bits(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
+                                       const std::vector<LowBitSettings>& settings,
+                                       const reconstruct::BitBudget& budget, const Stream& stream,
+                                       PassContext& context);
 
 /// Prices of a bit for layers that are coded in order, such that all together take what is foreseen: the same part of
 /// the network's output error for every layer. What layers took more or less than that, later ones make up for.
@@ -63,14 +51,16 @@ class RatePlan {
  public:
   /// Errors: usage (bytes out of reach), those of the runs.
   static Result<RatePlan> make(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
-                               const std::vector<LowBitSettings>& settings, int64_t bytes, const Stream& stream,
+                               const std::vector<LowBitSettings>& settings, double bytes, const Stream& stream,
                                PassContext& context);
 
   /// The price of a bit in the output error of this layer, which comes next.
   double price(size_t layer);
   /// What it took.
   void took(size_t layer, double bits);
-  double taken_bits() const { return taken_; }
+  double taken_bytes() const { return taken_ / 8; }
+  /// For coding all layers anew.
+  void restart(double bytes);
 
  private:
   double foreseen(size_t layer, double exponent);
@@ -80,6 +70,7 @@ class RatePlan {
   double budget_ = 0;                           // bits
   double taken_ = 0, was_foreseen_ = 0;         // bits of codes and scales, and of codes alone
   double codes_taken_ = 0, exponent_ = 0;       // the price of a bit is 2^exponent of the network's error
+  std::optional<double> first_;                 // the exponent of the first layer
   std::vector<LayerDamage> damage_;
   std::vector<RateForecast> forecasts_;
   std::vector<bool> done_;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <optional>
 
 #include "edgesmith/ops/op_info.h"
@@ -16,6 +15,10 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
+// Times that rate-aware codes are found at most, until they are within their size.
+constexpr int kAttempts = 3;
+// What a new attempt aims at, of the size scaled by how far off the one before was.
+constexpr double kBelow = 0.998;
 // Rows for each input of a block: the differences to the float model need better moments than rounding alone.
 constexpr int64_t kRowsPerInput = 32;
 
@@ -41,12 +44,6 @@ Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<b
   return layers;
 }
 
-std::string decibels_text(double noise_to_signal) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.1f dB", -10 * std::log10(noise_to_signal));
-  return buffer;
-}
-
 class Coder {
  public:
   Coder(ir::Graph& graph, const LowBitSettings& settings, std::vector<ir::Node*> layers, PassContext& context)
@@ -62,50 +59,37 @@ class Coder {
     }
   }
 
-  Status run(bool reconstruct, BitSharing sharing, const BitBudget& budget) {
+  Status run(bool reconstruct, BitSharing sharing, const reconstruct::BitBudget& budget) {
     if (!reconstruct) {
       for (size_t l = 0; l < layers_.size(); ++l) code(l, nullptr);
       return {};
     }
     const Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
+    if (sharing == BitSharing::rate_aware) return code_within(static_cast<double>(*budget.bytes), stream);
     if (sharing == BitSharing::knapsack) EDGESMITH_TRY(share_bits(budget, stream));
-    if (sharing == BitSharing::rate_aware) {
-      auto plan = RatePlan::make(graph_, layers_, settings_, *budget.bytes, stream, context_);
-      if (!plan) return plan.error();
-      rates_ = std::move(*plan);
-    }
-    return reconstruct::compress_in_order(graph_, layers_, stream, kRowsPerInput,
-                                          [&](ir::Node& node, const reconstruct::Gram& gram) {
-                                            const auto at = std::find(layers_.begin(), layers_.end(), &node);
-                                            code(static_cast<size_t>(at - layers_.begin()), &gram);
-                                            return Status();
-                                          });
+    return code_in_order(stream);
   }
 
   void summarize() {
-    std::string widths;
-    int64_t in_bits = 0;
-    bool narrow = false;
-    for (int bits = kFewestBits; bits <= kMostBits; ++bits) {
-      const auto count = std::count_if(settings_.begin(), settings_.end(),
-                                       [&](const LowBitSettings& settings) { return settings.bits == bits; });
-      if (count == 0) continue;
-      if (!widths.empty()) widths += ", ";
-      widths += std::to_string(count) + (count == 1 ? " layer int" : " layers int") + std::to_string(bits);
-      narrow = narrow || bits < 4;
+    std::vector<int> widths;
+    double in_bits = 0;
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      widths.push_back(settings_[l].bits);
+      in_bits += bits_[l];
     }
-    const bool mixed = widths.find(',') != widths.npos;
-    for (size_t l = 0; l < layers_.size(); ++l) in_bits += bits_[l];
+    const auto [least, most] = std::minmax_element(widths.begin(), widths.end());
+    const bool mixed = *least < *most, narrow = *least < 4;
     context_.notes.push_back(std::to_string(weights_) + " weights of " + std::to_string(layers_.size()) + " layers are " +
-                             (mixed ? "codes" : "int" + std::to_string(settings_[0].bits) + " codes") + ", " +
-                             std::to_string(bytes_) + " bytes with their scales" + (mixed ? ": " + widths : ""));
+                             (mixed ? "codes" : "int" + std::to_string(*least) + " codes") + ", " +
+                             std::to_string(bytes_) + " bytes with their scales" +
+                             (mixed ? ": " + reconstruct::describe_widths(widths, "int") : ""));
     if (mixed) {
-      context_.notes.push_back("counted at their bits, codes and scales are " + std::to_string((in_bits + 7) / 8) +
+      context_.notes.push_back("counted at their bits, codes and scales are " + std::to_string(static_cast<int64_t>(std::ceil(in_bits / 8))) +
                                " bytes");
     }
     if (rates_) {
       context_.notes.push_back("an entropy coder such as pack's is expected to spend " +
-                               std::to_string(static_cast<int64_t>(std::ceil(rates_->taken_bits() / 8))) +
+                               std::to_string(static_cast<int64_t>(std::ceil(rates_->taken_bytes()))) +
                                " bytes on codes and scales");
     }
     if (narrow) {
@@ -115,16 +99,63 @@ class Coder {
   }
 
  private:
-  Status share_bits(const BitBudget& budget, const Stream& stream) {
+  Status share_bits(const reconstruct::BitBudget& budget, const Stream& stream) {
     auto plan = plan_bits(graph_, layers_, settings_, budget, stream, context_);
     if (!plan) return plan.error();
-    std::string note = "bits are shared out for an expected output error of " + decibels_text(plan->error);
-    if (!budget.bytes && !budget.sqnr_db) {
-      note += "; int" + std::to_string(settings_[0].bits) + " everywhere: " + decibels_text(plan->uniform_error);
-    }
-    context_.notes.push_back(note);
+    context_.notes.push_back(
+        reconstruct::describe_plan(*plan, budget, "int" + std::to_string(settings_[0].bits)));
     for (size_t l = 0; l < layers_.size(); ++l) settings_[l].bits = plan->bits[l];
     return {};
+  }
+
+  Status code_in_order(const Stream& stream) {
+    weights_ = bytes_ = 0;
+    return reconstruct::compress_in_order(graph_, layers_, stream, kRowsPerInput,
+                                          [&](ir::Node& node, const reconstruct::Gram& gram) {
+                                            const auto at = std::find(layers_.begin(), layers_.end(), &node);
+                                            code(static_cast<size_t>(at - layers_.begin()), &gram);
+                                            return Status();
+                                          });
+  }
+
+  // What is foreseen is a little off, above all for the last layers, which make up for the most.
+  Status code_within(double bytes, const Stream& stream) {
+    auto plan = RatePlan::make(graph_, layers_, settings_, bytes, stream, context_);
+    if (!plan) return plan.error();
+    rates_ = std::move(*plan);
+    const ir::Graph original = graph_.clone();
+    const size_t first_record = context_.layers.size();
+    double aim = bytes;
+    for (int attempt = 1;; ++attempt) {
+      EDGESMITH_TRY(code_in_order(stream));
+      if (rates_->taken_bytes() <= bytes || attempt == kAttempts) break;
+      aim *= kBelow * bytes / rates_->taken_bytes();
+      rates_->restart(aim);
+      context_.layers.resize(first_record);
+      for (ir::Node* layer : layers_) restore(original, *layer);
+    }
+    if (rates_->taken_bytes() > bytes) {
+      context_.notes.push_back("rate-aware codes did not come down to the size of " +
+                               std::to_string(static_cast<int64_t>(bytes)) + " bytes");
+    }
+    return {};
+  }
+
+  // Weights and biases as they were; the constants of a layer may be new nodes.
+  void restore(const ir::Graph& original, ir::Node& layer) {
+    for (const ir::Node& before : original.nodes()) {
+      if (before.id() != layer.id()) continue;
+      for (const int operand : {ops::quant_facts(layer).weight_operand, ops::quant_facts(layer).bias_operand}) {
+        if (operand < 0 || operand >= layer.num_inputs()) continue;
+        const ir::Value* value = operand < before.num_inputs() ? before.input(operand) : nullptr;
+        if (value == nullptr) {
+          graph_.set_input(layer, operand, nullptr);
+        } else if (value->constant() != nullptr) {
+          set_constant(graph_, layer, operand, *value->constant());
+        }
+      }
+      return;
+    }
   }
 
   void code(size_t l, const reconstruct::Gram* gram) {
@@ -146,7 +177,7 @@ class Coder {
     if (rates_) context_.layers.back().numbers["packed_bits"] = expected;
     weights_ += layer.size();
     bytes_ += codes.weight.stored_bytes();
-    bits_[l] = coded_bits(layer, settings_[l], settings_[l].bits);
+    bits_[l] = static_cast<double>(coded_bits(layer, settings_[l], settings_[l].bits));
     set_constant(graph_, node, ops::quant_facts(node).weight_operand, codes.weight);
   }
 
@@ -155,15 +186,15 @@ class Coder {
   std::vector<ir::Node*> layers_;
   std::vector<LowBitSettings> settings_;  // by layer
   std::optional<RatePlan> rates_;
-  std::vector<int64_t> bits_ = std::vector<int64_t>(layers_.size(), 0);  // by layer, with scales
+  std::vector<double> bits_ = std::vector<double>(layers_.size(), 0);  // by layer, with scales
   int64_t weights_ = 0, bytes_ = 0;
 };
 
 }  // namespace
 
 Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& settings, bool reconstruct,
-                                   BitSharing sharing, const BitBudget& budget, const std::vector<bool>& selected,
-                                   PassContext& context) {
+                                   BitSharing sharing, const reconstruct::BitBudget& budget,
+                                   const std::vector<bool>& selected, PassContext& context) {
   auto layers = find_layers(graph, selected, context);
   if (!layers) return layers.error();
   if (layers->empty()) {

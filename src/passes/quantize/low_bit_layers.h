@@ -22,7 +22,7 @@ enum class BitSharing {
 /// notes to the context. Errors: usage (a block size that divides no layer, a budget that cannot be met), invalid (NaN
 /// or infinite weights), those of the runs.
 Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& settings, bool reconstruct,
-                                   BitSharing sharing, const BitBudget& budget, const std::vector<bool>& selected,
-                                   PassContext& context);
+                                   BitSharing sharing, const reconstruct::BitBudget& budget,
+                                   const std::vector<bool>& selected, PassContext& context);
 
 }  // namespace edgesmith::passes::quantize

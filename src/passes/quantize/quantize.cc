@@ -310,26 +310,20 @@ int bits_of(const std::string& type) { return type.back() - '0'; }
 Result<BitSharing> sharing_of(const Options& options, bool data) {
   const bool rated = options.word("rounding") == "rate-aware", mixed = options.word("bits_per_layer") == "auto";
   const bool sized = options.is_set("size"), by_error = options.is_set("sqnr");
-  const char* const given = sized ? "size" : "sqnr";
   if (!rated && !mixed) {
     if (!sized && !by_error) return BitSharing::uniform;
-    return usage_error(std::string(given) += " is a budget for bits that layers share",
+    return usage_error(std::string(sized ? "size" : "sqnr") += " is a budget for bits that layers share",
                        "give --bits-per-layer auto or --rounding rate-aware with it");
   }
   if (rated && mixed) {
     return usage_error("rate-aware rounding shares bits out by itself", "leave --bits-per-layer out");
   }
-  if (sized && by_error) return usage_error("quantize takes size or sqnr, not both", "leave one of them out");
-  if (rated && !sized) {
-    return usage_error("rate-aware rounding needs a size", "say what codes and scales may take, such as --size 80000");
+  if (rated && (!sized || by_error)) {
+    return usage_error("rate-aware rounding takes a size", "say what codes and scales may take, such as --size 80000");
   }
   if (rated && (options.flag("asymmetric") || options.is_set("block"))) {
     return usage_error("rate-aware rounding gives every output one symmetric scale",
                        "leave --asymmetric and --block out");
-  }
-  if (mixed && (sized || by_error) && options.given("weights")) {
-    return usage_error("the budget of bits per layer is given twice: by weights and by " + std::string(given),
-                       "leave one of them out");
   }
   if (options.word("repair") == "none" || options.word("rounding") == "nearest" || options.flag("weights_only")) {
     return usage_error("sharing bits out needs the errors of layers on calibration data",
@@ -352,9 +346,13 @@ Result<Change> quantize_low_bit(ir::Graph& graph, const Options& options, const 
   if (repair && !data && !options.flag("weights_only")) {
     return usage_error("quantize needs calibration data", "give some with --calib, or use --repair none");
   }
-  BitBudget budget;
-  if (options.is_set("size")) budget.bytes = options.integer("size");
-  if (options.is_set("sqnr")) budget.sqnr_db = options.real("sqnr");
+  reconstruct::BitBudget budget;
+  if (*sharing == BitSharing::rate_aware) budget.bytes = options.integer("size");
+  if (*sharing == BitSharing::knapsack) {
+    auto read = reconstruct::read_budget(options, "weights");
+    if (!read) return read.error();
+    budget = *read;
+  }
   return set_low_bit_weights(graph, settings, repair && data, *sharing, budget, selected, context);
 }
 

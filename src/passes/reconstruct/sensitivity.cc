@@ -2,6 +2,7 @@
 #include "passes/reconstruct/sensitivity.h"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "edgesmith/ops/op_info.h"
@@ -19,6 +20,8 @@ constexpr int64_t kMomentBytes = int64_t{512} << 20;
 // comparisons are paired (same samples), so few suffice.
 constexpr int64_t kMostSamples = 128, kFewestSamples = 8;
 constexpr double kMostWork = 1e12;
+// A layer whose errors the outputs do not show has this part of its own relative error.
+constexpr double kLeastGain = 1e-6;
 // Copies of the graph that run side by side.
 constexpr size_t kTogether = 8;
 
@@ -115,6 +118,13 @@ Result<std::vector<double>> errors_alone(const ir::Graph& graph, const std::vect
     errors.insert(errors.end(), measured->begin(), measured->end());
   }
   return errors;
+}
+
+double gain_of(double alone, double layer_error, double power) {
+  if (!(layer_error > 0)) return 0;
+  if (!std::isfinite(alone)) return 1 / layer_error;
+  const double whole = power > 0 && std::isfinite(power) ? power : layer_error;
+  return std::max(alone / layer_error, kLeastGain / whole);
 }
 
 }  // namespace edgesmith::passes::reconstruct
