@@ -149,7 +149,8 @@ TEST(BitPlan, KeepsEitherBudget) {
     for (size_t l = 0; l < 2; ++l) {
       auto fewer = plan->bits;
       if (--fewer[l] < 2) continue;
-      const double error = kLayers[0][static_cast<size_t>(fewer[0] - 2)].loss + kLayers[1][static_cast<size_t>(fewer[1] - 2)].loss;
+      const double error =
+          kLayers[0][static_cast<size_t>(fewer[0] - 2)].loss + kLayers[1][static_cast<size_t>(fewer[1] - 2)].loss;
       EXPECT_LT(-10 * std::log10(error), sqnr);
     }
   }

@@ -304,7 +304,8 @@ TEST(LowBit, SharedBitsBeatEqualOnesInTheirBytes) {
     EXPECT_GT(layers[0].numbers.at("bits"), layers[1].numbers.at("bits"));
     EXPECT_NE(notes[0].find("bits are shared out for an expected output error of"), std::string::npos);
     EXPECT_NE(notes[0].find(type + " everywhere"), std::string::npos);
-    EXPECT_LT(error_between(expected, outputs_of(mixed, others)), 0.5 * error_between(expected, outputs_of(uniform, others)))
+    EXPECT_LT(error_between(expected, outputs_of(mixed, others)),
+              0.5 * error_between(expected, outputs_of(uniform, others)))
         << type;
   }
 }
@@ -318,7 +319,8 @@ TEST(LowBit, SharedBitsKeepTheirBudget) {
     ir::Graph graph = network();
     std::vector<LayerRecord> layers;
     ASSERT_TRUE(
-        quantize(graph, &calib, {{"bits_per_layer", "auto"}, {"size", std::to_string(size)}}, 2, nullptr, &layers).ok());
+        quantize(graph, &calib, {{"bits_per_layer", "auto"}, {"size", std::to_string(size)}}, 2, nullptr, &layers)
+            .ok());
     EXPECT_LE(counted_bits(layers), 8.0 * size);
     const double error = error_between(expected, outputs_of(graph, calib));
     EXPECT_LT(error, before) << size;
@@ -379,11 +381,13 @@ TEST(LowBit, RateAwareCodesBeatPlainOnesOfTheSameEntropy) {
   const std::vector<float> expected = outputs_of(network(), others);
   ir::Graph plain = network(), rated = network();
   ASSERT_TRUE(quantize(plain, &calib, {{"weights", "int2"}}).ok());
-  const Settings settings = {
-      {"weights", "int4"}, {"rounding", "rate-aware"}, {"size", std::to_string(static_cast<int>(entropy_bytes(plain)) + 128)}};
+  const Settings settings = {{"weights", "int4"},
+                             {"rounding", "rate-aware"},
+                             {"size", std::to_string(static_cast<int>(entropy_bytes(plain)) + 128)}};
   ASSERT_TRUE(quantize(rated, &calib, settings).ok());
   EXPECT_LE(entropy_bytes(rated), entropy_bytes(plain));
-  EXPECT_LT(error_between(expected, outputs_of(rated, others)), 0.8 * error_between(expected, outputs_of(plain, others)));
+  EXPECT_LT(error_between(expected, outputs_of(rated, others)),
+            0.8 * error_between(expected, outputs_of(plain, others)));
 }
 
 TEST(LowBit, RateAwareCodesKeepPrunedZeros) {
@@ -435,7 +439,8 @@ TEST(LowBit, BudgetsThatMakeNoSenseAreRefused) {
   expect({{"size", "300"}}, "size is a budget for bits that layers share", &calib);
   expect({{"weights", "int4"}, {"sqnr", "20"}}, "sqnr is a budget for bits that layers share", &calib);
   expect({{"bits_per_layer", "auto"}, {"size", "300"}, {"sqnr", "20"}}, "size and sqnr are two budgets", &calib);
-  expect({{"bits_per_layer", "auto"}, {"size", "300"}, {"weights", "int4"}}, "size and weights are two budgets", &calib);
+  expect({{"bits_per_layer", "auto"}, {"size", "300"}, {"weights", "int4"}}, "size and weights are two budgets",
+         &calib);
   expect({{"bits_per_layer", "auto"}, {"size", "229"}}, "out of reach: the fewest bits take 230", &calib);
   expect({{"bits_per_layer", "auto"}, {"sqnr", "150"}}, "out of reach", &calib);
   expect({{"bits_per_layer", "auto"}, {"size", "0"}}, "outside", &calib);
@@ -443,7 +448,8 @@ TEST(LowBit, BudgetsThatMakeNoSenseAreRefused) {
   expect({{"rounding", "rate-aware"}, {"sqnr", "20"}}, "takes a size", &calib);
   expect({{"rounding", "rate-aware"}, {"size", "100"}}, "more than the size of 100", &calib);
   expect({{"rounding", "rate-aware"}, {"size", "300"}, {"block", "4"}}, "leave --asymmetric and --block out", &calib);
-  expect({{"rounding", "rate-aware"}, {"size", "300"}, {"bits_per_layer", "auto"}}, "leave --bits-per-layer out", &calib);
+  expect({{"rounding", "rate-aware"}, {"size", "300"}, {"bits_per_layer", "auto"}}, "leave --bits-per-layer out",
+         &calib);
 }
 
 TEST(LowBit, WhatCannotBeIsRefused) {

@@ -91,8 +91,7 @@ TEST(RatedGrids, SweepAndDescentLowerTheCost) {
     std::vector<double> zeros(n, 1.0);
     zeros[4] = zeros[20] = 0;
     RatedGrids grids;
-    grids.rows.push_back(
-        {.scale = 0.4, .low = -8, .bits = CodeRates(-8, 7).bits(1.5), .price = 0.5, .zeros = zeros});
+    grids.rows.push_back({.scale = 0.4, .low = -8, .bits = CodeRates(-8, 7).bits(1.5), .price = 0.5, .zeros = zeros});
     grids.start_block(factor, 0);
     std::vector<double> values(n), rounded(n);
     sweep(std::vector<Row>{{wanted, values}}, factor, grids);

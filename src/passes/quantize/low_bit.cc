@@ -172,7 +172,8 @@ class Rounder {
       const auto start = static_cast<size_t>(own.inputs->first), n = static_cast<size_t>(own.inputs->width);
       std::vector<reconstruct::Row> rows;
       for (size_t c = 0; c < row_of.size(); ++c) {
-        rows.push_back({target_.row(target_.wanted, row_of[c]).subspan(start, n), std::span(values).subspan(c * width() + start, n)});
+        rows.push_back({target_.row(target_.wanted, row_of[c]).subspan(start, n),
+                        std::span(values).subspan(c * width() + start, n)});
       }
       grids.start_at(own.inputs->first);
       const std::vector<double> added = reconstruct::sweep(rows, own.factor, grids);

@@ -53,7 +53,8 @@ Result<std::vector<LayerDamage>> measure_damage(const ir::Graph& graph, const st
           trials[l] = std::move(codes);
         }
         // A finer grid that happens to fit worse is as good as the coarser one.
-        for (size_t b = kFewestBits + 1; all_widths && b < error.size(); ++b) error[b] = std::min(error[b], error[b - 1]);
+        for (size_t b = kFewestBits + 1; all_widths && b < error.size(); ++b)
+          error[b] = std::min(error[b], error[b - 1]);
         if (look) look(layer, settings[l], gram);
         return {};
       }));
@@ -116,8 +117,8 @@ Result<RatePlan> RatePlan::make(const ir::Graph& graph, const std::vector<ir::No
   const double fewest = plan.foreseen_left(kHighestExponent);
   if (fewest > plan.budget_) {
     return usage_error("codes of next to no bits and their scales take " +
-                           std::to_string(static_cast<int64_t>(std::ceil(fewest / 8))) + " bytes, more than the size of " +
-                           std::to_string(static_cast<int64_t>(bytes)),
+                           std::to_string(static_cast<int64_t>(std::ceil(fewest / 8))) +
+                           " bytes, more than the size of " + std::to_string(static_cast<int64_t>(bytes)),
                        "give a larger --size");
   }
   return plan;

@@ -25,8 +25,8 @@ struct LayerDamage {
 };
 
 /// Looks at a layer while the moments of its inputs are there.
-using Look = std::function<void(const reconstruct::Layer& layer, const LowBitSettings& settings,
-                                const reconstruct::Gram& gram)>;
+using Look =
+    std::function<void(const reconstruct::Layer& layer, const LowBitSettings& settings, const reconstruct::Gram& gram)>;
 
 /// The damage of every layer from one run of the calibration data through the float model, and the runs with single
 /// layers coded. `settings` by layer. `all_widths`: of every width; else of the one that gains are measured with.
@@ -38,8 +38,8 @@ Result<std::vector<LayerDamage>> measure_damage(const ir::Graph& graph, const st
 /// Bits that codes of so many bits take, with their scales and zero points.
 int64_t coded_bits(const reconstruct::Layer& layer, const LowBitSettings& settings, int bits);
 
-/// Widths by the damage that they do (reconstruct/bit_plan.h); without a budget they take what the width of the settings
-/// takes everywhere. Errors: usage (out of reach), those of the runs.
+/// Widths by the damage that they do (reconstruct/bit_plan.h); without a budget they take what the width of the
+/// settings takes everywhere. Errors: usage (out of reach), those of the runs.
 Result<reconstruct::BitPlan> plan_bits(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
                                        const std::vector<LowBitSettings>& settings,
                                        const reconstruct::BitBudget& budget, const Stream& stream,
@@ -67,10 +67,10 @@ class RatePlan {
   double foreseen_left(double exponent);
 
   ThreadPool* pool_ = nullptr;
-  double budget_ = 0;                           // bits
-  double taken_ = 0, was_foreseen_ = 0;         // bits of codes and scales, and of codes alone
-  double codes_taken_ = 0, exponent_ = 0;       // the price of a bit is 2^exponent of the network's error
-  std::optional<double> first_;                 // the exponent of the first layer
+  double budget_ = 0;                      // bits
+  double taken_ = 0, was_foreseen_ = 0;    // bits of codes and scales, and of codes alone
+  double codes_taken_ = 0, exponent_ = 0;  // the price of a bit is 2^exponent of the network's error
+  std::optional<double> first_;            // the exponent of the first layer
   std::vector<LayerDamage> damage_;
   std::vector<RateForecast> forecasts_;
   std::vector<bool> done_;

@@ -15,10 +15,11 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-// Times that rate-aware codes are found at most, until they are within their size.
+// Times that rate-aware codes are found at most, until they are within their size: the first aims a little below it,
+// because the last layers, which make up for what others took, may take more than is foreseen themselves; the next at
+// as much less as the one before was over.
 constexpr int kAttempts = 3;
-// What a new attempt aims at, of the size scaled by how far off the one before was.
-constexpr double kBelow = 0.998;
+constexpr double kFirstAim = 0.98, kBelow = 0.998;
 // Rows for each input of a block: the differences to the float model need better moments than rounding alone.
 constexpr int64_t kRowsPerInput = 32;
 
@@ -79,13 +80,13 @@ class Coder {
     }
     const auto [least, most] = std::minmax_element(widths.begin(), widths.end());
     const bool mixed = *least < *most, narrow = *least < 4;
-    context_.notes.push_back(std::to_string(weights_) + " weights of " + std::to_string(layers_.size()) + " layers are " +
-                             (mixed ? "codes" : "int" + std::to_string(*least) + " codes") + ", " +
+    context_.notes.push_back(std::to_string(weights_) + " weights of " + std::to_string(layers_.size()) +
+                             " layers are " + (mixed ? "codes" : "int" + std::to_string(*least) + " codes") + ", " +
                              std::to_string(bytes_) + " bytes with their scales" +
                              (mixed ? ": " + reconstruct::describe_widths(widths, "int") : ""));
     if (mixed) {
-      context_.notes.push_back("counted at their bits, codes and scales are " + std::to_string(static_cast<int64_t>(std::ceil(in_bits / 8))) +
-                               " bytes");
+      context_.notes.push_back("counted at their bits, codes and scales are " +
+                               std::to_string(static_cast<int64_t>(std::ceil(in_bits / 8))) + " bytes");
     }
     if (rates_) {
       context_.notes.push_back("an entropy coder such as pack's is expected to spend " +
@@ -102,8 +103,7 @@ class Coder {
   Status share_bits(const reconstruct::BitBudget& budget, const Stream& stream) {
     auto plan = plan_bits(graph_, layers_, settings_, budget, stream, context_);
     if (!plan) return plan.error();
-    context_.notes.push_back(
-        reconstruct::describe_plan(*plan, budget, "int" + std::to_string(settings_[0].bits)));
+    context_.notes.push_back(reconstruct::describe_plan(*plan, budget, "int" + std::to_string(settings_[0].bits)));
     for (size_t l = 0; l < layers_.size(); ++l) settings_[l].bits = plan->bits[l];
     return {};
   }
@@ -118,14 +118,14 @@ class Coder {
                                           });
   }
 
-  // What is foreseen is a little off, above all for the last layers, which make up for the most.
   Status code_within(double bytes, const Stream& stream) {
+    double aim = kFirstAim * bytes;
     auto plan = RatePlan::make(graph_, layers_, settings_, bytes, stream, context_);
     if (!plan) return plan.error();
     rates_ = std::move(*plan);
+    rates_->restart(aim);
     const ir::Graph original = graph_.clone();
     const size_t first_record = context_.layers.size();
-    double aim = bytes;
     for (int attempt = 1;; ++attempt) {
       EDGESMITH_TRY(code_in_order(stream));
       if (rates_->taken_bytes() <= bytes || attempt == kAttempts) break;

@@ -114,8 +114,8 @@ class RateRounder {
   RatedCodes run() {
     const std::vector<double> of_error = weights_of_errors(target_);
     round_all([&](int64_t m, double least) {
-      const auto own = std::span(of_error).subspan(static_cast<size_t>(m / target_.rows_per_group) * target_.width,
-                                                   target_.width);
+      const auto own =
+          std::span(of_error).subspan(static_cast<size_t>(m / target_.rows_per_group) * target_.width, target_.width);
       return scales_around(expected_scale(price_, geometric_mean(own)), least, kWide, kWideStep);
     });
     learn();
@@ -197,7 +197,8 @@ class RateRounder {
     Grid grid{.scale = static_cast<float>(scales_[static_cast<size_t>(m)])};
     for (int round = 0; round < kRounds; ++round) {
       const RatedGrid rated = {grid.scale, -(1 << (settings_.bits - 1)),
-                               rates_.bits(reconstruct::mean_magnitude(codes_of(values(m), grid.scale))), price_, zeros};
+                               rates_.bits(reconstruct::mean_magnitude(codes_of(values(m), grid.scale))), price_,
+                               zeros};
       bool changed = false;
       for (const LayerTarget::Block& block : target_.blocks) {
         if (block.inputs->group != group) continue;
@@ -273,8 +274,7 @@ double RateForecast::bits(double price, ThreadPool& pool) const {
   pool.parallel_for(static_cast<int64_t>(rows_.size()), [&](int64_t index, int) {
     const auto r = static_cast<size_t>(index);
     const auto weights = std::span(weights_).subspan(r * width_, width_);
-    const auto zeros =
-        zeros_.empty() ? std::span<const double>() : std::span(zeros_).subspan(r * width_, width_);
+    const auto zeros = zeros_.empty() ? std::span<const double>() : std::span(zeros_).subspan(r * width_, width_);
     const auto of_error =
         std::span(of_error_).subspan(static_cast<size_t>(rows_[r] / rows_per_group_) * width_, width_);
     const Range range = range_of(weights, zeros);

@@ -137,10 +137,10 @@ ir::Tensor stored_codes(const reconstruct::Layer& layer, const LowBitSettings& s
   const ir::Tensor& weight = *weight_of(*layer.node)->constant();
   const int axis = weight_axis(*layer.node);
   const bool narrow = settings.bits <= 4;
-  ir::Quant quant{.dtype = settings.symmetric ? (narrow ? ir::DType::i4 : ir::DType::i8)
-                                               : (narrow ? ir::DType::u4 : ir::DType::u8),
-                  .axis = axis,
-                  .method = "output error"};
+  ir::Quant quant{
+      .dtype = settings.symmetric ? (narrow ? ir::DType::i4 : ir::DType::i8) : (narrow ? ir::DType::u4 : ir::DType::u8),
+      .axis = axis,
+      .method = "output error"};
   if (settings.block_size > 0) {
     quant.axis = axis == 0 ? 1 : 0;
     quant.block_size = settings.block_size;
@@ -163,8 +163,7 @@ ir::Tensor stored_codes(const reconstruct::Layer& layer, const LowBitSettings& s
     for (int64_t k = 0; k < layer.width; ++k) {
       const Grid& grid = grids[static_cast<size_t>(m)][static_cast<size_t>(segments.of[static_cast<size_t>(k)])];
       const auto code =
-          static_cast<int>(std::nearbyint(values[static_cast<size_t>(m * layer.width + k)] / grid.scale)) +
-          grid.zero;
+          static_cast<int>(std::nearbyint(values[static_cast<size_t>(m * layer.width + k)] / grid.scale)) + grid.zero;
       const auto at = static_cast<size_t>((k / inner * layer.outputs + m) * inner + k % inner);
       if (narrow) {
         bytes[at / 2] |= static_cast<std::byte>((code & 15) << (at % 2 * 4));

@@ -51,13 +51,15 @@ const OptionSchema& options() {
       {.name = "bits_per_layer",
        .kind = OptionKind::word,
        .fallback = "uniform",
-       .help = "uniform: what weights says; auto: 2 to 8 bits a layer with the least expected output error, in the bytes "
-               "of the uniform width unless size or sqnr is given",
+       .help =
+           "uniform: what weights says; auto: 2 to 8 bits a layer with the least expected output error, in the bytes "
+           "of the uniform width unless size or sqnr is given",
        .words = {"uniform", "auto"}},
       {.name = "size",
        .kind = OptionKind::integer,
        .fallback = "",
-       .help = "bytes that codes and scales may take: counted at their bits; rate-aware: as pack is expected to code them",
+       .help =
+           "bytes that codes and scales may take: counted at their bits; rate-aware: as pack is expected to code them",
        .min = 1,
        .max = 1e15},
       {.name = "sqnr",
@@ -69,7 +71,8 @@ const OptionSchema& options() {
       {.name = "activations",
        .kind = OptionKind::word,
        .fallback = "auto",
-       .help = "type of the values between operators; auto: the target's with int8 weights, else (and with bits that layers share) float",
+       .help = "type of the values between operators; auto: the target's with int8 weights, else (and with bits that "
+               "layers share) float",
        .words = {"auto", "float", "int8", "uint8", "int16"}},
       {.name = "asymmetric", .kind = OptionKind::flag, .fallback = "false", .help = "zero points for the weights"},
       {.name = "block",
@@ -101,8 +104,9 @@ const OptionSchema& options() {
       {.name = "rounding",
        .kind = OptionKind::word,
        .fallback = "compensated",
-       .help = "how weights are rounded; compensated: so that the layer's output is kept; rate-aware: also to codes that "
-               "pack spends few bits on, as many as size allows",
+       .help =
+           "how weights are rounded; compensated: so that the layer's output is kept; rate-aware: also to codes that "
+           "pack spends few bits on, as many as size allows",
        .words = {"compensated", "nearest", "rate-aware"}},
       {.name = "bias_correction",
        .kind = OptionKind::flag,

@@ -55,14 +55,15 @@ Result<BitPlan> plan_bits(const std::vector<std::vector<Choice>>& layers, int fe
     }
     chosen = choose_within(swapped, error);
     if (!chosen) {
-      return usage_error("an sqnr of " + decibels_text(error) + " is out of reach: the most bits are expected to give " +
-                             decibels_text(least_error),
+      return usage_error("an sqnr of " + decibels_text(error) +
+                             " is out of reach: the most bits are expected to give " + decibels_text(least_error),
                          "ask for less");
     }
   } else {
     chosen = choose_within(layers, budget.bytes ? 8.0 * static_cast<double>(*budget.bytes) : uniform_bits);
     if (!chosen) {
-      return usage_error("a size of " + std::to_string(*budget.bytes) + " bytes is out of reach: the fewest bits take " +
+      return usage_error("a size of " + std::to_string(*budget.bytes) +
+                             " bytes is out of reach: the fewest bits take " +
                              std::to_string(static_cast<int64_t>(std::ceil(fewest_bits / 8))),
                          "give a larger one");
     }

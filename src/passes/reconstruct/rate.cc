@@ -45,8 +45,8 @@ std::vector<double> CodeRates::bits(double mean) const {
   std::vector<double> out;
   for (int code = low_; code <= high_; ++code) {
     const double geometric = (1 - t) / (1 + t) * std::pow(t, std::abs(code));
-    const double p = (counts_[c][static_cast<size_t>(code - low_)] + kPriorCodes * geometric) /
-                     (totals_[c] + kPriorCodes);
+    const double p =
+        (counts_[c][static_cast<size_t>(code - low_)] + kPriorCodes * geometric) / (totals_[c] + kPriorCodes);
     out.push_back(-std::log2(std::max(p, kLeastProbability)));
   }
   return out;
@@ -60,8 +60,8 @@ double mean_magnitude(std::span<const int> codes) {
 
 int RatedGrid::choose(double value, double weight) const {
   const double place = value / scale;
-  const int nearest = static_cast<int>(
-      std::clamp(std::nearbyint(place), static_cast<double>(low), static_cast<double>(high())));
+  const int nearest =
+      static_cast<int>(std::clamp(std::nearbyint(place), static_cast<double>(low), static_cast<double>(high())));
   const auto cost = [&](int code) {
     const double off = (place - code) * scale;
     return weight * off * off + price * bits[static_cast<size_t>(code - low)];

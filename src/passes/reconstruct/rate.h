@@ -41,8 +41,8 @@ double mean_magnitude(std::span<const int> codes);
 struct RatedGrid {
   double scale = 1;
   int low = 0;
-  std::vector<double> bits;          ///< by code - low
-  double price = 0;                  ///< output error that a bit is worth
+  std::vector<double> bits;         ///< by code - low
+  double price = 0;                 ///< output error that a bit is worth
   std::span<const double> zeros{};  ///< by weight: zeros that must stay zero; may be empty
 
   int high() const { return low + static_cast<int>(bits.size()) - 1; }

@@ -94,9 +94,9 @@ Result<std::vector<double>> errors_alone(const ir::Graph& graph, const std::vect
                                          const ChangeLayer& change, PassContext& context) {
   double macs = 1;
   for (const ir::Node& node : graph.nodes()) macs += static_cast<double>(ops::cost_of(node).macs);
-  const auto samples = static_cast<int64_t>(
-      std::clamp(kMostWork / (macs * static_cast<double>(layers.size() + 1)), static_cast<double>(kFewestSamples),
-                 static_cast<double>(kMostSamples)));
+  const auto samples =
+      static_cast<int64_t>(std::clamp(kMostWork / (macs * static_cast<double>(layers.size() + 1)),
+                                      static_cast<double>(kFewestSamples), static_cast<double>(kMostSamples)));
   const quantize::Stream stream(*context.calib, graph, *context.pool, *context.progress, samples);
   quantize::OutputErrors outputs(graph, stream);
   std::vector<double> errors;

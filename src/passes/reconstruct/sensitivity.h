@@ -26,9 +26,9 @@ using ChangeLayer = std::function<void(size_t layer, ir::Graph& copy, ir::Node& 
 Result<std::vector<double>> errors_alone(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
                                          const ChangeLayer& change, PassContext& context);
 
-/// What an error of a layer's outputs does to the network's, relative to their power: `alone` (errors_alone) for an error
-/// of `layer_error`. Never nothing: at least a millionth of the layer's own relative error, `power` being that of its
-/// outputs. 0 when there was no error.
+/// What an error of a layer's outputs does to the network's, relative to their power: `alone` (errors_alone) for an
+/// error of `layer_error`. Never nothing: at least a millionth of the layer's own relative error, `power` being that of
+/// its outputs. 0 when there was no error.
 double gain_of(double alone, double layer_error, double power);
 
 }  // namespace edgesmith::passes::reconstruct

@@ -45,8 +45,9 @@ const OptionSchema& options() {
       {.name = "bits_per_layer",
        .kind = OptionKind::word,
        .fallback = "uniform",
-       .help = "uniform: what bits says; auto: 1 to 8 bits a layer with the least expected output error, in the bytes of "
-               "the uniform width unless size or sqnr is given",
+       .help =
+           "uniform: what bits says; auto: 1 to 8 bits a layer with the least expected output error, in the bytes of "
+           "the uniform width unless size or sqnr is given",
        .words = {"uniform", "auto"}},
       {.name = "size",
        .kind = OptionKind::integer,
@@ -144,8 +145,7 @@ class Sharer {
                          "give --bits-per-layer auto with it");
     }
     if (mixed_ && !repair_) {
-      return usage_error("sharing bits out needs the errors of layers on calibration data",
-                         "leave --repair none out");
+      return usage_error("sharing bits out needs the errors of layers on calibration data", "leave --repair none out");
     }
     EDGESMITH_TRY(find_weights(selected));
     if (weights_.empty()) {
@@ -230,11 +230,11 @@ class Sharer {
     if (layers.empty()) return {};
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
     if (mixed_) EDGESMITH_TRY(plan(layers, stream));
-    return reconstruct::compress_in_order(
-        graph_, layers, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
-          share(weight_read_by(node), gram.inputs().num_rows() > 0 ? &gram : nullptr);
-          return Status();
-        });
+    return reconstruct::compress_in_order(graph_, layers, stream, kRowsPerInput,
+                                          [&](ir::Node& node, const reconstruct::Gram& gram) {
+                                            share(weight_read_by(node), gram.inputs().num_rows() > 0 ? &gram : nullptr);
+                                            return Status();
+                                          });
   }
 
   // Bits by weight, for those that can be observed, by the errors that they would cause.
@@ -275,8 +275,7 @@ class Sharer {
     }
     auto plan = reconstruct::plan_bits(choices, kFewestBits, settings_.bits, budget_);
     if (!plan) return plan.error();
-    context_.notes.push_back(
-        reconstruct::describe_plan(*plan, budget_, std::to_string(settings_.bits) + " bits"));
+    context_.notes.push_back(reconstruct::describe_plan(*plan, budget_, std::to_string(settings_.bits) + " bits"));
     context_.notes.push_back("bits of an index: " + reconstruct::describe_widths(plan->bits, "of ") +
                              "; counted so, indices and codebooks are " +
                              std::to_string(static_cast<int64_t>(std::ceil(plan->total / 8))) + " bytes");
@@ -295,8 +294,7 @@ class Sharer {
     if (weight.bits > 0) settings.bits = weight.bits;
     const ir::Tensor& before = *weight.value->constant();
     const int64_t size = before.size();
-    const SharedLayer shared =
-        share_layer(weight.first(), weight.nodes.size() > 1, settings, gram, *context_.pool);
+    const SharedLayer shared = share_layer(weight.first(), weight.nodes.size() > 1, settings, gram, *context_.pool);
     if (shared.too_small) {
       context_.notes.push_back(weight.first().label() + " is left alone: " + std::to_string(size) +
                                " weights are too few for codebooks of their own");

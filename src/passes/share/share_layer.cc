@@ -64,8 +64,8 @@ std::vector<Block> prepare(bool centred, bool tied, const reconstruct::Gram& gra
     reconstruct::factor(factor, n);
     const std::vector<double> differences = gram.differences(b, centred);
     for (int64_t m = own.first_row; m < own.first_row + own.rows; ++m) {
-      reconstruct::aim_at_reference(
-          std::span(rows.wanted).subspan(static_cast<size_t>(m * rows.width + own.first), n), factor, differences);
+      reconstruct::aim_at_reference(std::span(rows.wanted).subspan(static_cast<size_t>(m * rows.width + own.first), n),
+                                    factor, differences);
     }
   });
   return blocks;
@@ -114,8 +114,7 @@ size_t entries_of(const SharedRows& rows) {
 }
 
 int64_t stored_bytes(const SharedRows& rows, const ShareSettings& settings) {
-  const auto entries = static_cast<int64_t>(entries_of(rows)),
-             codebooks = static_cast<int64_t>(rows.codebooks.size());
+  const auto entries = static_cast<int64_t>(entries_of(rows)), codebooks = static_cast<int64_t>(rows.codebooks.size());
   const int64_t scales = !settings.int8 ? 0 : settings.scaled ? 5 * rows.outputs : 5 * codebooks;
   return ir::packed_bytes(static_cast<int64_t>(rows.wanted.size()), entries <= 16 ? 4 : 8) +
          codebooks * entries * (settings.int8 ? 1 : 4) + scales;
@@ -157,13 +156,13 @@ ir::Tensor make_tensor(const SharedRows& rows, const Layout& layout, const ir::D
     quant.scale.resize(1);
   }
   quant.zero_point.assign(quant.scale.size(), 0);
-  return ir::Tensor::affine(
-      ir::Tensor::palette(std::move(indices), ir::Tensor::of<int8_t>(shape, codes), layout.axis), std::move(quant));
+  return ir::Tensor::affine(ir::Tensor::palette(std::move(indices), ir::Tensor::of<int8_t>(shape, codes), layout.axis),
+                            std::move(quant));
 }
 
 // What the mean of the float model's inputs gave, less what that of the inputs gives now.
 std::vector<double> bias_change(const std::vector<double>& original, const SharedRows& rows,
-                                       const reconstruct::Gram& gram) {
+                                const reconstruct::Gram& gram) {
   const std::vector<double> means = gram.means(), reference = gram.reference_means();
   std::vector<double> change(static_cast<size_t>(rows.outputs), 0.0);
   for (int64_t m = 0; m < rows.outputs; ++m) {
@@ -186,8 +185,7 @@ SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings
   const bool centred = !tied && reconstruct::has_bias_operand(without_weights(node, layout));
   SharedRows rows = read(before, layout, settings);
   const std::vector<double> original = rows.wanted;
-  const std::vector<Block> blocks =
-      gram != nullptr ? prepare(centred, tied, *gram, rows, pool) : std::vector<Block>{};
+  const std::vector<Block> blocks = gram != nullptr ? prepare(centred, tied, *gram, rows, pool) : std::vector<Block>{};
   cluster_rows(rows, int64_t{1} << settings.bits, importance_of(rows, blocks), pool);
   SharedLayer shared;
   if (stored_bytes(rows, settings) + kLookUpBytes >= before.stored_bytes()) {

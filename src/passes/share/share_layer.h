@@ -12,12 +12,12 @@
 namespace edgesmith::passes::share {
 
 struct ShareSettings {
-  int bits = 4;           ///< of an index, 1 to 8
-  int64_t group = 16;     ///< output channels that share a codebook
-  bool whole = false;     ///< the tensor has one codebook
-  bool scaled = false;    ///< and a scale for every output channel
-  bool int8 = false;      ///< entries are int8 codes
-  bool quick = false;     ///< an estimate: fitted once
+  int bits = 4;         ///< of an index, 1 to 8
+  int64_t group = 16;   ///< output channels that share a codebook
+  bool whole = false;   ///< the tensor has one codebook
+  bool scaled = false;  ///< and a scale for every output channel
+  bool int8 = false;    ///< entries are int8 codes
+  bool quick = false;   ///< an estimate: fitted once
 };
 
 struct SharedLayer {
@@ -25,11 +25,11 @@ struct SharedLayer {
   ir::Tensor tensor;                ///< palette, or affine over a palette
   std::vector<double> bias_change;  ///< by output; empty: none
   int64_t codebooks = 0, entries = 0;
-  double error = 0, power = 0;      ///< squared, of the layer's outputs; 0 without data
+  double error = 0, power = 0;  ///< squared, of the layer's outputs; 0 without data
 };
 
-/// Shares the constant weight of `node`. With `gram` indices and entries are fitted to the layer's outputs, which aim at
-/// the float model's unless the weight is `tied` to other layers. The result does not depend on the threads.
+/// Shares the constant weight of `node`. With `gram` indices and entries are fitted to the layer's outputs, which aim
+/// at the float model's unless the weight is `tied` to other layers. The result does not depend on the threads.
 SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings, const reconstruct::Gram* gram,
                         ThreadPool& pool);
 
