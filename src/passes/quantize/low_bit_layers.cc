@@ -148,9 +148,11 @@ class Coder {
       for (const int operand : {ops::quant_facts(layer).weight_operand, ops::quant_facts(layer).bias_operand}) {
         if (operand < 0 || operand >= layer.num_inputs()) continue;
         const ir::Value* value = operand < before.num_inputs() ? before.input(operand) : nullptr;
-        if (value == nullptr) {
+        if (value == nullptr && layer.input(operand) != nullptr) {
+          ir::Node& added = layer.input(operand)->node();
           graph_.set_input(layer, operand, nullptr);
-        } else if (value->constant() != nullptr) {
+          graph_.erase(added);
+        } else if (value != nullptr && value->constant() != nullptr) {
           set_constant(graph_, layer, operand, *value->constant());
         }
       }

@@ -23,7 +23,7 @@ constexpr double kMostWork = 1e12;
 // A layer whose errors the outputs do not show has this part of its own relative error.
 constexpr double kLeastGain = 1e-6;
 // Copies of the graph that run side by side.
-constexpr size_t kTogether = 8;
+constexpr size_t kTogether = 4;
 
 size_t id_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
 
