@@ -468,6 +468,38 @@ TEST_F(Cli, WritesWeightsOfFourBits) {
   EXPECT_FALSE(fs::exists(folder_ / "x.onnx"));
 }
 
+TEST_F(Cli, SharesBitsBetweenLayersWithinABudget) {
+  write_model(kSaturatingModel, folder_ / "pairs.onnx");
+  for (const char* command : {"quantize", "share"}) {
+    const std::vector<std::string> common = {command, "pairs.onnx", "-o", "x.onnx", "--calib", "calib.npz"};
+    const auto with = [&](std::vector<std::string> more) {
+      more.insert(more.begin(), common.begin(), common.end());
+      return more;
+    };
+    const auto refuses = [&](const std::vector<std::string>& more, const std::string& text) {
+      const ToolResult result = run(with(more));
+      EXPECT_EQ(result.exit_code, 2) << result.err;
+      EXPECT_NE(result.err.find(text), std::string::npos) << result.err;
+    };
+    refuses({"--size", "100"}, "size is a budget for bits that layers share; give --bits-per-layer auto");
+    refuses({"--bits-per-layer", "auto", "--size", "100", "--sqnr", "20"},
+            "size and sqnr are two budgets for the same bits; leave one of them out");
+    refuses({"--bits-per-layer", "auto", "--size", "1"}, "a size of 1 bytes is out of reach: the fewest bits take");
+    EXPECT_EQ(run(with({"--bits-per-layer", "some"})).exit_code, 2);
+    EXPECT_EQ(run(with({"--bits-per-layer", "auto", "--size", "-3"})).exit_code, 2);
+    EXPECT_FALSE(fs::exists(folder_ / "x.onnx"));
+  }
+  const ToolResult mixed = run({"quantize", "pairs.onnx", "-o", "x.onnx", "--calib", "calib.npz", "--weights", "int4",
+                                "--bits-per-layer", "auto", "--report", "r", "--json"});
+  ASSERT_EQ(mixed.exit_code, 0) << mixed.err;
+  const Json json = Json::parse(mixed.out);
+  EXPECT_NE(json["steps"][0]["notes"].dump().find("bits are shared out"), std::string::npos);
+  for (const Json& layer : Json::parse(*read_file(folder_ / "r/report.json"))["layers"]) {
+    EXPECT_GE(layer["numbers"]["bits"].get<double>(), 2) << layer;
+    EXPECT_LE(layer["numbers"]["bits"].get<double>(), 8) << layer;
+  }
+}
+
 TEST_F(Cli, LeavesAnExistingOutputAlone) {
   ASSERT_TRUE(write_file(folder_ / "s.onnx", "mine").ok());
   expect_error({"simplify", "m.onnx", "-o", "s.onnx"}, 2,

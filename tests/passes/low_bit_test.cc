@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <span>
 
@@ -50,7 +51,7 @@ ir::Graph network() {
 }
 
 Result<Change> quantize(ir::Graph& graph, const data::Dataset* calib, const Settings& settings, int threads = 2,
-                        std::vector<std::string>* notes = nullptr) {
+                        std::vector<std::string>* notes = nullptr, std::vector<LayerRecord>* layers = nullptr) {
   const PassInfo& pass = *find_pass("quantize");
   Options options(pass.options());
   for (const auto& [name, value] : settings) {
@@ -66,6 +67,7 @@ Result<Change> quantize(ir::Graph& graph, const data::Dataset* calib, const Sett
   context.progress = &progress;
   auto change = run_pass(pass, graph, options, context);
   if (notes != nullptr) *notes = context.notes;
+  if (layers != nullptr) *layers = context.layers;
   return change;
 }
 
@@ -255,6 +257,199 @@ TEST(LowBit, ActivationsOfEightBitsComeAfterTheWeights) {
     EXPECT_LT(error_between(expected, ours), 0.1 * error_between(expected, std::vector<float>(expected.size(), 0.0F)));
     EXPECT_LT(error_between(ours, outputs_of(graph, calib, true)), 1e-2 * error_between(expected, ours)) << type;
   }
+}
+
+constexpr const char* kLayers[] = {"first", "depthwise", "point", "hidden", "classifier"};
+
+// Bits of all codes at the layers' widths, with scales of 32 bits.
+double counted_bits(const std::vector<LayerRecord>& layers) {
+  double bits = 32 * (8 + 8 + 8 + 5 + 3);
+  const double sizes[] = {216, 72, 64, 40, 15};
+  for (size_t l = 0; l < layers.size(); ++l) bits += sizes[l] * layers[l].numbers.at("bits");
+  return bits;
+}
+
+TEST(LowBit, SharedBitsBeatEqualOnesInTheirBytes) {
+  const Pictures calib({1, 3, 9, 9}, 300), others({1, 3, 9, 9}, 400);
+  // Of two branches one hardly matters.
+  auto branches = ir::parse(R"(graph @branches(%x: f32[N,3,9,9]) -> (y) {
+  %w1 = constant random(seed=1) : f32[8,3,3,3]
+  %w2 = constant random(seed=2) : f32[8,3,3,3]
+  %little = constant splat(0.02) : f32[1]
+  %a = conv %x, %w1 @"loud"
+  %b = conv %x, %w2 @"low"
+  %c = mul %b, %little
+  %y = add %a, %c
+  return %y
+}
+)");
+  ASSERT_TRUE(branches.ok()) << branches.error().text();
+  ASSERT_TRUE(ops::infer_types(*branches).ok());
+  const std::vector<float> expected = outputs_of(*branches, others);
+  for (const std::string type : {"int3", "int4"}) {
+    ir::Graph mixed = branches->clone(), uniform = branches->clone();
+    std::vector<LayerRecord> layers;
+    std::vector<std::string> notes;
+    ASSERT_TRUE(quantize(uniform, &calib, {{"weights", type}}).ok());
+    ASSERT_TRUE(quantize(mixed, &calib, {{"weights", type}, {"bits_per_layer", "auto"}}, 2, &notes, &layers).ok());
+    ASSERT_EQ(layers.size(), 2u);
+    int sum = 0;
+    for (const LayerRecord& layer : layers) {
+      const auto bits = static_cast<int>(layer.numbers.at("bits"));
+      sum += bits;
+      EXPECT_EQ(layer.status, "int" + std::to_string(bits) + " weights");
+      EXPECT_EQ(ir::dtype_bits(weight(mixed, layer.node).quant().dtype), bits <= 4 ? 4 : 8);
+    }
+    EXPECT_EQ(sum, 2 * (type.back() - '0'));
+    EXPECT_GT(layers[0].numbers.at("bits"), layers[1].numbers.at("bits"));
+    EXPECT_NE(notes[0].find("bits are shared out for an expected output error of"), std::string::npos);
+    EXPECT_NE(notes[0].find(type + " everywhere"), std::string::npos);
+    EXPECT_LT(error_between(expected, outputs_of(mixed, others)),
+              0.5 * error_between(expected, outputs_of(uniform, others)))
+        << type;
+  }
+}
+
+TEST(LowBit, SharedBitsKeepTheirBudget) {
+  const Pictures calib({1, 3, 9, 9}, 200);
+  const std::vector<float> expected = outputs_of(network(), calib);
+  const double signal = error_between(expected, std::vector<float>(expected.size(), 0.0F));
+  double before = INFINITY;
+  for (const int size : {240, 280, 340, 420, 530}) {
+    ir::Graph graph = network();
+    std::vector<LayerRecord> layers;
+    ASSERT_TRUE(
+        quantize(graph, &calib, {{"bits_per_layer", "auto"}, {"size", std::to_string(size)}}, 2, nullptr, &layers)
+            .ok());
+    EXPECT_LE(counted_bits(layers), 8.0 * size);
+    const double error = error_between(expected, outputs_of(graph, calib));
+    EXPECT_LT(error, before) << size;
+    before = error;
+  }
+  double bits = 0;
+  for (const double sqnr : {12.0, 20.0, 30.0}) {
+    ir::Graph graph = network();
+    std::vector<LayerRecord> layers;
+    const Settings settings = {{"bits_per_layer", "auto"}, {"sqnr", std::to_string(sqnr)}, {"asymmetric", "true"}};
+    ASSERT_TRUE(quantize(graph, &calib, settings, 2, nullptr, &layers).ok());
+    EXPECT_GT(counted_bits(layers), bits);
+    bits = counted_bits(layers);
+    // Expected errors are estimates; later layers make up for some of them.
+    EXPECT_GT(10 * std::log10(signal / error_between(expected, outputs_of(graph, calib))), sqnr - 3);
+  }
+}
+
+// Bits for each code if every layer had a code book of its own: what no packer that knows nothing else beats.
+double entropy_bytes(const ir::Graph& graph) {
+  double bits = 0;
+  for (const char* layer : kLayers) {
+    std::map<int64_t, double> counts;
+    const std::vector<int64_t> codes = weight(graph, layer).codes().to_int64s();
+    for (const int64_t code : codes) counts[code] += 1;
+    for (const auto& [code, count] : counts) bits -= count * std::log2(count / static_cast<double>(codes.size()));
+  }
+  return bits / 8;
+}
+
+TEST(LowBit, RateAwareCodesTakeTheSizeAsked) {
+  const Pictures calib({1, 3, 9, 9}, 200);
+  const std::vector<float> expected = outputs_of(network(), calib);
+  double before = INFINITY;
+  for (const int size : {230, 270, 310}) {
+    ir::Graph graph = network();
+    std::vector<std::string> notes;
+    std::vector<LayerRecord> layers;
+    const Settings settings = {{"weights", "int4"}, {"rounding", "rate-aware"}, {"size", std::to_string(size)}};
+    const auto change = quantize(graph, &calib, settings, 2, &notes, &layers);
+    ASSERT_TRUE(change.ok()) << change.error().text();
+    ASSERT_EQ(layers.size(), 5u) << "a second attempt leaves no records of the first";
+    double bits = 32 * 32;
+    const double sizes[] = {216, 72, 64, 40, 15};
+    for (size_t l = 0; l < layers.size(); ++l) bits += sizes[l] * layers[l].numbers.at("packed_bits");
+    EXPECT_LE(bits / 8, size);
+    EXPECT_GT(bits / 8, 0.9 * size);
+    EXPECT_LT(entropy_bytes(graph) + 128, size);
+    const double error = error_between(expected, outputs_of(graph, calib));
+    EXPECT_LT(error, before) << size;
+    before = error;
+    EXPECT_LT(error_between(outputs_of(graph, calib), outputs_of(graph, calib, true)), 1e-6);
+  }
+}
+
+TEST(LowBit, RateAwareCodesBeatPlainOnesOfTheSameEntropy) {
+  const Pictures calib({1, 3, 9, 9}, 300), others({1, 3, 9, 9}, 400);
+  const std::vector<float> expected = outputs_of(network(), others);
+  ir::Graph plain = network(), rated = network();
+  ASSERT_TRUE(quantize(plain, &calib, {{"weights", "int2"}}).ok());
+  const Settings settings = {{"weights", "int4"},
+                             {"rounding", "rate-aware"},
+                             {"size", std::to_string(static_cast<int>(entropy_bytes(plain)) + 128)}};
+  ASSERT_TRUE(quantize(rated, &calib, settings).ok());
+  EXPECT_LE(entropy_bytes(rated), entropy_bytes(plain));
+  EXPECT_LT(error_between(expected, outputs_of(rated, others)),
+            0.8 * error_between(expected, outputs_of(plain, others)));
+}
+
+TEST(LowBit, RateAwareCodesKeepPrunedZeros) {
+  ir::Graph graph = network();
+  for (ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant) || node.tensor().rank() < 2) continue;
+    std::vector<float> numbers = node.tensor().to_floats();
+    for (size_t i = 0; i < numbers.size(); i += 2) numbers[i] = 0;
+    graph.set_tensor(node, ir::Tensor::of<float>(node.tensor().dims(), numbers));
+  }
+  const Pictures calib({1, 3, 9, 9}, 60);
+  ASSERT_TRUE(quantize(graph, &calib, {{"weights", "int4"}, {"rounding", "rate-aware"}, {"size", "260"}}).ok());
+  for (const char* layer : kLayers) {
+    const std::vector<float> numbers = weight(graph, layer).to_floats();
+    for (size_t i = 0; i < numbers.size(); i += 2) EXPECT_EQ(numbers[i], 0) << layer << " " << i;
+  }
+}
+
+TEST(LowBit, ThreadsDoNotMatterForSharedBits) {
+  const Pictures calib({1, 3, 9, 9}, 50);
+  for (const Settings& settings : {Settings{{"weights", "int3"}, {"bits_per_layer", "auto"}},
+                                   Settings{{"weights", "int4"}, {"rounding", "rate-aware"}, {"size", "260"}}}) {
+    std::vector<std::string> texts;
+    for (const int threads : {1, 2, 3}) {
+      ir::Graph graph = network();
+      ASSERT_TRUE(quantize(graph, &calib, settings, threads).ok());
+      texts.push_back(ir::print(graph, {.max_elements = 0}));
+    }
+    EXPECT_EQ(texts[0], texts[1]);
+    EXPECT_EQ(texts[0], texts[2]);
+  }
+}
+
+TEST(LowBit, BudgetsThatMakeNoSenseAreRefused) {
+  const Pictures calib({1, 3, 9, 9}, 20);
+  ir::Graph graph = network();
+  const auto refused = [&](const data::Dataset* data, const Settings& settings) {
+    auto change = quantize(graph, data, settings);
+    EXPECT_FALSE(change.ok());
+    if (change.ok()) return std::string();
+    EXPECT_EQ(change.error().kind, ErrorKind::usage);
+    return change.error().text();
+  };
+  const auto expect = [&](const Settings& settings, const std::string& text, const data::Dataset* data) {
+    EXPECT_NE(refused(data, settings).find(text), std::string::npos) << refused(data, settings);
+  };
+  expect({{"bits_per_layer", "auto"}, {"repair", "none"}}, "leave --repair none", nullptr);
+  expect({{"bits_per_layer", "auto"}}, "needs calibration data", nullptr);
+  expect({{"size", "300"}}, "size is a budget for bits that layers share", &calib);
+  expect({{"weights", "int4"}, {"sqnr", "20"}}, "sqnr is a budget for bits that layers share", &calib);
+  expect({{"bits_per_layer", "auto"}, {"size", "300"}, {"sqnr", "20"}}, "size and sqnr are two budgets", &calib);
+  expect({{"bits_per_layer", "auto"}, {"size", "300"}, {"weights", "int4"}}, "size and weights are two budgets",
+         &calib);
+  expect({{"bits_per_layer", "auto"}, {"size", "229"}}, "out of reach: the fewest bits take 230", &calib);
+  expect({{"bits_per_layer", "auto"}, {"sqnr", "150"}}, "out of reach", &calib);
+  expect({{"bits_per_layer", "auto"}, {"size", "0"}}, "outside", &calib);
+  expect({{"rounding", "rate-aware"}}, "takes a size", &calib);
+  expect({{"rounding", "rate-aware"}, {"sqnr", "20"}}, "takes a size", &calib);
+  expect({{"rounding", "rate-aware"}, {"size", "100"}}, "more than the size of 100", &calib);
+  expect({{"rounding", "rate-aware"}, {"size", "300"}, {"block", "4"}}, "leave --asymmetric and --block out", &calib);
+  expect({{"rounding", "rate-aware"}, {"size", "300"}, {"bits_per_layer", "auto"}}, "leave --bits-per-layer out",
+         &calib);
 }
 
 TEST(LowBit, WhatCannotBeIsRefused) {

@@ -234,6 +234,63 @@ TEST(Share, SimplifyDenseWritesTheSameNumbersOut) {
   }
 }
 
+TEST(Share, SharedBitsBeatEqualOnesInTheirBytes) {
+  const Pictures pictures({1, 4, 8, 8}, 256), others({1, 4, 8, 8}, 300);
+  // Of two branches one hardly matters.
+  const ir::Graph branches = parsed(R"(graph @branches(%x: f32[N,4,8,8]) -> (y) {
+  %w1 = constant random(seed=1) : f32[32,4,3,3]
+  %w2 = constant random(seed=2) : f32[32,4,3,3]
+  %little = constant splat(0.02) : f32[1]
+  %a = conv %x, %w1 @"loud"
+  %b = conv %x, %w2 @"low"
+  %c = mul %b, %little
+  %y = add %a, %c
+  return %y
+}
+)");
+  for (const Settings& extra : {Settings{}, Settings{{"codebook", "scaled"}}}) {
+    ir::Graph uniform = branches.clone(), mixed = branches.clone();
+    Settings settings = {{"bits", "3"}};
+    settings.insert(settings.end(), extra.begin(), extra.end());
+    ASSERT_TRUE(share(uniform, &pictures, settings).ok());
+    settings.emplace_back("bits_per_layer", "auto");
+    std::vector<std::string> notes;
+    ASSERT_TRUE(run_named("share", mixed, &pictures, settings, 2, &notes).ok());
+    EXPECT_NE(notes[0].find("bits are shared out for an expected output error of"), std::string::npos) << notes[0];
+    EXPECT_LT(output_error(branches, mixed, others), 0.5 * output_error(branches, uniform, others));
+    EXPECT_LT(weight_of(mixed, "low").as_palette()->codebooks().dims()[1], 8);
+    EXPECT_GT(weight_of(mixed, "loud").as_palette()->codebooks().dims()[1], 8);
+  }
+}
+
+TEST(Share, SharedBitsKeepTheirBudgetOnAnyNumberOfThreads) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  double before = INFINITY;
+  for (const int size : {900, 1100, 1500}) {
+    ir::Graph one = network(), three = network();
+    const Settings settings = {{"bits_per_layer", "auto"}, {"size", std::to_string(size)}};
+    ASSERT_TRUE(share(one, &pictures, settings, 1).ok());
+    ASSERT_TRUE(share(three, &pictures, settings, 3).ok());
+    expect_identical(one, three);
+    double bits = 0;
+    for (const char* layer : kLayers) {
+      const ir::Tensor& weight = weight_of(one, layer);
+      const ir::Tensor* palette = weight.as_palette();
+      if (palette == nullptr) {
+        bits += 32.0 * static_cast<double>(weight.size());
+        continue;
+      }
+      const auto entries = static_cast<double>(palette->codebooks().dims()[1]);
+      bits += static_cast<double>(weight.size()) * std::ceil(std::log2(entries)) +
+              32 * static_cast<double>(palette->codebooks().size());
+    }
+    EXPECT_LE(bits, 8.0 * size);
+    const double error = output_error(network(), one, pictures);
+    EXPECT_LT(error, before);
+    before = error;
+  }
+}
+
 TEST(Share, RefusesWhatItCannotDo) {
   const Pictures pictures({1, 4, 8, 8}, 8);
   const auto refused = [&](const data::Dataset* calib, const Settings& settings, ir::Graph graph = network()) {
@@ -247,6 +304,12 @@ TEST(Share, RefusesWhatItCannotDo) {
   EXPECT_NE(refused(&pictures, {{"group", "0"}}).find("group"), std::string::npos);
   EXPECT_NE(refused(&pictures, {{"only", "nothing"}}).find("matches nothing"), std::string::npos);
   EXPECT_NE(refused(&pictures, {{"codebook", "scaled"}, {"entries", "float"}}).find("int8"), std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"size", "900"}}).find("give --bits-per-layer auto"), std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"bits_per_layer", "auto"}, {"repair", "none"}}).find("leave --repair none out"),
+            std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"bits_per_layer", "auto"}, {"bits", "3"}, {"size", "900"}}).find("two budgets"),
+            std::string::npos);
+  EXPECT_NE(refused(&pictures, {{"bits_per_layer", "auto"}, {"size", "9"}}).find("out of reach"), std::string::npos);
   ir::Graph shared = network();
   ASSERT_TRUE(share(shared, nullptr, {{"repair", "none"}}).ok());
   EXPECT_NE(refused(&pictures, {}, shared.clone()).find("shared already"), std::string::npos);

@@ -17,6 +17,7 @@ struct LowBitSettings {
   int bits = 4;            ///< 2 to 8
   bool symmetric = true;   ///< no zero points
   int64_t block_size = 0;  ///< input channels that share a scale; 0: all of an output
+  bool quick = false;      ///< an estimate: few scales, codes as the sweep leaves them
 };
 
 /// Codes real = (code - zero) * scale, low <= code <= high.
@@ -35,7 +36,8 @@ std::vector<Grid> candidate_grids(double least, double largest, const LowBitSett
 struct LowBitCodes {
   ir::Tensor weight;                ///< affine: i4 or u4 up to 4 bits, i8 or u8 above
   std::vector<double> bias_change;  ///< by output; empty: none
-  double sqnr_db = 0;               ///< of the layer's output; of the weights without data
+  double error = 0;    ///< squared error of the layer's outputs, summed over them; of the weights without data
+  double sqnr_db = 0;  ///< of the layer's output; of the weights without data
 };
 
 /// True when the layer's input channels divide into blocks of the size that the settings ask for.

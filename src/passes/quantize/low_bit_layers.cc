@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/assignment.h"
@@ -14,6 +15,11 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
+// Times that rate-aware codes are found at most, until they are within their size: the first aims a little below it,
+// because the last layers, which make up for what others took, may take more than is foreseen themselves; the next at
+// as much less as the one before was over.
+constexpr int kAttempts = 3;
+constexpr double kFirstAim = 0.98, kBelow = 0.998;
 // Rows for each input of a block: the differences to the float model need better moments than rounding alone.
 constexpr int64_t kRowsPerInput = 32;
 
@@ -41,49 +47,155 @@ Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<b
 
 class Coder {
  public:
-  Coder(ir::Graph& graph, const LowBitSettings& settings, PassContext& context)
-      : graph_(graph), settings_(settings), context_(context) {}
+  Coder(ir::Graph& graph, const LowBitSettings& settings, std::vector<ir::Node*> layers, PassContext& context)
+      : graph_(graph), context_(context), layers_(std::move(layers)) {
+    for (ir::Node* node : layers_) {
+      settings_.push_back(settings);
+      if (settings.block_size <= 0) continue;
+      const reconstruct::Layer layer = reconstruct::read_layer(*node);
+      if (takes_blocks(layer, settings.block_size)) continue;
+      settings_.back().block_size = 0;
+      context_.notes.push_back(node->label() + " has one scale an output: its " + std::to_string(layer.group_size) +
+                               " input channels are no multiple of " + std::to_string(settings.block_size));
+    }
+  }
 
-  Status code(ir::Node& node, const reconstruct::Gram* gram) {
-    const reconstruct::Layer layer = reconstruct::read_layer(node);
-    LowBitSettings settings = settings_;
-    if (settings.block_size > 0 && !has_blocks(layer, settings.block_size)) settings.block_size = 0;
-    const LowBitCodes codes = low_bit_weight(layer, settings, gram, *context_.pool);
-    if (!codes.bias_change.empty()) reconstruct::change_bias(graph_, layer, codes.bias_change);
-    report_weight(node, codes.weight, settings.bits, codes.sqnr_db, gram != nullptr, context_);
-    weights_ += layer.size();
-    bytes_ += codes.weight.stored_bytes();
-    ++layers_;
-    set_constant(graph_, node, ops::quant_facts(node).weight_operand, codes.weight);
-    return {};
+  Status run(bool reconstruct, BitSharing sharing, const reconstruct::BitBudget& budget) {
+    if (!reconstruct) {
+      for (size_t l = 0; l < layers_.size(); ++l) code(l, nullptr);
+      return {};
+    }
+    const Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
+    if (sharing == BitSharing::rate_aware) return code_within(static_cast<double>(*budget.bytes), stream);
+    if (sharing == BitSharing::knapsack) EDGESMITH_TRY(share_bits(budget, stream));
+    return code_in_order(stream);
   }
 
   void summarize() {
-    context_.notes.push_back(std::to_string(weights_) + " weights of " + std::to_string(layers_) + " layers are int" +
-                             std::to_string(settings_.bits) + " codes, " + std::to_string(bytes_) +
-                             " bytes with their scales");
-    if (settings_.bits < 4) {
-      context_.notes.push_back("ONNX stores them in 4 bits each: opset 21 has no narrower type");
+    std::vector<int> widths;
+    double in_bits = 0;
+    for (size_t l = 0; l < layers_.size(); ++l) {
+      widths.push_back(settings_[l].bits);
+      in_bits += bits_[l];
+    }
+    const auto [least, most] = std::minmax_element(widths.begin(), widths.end());
+    const bool mixed = *least < *most, narrow = *least < 4;
+    context_.notes.push_back(std::to_string(weights_) + " weights of " + std::to_string(layers_.size()) +
+                             " layers are " + (mixed ? "codes" : "int" + std::to_string(*least) + " codes") + ", " +
+                             std::to_string(bytes_) + " bytes with their scales" +
+                             (mixed ? ": " + reconstruct::describe_widths(widths, "int") : ""));
+    if (mixed) {
+      context_.notes.push_back("counted at their bits, codes and scales are " +
+                               std::to_string(static_cast<int64_t>(std::ceil(in_bits / 8))) + " bytes");
+    }
+    if (rates_) {
+      context_.notes.push_back("an entropy coder such as pack's is expected to spend " +
+                               std::to_string(static_cast<int64_t>(std::ceil(rates_->taken_bytes()))) +
+                               " bytes on codes and scales");
+    }
+    if (narrow) {
+      context_.notes.push_back("ONNX stores " + std::string(mixed ? "codes of up to 4 bits" : "them") +
+                               " in 4 bits each: opset 21 has no narrower type");
     }
   }
 
  private:
-  bool has_blocks(const reconstruct::Layer& layer, int64_t block_size) {
-    if (takes_blocks(layer, block_size)) return true;
-    context_.notes.push_back(layer.node->label() + " has one scale an output: its " + std::to_string(layer.group_size) +
-                             " input channels are no multiple of " + std::to_string(block_size));
-    return false;
+  Status share_bits(const reconstruct::BitBudget& budget, const Stream& stream) {
+    auto plan = plan_bits(graph_, layers_, settings_, budget, stream, context_);
+    if (!plan) return plan.error();
+    context_.notes.push_back(reconstruct::describe_plan(*plan, budget, "int" + std::to_string(settings_[0].bits)));
+    for (size_t l = 0; l < layers_.size(); ++l) settings_[l].bits = plan->bits[l];
+    return {};
+  }
+
+  Status code_in_order(const Stream& stream) {
+    weights_ = bytes_ = 0;
+    return reconstruct::compress_in_order(graph_, layers_, stream, kRowsPerInput,
+                                          [&](ir::Node& node, const reconstruct::Gram& gram) {
+                                            const auto at = std::find(layers_.begin(), layers_.end(), &node);
+                                            code(static_cast<size_t>(at - layers_.begin()), &gram);
+                                            return Status();
+                                          });
+  }
+
+  Status code_within(double bytes, const Stream& stream) {
+    double aim = kFirstAim * bytes;
+    auto plan = RatePlan::make(graph_, layers_, settings_, bytes, stream, context_);
+    if (!plan) return plan.error();
+    rates_ = std::move(*plan);
+    rates_->restart(aim);
+    const ir::Graph original = graph_.clone();
+    const size_t first_record = context_.layers.size();
+    for (int attempt = 1;; ++attempt) {
+      EDGESMITH_TRY(code_in_order(stream));
+      if (rates_->taken_bytes() <= bytes || attempt == kAttempts) break;
+      aim *= kBelow * bytes / rates_->taken_bytes();
+      rates_->restart(aim);
+      context_.layers.resize(first_record);
+      for (ir::Node* layer : layers_) restore(original, *layer);
+    }
+    if (rates_->taken_bytes() > bytes) {
+      context_.notes.push_back("rate-aware codes did not come down to the size of " +
+                               std::to_string(static_cast<int64_t>(bytes)) + " bytes");
+    }
+    return {};
+  }
+
+  // Weights and biases as they were; the constants of a layer may be new nodes.
+  void restore(const ir::Graph& original, ir::Node& layer) {
+    for (const ir::Node& before : original.nodes()) {
+      if (before.id() != layer.id()) continue;
+      for (const int operand : {ops::quant_facts(layer).weight_operand, ops::quant_facts(layer).bias_operand}) {
+        if (operand < 0 || operand >= layer.num_inputs()) continue;
+        const ir::Value* value = operand < before.num_inputs() ? before.input(operand) : nullptr;
+        if (value == nullptr && layer.input(operand) != nullptr) {
+          ir::Node& added = layer.input(operand)->node();
+          graph_.set_input(layer, operand, nullptr);
+          graph_.erase(added);
+        } else if (value != nullptr && value->constant() != nullptr) {
+          set_constant(graph_, layer, operand, *value->constant());
+        }
+      }
+      return;
+    }
+  }
+
+  void code(size_t l, const reconstruct::Gram* gram) {
+    ir::Node& node = *layers_[l];
+    const reconstruct::Layer layer = reconstruct::read_layer(node);
+    LowBitCodes codes;
+    double expected = 0;
+    if (rates_) {
+      RatedCodes rated = rate_aware_weight(layer, settings_[l], rates_->price(l), *gram, *context_.pool);
+      rates_->took(l, rated.bits);
+      expected = rated.bits / static_cast<double>(layer.size());
+      codes = std::move(rated.codes);
+    } else {
+      codes = low_bit_weight(layer, settings_[l], gram, *context_.pool);
+    }
+    if (!codes.bias_change.empty()) reconstruct::change_bias(graph_, layer, codes.bias_change);
+    report_weight(node, codes.weight, settings_[l].bits, codes.sqnr_db, gram != nullptr, context_);
+    context_.layers.back().numbers["bits"] = settings_[l].bits;
+    if (rates_) context_.layers.back().numbers["packed_bits"] = expected;
+    weights_ += layer.size();
+    bytes_ += codes.weight.stored_bytes();
+    bits_[l] = static_cast<double>(coded_bits(layer, settings_[l], settings_[l].bits));
+    set_constant(graph_, node, ops::quant_facts(node).weight_operand, codes.weight);
   }
 
   ir::Graph& graph_;
-  const LowBitSettings& settings_;
   PassContext& context_;
-  int64_t weights_ = 0, layers_ = 0, bytes_ = 0;
+  std::vector<ir::Node*> layers_;
+  std::vector<LowBitSettings> settings_;  // by layer
+  std::optional<RatePlan> rates_;
+  std::vector<double> bits_ = std::vector<double>(layers_.size(), 0);  // by layer, with scales
+  int64_t weights_ = 0, bytes_ = 0;
 };
 
 }  // namespace
 
 Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& settings, bool reconstruct,
+                                   BitSharing sharing, const reconstruct::BitBudget& budget,
                                    const std::vector<bool>& selected, PassContext& context) {
   auto layers = find_layers(graph, selected, context);
   if (!layers) return layers.error();
@@ -98,15 +210,8 @@ Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& setti
     return usage_error("blocks of " + std::to_string(settings.block_size) + " divide the input channels of no layer",
                        "give a --block that does, or none");
   }
-  Coder coder(graph, settings, context);
-  if (reconstruct) {
-    const Stream stream(*context.calib, graph, *context.pool, *context.progress);
-    EDGESMITH_TRY(reconstruct::compress_in_order(
-        graph, *layers, stream, kRowsPerInput,
-        [&](ir::Node& node, const reconstruct::Gram& gram) { return coder.code(node, &gram); }));
-  } else {
-    for (ir::Node* node : *layers) EDGESMITH_TRY(coder.code(*node, nullptr));
-  }
+  Coder coder(graph, settings, *layers, context);
+  EDGESMITH_TRY(coder.run(reconstruct, sharing, budget));
   coder.summarize();
   return Change::changed;
 }

@@ -48,10 +48,31 @@ const OptionSchema& options() {
        .fallback = "int8",
        .help = "type of the weights",
        .words = {"int8", "int4", "int3", "int2"}},
+      {.name = "bits_per_layer",
+       .kind = OptionKind::word,
+       .fallback = "uniform",
+       .help =
+           "uniform: what weights says; auto: 2 to 8 bits a layer with the least expected output error, in the bytes "
+           "of the uniform width unless size or sqnr is given",
+       .words = {"uniform", "auto"}},
+      {.name = "size",
+       .kind = OptionKind::integer,
+       .fallback = "",
+       .help =
+           "bytes that codes and scales may take: counted at their bits; rate-aware: as pack is expected to code them",
+       .min = 1,
+       .max = 1e15},
+      {.name = "sqnr",
+       .kind = OptionKind::real,
+       .fallback = "",
+       .help = "instead of a size: the fewest bytes with this expected ratio of output to error, in dB",
+       .min = 0,
+       .max = 200},
       {.name = "activations",
        .kind = OptionKind::word,
        .fallback = "auto",
-       .help = "type of the values between operators; auto: the target's with int8 weights, else float",
+       .help = "type of the values between operators; auto: the target's with int8 weights, else (and with bits that "
+               "layers share) float",
        .words = {"auto", "float", "int8", "uint8", "int16"}},
       {.name = "asymmetric", .kind = OptionKind::flag, .fallback = "false", .help = "zero points for the weights"},
       {.name = "block",
@@ -83,8 +104,10 @@ const OptionSchema& options() {
       {.name = "rounding",
        .kind = OptionKind::word,
        .fallback = "compensated",
-       .help = "how weights are rounded; compensated: so that the layer's output is kept",
-       .words = {"compensated", "nearest"}},
+       .help =
+           "how weights are rounded; compensated: so that the layer's output is kept; rate-aware: also to codes that "
+           "pack spends few bits on, as many as size allows",
+       .words = {"compensated", "nearest", "rate-aware"}},
       {.name = "bias_correction",
        .kind = OptionKind::flag,
        .fallback = "true",
@@ -287,6 +310,33 @@ targets::Target target_with(targets::Target target, const std::string& activatio
 
 int bits_of(const std::string& type) { return type.back() - '0'; }
 
+// Whether bits are shared out, and that the options for it fit together.
+Result<BitSharing> sharing_of(const Options& options, bool data) {
+  const bool rated = options.word("rounding") == "rate-aware", mixed = options.word("bits_per_layer") == "auto";
+  const bool sized = options.is_set("size"), by_error = options.is_set("sqnr");
+  if (!rated && !mixed) {
+    if (!sized && !by_error) return BitSharing::uniform;
+    return usage_error(std::string(sized ? "size" : "sqnr") += " is a budget for bits that layers share",
+                       "give --bits-per-layer auto or --rounding rate-aware with it");
+  }
+  if (rated && mixed) {
+    return usage_error("rate-aware rounding shares bits out by itself", "leave --bits-per-layer out");
+  }
+  if (rated && (!sized || by_error)) {
+    return usage_error("rate-aware rounding takes a size", "say what codes and scales may take, such as --size 80000");
+  }
+  if (rated && (options.flag("asymmetric") || options.is_set("block"))) {
+    return usage_error("rate-aware rounding gives every output one symmetric scale",
+                       "leave --asymmetric and --block out");
+  }
+  if (options.word("repair") == "none" || options.word("rounding") == "nearest" || options.flag("weights_only")) {
+    return usage_error("sharing bits out needs the errors of layers on calibration data",
+                       "leave --repair none, --rounding nearest and --weights-only out");
+  }
+  if (!data) return usage_error("sharing bits out needs calibration data", "give some with --calib");
+  return rated ? BitSharing::rate_aware : BitSharing::knapsack;
+}
+
 // Codes of 2 to 8 bits for weights; what runs stays float arithmetic.
 Result<Change> quantize_low_bit(ir::Graph& graph, const Options& options, const std::vector<bool>& selected,
                                 PassContext& context) {
@@ -294,11 +344,20 @@ Result<Change> quantize_low_bit(ir::Graph& graph, const Options& options, const 
                                 .symmetric = !options.flag("asymmetric"),
                                 .block_size = options.is_set("block") ? options.integer("block") : 0};
   const bool data = context.calib != nullptr && context.calib->size() > 0;
-  const bool repair = options.word("repair") == "reconstruct" && options.word("rounding") == "compensated";
+  const bool repair = options.word("repair") == "reconstruct" && options.word("rounding") != "nearest";
+  auto sharing = sharing_of(options, data);
+  if (!sharing) return sharing.error();
   if (repair && !data && !options.flag("weights_only")) {
     return usage_error("quantize needs calibration data", "give some with --calib, or use --repair none");
   }
-  return set_low_bit_weights(graph, settings, repair && data, selected, context);
+  reconstruct::BitBudget budget;
+  if (*sharing == BitSharing::rate_aware) budget.bytes = options.integer("size");
+  if (*sharing == BitSharing::knapsack) {
+    auto read = reconstruct::read_budget(options, "weights");
+    if (!read) return read.error();
+    budget = *read;
+  }
+  return set_low_bit_weights(graph, settings, repair && data, *sharing, budget, selected, context);
 }
 
 // Weight-only: every selected layer's weights become codes of full range; what runs stays float arithmetic.
@@ -329,9 +388,12 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
   const std::string& activations = options.word("activations");
+  const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||
+                      options.is_set("size") || options.is_set("sqnr");
   const bool integer_weights = options.word("weights") == "int8" && activations != "float" &&
-                               !options.flag("asymmetric") && !options.is_set("block");
-  const bool floating = activations == "float" || (activations == "auto" && options.word("weights") != "int8");
+                               !options.flag("asymmetric") && !options.is_set("block") && !shared;
+  const bool floating =
+      activations == "float" || (activations == "auto" && (shared || options.word("weights") != "int8"));
   if (!integer_weights) {
     auto change = quantize_low_bit(graph, options, *selected, context);
     if (!change || floating || options.flag("weights_only")) return change;

@@ -5,6 +5,7 @@
 //              that are shared already, and what the float model gives it there              reconstruct/sequence.cc
 //   codebooks  exact k-means of the weights, each weighing as much as the output feels it      clusters.cc
 //   fit        assignments by the engine's sweep, entries by least squares, in turns           shared_rows.cc
+//   bits       the same for all, or a layer's own, by the errors that they would cause          reconstruct/bit_plan.cc
 //   write      constants with encoding palette; the exporter makes look-ups of them            onnx/export_graph.cc
 //
 // Zeros of a pruned weight stay zero and have an entry of their own. With entries of int8 the constant is affine over a
@@ -16,10 +17,10 @@
 #include "edgesmith/passes/pass.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/selectors.h"
-#include "passes/reconstruct/layer.h"
-#include "passes/reconstruct/moments.h"
+#include "passes/reconstruct/bit_plan.h"
+#include "passes/reconstruct/sensitivity.h"
 #include "passes/reconstruct/sequence.h"
-#include "passes/share/shared_rows.h"
+#include "passes/share/share_layer.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -28,15 +29,10 @@ using namespace share;
 
 // Codebooks and assignments are fitted in turns, which follows the moments more closely than one rounding does.
 constexpr int64_t kRowsPerInput = 32;
-// Share of the mean of the diagonal that is added to it, as when weights are rounded.
-constexpr double kDamping = 0.01;
-// Exact zeros are a mask where they are more than this share of the weights, and with so many bits always: an entry of
-// eight for them costs little.
-constexpr double kMaskedShare = 0.05;
-constexpr int64_t kBitsForFewZeros = 3;
-// What the nodes around a codebook take in a file.
-constexpr int64_t kLookUpBytes = 150;
-constexpr int kLargestCode = 127;
+constexpr int kFewestBits = 1, kMostBits = 8;
+// Errors of more bits are measured up to here; every further bit leaves a quarter. What the network's outputs feel is
+// measured with codebooks of 2^3 entries.
+constexpr int kMeasuredBits = 6, kGainBits = 3;
 
 const OptionSchema& options() {
   static const OptionSchema kSchema = {
@@ -46,6 +42,25 @@ const OptionSchema& options() {
        .help = "bits of an index: a codebook has at most 2^bits entries",
        .min = 1,
        .max = 8},
+      {.name = "bits_per_layer",
+       .kind = OptionKind::word,
+       .fallback = "uniform",
+       .help =
+           "uniform: what bits says; auto: 1 to 8 bits a layer with the least expected output error, in the bytes of "
+           "the uniform width unless size or sqnr is given",
+       .words = {"uniform", "auto"}},
+      {.name = "size",
+       .kind = OptionKind::integer,
+       .fallback = "",
+       .help = "bytes that indices, counted at their bits, and codebooks may take",
+       .min = 1,
+       .max = 1e15},
+      {.name = "sqnr",
+       .kind = OptionKind::real,
+       .fallback = "",
+       .help = "instead of a size: the fewest bytes with this expected ratio of output to error, in dB",
+       .min = 0,
+       .max = 200},
       {.name = "codebook",
        .kind = OptionKind::word,
        .fallback = "group",
@@ -83,6 +98,7 @@ std::vector<std::string> list_of(const Options& options, std::string_view name) 
 struct Weight {
   ir::Value* value = nullptr;
   std::vector<ir::Node*> nodes;
+  int bits = 0;  ///< of its indices; 0: as many as all
 
   ir::Node& first() const { return *nodes[0]; }
 };
@@ -99,44 +115,20 @@ bool same_use(const ir::Node& a, const ir::Node& b) {
          a.attributes().get_int("group", 1) == b.attributes().get_int("group", 1);
 }
 
-// How rows of weights lie in the tensor.
-struct Layout {
-  int axis = 0;
-  int64_t outputs = 1, width = 1, inner = 1;
-
-  explicit Layout(const ir::Node& node) : axis(quantize::weight_axis(node)) {
-    const ir::Tensor& weight = *quantize::weight_of(node)->constant();
-    outputs = weight.dims()[static_cast<size_t>(axis)];
-    width = weight.size() / outputs;
-    for (size_t d = static_cast<size_t>(axis) + 1; d < weight.dims().size(); ++d) inner *= weight.dims()[d];
-  }
-  size_t index(int64_t m, int64_t k) const {
-    return static_cast<size_t>((k / inner * outputs + m) * inner + k % inner);
-  }
-};
-
-// The layer as the engine's helpers take it, without its weights.
-reconstruct::Layer without_weights(ir::Node& node, const Layout& layout) {
-  return {.node = &node, .outputs = layout.outputs, .width = layout.width};
-}
-
-// The mean of the inputs goes to the bias where there is one that can take it up.
-bool has_bias(const Weight& weight, const Layout& layout) {
-  return weight.nodes.size() == 1 && reconstruct::has_bias_operand(without_weights(weight.first(), layout));
-}
-
 class Sharer {
  public:
   Sharer(ir::Graph& graph, const Options& options, PassContext& context)
       : graph_(graph),
         context_(context),
-        bits_(options.integer("bits")),
-        group_(options.integer("group")),
-        scaled_(options.word("codebook") == "scaled"),
-        whole_(options.word("codebook") != "group"),
-        int8_(scaled_ || options.word("entries") == "int8"),
-        repair_(options.word("repair") == "reconstruct") {
-    if (scaled_ && options.given("entries") && options.word("entries") == "float") bad_entries_ = true;
+        repair_(options.word("repair") == "reconstruct"),
+        mixed_(options.word("bits_per_layer") == "auto"),
+        read_(reconstruct::read_budget(options, "bits")) {
+    settings_.bits = static_cast<int>(options.integer("bits"));
+    settings_.group = options.integer("group");
+    settings_.scaled = options.word("codebook") == "scaled";
+    settings_.whole = options.word("codebook") != "group";
+    settings_.int8 = settings_.scaled || options.word("entries") == "int8";
+    bad_entries_ = settings_.scaled && options.given("entries") && options.word("entries") == "float";
   }
 
   Result<Change> run(const std::vector<bool>& selected) {
@@ -145,6 +137,15 @@ class Sharer {
     }
     if (repair_ && (context_.calib == nullptr || context_.calib->size() == 0)) {
       return usage_error("share needs calibration data", "give some with --calib, or use --repair none");
+    }
+    if (!read_) return read_.error();
+    budget_ = *read_;
+    if (!mixed_ && (budget_.bytes || budget_.sqnr_db)) {
+      return usage_error(std::string(budget_.bytes ? "size" : "sqnr") += " is a budget for bits that layers share",
+                         "give --bits-per-layer auto with it");
+    }
+    if (mixed_ && !repair_) {
+      return usage_error("sharing bits out needs the errors of layers on calibration data", "leave --repair none out");
     }
     EDGESMITH_TRY(find_weights(selected));
     if (weights_.empty()) {
@@ -217,7 +218,7 @@ class Sharer {
   // them.
   Status share_in_order() {
     std::vector<ir::Node*> layers;
-    for (const Weight& weight : weights_) {
+    for (Weight& weight : weights_) {
       if (can_observe(weight)) {
         layers.push_back(&weight.first());
         continue;
@@ -228,188 +229,108 @@ class Sharer {
     }
     if (layers.empty()) return {};
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
-    return reconstruct::compress_in_order(
-        graph_, layers, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
-          const auto weight = std::find_if(weights_.begin(), weights_.end(),
-                                           [&](const Weight& candidate) { return &candidate.first() == &node; });
-          share(*weight, gram.inputs().num_rows() > 0 ? &gram : nullptr);
-          return Status();
-        });
+    if (mixed_) EDGESMITH_TRY(plan(layers, stream));
+    return reconstruct::compress_in_order(graph_, layers, stream, kRowsPerInput,
+                                          [&](ir::Node& node, const reconstruct::Gram& gram) {
+                                            share(weight_read_by(node), gram.inputs().num_rows() > 0 ? &gram : nullptr);
+                                            return Status();
+                                          });
   }
 
-  // Moments by block; what is wanted becomes the weights that aim at the float model's output.
-  std::vector<Block> prepare(const Weight& weight, const Layout& layout, const reconstruct::Gram& gram,
-                             SharedRows& rows) const {
-    const quantize::LayerInputs& inputs = gram.inputs();
-    const int64_t per_group = rows.outputs / inputs.groups();
-    const bool centred = has_bias(weight, layout), aimed = gram.differs() && weight.nodes.size() == 1;
-    std::vector<Block> blocks(inputs.blocks().size());
-    context_.pool->parallel_for(static_cast<int64_t>(blocks.size()), [&](int64_t index, int) {
-      const auto b = static_cast<size_t>(index);
-      const quantize::LayerInputs::Block& block = inputs.blocks()[b];
-      const auto n = static_cast<size_t>(block.width);
-      Block& own = blocks[b];
-      own.first_row = block.group * per_group;
-      own.rows = per_group;
-      own.first = block.first;
-      own.width = block.width;
-      own.moments = gram.moments(block, centred);
-      reconstruct::damp(own.moments, n, kDamping);
-      own.factor = reconstruct::factor_moments(own.moments, block.width, 0);
-      if (!aimed) return;
-      const reconstruct::Aim aim(gram, b, centred, own.moments);
-      for (int64_t m = 0; m < own.rows; ++m) {
-        aim.shift(m,
-                  std::span(rows.wanted).subspan(static_cast<size_t>((own.first_row + m) * rows.width + own.first), n));
-      }
-    });
-    return blocks;
-  }
-
-  SharedRows read(const Weight& weight, const Layout& layout) const {
-    SharedRows rows{.outputs = layout.outputs, .width = layout.width};
-    const std::vector<float> numbers = weight.value->constant()->to_floats();
-    rows.wanted.resize(numbers.size());
-    const auto zeros = std::count(numbers.begin(), numbers.end(), 0.0F);
-    if ((zeros > 0 && bits_ >= kBitsForFewZeros) ||
-        static_cast<double>(zeros) > kMaskedShare * static_cast<double>(numbers.size())) {
-      rows.zero.resize(numbers.size());
+  // Bits by weight, for those that can be observed, by the errors that they would cause.
+  Status plan(const std::vector<ir::Node*>& layers, const quantize::Stream& stream) {
+    std::vector<std::vector<reconstruct::Choice>> choices(layers.size());
+    std::vector<SharedLayer> trials(layers.size());
+    EDGESMITH_TRY(reconstruct::visit_inputs(
+        graph_, layers, stream, kRowsPerInput, [&](size_t l, const reconstruct::Gram& gram) -> Status {
+          double error = INFINITY;
+          bool stays_float = false;
+          for (int bits = kFewestBits; bits <= kMostBits; ++bits) {
+            error /= 4;
+            if (bits <= kMeasuredBits && !stays_float) {
+              ShareSettings settings = settings_;
+              settings.bits = bits;
+              settings.quick = true;
+              SharedLayer shared = share_layer(*layers[l], is_tied(*layers[l]), settings, &gram, *context_.pool);
+              stays_float = shared.too_small;
+              error = std::min(shared.error, 4 * error);
+              if (bits <= kGainBits && !stays_float) trials[l] = std::move(shared);
+            }
+            const int64_t dense = 8 * quantize::weight_of(*layers[l])->constant()->stored_bytes();
+            choices[l].push_back(
+                {static_cast<double>(stays_float ? dense : shared_bits(*layers[l], settings_, bits)), error});
+          }
+          return {};
+        }));
+    auto alone = reconstruct::errors_alone(
+        graph_, layers,
+        [&](size_t l, ir::Graph& copy, ir::Node& node) {
+          if (trials[l].codebooks > 0) write_shared(copy, node, trials[l]);
+        },
+        context_);
+    if (!alone) return alone.error();
+    for (size_t l = 0; l < layers.size(); ++l) {
+      const double gain = reconstruct::gain_of((*alone)[l], trials[l].error, trials[l].power);
+      for (reconstruct::Choice& choice : choices[l]) choice.loss *= gain;
     }
-    for (int64_t m = 0; m < layout.outputs; ++m) {
-      double largest = 0;
-      for (int64_t k = 0; k < layout.width; ++k) {
-        const auto at = static_cast<size_t>(m * layout.width + k);
-        rows.wanted[at] = numbers[layout.index(m, k)];
-        if (!rows.zero.empty()) rows.zero[at] = rows.wanted[at] == 0;
-        largest = std::max(largest, std::fabs(rows.wanted[at]));
-      }
-      rows.scale.push_back(scaled_ && largest > 0 ? largest : 1);
-    }
-    const int64_t groups = whole_ ? 1 : (layout.outputs + group_ - 1) / group_;
-    rows.group = (layout.outputs + groups - 1) / groups;
-    return rows;
+    auto plan = reconstruct::plan_bits(choices, kFewestBits, settings_.bits, budget_);
+    if (!plan) return plan.error();
+    context_.notes.push_back(reconstruct::describe_plan(*plan, budget_, std::to_string(settings_.bits) + " bits"));
+    context_.notes.push_back("bits of an index: " + reconstruct::describe_widths(plan->bits, "of ") +
+                             "; counted so, indices and codebooks are " +
+                             std::to_string(static_cast<int64_t>(std::ceil(plan->total / 8))) + " bytes");
+    for (size_t l = 0; l < layers.size(); ++l) weight_read_by(*layers[l]).bits = plan->bits[l];
+    return {};
   }
 
-  static std::vector<double> importance_of(const SharedRows& rows, const std::vector<Block>& blocks) {
-    std::vector<double> importance(blocks.empty() ? 0 : rows.wanted.size());
-    for (const Block& block : blocks) {
-      for (int64_t m = block.first_row; m < block.first_row + block.rows; ++m) {
-        for (int64_t i = 0; i < block.width; ++i) {
-          importance[static_cast<size_t>(m * rows.width + block.first + i)] =
-              block.moments[static_cast<size_t>(i * (block.width + 1))];
-        }
-      }
-    }
-    return importance;
+  Weight& weight_read_by(const ir::Node& node) {
+    return *std::find_if(weights_.begin(), weights_.end(),
+                         [&](const Weight& weight) { return &weight.first() == &node; });
   }
+  bool is_tied(const ir::Node& node) { return weight_read_by(node).nodes.size() > 1; }
 
-  void share(const Weight& weight, const reconstruct::Gram* gram) {
-    const Layout layout(weight.first());
-    SharedRows rows = read(weight, layout);
-    const std::vector<double> original = rows.wanted;
-    const std::vector<Block> blocks = gram != nullptr ? prepare(weight, layout, *gram, rows) : std::vector<Block>{};
-    cluster_rows(rows, int64_t{1} << bits_, importance_of(rows, blocks), *context_.pool);
+  void share(Weight& weight, const reconstruct::Gram* gram) {
+    ShareSettings settings = settings_;
+    if (weight.bits > 0) settings.bits = weight.bits;
     const ir::Tensor& before = *weight.value->constant();
-    const int64_t dense_bytes = before.stored_bytes();
-    if (stored_bytes(rows) + kLookUpBytes >= dense_bytes) {
-      context_.notes.push_back(weight.first().label() + " is left alone: " + std::to_string(before.size()) +
+    const int64_t size = before.size();
+    const SharedLayer shared = share_layer(weight.first(), weight.nodes.size() > 1, settings, gram, *context_.pool);
+    if (shared.too_small) {
+      context_.notes.push_back(weight.first().label() + " is left alone: " + std::to_string(size) +
                                " weights are too few for codebooks of their own");
       return;
     }
-    double error = blocks.empty() ? 0 : fit_rows(rows, blocks, scaled_, *context_.pool);
-    std::vector<double> steps;
-    if (int8_) error = round_entries(rows, blocks, kLargestCode, steps, *context_.pool);
-    const std::vector<double> bias = gram != nullptr && has_bias(weight, layout)
-                                         ? gram->bias_change(original, rows.values())
-                                         : std::vector<double>{};
-    ir::Tensor tensor = make_tensor(rows, layout, before.dims(), steps);
-    record(weight, rows, blocks, error, tensor.stored_bytes());
+    record(weight, settings.bits, shared);
     ++shared_;
-    size_ += before.size();
-    bytes_ += tensor.stored_bytes();
-    graph_.set_tensor(weight.value->node(), std::move(tensor));
-    if (!bias.empty()) reconstruct::change_bias(graph_, without_weights(weight.first(), layout), bias);
+    size_ += size;
+    bytes_ += shared.tensor.stored_bytes();
+    write_shared(graph_, weight.first(), shared);
   }
 
-  static size_t entries_of(const SharedRows& rows) {
-    size_t entries = 1;
-    for (const auto& codebook : rows.codebooks) entries = std::max(entries, codebook.size());
-    return entries;
-  }
-
-  int64_t stored_bytes(const SharedRows& rows) const {
-    const auto entries = static_cast<int64_t>(entries_of(rows)),
-               codebooks = static_cast<int64_t>(rows.codebooks.size());
-    const int64_t scales = !int8_ ? 0 : scaled_ ? 5 * rows.outputs : 5 * codebooks;
-    return ir::packed_bytes(static_cast<int64_t>(rows.wanted.size()), entries <= 16 ? 4 : 8) +
-           codebooks * entries * (int8_ ? 1 : 4) + scales;
-  }
-
-  ir::Tensor make_tensor(const SharedRows& rows, const Layout& layout, const ir::Dims& dims,
-                         const std::vector<double>& steps) const {
-    const size_t entries = entries_of(rows), codebooks = rows.codebooks.size();
-    const bool packed = entries <= 16;
-    ir::Tensor indices = ir::Tensor::zeros(packed ? ir::DType::u4 : ir::DType::u8, dims);
-    const auto bytes = indices.mutable_bytes();
-    for (int64_t m = 0; m < layout.outputs; ++m) {
-      for (int64_t k = 0; k < layout.width; ++k) {
-        const size_t at = layout.index(m, k);
-        const uint8_t index = rows.index[static_cast<size_t>(m * layout.width + k)];
-        bytes[packed ? at / 2 : at] |= static_cast<std::byte>(packed ? index << (at % 2 * 4) : index);
-      }
-    }
-    // Codebooks with fewer entries repeat their last.
-    std::vector<float> reals;
-    std::vector<int8_t> codes;
-    for (size_t g = 0; g < codebooks; ++g) {
-      const std::vector<double>& codebook = rows.codebooks[g];
-      for (size_t q = 0; q < entries; ++q) {
-        const double entry = codebook[std::min(q, codebook.size() - 1)];
-        reals.push_back(static_cast<float>(entry));
-        if (int8_) codes.push_back(static_cast<int8_t>(std::lround(entry / steps[g])));
-      }
-    }
-    const ir::Dims shape = {static_cast<int64_t>(codebooks), static_cast<int64_t>(entries)};
-    if (!int8_) return ir::Tensor::palette(std::move(indices), ir::Tensor::of<float>(shape, reals), layout.axis);
-    ir::Quant quant{.dtype = ir::DType::i8, .axis = layout.axis, .method = "codebook"};
-    for (int64_t m = 0; m < rows.outputs; ++m) {
-      quant.scale.push_back(
-          static_cast<float>(rows.scale[static_cast<size_t>(m)] * steps[static_cast<size_t>(m / rows.group)]));
-    }
-    if (whole_ && !scaled_) {
-      quant.axis = -1;
-      quant.scale.resize(1);
-    }
-    quant.zero_point.assign(quant.scale.size(), 0);
-    return ir::Tensor::affine(
-        ir::Tensor::palette(std::move(indices), ir::Tensor::of<int8_t>(shape, codes), layout.axis), std::move(quant));
-  }
-
-  void record(const Weight& weight, const SharedRows& rows, const std::vector<Block>& blocks, double error,
-              int64_t bytes) {
+  void record(const Weight& weight, int bits, const SharedLayer& shared) {
     LayerRecord entry;
     const ir::Node& node = weight.first();
     entry.node = node.name().empty() ? node.label() : node.name();
     entry.op = ir::op_name(node.op());
     entry.value = node.output().name();
     entry.status = "shared";
-    entry.numbers["codebooks"] = static_cast<double>(rows.codebooks.size());
-    entry.numbers["entries"] = static_cast<double>(entries_of(rows));
-    entry.numbers["bytes"] = static_cast<double>(bytes);
-    if (!blocks.empty()) {
-      SharedRows nothing = rows;
-      std::fill(nothing.scale.begin(), nothing.scale.end(), 0.0);
-      const double signal = output_error(nothing, blocks, *context_.pool);
-      if (error > 0 && signal > 0) entry.numbers["sqnr_db"] = 10 * std::log10(signal / error);
+    entry.numbers["bits"] = bits;
+    entry.numbers["codebooks"] = static_cast<double>(shared.codebooks);
+    entry.numbers["entries"] = static_cast<double>(shared.entries);
+    entry.numbers["bytes"] = static_cast<double>(shared.tensor.stored_bytes());
+    if (shared.error > 0 && shared.power > 0) {
+      entry.numbers["sqnr_db"] = 10 * std::log10(shared.power / shared.error);
     }
     context_.layers.push_back(std::move(entry));
   }
 
   ir::Graph& graph_;
   PassContext& context_;
-  const int64_t bits_, group_;
-  const bool scaled_, whole_, int8_, repair_;
+  ShareSettings settings_;
+  const bool repair_, mixed_;
   bool bad_entries_ = false;
+  Result<reconstruct::BitBudget> read_;
+  reconstruct::BitBudget budget_;
   std::vector<Weight> weights_;
   int64_t shared_ = 0, size_ = 0, bytes_ = 0;
 };

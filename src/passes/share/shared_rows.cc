@@ -266,7 +266,7 @@ void cluster_rows(SharedRows& rows, int64_t entries, const std::vector<double>& 
   });
 }
 
-double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_scales, ThreadPool& pool) {
+double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_scales, bool quick, ThreadPool& pool) {
   SharedRows best = rows;
   double least = output_error(rows, blocks, pool);
   const auto keep_better = [&] {
@@ -275,9 +275,9 @@ double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_sca
     least = error;
     best = rows;
   };
-  for (int start = 0; start < kSweeps; ++start) {
+  for (int start = 0; start < (quick ? 1 : kSweeps); ++start) {
     sweep_all(rows, blocks, pool);
-    for (int turn = 0; turn < kTurns; ++turn) {
+    for (int turn = 0; turn < (quick ? 1 : kTurns); ++turn) {
       for (size_t g = 0; g < rows.codebooks.size(); ++g) solve_codebook(rows, blocks, static_cast<int64_t>(g), pool);
       if (fit_scales) solve_scales(rows, blocks, pool);
       improve_all(rows, blocks, pool);

@@ -46,8 +46,8 @@ void cluster_rows(SharedRows& rows, int64_t entries, const std::vector<double>& 
 
 /// Fits indices and codebooks to the outputs, starting from cluster_rows: the engine's sweep assigns, then codebooks
 /// (and scales, when `fit_scales`) are solved by least squares and single assignments improved, in turns; the best is
-/// kept. Every weight belongs to one block. Returns the sum of output errors.
-double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_scales, ThreadPool& pool);
+/// kept. `quick`: one sweep and one turn. Every weight belongs to one block. Returns the sum of output errors.
+double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_scales, bool quick, ThreadPool& pool);
 
 /// Entries become multiples of steps[group], at most `limit` of them, and assignments follow (to the nearest, or to the
 /// outputs when there are blocks). `steps` get the finest that hold the entries. Returns the sum of output errors.

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/quantize/low_bit_budget.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "edgesmith/ops/op_info.h"
+#include "passes/quantize/assignment.h"
+#include "passes/quantize/low_bit_target.h"
+#include "passes/reconstruct/sensitivity.h"
+
+namespace edgesmith::passes::quantize {
+namespace {
+
+// As when layers are coded.
+constexpr int64_t kRowsPerInput = 32;
+// Gains are measured with codes of so many bits: coarse enough for an error that is no rounding of the outputs.
+constexpr int kGainBits = 3;
+// Errors of more bits are measured up to here; every further bit leaves a quarter.
+constexpr int kMeasuredBits = 6;
+constexpr int kScaleBits = 32;
+// Exponents of two that the price of a bit may have, and halvings of their interval.
+constexpr int kLowestExponent = -80, kHighestExponent = 0, kHalvings = 40;
+// How far what layers took may move what is foreseen of the others, and the exponent of the price: the last layers
+// must not pay for all that came before.
+constexpr double kMostOff = 1.25, kMostMoved = 0.5;
+
+}  // namespace
+
+Result<std::vector<LayerDamage>> measure_damage(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
+                                                const std::vector<LowBitSettings>& settings, bool all_widths,
+                                                const Stream& stream, const Look& look, PassContext& context) {
+  std::vector<LayerDamage> damage(layers.size());
+  std::vector<LowBitCodes> trials(layers.size());
+  std::vector<double> power(layers.size(), 0.0);
+  EDGESMITH_TRY(reconstruct::visit_inputs(
+      graph, layers, stream, kRowsPerInput, [&](size_t l, const reconstruct::Gram& gram) -> Status {
+        const reconstruct::Layer layer = reconstruct::read_layer(*layers[l]);
+        auto& error = damage[l].error;
+        for (int bits = kFewestBits; bits <= kMostBits; ++bits) {
+          if (!all_widths && bits != kGainBits) continue;
+          if (bits > kMeasuredBits) {
+            error[static_cast<size_t>(bits)] = error[static_cast<size_t>(bits) - 1] / 4;
+            continue;
+          }
+          LowBitSettings own = settings[l];
+          own.bits = bits;
+          own.quick = true;
+          LowBitCodes codes = low_bit_weight(layer, own, &gram, *context.pool);
+          error[static_cast<size_t>(bits)] = codes.error;
+          if (bits != kGainBits) continue;
+          power[l] = codes.error * std::pow(10, codes.sqnr_db / 10);
+          trials[l] = std::move(codes);
+        }
+        // A finer grid that happens to fit worse is as good as the coarser one.
+        for (size_t b = kFewestBits + 1; all_widths && b < error.size(); ++b)
+          error[b] = std::min(error[b], error[b - 1]);
+        if (look) look(layer, settings[l], gram);
+        return {};
+      }));
+  auto alone = reconstruct::errors_alone(
+      graph, layers,
+      [&](size_t l, ir::Graph& copy, ir::Node& node) {
+        set_constant(copy, node, ops::quant_facts(node).weight_operand, trials[l].weight);
+        if (trials[l].bias_change.empty()) return;
+        reconstruct::Layer layer;
+        layer.node = &node;
+        layer.outputs = static_cast<int64_t>(trials[l].bias_change.size());
+        reconstruct::change_bias(copy, layer, trials[l].bias_change);
+      },
+      context);
+  if (!alone) return alone.error();
+  for (size_t l = 0; l < layers.size(); ++l) {
+    damage[l].gain = reconstruct::gain_of((*alone)[l], damage[l].error[kGainBits], power[l]);
+  }
+  return damage;
+}
+
+int64_t coded_bits(const reconstruct::Layer& layer, const LowBitSettings& settings, int bits) {
+  const int64_t scales = layer.outputs * Segments(layer, settings.block_size).count;
+  return layer.size() * bits + scales * (kScaleBits + (settings.symmetric ? 0 : bits));
+}
+
+Result<reconstruct::BitPlan> plan_bits(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
+                                       const std::vector<LowBitSettings>& settings,
+                                       const reconstruct::BitBudget& budget, const Stream& stream,
+                                       PassContext& context) {
+  auto damage = measure_damage(graph, layers, settings, true, stream, {}, context);
+  if (!damage) return damage.error();
+  std::vector<std::vector<reconstruct::Choice>> choices(layers.size());
+  for (size_t l = 0; l < layers.size(); ++l) {
+    const reconstruct::Layer layer = reconstruct::read_layer(*layers[l]);
+    for (int bits = kFewestBits; bits <= kMostBits; ++bits) {
+      choices[l].push_back({static_cast<double>(coded_bits(layer, settings[l], bits)),
+                            (*damage)[l].gain * (*damage)[l].error[static_cast<size_t>(bits)]});
+    }
+  }
+  return reconstruct::plan_bits(choices, kFewestBits, settings[0].bits, budget);
+}
+
+Result<RatePlan> RatePlan::make(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
+                                const std::vector<LowBitSettings>& settings, double bytes, const Stream& stream,
+                                PassContext& context) {
+  RatePlan plan;
+  plan.pool_ = context.pool;
+  plan.budget_ = 8 * bytes;
+  auto damage = measure_damage(
+      graph, layers, settings, false, stream,
+      [&](const reconstruct::Layer& layer, const LowBitSettings& own, const reconstruct::Gram& gram) {
+        plan.forecasts_.emplace_back(layer, own, gram, *context.pool);
+      },
+      context);
+  if (!damage) return damage.error();
+  plan.damage_ = std::move(*damage);
+  plan.done_.assign(layers.size(), false);
+  plan.known_.resize(layers.size());
+  const double fewest = plan.foreseen_left(kHighestExponent);
+  if (fewest > plan.budget_) {
+    return usage_error("codes of next to no bits and their scales take " +
+                           std::to_string(static_cast<int64_t>(std::ceil(fewest / 8))) +
+                           " bytes, more than the size of " + std::to_string(static_cast<int64_t>(bytes)),
+                       "give a larger --size");
+  }
+  return plan;
+}
+
+// Between whole exponents, which are foreseen once, on a straight line.
+double RatePlan::foreseen(size_t layer, double exponent) {
+  const auto at = [&](int whole) {
+    auto& known = known_[layer];
+    for (const auto& [e, bits] : known) {
+      if (e == whole) return bits;
+    }
+    const double gain = damage_[layer].gain;
+    const double bits = forecasts_[layer].bits(gain > 0 ? std::exp2(whole) / gain : 0, *pool_);
+    known.emplace_back(whole, bits);
+    return bits;
+  };
+  const double whole = std::min(std::floor(exponent), static_cast<double>(kHighestExponent - 1));
+  const double low = at(static_cast<int>(whole)), high = at(static_cast<int>(whole) + 1);
+  return low + (high - low) * (exponent - whole);
+}
+
+// Bits of the layers to come, with their scales.
+double RatePlan::foreseen_left(double exponent) {
+  const double off = was_foreseen_ > 0 ? std::clamp(codes_taken_ / was_foreseen_, 1 / kMostOff, kMostOff) : 1;
+  double bits = 0;
+  for (size_t l = 0; l < done_.size(); ++l) {
+    if (done_[l]) continue;
+    bits += off * foreseen(l, exponent) + kScaleBits * static_cast<double>(forecasts_[l].outputs());
+  }
+  return bits;
+}
+
+double RatePlan::price(size_t layer) {
+  double low = kLowestExponent, high = kHighestExponent;
+  for (int i = 0; i < kHalvings; ++i) {
+    const double middle = (low + high) / 2;
+    (foreseen_left(middle) > budget_ - taken_ ? low : high) = middle;
+  }
+  if (!first_) first_ = high;
+  exponent_ = std::clamp(high, *first_ - kMostMoved, *first_ + kMostMoved);
+  const double gain = damage_[layer].gain;
+  return gain > 0 ? std::exp2(exponent_) / gain : 0;
+}
+
+void RatePlan::restart(double bytes) {
+  budget_ = 8 * bytes;
+  taken_ = was_foreseen_ = codes_taken_ = 0;
+  first_.reset();
+  done_.assign(done_.size(), false);
+}
+
+void RatePlan::took(size_t layer, double bits) {
+  was_foreseen_ += foreseen(layer, exponent_);
+  codes_taken_ += bits;
+  taken_ += bits + kScaleBits * static_cast<double>(forecasts_[layer].outputs());
+  done_[layer] = true;
+}
+
+}  // namespace edgesmith::passes::quantize

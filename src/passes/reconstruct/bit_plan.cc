@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/reconstruct/bit_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+
+namespace edgesmith::passes::reconstruct {
+namespace {
+
+std::string decibels_text(double noise_to_signal) {
+  char buffer[32];
+  std::snprintf(buffer, sizeof buffer, "%.1f dB", -10 * std::log10(noise_to_signal));
+  return buffer;
+}
+
+}  // namespace
+
+Result<BitBudget> read_budget(const Options& options, const char* width) {
+  BitBudget budget;
+  if (options.is_set("size")) budget.bytes = options.integer("size");
+  if (options.is_set("sqnr")) budget.sqnr_db = options.real("sqnr");
+  if (budget.bytes && budget.sqnr_db) {
+    return usage_error("size and sqnr are two budgets for the same bits", "leave one of them out");
+  }
+  if ((budget.bytes || budget.sqnr_db) && options.given(width)) {
+    std::string what = budget.bytes ? "size and " : "sqnr and ";
+    what += width;
+    return usage_error(what + " are two budgets for the same bits", "leave one of them out");
+  }
+  return budget;
+}
+
+Result<BitPlan> plan_bits(const std::vector<std::vector<Choice>>& layers, int fewest, int uniform,
+                          const BitBudget& budget) {
+  BitPlan plan;
+  double fewest_bits = 0, uniform_bits = 0, least_error = 0;
+  for (const auto& choices : layers) {
+    fewest_bits += std::min_element(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
+                     return a.cost < b.cost;
+                   })->cost;
+    least_error += std::min_element(choices.begin(), choices.end(), [](const Choice& a, const Choice& b) {
+                     return a.loss < b.loss;
+                   })->loss;
+    const Choice& same = choices[static_cast<size_t>(uniform - fewest)];
+    uniform_bits += same.cost;
+    plan.uniform_error += same.loss;
+  }
+  std::optional<std::vector<size_t>> chosen;
+  if (budget.sqnr_db) {
+    const double error = std::pow(10, -*budget.sqnr_db / 10);
+    auto swapped = layers;
+    for (auto& choices : swapped) {
+      for (Choice& choice : choices) std::swap(choice.cost, choice.loss);
+    }
+    chosen = choose_within(swapped, error);
+    if (!chosen) {
+      return usage_error("an sqnr of " + decibels_text(error) +
+                             " is out of reach: the most bits are expected to give " + decibels_text(least_error),
+                         "ask for less");
+    }
+  } else {
+    chosen = choose_within(layers, budget.bytes ? 8.0 * static_cast<double>(*budget.bytes) : uniform_bits);
+    if (!chosen) {
+      return usage_error("a size of " + std::to_string(*budget.bytes) +
+                             " bytes is out of reach: the fewest bits take " +
+                             std::to_string(static_cast<int64_t>(std::ceil(fewest_bits / 8))),
+                         "give a larger one");
+    }
+  }
+  for (size_t l = 0; l < layers.size(); ++l) {
+    const Choice& choice = layers[l][(*chosen)[l]];
+    plan.bits.push_back(fewest + static_cast<int>((*chosen)[l]));
+    plan.total += choice.cost;
+    plan.error += choice.loss;
+  }
+  return plan;
+}
+
+std::string describe_widths(const std::vector<int>& bits, const std::string& unit) {
+  std::string text;
+  if (bits.empty()) return text;
+  for (int width = 0; width <= *std::max_element(bits.begin(), bits.end()); ++width) {
+    const auto count = std::count(bits.begin(), bits.end(), width);
+    if (count == 0) continue;
+    if (!text.empty()) text += ", ";
+    text += std::to_string(count) + (count == 1 ? " layer " : " layers ") + unit + std::to_string(width);
+  }
+  return text;
+}
+
+std::string describe_plan(const BitPlan& plan, const BitBudget& budget, const std::string& uniform) {
+  std::string text = "bits are shared out for an expected output error of " + decibels_text(plan.error);
+  if (budget.bytes || budget.sqnr_db) return text;
+  return text + "; " + uniform + " everywhere: " + decibels_text(plan.uniform_error);
+}
+
+}  // namespace edgesmith::passes::reconstruct
