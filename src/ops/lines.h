@@ -24,6 +24,9 @@ std::optional<ChannelRelation> slices_beside_lines(const ir::Node& node, int axi
 /// Errors: invalid when the axis is out of range.
 Result<Lines> lines_of(const ir::Node& node, const ir::Dims& dims);
 
+/// The axes that a line runs over, for operands of known rank.
+ir::Ints line_axes(const ir::Node& node);
+
 /// function(in, out, length, step) for every line of x, where in and out are its first elements.
 template <typename Function>
 Result<std::vector<ir::Tensor>> map_lines(const ir::Node& node, const ir::Tensor& x, Function&& function) {
