@@ -9,6 +9,7 @@
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/sha256.h"
+#include "edgesmith/ops/op_info.h"
 #include "onnx/encode.h"
 #include "onnx/export_graph.h"
 #include "onnx/export_opset.h"
@@ -77,6 +78,7 @@ class ModelWriter {
       : graph_(graph), source_(foreign_as<ModelForeign>(graph.foreign)), names_(graph), external_(external) {}
 
   Result<Exported> run() {
+    EDGESMITH_TRY(check_operators());
     auto plan = plan_opset(graph_);
     if (!plan) return plan.error();
     opset_ = plan->opset;
@@ -98,6 +100,17 @@ class ModelWriter {
   }
 
  private:
+  // Training graphs hold operators that ONNX lacks.
+  Status check_operators() const {
+    for (const ir::Node& node : graph_.nodes()) {
+      if (ops::find_op(node.op()) == nullptr || !ir::onnx_name(node.op()).empty()) continue;
+      return unsupported_error(node.label() + ": ONNX has no operator like " + std::string(ir::op_name(node.op())) +
+                                   ", a part of training graphs",
+                               "export the model without its gradients");
+    }
+    return {};
+  }
+
   Writer graph_message() {
     Writer out;
     for (const Initializer& initializer : lowered_.initializers) {

@@ -17,8 +17,11 @@ struct Abs {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::sign, u.x); }
+
 }  // namespace
 
-extern const OpInfo abs_info = with_infer(unary_op<Abs, NumberTypes>(ir::OpKind::abs), infer_unary_keeping_contents);
+extern const OpInfo abs_info = with_gradient(
+    with_infer(unary_op<Abs, NumberTypes>(ir::OpKind::abs), infer_unary_keeping_contents), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -13,8 +13,10 @@ struct Acos {
   }
 };
 
+Term gradient(const Unary& u) { return -u.dy / sqrt(1 - u.x * u.x); }
+
 }  // namespace
 
-extern const OpInfo acos_info = unary_op<Acos>(ir::OpKind::acos);
+extern const OpInfo acos_info = with_gradient(unary_op<Acos>(ir::OpKind::acos), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

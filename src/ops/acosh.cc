@@ -13,8 +13,10 @@ struct Acosh {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy / sqrt(u.x * u.x - 1); }
+
 }  // namespace
 
-extern const OpInfo acosh_info = unary_op<Acosh>(ir::OpKind::acosh);
+extern const OpInfo acosh_info = with_gradient(unary_op<Acosh>(ir::OpKind::acosh), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

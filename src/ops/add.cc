@@ -4,6 +4,7 @@
 // Shape arithmetic: numbers are added, adding 0 keeps a symbol. Quantized: computes codes of its own from both
 // operands.
 #include "ops/broadcast.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -21,9 +22,14 @@ Element add_elements(const Element& a, const Element& b, bool) {
   return b.is(0) ? a : Element{};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  return both_sums(node, dy, dy);
+}
+
 }  // namespace
 
 extern const OpInfo add_info =
-    binary_op<Add, NumberTypes>(ir::OpKind::add, infer_arithmetic<add_elements>, compute_two);
+    with_gradient(binary_op<Add, NumberTypes>(ir::OpKind::add, infer_arithmetic<add_elements>, compute_two), gradient);
 
 }  // namespace edgesmith::ops

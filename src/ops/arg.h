@@ -55,7 +55,8 @@ constexpr OpInfo arg_op(ir::OpKind kind) {
           .infer = infer_arg,
           .eval = half_as_float<evaluate_arg<Better>>,
           .cost = reduction_cost,
-          .quant = nullptr};
+          .quant = nullptr,
+          .no_gradient = kPositions};
 }
 
 }  // namespace edgesmith::ops

@@ -13,8 +13,10 @@ struct Asin {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy / sqrt(1 - u.x * u.x); }
+
 }  // namespace
 
-extern const OpInfo asin_info = unary_op<Asin>(ir::OpKind::asin);
+extern const OpInfo asin_info = with_gradient(unary_op<Asin>(ir::OpKind::asin), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -12,8 +12,10 @@ struct Asinh {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy / sqrt(u.x * u.x + 1); }
+
 }  // namespace
 
-extern const OpInfo asinh_info = unary_op<Asinh>(ir::OpKind::asinh);
+extern const OpInfo asinh_info = with_gradient(unary_op<Asinh>(ir::OpKind::asinh), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -12,8 +12,10 @@ struct Atan {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy / (u.x * u.x + 1); }
+
 }  // namespace
 
-extern const OpInfo atan_info = unary_op<Atan>(ir::OpKind::atan);
+extern const OpInfo atan_info = with_gradient(unary_op<Atan>(ir::OpKind::atan), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

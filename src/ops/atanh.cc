@@ -13,8 +13,10 @@ struct Atanh {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy / (1 - u.x * u.x); }
+
 }  // namespace
 
-extern const OpInfo atanh_info = unary_op<Atanh>(ir::OpKind::atanh);
+extern const OpInfo atanh_info = with_gradient(unary_op<Atanh>(ir::OpKind::atanh), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -5,6 +5,7 @@
 // divisor only with count_include_pad, and what overhangs the padding (ceil_mode) never does. f32, f64; f16 and bf16
 // through f32.
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/pool.h"
 #include "ops/slices.h"
 
@@ -32,6 +33,13 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
 
 QuantFacts quant(const ir::Node&) { return {.kind = QuantFacts::Kind::compute, .data_operands = {0}}; }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Node& spread =
+      build.append_node(ir::OpKind::average_pool_gradient, {outputs[0], &build.shape_of(*node.input(0))}, 1);
+  for (const auto& [name, value] : node.attributes()) spread.attributes().set(name, value);
+  return std::vector{&spread.output()};
+}
+
 }  // namespace
 
 extern const OpInfo average_pool_info = {.kind = ir::OpKind::average_pool,
@@ -44,6 +52,7 @@ extern const OpInfo average_pool_info = {.kind = ir::OpKind::average_pool,
                                          .eval = half_as_float<eval>,
                                          .cost = nullptr,
                                          .quant = quant,
-                                         .channels = same_planes};
+                                         .channels = same_planes,
+                                         .gradient = gradient};
 
 }  // namespace edgesmith::ops

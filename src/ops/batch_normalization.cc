@@ -11,6 +11,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
 namespace edgesmith::ops {
@@ -98,6 +99,29 @@ std::optional<ChannelRelation> channels(const ir::Node&, int axis) {
   return ChannelRelation{.links = {{0, 1}, {1, 0}, {2, 0}, {3, 0}, {4, 0}}, .mixing = {}};
 }
 
+// The statistics are operands like the others; a trainer that keeps them fixed does not ask for their gradients.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const int rank = node.input(0)->type().rank();
+  const ir::DType dtype = node.output().type().dtype;
+  const Term x = build.term(*node.input(0)), dy = build.term(*outputs[0], dtype);
+  const auto operand = [&](int i) { return cast(build.term(*node.input(i)), dtype); };
+  const double epsilon = static_cast<double>(node.attributes().get_float("epsilon", 1e-5f));
+  const Term scale = operand(1), inverse = 1 / sqrt(operand(4) + epsilon), factor = scale * inverse;
+  const auto sum = [&](const Term& term) { return sum_over_channel(term, rank); };
+  std::vector<ir::Value*> gradients(5);
+  const auto give = [&](int i, const Term& gradient) {
+    gradients[static_cast<size_t>(i)] = cast(gradient, node.input(i)->type().dtype).value;
+  };
+  if (build.wants(0)) give(0, dy * along_channels(factor, rank));
+  if (build.wants(2)) give(2, sum(dy));
+  if (build.wants(3)) give(3, -sum(dy) * factor);
+  if (!build.wants(1) && !build.wants(4)) return gradients;
+  const Term slope = sum(dy * (x - along_channels(operand(3), rank))) * inverse;
+  if (build.wants(1)) give(1, slope);
+  if (build.wants(4)) give(4, slope * scale * inverse * inverse * -0.5);
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo batch_normalization_info = {.kind = ir::OpKind::batch_normalization,
@@ -110,6 +134,7 @@ extern const OpInfo batch_normalization_info = {.kind = ir::OpKind::batch_normal
                                                 .eval = eval_any,
                                                 .cost = nullptr,
                                                 .quant = nullptr,
-                                                .channels = channels};
+                                                .channels = channels,
+                                                .gradient = gradient};
 
 }  // namespace edgesmith::ops

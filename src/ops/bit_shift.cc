@@ -5,6 +5,7 @@
 
 #include "ops/broadcast.h"
 #include "ops/check.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -39,6 +40,7 @@ extern const OpInfo bit_shift_info = {.kind = ir::OpKind::bit_shift,
                                       .infer = infer_broadcast,
                                       .eval = evaluate_binary<Shift, UnsignedTypes>,
                                       .cost = nullptr,
-                                      .quant = nullptr};
+                                      .quant = nullptr,
+                                      .no_gradient = kIntegerCodes};
 
 }  // namespace edgesmith::ops

@@ -82,6 +82,30 @@ Result<std::vector<ir::Type>> infer_comparison(const ir::Node& node, InferContex
   return std::vector{ir::Type{ir::DType::boolean, std::move(*shape)}};
 }
 
+Gradients both_sums(const ir::Node& node, const Term& a, const Term& b) {
+  std::vector<ir::Value*> gradients(2);
+  const Term terms[2] = {a, b};
+  for (int i = 0; i < 2; ++i) {
+    const Term& term = terms[i];
+    if (term.build->wants(i)) gradients[static_cast<size_t>(i)] = sum_to(term, node.output(), *node.input(i)).value;
+  }
+  return gradients;
+}
+
+Gradients winner_gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term y = build.term(node.output()), dy = build.term(*outputs[0], y.dtype), zero = build.number(0, y.dtype);
+  std::vector<ir::Value*> gradients(static_cast<size_t>(node.num_inputs()));
+  Term rest = dy;  // what no operand has got so far
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const Term wins = equal(build.term(*node.input(i)), y);
+    if (build.wants(i)) {
+      gradients[static_cast<size_t>(i)] = sum_to(where(wins, rest, zero), node.output(), *node.input(i)).value;
+    }
+    if (i + 1 < node.num_inputs()) rest = where(wins, zero, rest);
+  }
+  return gradients;
+}
+
 Status verify_broadcast(const ir::Node& node) {
   EDGESMITH_TRY(no_attributes(node));
   return check_all_same_dtype(node);

@@ -12,6 +12,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/integer_math.h"
 #include "ops/strided_walk.h"
 #include "ops/unary.h"
@@ -38,6 +39,12 @@ Result<std::vector<ir::Type>> infer_arithmetic(const ir::Node& node, InferContex
   if (types.ok() && node.num_inputs() == 2) infer_binary_contents(node, context, kFunction);
   return types;
 }
+
+/// Gradients of two operands, each summed over the dims along which the operand was stretched; those not wanted are
+/// left out.
+Gradients both_sums(const ir::Node& node, const Term& a, const Term& b);
+/// For OpInfo::gradient of Max and Min: the gradient goes to the first operand that equals the result.
+Gradients winner_gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs);
 
 /// No attributes; the operands have one element type.
 Status verify_broadcast(const ir::Node& node);
@@ -129,7 +136,8 @@ constexpr OpInfo comparison_op(ir::OpKind kind) {
           .infer = infer_comparison,
           .eval = half_as_float<evaluate_binary<Function, List, bool>>,
           .cost = nullptr,
-          .quant = nullptr};
+          .quant = nullptr,
+          .no_gradient = kTruthValues};
 }
 
 }  // namespace edgesmith::ops

@@ -17,6 +17,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -122,6 +123,11 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*y)};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  return std::vector{cast(dy, node.input(0)->type().dtype).value};
+}
+
 }  // namespace
 
 Result<ir::Tensor> cast_elements(const ir::Tensor& tensor, DType to) {
@@ -145,6 +151,7 @@ extern const OpInfo cast_info = {.kind = ir::OpKind::cast,
                                  .infer = infer,
                                  .eval = eval,
                                  .cost = nullptr,
-                                 .quant = nullptr};
+                                 .quant = nullptr,
+                                 .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -4,6 +4,7 @@
 #include "ops/cast.h"
 #include "ops/check.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -31,6 +32,7 @@ extern const OpInfo cast_like_info = {.kind = ir::OpKind::cast_like,
                                       .infer = infer,
                                       .eval = eval,
                                       .cost = nullptr,
-                                      .quant = nullptr};
+                                      .quant = nullptr,
+                                      .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -15,6 +15,7 @@ struct Ceil {
 
 }  // namespace
 
-extern const OpInfo ceil_info = with_infer(unary_op<Ceil>(ir::OpKind::ceil), infer_unary_keeping_contents);
+extern const OpInfo ceil_info =
+    without_gradient(with_infer(unary_op<Ceil>(ir::OpKind::ceil), infer_unary_keeping_contents), kPiecewiseConstant);
 
 }  // namespace edgesmith::ops

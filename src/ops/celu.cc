@@ -18,8 +18,11 @@ struct Celu {
 
 Status verify(const ir::Node& node) { return check_attributes(node, {{"alpha", AttributeKind::real}}); }
 
+Term gradient(const Unary& u) { return where(less(u.x, 0), u.dy * exp(u.x / u.attribute("alpha", 1.0f)), u.dy); }
+
 }  // namespace
 
-extern const OpInfo celu_info = unary_op<Celu>(ir::OpKind::celu, verify, compute_one);
+extern const OpInfo celu_info =
+    with_gradient(unary_op<Celu>(ir::OpKind::celu, verify, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

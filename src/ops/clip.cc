@@ -2,6 +2,9 @@
 // Clip: y = min(max, max(x, min)); where min > max, max. The bounds are optional scalars of the type of x (absent: no
 // bound). Shape and type as x; no attributes. NaN stays NaN. Types: every integer of 8 to 64 bits, f16, bf16, f32, f64.
 // Quantized: a clamp that disappears into the output range of its producer.
+#include <numeric>
+
+#include "ops/gradient_rules.h"
 #include "ops/unary.h"
 
 namespace edgesmith::ops {
@@ -45,6 +48,26 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   });
 }
 
+// What a bound has moved goes to that bound.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype), zero = build.number(0, dy.dtype);
+  const Term x = build.term(*node.input(0)), y = build.term(node.output());
+  ir::Ints all(node.output().type().shape->size());
+  std::iota(all.begin(), all.end(), 0);
+  std::vector<ir::Value*> gradients(3);
+  Term dx = dy;
+  for (int i = 1; i < node.num_inputs(); ++i) {
+    if (node.input(i) == nullptr) continue;
+    const Term bound = build.term(*node.input(i));
+    if (build.wants(0)) dx = where(i == 1 ? greater(y, bound) : less(y, bound), dx, zero);
+    if (!build.wants(i)) continue;
+    const Term moved = where(equal(y, bound), where(equal(x, y), zero, dy), zero);
+    gradients[static_cast<size_t>(i)] = reshape_like(reduce_sum(moved, all, /*keep_dims=*/false), *node.input(i)).value;
+  }
+  gradients[0] = dx.value;
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo clip_info = {.kind = ir::OpKind::clip,
@@ -57,6 +80,7 @@ extern const OpInfo clip_info = {.kind = ir::OpKind::clip,
                                  .eval = half_as_float<eval>,
                                  .cost = nullptr,
                                  .quant = clamp_one,
-                                 .channels = same_slices};
+                                 .channels = same_slices,
+                                 .gradient = gradient};
 
 }  // namespace edgesmith::ops

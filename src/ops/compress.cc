@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/places.h"
 
 namespace edgesmith::ops {
@@ -68,6 +69,7 @@ extern const OpInfo compress_info = {.kind = ir::OpKind::compress,
                                      .infer = infer,
                                      .eval = eval,
                                      .cost = no_cost,
-                                     .quant = transparent_one};
+                                     .quant = transparent_one,
+                                     .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

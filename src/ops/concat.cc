@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 #include "ops/slices.h"
 
@@ -98,6 +99,30 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return relation;
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const auto axis = normalize_axis(node.attributes().get_int("axis", 0), node.output().type().rank());
+  if (!axis) return axis.error();
+  bool known = true;
+  ir::Ints sizes;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const ir::Dim& dim = (*node.input(i)->type().shape)[static_cast<size_t>(*axis)];
+    known = known && dim.known();
+    sizes.push_back(dim.known() ? dim.value() : 0);
+  }
+  ir::Value* split = known ? &build.ints(sizes) : nullptr;
+  if (!known) {
+    ir::Node& joined = build.append_node(ir::OpKind::concat, {}, 1, {{"axis", int64_t{0}}});
+    for (int i = 0; i < node.num_inputs(); ++i)
+      build.graph().set_input(joined, i, &build.size_of(*node.input(i), *axis));
+    split = &joined.output();
+  }
+  const ir::Node& parts =
+      build.append_node(ir::OpKind::split, {outputs[0], split}, node.num_inputs(), {{"axis", int64_t{*axis}}});
+  std::vector<ir::Value*> gradients;
+  for (int i = 0; i < node.num_inputs(); ++i) gradients.push_back(&parts.output(i));
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo concat_info = {.kind = ir::OpKind::concat,
@@ -110,6 +135,7 @@ extern const OpInfo concat_info = {.kind = ir::OpKind::concat,
                                    .eval = eval,
                                    .cost = no_cost,
                                    .quant = transparent_all,
-                                   .channels = channels};
+                                   .channels = channels,
+                                   .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -53,6 +54,7 @@ extern const OpInfo constant_of_shape_info = {.kind = ir::OpKind::constant_of_sh
                                               .infer = infer,
                                               .eval = eval,
                                               .cost = no_cost,
-                                              .quant = nullptr};
+                                              .quant = nullptr,
+                                              .no_gradient = kShapeCode};
 
 }  // namespace edgesmith::ops

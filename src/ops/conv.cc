@@ -11,6 +11,7 @@
 #include "ops/convolution.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/matrix_product.h"
 #include "ops/slices.h"
 
@@ -117,6 +118,45 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return relation;
 }
 
+// The transposed convolution of dy. Inputs behind the last window (their number is what output_padding is for) were not
+// read; where it is not known, as many as there may be are made and cut away.
+Term input_gradient(GradientBuilder& build, const ir::Node& node, const ir::Ints& pads, ir::Value& x, ir::Value& weight,
+                    ir::Value& dy) {
+  const ir::Shape &shape = *x.type().shape, &kernel = *weight.type().shape;
+  const size_t rank = shape.size() - 2;
+  const ir::Ints strides = node.attributes().get_ints("strides", ir::Ints(rank, 1));
+  const ir::Ints dilations = node.attributes().get_ints("dilations", ir::Ints(rank, 1));
+  ir::Ints unread(rank, 0);
+  std::vector<int> cut;
+  for (size_t axis = 0; axis < rank; ++axis) {
+    if (shape[axis + 2].known()) {
+      const int64_t extent = (kernel[axis + 2].value() - 1) * dilations[axis] + 1;
+      unread[axis] = (shape[axis + 2].value() + pads[axis] + pads[rank + axis] - extent) % strides[axis];
+    } else if (strides[axis] != 1) {
+      unread[axis] = strides[axis] - 1;
+      cut.push_back(static_cast<int>(axis) + 2);
+    }
+  }
+  ir::Node& made = build.append_node(ir::OpKind::conv_transpose, {&dy, &weight}, 1,
+                                     {{"dilations", dilations},
+                                      {"group", node.attributes().get_int("group", 1)},
+                                      {"output_padding", unread},
+                                      {"pads", pads},
+                                      {"strides", strides}});
+  return crop_like(build.term(made.output(), node.output().type().dtype), cut, x);
+}
+
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const auto pads = gradient_pads(node, WeightLayout::out_in);
+  if (!pads) return pads.error();
+  ir::Value &x = *node.input(0), &weight = *node.input(1), &dy = *outputs[0];
+  std::vector<ir::Value*> gradients(3);
+  if (build.wants(0)) gradients[0] = input_gradient(build, node, *pads, x, weight, dy).value;
+  if (build.wants(1)) gradients[1] = weight_gradient(build, node, *pads, x, dy);
+  if (build.wants(2)) gradients[2] = bias_gradient(build, node, dy);
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo conv_info = {.kind = ir::OpKind::conv,
@@ -129,6 +169,7 @@ extern const OpInfo conv_info = {.kind = ir::OpKind::conv,
                                  .eval = half_as_float<eval>,
                                  .cost = cost,
                                  .quant = quant,
-                                 .channels = channels};
+                                 .channels = channels,
+                                 .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -2,6 +2,7 @@
 // conv_integer: conv of 8-bit operands less their zero points, as i32. Operands: x, weight, optional zero points of x
 // (one) and of the weight (one, or one an output channel). Attributes as for conv. i8, u8.
 #include "ops/check.h"
+#include "ops/gradient_rules.h"
 #include "ops/integer_operands.h"
 #include "ops/operands.h"
 
@@ -47,6 +48,7 @@ extern const OpInfo conv_integer_info = {.kind = ir::OpKind::conv_integer,
                                          .infer = infer,
                                          .eval = eval,
                                          .cost = cost,
-                                         .quant = nullptr};
+                                         .quant = nullptr,
+                                         .no_gradient = kIntegerCodes};
 
 }  // namespace edgesmith::ops

@@ -12,6 +12,7 @@
 #include "ops/convolution.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/matrix_product.h"
 #include "ops/slices.h"
 
@@ -85,6 +86,39 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
                          .mixing = Mixing{.weight_in_axis = 0, .weight_out_axis = 1, .bias = 2, .uniform = false}};
 }
 
+// The convolution of dy with the same weight. Where padding of the output made room for more windows than there are
+// inputs, the last ones are cut away.
+Term input_gradient(GradientBuilder& build, const ir::Node& node, const ir::Ints& pads, ir::Value& x, ir::Value& weight,
+                    ir::Value& dy) {
+  const size_t rank = pads.size() / 2;
+  const ir::Ints strides = node.attributes().get_ints("strides", ir::Ints(rank, 1));
+  const ir::Ints padding = node.attributes().get_ints("output_padding", ir::Ints(rank, 0));
+  ir::Ints inside = pads;
+  std::vector<int> cut;
+  for (size_t axis = 0; axis < rank; ++axis) {
+    inside[rank + axis] = std::max<int64_t>(0, pads[rank + axis]);
+    const int64_t room = padding[axis] + inside[rank + axis] - pads[rank + axis];
+    if (room >= strides[axis]) cut.push_back(static_cast<int>(axis) + 2);
+  }
+  ir::Node& made = build.append_node(ir::OpKind::conv, {&dy, &weight}, 1,
+                                     {{"dilations", node.attributes().get_ints("dilations", ir::Ints(rank, 1))},
+                                      {"group", node.attributes().get_int("group", 1)},
+                                      {"pads", inside},
+                                      {"strides", strides}});
+  return crop_like(build.term(made.output(), node.output().type().dtype), cut, x);
+}
+
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const auto pads = gradient_pads(node, WeightLayout::in_out);
+  if (!pads) return pads.error();
+  ir::Value &x = *node.input(0), &weight = *node.input(1), &dy = *outputs[0];
+  std::vector<ir::Value*> gradients(3);
+  if (build.wants(0)) gradients[0] = input_gradient(build, node, *pads, x, weight, dy).value;
+  if (build.wants(1)) gradients[1] = weight_gradient(build, node, *pads, dy, x);
+  if (build.wants(2)) gradients[2] = bias_gradient(build, node, dy);
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo conv_transpose_info = {.kind = ir::OpKind::conv_transpose,
@@ -97,6 +131,7 @@ extern const OpInfo conv_transpose_info = {.kind = ir::OpKind::conv_transpose,
                                            .eval = half_as_float<eval>,
                                            .cost = cost,
                                            .quant = quant,
-                                           .channels = channels};
+                                           .channels = channels,
+                                           .gradient = gradient};
 
 }  // namespace edgesmith::ops

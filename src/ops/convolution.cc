@@ -5,9 +5,13 @@
 #include <string>
 
 #include "ops/check.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
+
+// Larger than any padded kernel, so that a window fits.
+constexpr int64_t kMadeUpSize = int64_t{1} << 30;
 
 std::string number(int64_t value) { return std::to_string(value); }
 
@@ -148,6 +152,64 @@ Cost convolution_cost(const ir::Node& node, const ir::Type& positions) {
     cost.macs = std::numeric_limits<int64_t>::max();
   }
   return cost;
+}
+
+Result<ir::Ints> gradient_pads(const ir::Node& node, WeightLayout layout) {
+  const ir::Shape &x = *node.input(0)->type().shape, &weight = *node.input(1)->type().shape;
+  const size_t rank = x.size() - 2;
+  const bool transposed = layout == WeightLayout::in_out;
+  const std::string mode = node.attributes().get_string("auto_pad", "NOTSET");
+  const bool same = mode == "SAME_UPPER" || mode == "SAME_LOWER";
+  const ir::Ints strides = node.attributes().get_ints("strides", ir::Ints(rank, 1));
+  // Pads that are given, or the same for every size, come out of a size that is made up.
+  ir::Dims input, kernel;
+  for (size_t axis = 0; axis < rank; ++axis) {
+    if (!weight[axis + 2].known()) {
+      return unsupported_error("the size of its kernel is not known, which its gradient needs");
+    }
+    const bool depends = node.attributes().has("output_shape") || (same && !transposed && strides[axis] != 1);
+    if (!x[axis + 2].known() && depends) {
+      return unsupported_error("its padding depends on the size of spatial axis " + std::to_string(axis) +
+                                   ", which is not known, and its gradient on the padding",
+                               "give the input fixed dims");
+    }
+    kernel.push_back(weight[axis + 2].value());
+    input.push_back(x[axis + 2].known() ? x[axis + 2].value() : kMadeUpSize);
+  }
+  const auto window = transposed ? resolve_transposed_window(node, input, kernel) : resolve_window(node, input, kernel);
+  if (!window) return window.error();
+  ir::Ints pads = window->pads_begin;
+  pads.insert(pads.end(), window->pads_end.begin(), window->pads_end.end());
+  return pads;
+}
+
+ir::Value* bias_gradient(GradientBuilder& build, const ir::Node& node, ir::Value& dy) {
+  const ir::Type& type = node.output().type();
+  return sum_over_channel(build.term(dy, type.dtype), type.rank()).value;
+}
+
+ir::Value* weight_gradient(GradientBuilder& build, const ir::Node& node, const ir::Ints& pads, ir::Value& image,
+                           ir::Value& positions) {
+  const ir::Shape& weight = *node.input(1)->type().shape;
+  ir::Ints kernel, begins = pads;
+  for (size_t d = 2; d < weight.size(); ++d) kernel.push_back(weight[d].value());
+  for (size_t i = pads.size() / 2; i < pads.size(); ++i) begins[i] = 0;
+  ir::Node& made = build.append_node(ir::OpKind::conv_weight_gradient, {&image, &positions}, 1,
+                                     {{"kernel_shape", kernel}, {"pads", begins}});
+  for (const char* name : {"dilations", "group", "strides"}) {
+    if (const ir::Attribute* value = node.attributes().find(name)) made.attributes().set(name, *value);
+  }
+  return &made.output();
+}
+
+Term crop_like(const Term& term, const std::vector<int>& axes, ir::Value& target) {
+  Term cropped = term;
+  for (const int axis : axes) {
+    ir::Value& size = term.build->size_of(target, axis);
+    cropped.value = &term.build->append(ir::OpKind::slice,
+                                        {cropped.value, &term.build->ints({0}), &size, &term.build->ints({axis})});
+  }
+  return cropped;
 }
 
 ir::Dims spatial_dims(const ir::Dims& dims) { return ir::Dims(dims.begin() + 2, dims.end()); }

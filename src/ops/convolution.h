@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "edgesmith/ops/gradient.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/ops/window.h"
 
@@ -26,6 +27,18 @@ Result<std::vector<ir::Type>> infer_convolution(const ir::Node& node, WeightLayo
 /// Multiply-accumulates: every weight is used once an element of `positions` (the output of a conv, the input of a
 /// transposed one), for one sample.
 Cost convolution_cost(const ir::Node& node, const ir::Type& positions);
+
+/// What gradients of a convolution need of its window: explicit pads, all begins then all ends. Errors: unsupported
+/// when they depend on a size that is not known.
+Result<ir::Ints> gradient_pads(const ir::Node& node, WeightLayout layout);
+/// The gradient of a bias [M] from that of the result [N, M, spatial...].
+ir::Value* bias_gradient(GradientBuilder& build, const ir::Node& node, ir::Value& dy);
+/// The gradient of the weight: conv_weight_gradient of `image`, over which the kernel slides, and `positions`, one
+/// element a place of it.
+ir::Value* weight_gradient(GradientBuilder& build, const ir::Node& node, const ir::Ints& pads, ir::Value& image,
+                           ir::Value& positions);
+/// The entries [0, size of `target` along axis) of each of `axes`.
+Term crop_like(const Term& term, const std::vector<int>& axes, ir::Value& target);
 
 /// The dims after the first two.
 ir::Dims spatial_dims(const ir::Dims& dims);

@@ -12,8 +12,10 @@ struct Cos {
   }
 };
 
+Term gradient(const Unary& u) { return -u.dy * apply(ir::OpKind::sin, u.x); }
+
 }  // namespace
 
-extern const OpInfo cos_info = unary_op<Cos>(ir::OpKind::cos);
+extern const OpInfo cos_info = with_gradient(unary_op<Cos>(ir::OpKind::cos), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

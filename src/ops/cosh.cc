@@ -12,8 +12,10 @@ struct Cosh {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::sinh, u.x); }
+
 }  // namespace
 
-extern const OpInfo cosh_info = unary_op<Cosh>(ir::OpKind::cosh);
+extern const OpInfo cosh_info = with_gradient(unary_op<Cosh>(ir::OpKind::cosh), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

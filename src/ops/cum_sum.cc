@@ -8,6 +8,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/integer_math.h"
 #include "ops/operands.h"
 
@@ -63,6 +64,7 @@ extern const OpInfo cum_sum_info = {.kind = ir::OpKind::cum_sum,
                                     .infer = infer,
                                     .eval = half_as_float<eval>,
                                     .cost = nullptr,
-                                    .quant = nullptr};
+                                    .quant = nullptr,
+                                    .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

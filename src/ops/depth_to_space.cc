@@ -7,6 +7,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -68,6 +69,19 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{y->reshaped({n, depth, h * block, w * block})};
 }
 
+// SpaceToDepth makes blocks of channels by block position; mode CRD wants them by depth.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const int64_t block = node.attributes().get_int("blocksize", 0), blocks = block * block;
+  ir::Value& back = build.append(ir::OpKind::space_to_depth, {outputs[0]}, {{"blocksize", block}});
+  if (node.attributes().get_string("mode", "DCR") == "DCR") return std::vector{&back};
+  const ir::Dim& channels = (*node.input(0)->type().shape)[1];
+  if (!channels.known()) return unsupported_error("the number of channels is not known, which its gradient needs");
+  const int64_t depth = channels.value() / blocks;
+  ir::Ints order;
+  for (int64_t c = 0; c < channels.value(); ++c) order.push_back(c % blocks * depth + c / blocks);
+  return std::vector{&build.append(ir::OpKind::gather, {&back, &build.ints(order)}, {{"axis", int64_t{1}}})};
+}
+
 }  // namespace
 
 extern const OpInfo depth_to_space_info = {.kind = ir::OpKind::depth_to_space,
@@ -79,6 +93,7 @@ extern const OpInfo depth_to_space_info = {.kind = ir::OpKind::depth_to_space,
                                            .infer = infer,
                                            .eval = eval,
                                            .cost = no_cost,
-                                           .quant = transparent_one};
+                                           .quant = transparent_one,
+                                           .gradient = gradient};
 
 }  // namespace edgesmith::ops

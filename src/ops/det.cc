@@ -10,6 +10,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -74,6 +75,7 @@ extern const OpInfo det_info = {.kind = ir::OpKind::det,
                                 .infer = infer,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
-                                .quant = nullptr};
+                                .quant = nullptr,
+                                .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

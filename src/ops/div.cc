@@ -3,6 +3,7 @@
 // divided by 0 is an error. Types: every integer of 8 to 64 bits, f16, bf16, f32, f64.
 // Shape arithmetic: numbers are divided (floats only where the quotient is whole), dividing by 1 keeps a symbol.
 #include "ops/broadcast.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -29,6 +30,12 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return evaluate_binary<Div, NumberTypes>(node, inputs);
 }
 
+// da = dy / b, db = -dy * y / b.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term quotient = build.term(*outputs[0], node.output().type().dtype) / build.term(*node.input(1));
+  return both_sums(node, quotient, build.wants(1) ? -quotient * build.term(node.output()) : quotient);
+}
+
 }  // namespace
 
 extern const OpInfo div_info = {.kind = ir::OpKind::div,
@@ -41,6 +48,7 @@ extern const OpInfo div_info = {.kind = ir::OpKind::div,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
                                 .quant = nullptr,
-                                .channels = broadcast_slices};
+                                .channels = broadcast_slices,
+                                .gradient = gradient};
 
 }  // namespace edgesmith::ops

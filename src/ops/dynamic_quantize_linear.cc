@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -51,6 +52,7 @@ extern const OpInfo dynamic_quantize_linear_info = {.kind = ir::OpKind::dynamic_
                                                     .infer = infer,
                                                     .eval = eval,
                                                     .cost = nullptr,
-                                                    .quant = nullptr};
+                                                    .quant = nullptr,
+                                                    .no_gradient = kIntegerCodes};
 
 }  // namespace edgesmith::ops

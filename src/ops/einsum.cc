@@ -11,6 +11,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/integer_math.h"
 
 namespace edgesmith::ops {
@@ -257,6 +258,7 @@ extern const OpInfo einsum_info = {.kind = ir::OpKind::einsum,
                                    .infer = infer,
                                    .eval = half_as_float<eval>,
                                    .cost = cost,
-                                   .quant = nullptr};
+                                   .quant = nullptr,
+                                   .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -17,8 +17,12 @@ struct Elu {
 
 Status verify(const ir::Node& node) { return check_attributes(node, {{"alpha", AttributeKind::real}}); }
 
+// Below 0, alpha * exp(x) = y + alpha.
+Term gradient(const Unary& u) { return where(less(u.x, 0), u.dy * (u.y + u.attribute("alpha", 1.0f)), u.dy); }
+
 }  // namespace
 
-extern const OpInfo elu_info = unary_op<Elu>(ir::OpKind::elu, verify, compute_one);
+extern const OpInfo elu_info =
+    with_gradient(unary_op<Elu>(ir::OpKind::elu, verify, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -13,8 +13,13 @@ struct Erf {
   }
 };
 
+Term gradient(const Unary& u) {
+  constexpr double kTwoOverRootPi = 1.12837916709551257390;
+  return u.dy * exp(-u.x * u.x) * kTwoOverRootPi;
+}
+
 }  // namespace
 
-extern const OpInfo erf_info = unary_op<Erf>(ir::OpKind::erf);
+extern const OpInfo erf_info = with_gradient(unary_op<Erf>(ir::OpKind::erf), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -12,8 +12,10 @@ struct Exp {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * u.y; }
+
 }  // namespace
 
-extern const OpInfo exp_info = unary_op<Exp>(ir::OpKind::exp);
+extern const OpInfo exp_info = with_gradient(unary_op<Exp>(ir::OpKind::exp), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

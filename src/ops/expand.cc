@@ -5,6 +5,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -32,6 +33,11 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{std::move(*y)};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  return std::vector{sum_to(dy, node.output(), *node.input(0)).value};
+}
+
 }  // namespace
 
 extern const OpInfo expand_info = {.kind = ir::OpKind::expand,
@@ -43,6 +49,7 @@ extern const OpInfo expand_info = {.kind = ir::OpKind::expand,
                                    .infer = infer,
                                    .eval = eval,
                                    .cost = no_cost,
-                                   .quant = transparent_one};
+                                   .quant = transparent_one,
+                                   .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -8,6 +8,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -75,6 +76,7 @@ extern const OpInfo eye_like_info = {.kind = ir::OpKind::eye_like,
                                      .infer = infer,
                                      .eval = eval,
                                      .cost = no_cost,
-                                     .quant = nullptr};
+                                     .quant = nullptr,
+                                     .no_gradient = kShapeCode};
 
 }  // namespace edgesmith::ops

@@ -15,6 +15,7 @@ struct Floor {
 
 }  // namespace
 
-extern const OpInfo floor_info = with_infer(unary_op<Floor>(ir::OpKind::floor), infer_unary_keeping_contents);
+extern const OpInfo floor_info =
+    without_gradient(with_infer(unary_op<Floor>(ir::OpKind::floor), infer_unary_keeping_contents), kPiecewiseConstant);
 
 }  // namespace edgesmith::ops

@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -78,6 +79,14 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{y->reshaped(std::move(dims))};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const auto axis = normalize_axis(node.attributes().get_int("axis", 0), node.input(0)->type().rank());
+  if (!axis) return axis.error();
+  ir::Value& size = build.size_of(*node.input(0), *axis);
+  return std::vector{
+      &build.append(ir::OpKind::gather_gradient, {outputs[0], node.input(1), &size}, {{"axis", int64_t{*axis}}})};
+}
+
 }  // namespace
 
 extern const OpInfo gather_info = {.kind = ir::OpKind::gather,
@@ -89,6 +98,7 @@ extern const OpInfo gather_info = {.kind = ir::OpKind::gather,
                                    .infer = infer,
                                    .eval = eval,
                                    .cost = no_cost,
-                                   .quant = transparent_one};
+                                   .quant = transparent_one,
+                                   .gradient = gradient};
 
 }  // namespace edgesmith::ops

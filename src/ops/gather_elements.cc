@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/places.h"
 
 namespace edgesmith::ops {
@@ -45,6 +46,7 @@ extern const OpInfo gather_elements_info = {.kind = ir::OpKind::gather_elements,
                                             .infer = infer,
                                             .eval = eval,
                                             .cost = no_cost,
-                                            .quant = transparent_one};
+                                            .quant = transparent_one,
+                                            .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/index_tuples.h"
 #include "ops/places.h"
 
@@ -53,6 +54,7 @@ extern const OpInfo gather_nd_info = {.kind = ir::OpKind::gather_nd,
                                       .infer = infer,
                                       .eval = eval,
                                       .cost = no_cost,
-                                      .quant = transparent_one};
+                                      .quant = transparent_one,
+                                      .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

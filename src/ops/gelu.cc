@@ -25,8 +25,23 @@ Status verify(const ir::Node& node) {
   return invalid_error("attribute 'approximate' is '" + approximate + "', must be 'none' or 'tanh'");
 }
 
+// Phi(x) + x * Phi'(x), and the same of its approximation.
+Term gradient(const Unary& u) {
+  constexpr double kSqrtHalf = 0.70710678118654752440, kSqrtTwoOverPi = 0.79788456080286535588;
+  constexpr double kDensityAtZero = 0.39894228040143267794, kCubic = 0.044715;
+  if (u.node.attributes().get_string("approximate", "none") != "tanh") {
+    const Term normal = (apply(ir::OpKind::erf, u.x * kSqrtHalf) + 1) * 0.5;
+    return u.dy * (normal + u.x * exp(u.x * u.x * -0.5) * kDensityAtZero);
+  }
+  const Term square = u.x * u.x;
+  const Term t = apply(ir::OpKind::tanh, u.x * (square * kCubic + 1) * kSqrtTwoOverPi);
+  const Term slope = (square * (3 * kCubic) + 1) * kSqrtTwoOverPi;
+  return u.dy * 0.5 * (t + 1 + u.x * (1 - t * t) * slope);
+}
+
 }  // namespace
 
-extern const OpInfo gelu_info = unary_op<Gelu>(ir::OpKind::gelu, verify, compute_one);
+extern const OpInfo gelu_info =
+    with_gradient(unary_op<Gelu>(ir::OpKind::gelu, verify, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -8,6 +8,7 @@
 
 #include "ops/check.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/matrix_product.h"
 #include "ops/slices.h"
 
@@ -139,6 +140,26 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return ChannelRelation{.links = {}, .mixing = Mixing{.weight_in_axis = in, .weight_out_axis = 1 - in, .bias = 2}};
 }
 
+// With A' = op(A): dA' = alpha * dY * B'^T, dB' = alpha * A'^T * dY; a transposed operand takes the transpose of that.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const ir::DType dtype = node.output().type().dtype;
+  ir::Value &a = *node.input(0), &b = *node.input(1), &dy = *outputs[0];
+  const bool turn_a = flag(node, "transA"), turn_b = flag(node, "transB");
+  const float alpha = node.attributes().get_float("alpha", 1);
+  const auto product = [&](ir::Value& left, bool turn_left, ir::Value& right, bool turn_right) {
+    return &build.append(ir::OpKind::gemm, {&left, &right},
+                         {{"alpha", alpha}, {"transA", int64_t{turn_left}}, {"transB", int64_t{turn_right}}});
+  };
+  std::vector<ir::Value*> gradients(3);
+  if (build.wants(0)) gradients[0] = turn_a ? product(b, turn_b, dy, true) : product(dy, false, b, !turn_b);
+  if (build.wants(1)) gradients[1] = turn_b ? product(dy, true, a, turn_a) : product(a, !turn_a, dy, false);
+  if (build.wants(2)) {
+    const Term scaled = build.term(dy, dtype) * static_cast<double>(node.attributes().get_float("beta", 1));
+    gradients[2] = sum_to(scaled, node.output(), *node.input(2)).value;
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo gemm_info = {.kind = ir::OpKind::gemm,
@@ -151,6 +172,7 @@ extern const OpInfo gemm_info = {.kind = ir::OpKind::gemm,
                                  .eval = half_as_float<eval>,
                                  .cost = cost,
                                  .quant = quant,
-                                 .channels = channels};
+                                 .channels = channels,
+                                 .gradient = gradient};
 
 }  // namespace edgesmith::ops

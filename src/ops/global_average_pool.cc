@@ -2,6 +2,7 @@
 // global_average_pool: the mean over all spatial positions of x [N, C, spatial...]; [N, C, 1...]. No attributes. f32,
 // f64; f16 and bf16 through f32.
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/pool.h"
 #include "ops/slices.h"
 
@@ -25,6 +26,13 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
 
 QuantFacts quant(const ir::Node&) { return {.kind = QuantFacts::Kind::compute, .data_operands = {0}}; }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const ir::DType dtype = node.output().type().dtype;
+  const Term count = count_along(build, x, spatial_axes(x), dtype);
+  return std::vector{expand_like(build.term(*outputs[0], dtype) / count, x).value};
+}
+
 }  // namespace
 
 extern const OpInfo global_average_pool_info = {.kind = ir::OpKind::global_average_pool,
@@ -37,6 +45,7 @@ extern const OpInfo global_average_pool_info = {.kind = ir::OpKind::global_avera
                                                 .eval = half_as_float<eval>,
                                                 .cost = nullptr,
                                                 .quant = quant,
-                                                .channels = same_planes};
+                                                .channels = same_planes,
+                                                .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -2,6 +2,7 @@
 // global_lp_pool: (sum of |x|^p)^(1/p) over all spatial positions of x [N, C, spatial...]; [N, C, 1...]. Attribute p
 // (at least 1, default 2). f32, f64; f16 and bf16 through f32.
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/pool.h"
 #include "ops/slices.h"
 
@@ -28,6 +29,12 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const int64_t p = node.attributes().get_int("p", 2);
+  const Term x = build.term(*node.input(0)), y = build.term(node.output()), dy = build.term(*outputs[0], y.dtype);
+  return std::vector{(lp_norm_share(x, p) * lp_norm_slope(dy, y, p)).value};
+}
+
 }  // namespace
 
 extern const OpInfo global_lp_pool_info = {.kind = ir::OpKind::global_lp_pool,
@@ -40,6 +47,7 @@ extern const OpInfo global_lp_pool_info = {.kind = ir::OpKind::global_lp_pool,
                                            .eval = half_as_float<eval>,
                                            .cost = nullptr,
                                            .quant = nullptr,
-                                           .channels = same_planes};
+                                           .channels = same_planes,
+                                           .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/pool.h"
 #include "ops/slices.h"
 
@@ -29,6 +30,13 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
 
 QuantFacts quant(const ir::Node&) { return {.kind = QuantFacts::Kind::transparent, .data_operands = {0}}; }
 
+// Elements that equal the result share its gradient.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term x = build.term(*node.input(0)), y = build.term(node.output()), dy = build.term(*outputs[0], y.dtype);
+  const Term equals = cast(equal(x, y), y.dtype);
+  return std::vector{(equals * (dy / reduce_sum(equals, spatial_axes(*x.value), /*keep_dims=*/true))).value};
+}
+
 }  // namespace
 
 extern const OpInfo global_max_pool_info = {.kind = ir::OpKind::global_max_pool,
@@ -41,6 +49,7 @@ extern const OpInfo global_max_pool_info = {.kind = ir::OpKind::global_max_pool,
                                             .eval = half_as_float<eval>,
                                             .cost = nullptr,
                                             .quant = quant,
-                                            .channels = same_planes};
+                                            .channels = same_planes,
+                                            .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -12,6 +12,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -178,6 +179,7 @@ extern const OpInfo grid_sample_info = {.kind = ir::OpKind::grid_sample,
                                         .infer = infer,
                                         .eval = half_as_float<eval>,
                                         .cost = nullptr,
-                                        .quant = nullptr};
+                                        .quant = nullptr,
+                                        .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -7,6 +7,7 @@
 
 #include "ops/check.h"
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/group_statistics.h"
 
 namespace edgesmith::ops {
@@ -37,6 +38,7 @@ extern const OpInfo group_normalization_info = {.kind = ir::OpKind::group_normal
                                                 .infer = infer_group_normalization,
                                                 .eval = half_as_float<eval>,
                                                 .cost = nullptr,
-                                                .quant = nullptr};
+                                                .quant = nullptr,
+                                                .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

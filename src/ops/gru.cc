@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/recurrent.h"
 
 namespace edgesmith::ops {
@@ -53,6 +54,7 @@ extern const OpInfo gru_info = {.kind = ir::OpKind::gru,
                                 .infer = infer,
                                 .eval = half_as_float<eval>,
                                 .cost = cost,
-                                .quant = nullptr};
+                                .quant = nullptr,
+                                .no_gradient = kRecurrent};
 
 }  // namespace edgesmith::ops

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // hamming_window: the Hamming window (taper.h). Any number type.
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/taper.h"
 
 namespace edgesmith::ops {
@@ -21,6 +22,7 @@ extern const OpInfo hamming_window_info = {.kind = ir::OpKind::hamming_window,
                                            .infer = infer_taper,
                                            .eval = eval,
                                            .cost = no_cost,
-                                           .quant = nullptr};
+                                           .quant = nullptr,
+                                           .no_gradient = kIntegerCodes};
 
 }  // namespace edgesmith::ops

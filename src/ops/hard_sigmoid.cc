@@ -22,8 +22,14 @@ Status verify(const ir::Node& node) {
   return check_attributes(node, {{"alpha", AttributeKind::real}, {"beta", AttributeKind::real}});
 }
 
+Term gradient(const Unary& u) {
+  const Term inside = apply(ir::OpKind::logical_and, greater(u.y, 0), less(u.y, 1));
+  return where(inside, u.dy * u.attribute("alpha", 0.2f), 0);
+}
+
 }  // namespace
 
-extern const OpInfo hard_sigmoid_info = unary_op<HardSigmoid>(ir::OpKind::hard_sigmoid, verify, fixed_range<0, 1>);
+extern const OpInfo hard_sigmoid_info =
+    with_gradient(unary_op<HardSigmoid>(ir::OpKind::hard_sigmoid, verify, fixed_range<0, 1>), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -13,8 +13,14 @@ struct HardSwish {
   }
 };
 
+Term gradient(const Unary& u) {
+  const Term sloped = where(greater(u.x, -3), u.dy * (u.x / 3 + 0.5), 0);
+  return where(less(u.x, 3), sloped, u.dy);
+}
+
 }  // namespace
 
-extern const OpInfo hard_swish_info = unary_op<HardSwish>(ir::OpKind::hard_swish, no_attributes, compute_one);
+extern const OpInfo hard_swish_info =
+    with_gradient(unary_op<HardSwish>(ir::OpKind::hard_swish, no_attributes, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

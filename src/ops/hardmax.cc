@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // hardmax: 1 at the first largest element along one axis (lines.h says which), 0 elsewhere. f32, f64; f16 and bf16
 // through f32.
+#include "ops/gradient_rules.h"
 #include "ops/lines.h"
 
 namespace edgesmith::ops {
@@ -27,6 +28,7 @@ extern const OpInfo hardmax_info = {.kind = ir::OpKind::hardmax,
                                     .infer = infer_lines,
                                     .eval = half_as_float<eval>,
                                     .cost = nullptr,
-                                    .quant = nullptr};
+                                    .quant = nullptr,
+                                    .no_gradient = kPiecewiseConstant};
 
 }  // namespace edgesmith::ops

@@ -4,6 +4,7 @@
 // (default 1e-5). f32, f64; f16 and bf16 through f32.
 #include "ops/check.h"
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/group_statistics.h"
 #include "ops/slices.h"
 
@@ -32,6 +33,7 @@ extern const OpInfo instance_normalization_info = {.kind = ir::OpKind::instance_
                                                    .infer = infer_group_normalization,
                                                    .eval = half_as_float<eval>,
                                                    .cost = nullptr,
-                                                   .quant = nullptr};
+                                                   .quant = nullptr,
+                                                   .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

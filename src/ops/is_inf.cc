@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -45,6 +46,7 @@ extern const OpInfo is_inf_info = {.kind = ir::OpKind::is_inf,
                                    .infer = infer,
                                    .eval = half_as_float<eval>,
                                    .cost = nullptr,
-                                   .quant = nullptr};
+                                   .quant = nullptr,
+                                   .no_gradient = kTruthValues};
 
 }  // namespace edgesmith::ops

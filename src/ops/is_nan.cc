@@ -5,6 +5,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -35,6 +36,7 @@ extern const OpInfo is_nan_info = {.kind = ir::OpKind::is_nan,
                                    .infer = infer,
                                    .eval = half_as_float<eval>,
                                    .cost = nullptr,
-                                   .quant = nullptr};
+                                   .quant = nullptr,
+                                   .no_gradient = kTruthValues};
 
 }  // namespace edgesmith::ops

@@ -12,6 +12,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -124,6 +125,7 @@ extern const OpInfo layer_normalization_info = {.kind = ir::OpKind::layer_normal
                                                 .infer = infer,
                                                 .eval = eval,
                                                 .cost = nullptr,
-                                                .quant = nullptr};
+                                                .quant = nullptr,
+                                                .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -18,8 +18,11 @@ struct LeakyRelu {
 
 Status verify(const ir::Node& node) { return check_attributes(node, {{"alpha", AttributeKind::real}}); }
 
+Term gradient(const Unary& u) { return where(less(u.x, 0), u.dy * u.attribute("alpha", 0.01f), u.dy); }
+
 }  // namespace
 
-extern const OpInfo leaky_relu_info = unary_op<LeakyRelu>(ir::OpKind::leaky_relu, verify, compute_one);
+extern const OpInfo leaky_relu_info =
+    with_gradient(unary_op<LeakyRelu>(ir::OpKind::leaky_relu, verify, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -38,6 +38,14 @@ std::optional<ChannelRelation> slices_beside_lines(const ir::Node& node, int axi
   return same_slices(node, axis);
 }
 
+ir::Ints line_axes(const ir::Node& node) {
+  const int rank = node.output().type().rank();
+  const auto first = axis_of(node, rank);
+  ir::Ints axes;
+  for (int axis = first ? *first : rank; axis < rank && (axes.empty() || coerces(node)); ++axis) axes.push_back(axis);
+  return axes;
+}
+
 Result<Lines> lines_of(const ir::Node& node, const ir::Dims& dims) {
   const auto axis = axis_of(node, static_cast<int>(dims.size()));
   if (!axis) return axis.error();

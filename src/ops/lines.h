@@ -17,6 +17,9 @@ Status verify_lines(const ir::Node& node);
 Result<std::vector<ir::Type>> infer_lines(const ir::Node& node, InferContext& context);
 /// OpInfo::channels: axes that no line runs along.
 std::optional<ChannelRelation> slices_beside_lines(const ir::Node& node, int axis);
+/// The axes that a line runs over, for operands of known rank.
+ir::Ints line_axes(const ir::Node& node);
+
 /// function(in, out, length, step) for every line of x, where in and out are its first elements.
 template <typename Function>
 Result<std::vector<ir::Tensor>> map_lines(const ir::Node& node, const ir::Tensor& x, Function&& function) {

@@ -13,8 +13,10 @@ struct Log {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy / u.x; }
+
 }  // namespace
 
-extern const OpInfo log_info = unary_op<Log>(ir::OpKind::log);
+extern const OpInfo log_info = with_gradient(unary_op<Log>(ir::OpKind::log), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/gradient_rules.h"
 #include "ops/lines.h"
 #include "ops/slices.h"
 
@@ -23,6 +24,12 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
 
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) { return slices_beside_lines(node, axis); }
 
+// dx = dy - exp(y) * sum of dy along the line.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype), y = build.term(node.output());
+  return std::vector{(dy - exp(y) * reduce_sum(dy, line_axes(node), /*keep_dims=*/true)).value};
+}
+
 }  // namespace
 
 extern const OpInfo log_softmax_info = {.kind = ir::OpKind::log_softmax,
@@ -35,6 +42,7 @@ extern const OpInfo log_softmax_info = {.kind = ir::OpKind::log_softmax,
                                         .eval = half_as_float<eval>,
                                         .cost = nullptr,
                                         .quant = nullptr,
-                                        .channels = channels};
+                                        .channels = channels,
+                                        .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -14,6 +14,7 @@ struct LogicalNot {
 
 }  // namespace
 
-extern const OpInfo logical_not_info = unary_op<LogicalNot, Types<bool>>(ir::OpKind::logical_not);
+extern const OpInfo logical_not_info =
+    without_gradient(unary_op<LogicalNot, Types<bool>>(ir::OpKind::logical_not), kTruthValues);
 
 }  // namespace edgesmith::ops

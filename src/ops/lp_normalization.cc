@@ -7,6 +7,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -60,6 +61,7 @@ extern const OpInfo lp_normalization_info = {.kind = ir::OpKind::lp_normalizatio
                                              .infer = infer,
                                              .eval = half_as_float<eval>,
                                              .cost = nullptr,
-                                             .quant = nullptr};
+                                             .quant = nullptr,
+                                             .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

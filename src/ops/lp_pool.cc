@@ -4,6 +4,7 @@
 // Attributes: auto_pad, ceil_mode, dilations, kernel_shape, p (at least 1, default 2), pads, strides. f32, f64; f16 and
 // bf16 through f32.
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/pool.h"
 #include "ops/slices.h"
 
@@ -30,6 +31,18 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const int64_t p = node.attributes().get_int("p", 2);
+  const Term x = build.term(*node.input(0)), y = build.term(node.output()), dy = build.term(*outputs[0], y.dtype);
+  ir::Node& spread =
+      build.append_node(ir::OpKind::average_pool_gradient, {lp_norm_slope(dy, y, p).value, &build.shape_of(*x.value)},
+                        1, {{"sum", int64_t{1}}});
+  for (const auto& [name, value] : node.attributes()) {
+    if (name != "p") spread.attributes().set(name, value);
+  }
+  return std::vector{(lp_norm_share(x, p) * build.term(spread.output(), y.dtype)).value};
+}
+
 }  // namespace
 
 extern const OpInfo lp_pool_info = {.kind = ir::OpKind::lp_pool,
@@ -42,6 +55,7 @@ extern const OpInfo lp_pool_info = {.kind = ir::OpKind::lp_pool,
                                     .eval = half_as_float<eval>,
                                     .cost = nullptr,
                                     .quant = nullptr,
-                                    .channels = same_planes};
+                                    .channels = same_planes,
+                                    .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -69,6 +70,7 @@ extern const OpInfo lrn_info = {.kind = ir::OpKind::lrn,
                                 .infer = infer,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
-                                .quant = nullptr};
+                                .quant = nullptr,
+                                .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

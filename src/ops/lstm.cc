@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/recurrent.h"
 
 namespace edgesmith::ops {
@@ -58,6 +59,7 @@ extern const OpInfo lstm_info = {.kind = ir::OpKind::lstm,
                                  .infer = infer,
                                  .eval = half_as_float<eval>,
                                  .cost = cost,
-                                 .quant = nullptr};
+                                 .quant = nullptr,
+                                 .no_gradient = kRecurrent};
 
 }  // namespace edgesmith::ops

@@ -3,12 +3,15 @@
 // one row, on the right as one column, and that dim is dropped from the result.
 //
 // f32, f64, i32, i64, u32, u64; f16 and bf16 through f32.
+#include <algorithm>
 #include <limits>
+#include <numeric>
 #include <string>
 
 #include "ops/broadcast.h"
 #include "ops/check.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/matrix_product.h"
 
 namespace edgesmith::ops {
@@ -143,6 +146,69 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
                          .mixing = Mixing{.input_axis = rank - 1, .weight_in_axis = 0, .weight_out_axis = 1}};
 }
 
+// The matrices of a batch transposed.
+Term turned(const Term& matrices, size_t rank) {
+  ir::Ints perm(rank);
+  std::iota(perm.begin(), perm.end(), 0);
+  std::swap(perm[rank - 1], perm[rank - 2]);
+  return {matrices.build, &matrices.build->append(ir::OpKind::transpose, {matrices.value}, {{"perm", perm}}),
+          matrices.dtype};
+}
+
+// All rows of a batch of matrices as one matrix.
+Term flattened(const Term& matrices, int64_t cols) {
+  ir::Value& shape = matrices.build->ints({-1, cols});
+  return {matrices.build, &matrices.build->append(ir::OpKind::reshape, {matrices.value, &shape}), matrices.dtype};
+}
+
+// dA = dY * B^T, dB = A^T * dY, summed over the batch dims along which a factor was stretched.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value &a = *node.input(0), &b = *node.input(1);
+  const ir::DType dtype = node.output().type().dtype;
+  const ir::Shape &shape_a = *a.type().shape, &shape_b = *b.type().shape;
+  const auto factors = split(shape_a, shape_b);
+  if (!factors) return factors.error();
+  const bool vector_a = factors->vector_a, vector_b = factors->vector_b;
+  // With vectors as matrices of one row or column.
+  const Term left = vector_a ? unsqueeze(build.term(a), {0}) : build.term(a);
+  const Term right = vector_b ? unsqueeze(build.term(b), {1}) : build.term(b);
+  ir::Ints dropped;
+  if (vector_a) dropped.push_back(-2);
+  if (vector_b) dropped.push_back(-1);
+  const Term dy = unsqueeze(build.term(*outputs[0], dtype), dropped);
+  ir::Shape batch = *node.output().type().shape;
+  batch.resize(batch.size() - (vector_a ? 0 : 1) - (vector_b ? 0 : 1));
+  std::vector<ir::Value*> gradients(2);
+  if (build.wants(0)) {
+    const size_t rank = std::max<size_t>(2, shape_b.size());
+    const Term da = apply(ir::OpKind::mat_mul, dy, turned(right, rank));
+    ir::Shape from = batch;
+    from.push_back(vector_a ? ir::Dim(1) : factors->rows);
+    from.push_back(factors->inner_a);
+    gradients[0] = sum_to(da, from, a).value;
+  }
+  if (build.wants(1)) {
+    const size_t rank = std::max<size_t>(2, shape_a.size());
+    if (rank > 2 && shape_b.size() == 2 && factors->inner_a.known() && factors->cols.known()) {
+      // One matrix for the whole batch: one product over all of its rows.
+      const Term rows = flattened(left, factors->inner_a.value()), dy_rows = flattened(dy, factors->cols.value());
+      gradients[1] = apply(ir::OpKind::mat_mul, turned(rows, 2), dy_rows).value;
+      return gradients;
+    }
+    const Term db = apply(ir::OpKind::mat_mul, turned(left, rank), dy);
+    ir::Shape from = batch;
+    from.push_back(factors->inner_b);
+    if (vector_b) {
+      const Term column{&build, &build.append(ir::OpKind::squeeze, {db.value, &build.ints({-1})}), dtype};
+      gradients[1] = sum_to(column, from, b).value;
+    } else {
+      from.push_back(factors->cols);
+      gradients[1] = sum_to(db, from, b).value;
+    }
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo mat_mul_info = {.kind = ir::OpKind::mat_mul,
@@ -155,6 +221,7 @@ extern const OpInfo mat_mul_info = {.kind = ir::OpKind::mat_mul,
                                     .eval = half_as_float<eval>,
                                     .cost = cost,
                                     .quant = quant,
-                                    .channels = channels};
+                                    .channels = channels,
+                                    .gradient = gradient};
 
 }  // namespace edgesmith::ops

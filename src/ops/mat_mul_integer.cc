@@ -2,6 +2,7 @@
 // mat_mul_integer: mat_mul of 8-bit operands less their zero points, as i32. Operands: a, b, optional zero points of a
 // (one, or one a row of a matrix) and of b (one, or one a column). i8, u8.
 #include "ops/check.h"
+#include "ops/gradient_rules.h"
 #include "ops/integer_operands.h"
 #include "ops/operands.h"
 
@@ -39,6 +40,7 @@ extern const OpInfo mat_mul_integer_info = {.kind = ir::OpKind::mat_mul_integer,
                                             .infer = infer,
                                             .eval = eval,
                                             .cost = cost,
-                                            .quant = nullptr};
+                                            .quant = nullptr,
+                                            .no_gradient = kIntegerCodes};
 
 }  // namespace edgesmith::ops

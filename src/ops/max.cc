@@ -3,6 +3,7 @@
 // numpy broadcasting; no attributes. Types: every integer of 8 to 64 bits, f16, bf16, f32, f64.
 // Shape arithmetic: numbers, and a symbol against a number <= 0. Quantized: moves codes, all operands on one scale.
 #include "ops/broadcast.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -34,6 +35,7 @@ extern const OpInfo max_info = {.kind = ir::OpKind::max,
                                 .eval = half_as_float<evaluate_variadic<Max, NumberTypes>>,
                                 .cost = variadic_cost,
                                 .quant = transparent_all,
-                                .channels = broadcast_slices};
+                                .channels = broadcast_slices,
+                                .gradient = winner_gradient};
 
 }  // namespace edgesmith::ops

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/pool.h"
 #include "ops/slices.h"
 
@@ -61,6 +62,15 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
 
 QuantFacts quant(const ir::Node&) { return {.kind = QuantFacts::Kind::transparent, .data_operands = {0}}; }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  if (outputs[0] == nullptr) return std::vector<ir::Value*>{};
+  ir::Node& routed = build.append_node(ir::OpKind::max_pool_gradient, {node.input(0), outputs[0]}, 1);
+  for (const auto& [name, value] : node.attributes()) {
+    if (name != "storage_order") routed.attributes().set(name, value);
+  }
+  return std::vector{&routed.output()};
+}
+
 }  // namespace
 
 extern const OpInfo max_pool_info = {.kind = ir::OpKind::max_pool,
@@ -73,6 +83,7 @@ extern const OpInfo max_pool_info = {.kind = ir::OpKind::max_pool,
                                      .eval = half_as_float<eval>,
                                      .cost = nullptr,
                                      .quant = quant,
-                                     .channels = same_planes};
+                                     .channels = same_planes,
+                                     .gradient = gradient};
 
 }  // namespace edgesmith::ops

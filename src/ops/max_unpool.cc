@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 #include "ops/places.h"
 
@@ -93,6 +94,7 @@ extern const OpInfo max_unpool_info = {.kind = ir::OpKind::max_unpool,
                                        .infer = infer,
                                        .eval = eval,
                                        .cost = no_cost,
-                                       .quant = nullptr};
+                                       .quant = nullptr,
+                                       .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -2,6 +2,7 @@
 // Mean: y = the mean of the operands, element by element (added from the left, then divided by their number). One
 // operand or more of one type, numpy broadcasting; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/broadcast.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -26,6 +27,15 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term share = build.term(*outputs[0], node.output().type().dtype) / static_cast<double>(node.num_inputs());
+  std::vector<ir::Value*> gradients(static_cast<size_t>(node.num_inputs()));
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    if (build.wants(i)) gradients[static_cast<size_t>(i)] = sum_to(share, node.output(), *node.input(i)).value;
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo mean_info = {.kind = ir::OpKind::mean,
@@ -38,6 +48,7 @@ extern const OpInfo mean_info = {.kind = ir::OpKind::mean,
                                  .eval = half_as_float<eval>,
                                  .cost = variadic_cost,
                                  .quant = nullptr,
-                                 .channels = broadcast_slices};
+                                 .channels = broadcast_slices,
+                                 .gradient = gradient};
 
 }  // namespace edgesmith::ops

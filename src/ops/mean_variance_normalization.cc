@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -75,6 +76,7 @@ extern const OpInfo mean_variance_normalization_info = {.kind = ir::OpKind::mean
                                                         .infer = infer,
                                                         .eval = half_as_float<eval>,
                                                         .cost = nullptr,
-                                                        .quant = nullptr};
+                                                        .quant = nullptr,
+                                                        .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

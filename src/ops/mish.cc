@@ -14,8 +14,14 @@ struct Mish {
   }
 };
 
+Term gradient(const Unary& u) {
+  const Term t = apply(ir::OpKind::tanh, apply(ir::OpKind::softplus, u.x));
+  return u.dy * (t + u.x * (1 - t * t) * apply(ir::OpKind::sigmoid, u.x));
+}
+
 }  // namespace
 
-extern const OpInfo mish_info = unary_op<Mish>(ir::OpKind::mish, no_attributes, compute_one);
+extern const OpInfo mish_info =
+    with_gradient(unary_op<Mish>(ir::OpKind::mish, no_attributes, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -4,6 +4,7 @@
 // integer of 8 to 64 bits, f16, bf16, f32, f64.
 // Shape arithmetic: numbers only.
 #include "ops/broadcast.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -48,6 +49,13 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return evaluate_binary<Mod, NumberTypes>(node, inputs);
 }
 
+// y = a - k * b with a whole k, which is (a - y) / b.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  const Term a = build.term(*node.input(0)), b = build.term(*node.input(1)), y = build.term(node.output());
+  return both_sums(node, dy, build.wants(1) ? dy * (y - a) / b : dy);
+}
+
 }  // namespace
 
 extern const OpInfo mod_info = {.kind = ir::OpKind::mod,
@@ -59,6 +67,7 @@ extern const OpInfo mod_info = {.kind = ir::OpKind::mod,
                                 .infer = infer_arithmetic<mod_elements>,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
-                                .quant = nullptr};
+                                .quant = nullptr,
+                                .gradient = gradient};
 
 }  // namespace edgesmith::ops

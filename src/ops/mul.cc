@@ -4,6 +4,7 @@
 // Shape arithmetic: numbers are multiplied, 0 times anything is 0, 1 times a symbol is the symbol. Quantized: computes
 // codes of its own from both operands.
 #include "ops/broadcast.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -22,9 +23,15 @@ Element mul_elements(const Element& a, const Element& b, bool) {
   return b.is(1) ? a : Element{};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  const Term a = build.term(*node.input(0)), b = build.term(*node.input(1));
+  return both_sums(node, build.wants(0) ? dy * b : dy, build.wants(1) ? dy * a : dy);
+}
+
 }  // namespace
 
 extern const OpInfo mul_info =
-    binary_op<Mul, NumberTypes>(ir::OpKind::mul, infer_arithmetic<mul_elements>, compute_two);
+    with_gradient(binary_op<Mul, NumberTypes>(ir::OpKind::mul, infer_arithmetic<mul_elements>, compute_two), gradient);
 
 }  // namespace edgesmith::ops

@@ -17,8 +17,11 @@ struct Neg {
   }
 };
 
+Term gradient(const Unary& u) { return -u.dy; }
+
 }  // namespace
 
-extern const OpInfo neg_info = unary_op<Neg, Join<FloatTypes, SignedTypes>>(ir::OpKind::neg);
+extern const OpInfo neg_info =
+    with_gradient(unary_op<Neg, Join<FloatTypes, SignedTypes>>(ir::OpKind::neg), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

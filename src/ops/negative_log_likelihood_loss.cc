@@ -3,6 +3,7 @@
 // the operands and attributes mean. f32, f64; f16 and bf16 through f32.
 #include "ops/class_loss.h"
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -27,6 +28,7 @@ extern const OpInfo negative_log_likelihood_loss_info = {.kind = ir::OpKind::neg
                                                          .infer = infer,
                                                          .eval = half_as_float<eval>,
                                                          .cost = nullptr,
-                                                         .quant = nullptr};
+                                                         .quant = nullptr,
+                                                         .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -12,6 +12,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -113,6 +114,7 @@ extern const OpInfo non_max_suppression_info = {.kind = ir::OpKind::non_max_supp
                                                 .infer = infer,
                                                 .eval = eval,
                                                 .cost = no_cost,
-                                                .quant = nullptr};
+                                                .quant = nullptr,
+                                                .no_gradient = kPositions};
 
 }  // namespace edgesmith::ops

@@ -8,6 +8,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -50,6 +51,7 @@ extern const OpInfo non_zero_info = {.kind = ir::OpKind::non_zero,
                                      .infer = infer,
                                      .eval = half_as_float<eval>,
                                      .cost = no_cost,
-                                     .quant = nullptr};
+                                     .quant = nullptr,
+                                     .no_gradient = kPositions};
 
 }  // namespace edgesmith::ops

@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/places.h"
 
 namespace edgesmith::ops {
@@ -99,6 +100,7 @@ extern const OpInfo one_hot_info = {.kind = ir::OpKind::one_hot,
                                     .infer = infer,
                                     .eval = eval,
                                     .cost = no_cost,
-                                    .quant = nullptr};
+                                    .quant = nullptr,
+                                    .no_gradient = kIntegerCodes};
 
 }  // namespace edgesmith::ops

@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 #include "ops/slices.h"
 
@@ -153,6 +154,71 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return untouched_slices(node, axis, own.begin != 0 || own.end != 0);
 }
 
+// Modes that repeat elements of x: every padded axis is a Gather, undone by adding up.
+Result<Term> folded_gradient(GradientBuilder& build, const ir::Node& node, Term dy) {
+  ir::Value& x = *node.input(0);
+  const auto numbers = constant_ints(node, 1, "pads");
+  if (!numbers) return numbers.error();
+  std::optional<ir::Ints> axes;
+  if (node.input(3) != nullptr) {
+    const auto named = constant_ints(node, 3, "axes");
+    if (!named) return named.error();
+    axes = *named;
+  }
+  const auto pads = pads_of(x.type().shape->size(), *numbers, axes);
+  if (!pads) return pads.error();
+  const std::string mode = node.attributes().get_string("mode", "constant");
+  for (size_t d = 0; d < pads->size(); ++d) {
+    const auto [begin, end] = (*pads)[d];
+    if (begin == 0 && end == 0) continue;
+    const ir::Dim& dim = (*x.type().shape)[d];
+    if (!dim.known()) {
+      return unsupported_error("the size of axis " + std::to_string(d) + " is not known, which its gradient needs",
+                               "give the input fixed dims");
+    }
+    ir::Ints map;
+    for (int64_t i = -begin; i < dim.value() + end; ++i) map.push_back(source_of(i, dim.value(), mode));
+    const auto axis = static_cast<int>(d);
+    dy.value = &build.append(ir::OpKind::gather_gradient, {dy.value, &build.ints(map), &build.size_of(x, axis)},
+                             {{"axis", int64_t{axis}}});
+  }
+  return dy;
+}
+
+// Padding with a constant is undone by the opposite pads; the constant gets what x does not.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const ir::DType dtype = x.type().dtype;
+  const std::string mode = node.attributes().get_string("mode", "constant");
+  std::vector<ir::Value*> gradients(3);
+  if (mode != "constant") {
+    auto folded = folded_gradient(build, node, build.term(*outputs[0], dtype));
+    if (!folded) return folded.error();
+    gradients[0] = folded->value;
+    return gradients;
+  }
+  const ir::Tensor* known = node.input(1)->constant();
+  ir::Value* opposite = nullptr;
+  if (known != nullptr) {
+    ir::Ints pads = known->to_int64s();
+    for (int64_t& pad : pads) pad = -pad;
+    opposite = &build.ints(pads);
+  } else {
+    opposite = &build.append(ir::OpKind::neg, {node.input(1)});
+  }
+  ir::Node& made = build.append_node(ir::OpKind::pad, {outputs[0], opposite}, 1);
+  if (node.input(3) != nullptr) build.graph().set_input(made, 3, node.input(3));
+  gradients[0] = &made.output();
+  if (build.wants(2)) {
+    ir::Ints all(x.type().shape->size());
+    std::iota(all.begin(), all.end(), 0);
+    const Term everything = reduce_sum(build.term(*outputs[0], dtype), all, /*keep_dims=*/false);
+    const Term own = reduce_sum(build.term(made.output(), dtype), all, /*keep_dims=*/false);
+    gradients[2] = reshape_like(everything - own, *node.input(2)).value;
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo pad_info = {.kind = ir::OpKind::pad,
@@ -165,6 +231,7 @@ extern const OpInfo pad_info = {.kind = ir::OpKind::pad,
                                 .eval = eval,
                                 .cost = no_cost,
                                 .quant = quant,
-                                .channels = channels};
+                                .channels = channels,
+                                .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -89,10 +89,32 @@ Window global_window(const ir::Tensor& x) {
   return {spatial, spatial, ones, ones, zeros, zeros, ones};
 }
 
+ir::Ints spatial_axes(const ir::Value& x) {
+  ir::Ints axes;
+  for (int d = 2; d < x.type().rank(); ++d) axes.push_back(d);
+  return axes;
+}
+
+Term lp_norm_share(const Term& x, int64_t p) {
+  if (p == 2) return x;
+  const Term sign = apply(ir::OpKind::sign, x);
+  return p == 1 ? sign : sign * power(apply(ir::OpKind::abs, x), static_cast<double>(p - 1));
+}
+
+Term lp_norm_slope(const Term& dy, const Term& y, int64_t p) {
+  if (p == 1) return dy;
+  return where(equal(y, 0), y, dy / power(y, static_cast<double>(p - 1)));
+}
+
 ir::Dims pooled_dims(const ir::Tensor& x, const Window& window) {
   ir::Dims dims = {x.dims()[0], x.dims()[1]};
   dims.insert(dims.end(), window.output.begin(), window.output.end());
   return dims;
+}
+
+Status check_pooled(const ir::Tensor& dy, const ir::Dims& dims, ir::DType dtype) {
+  if (dy.dims() == dims && dy.dtype() == dtype) return {};
+  return invalid_error("the gradient is " + dy.type().text() + ", the result is " + ir::type_of(dtype, dims).text());
 }
 
 void find_taps(const Window& window, int64_t output, Taps& taps) {

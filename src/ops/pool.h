@@ -13,6 +13,7 @@
 #include "edgesmith/ops/window.h"
 #include "ops/check.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 
@@ -34,6 +35,9 @@ Window global_window(const ir::Tensor& x);
 
 /// Dims of the pooled output.
 ir::Dims pooled_dims(const ir::Tensor& x, const Window& window);
+
+/// Checks the gradient of a pool's result against the dims and type that the result has. Errors: invalid.
+Status check_pooled(const ir::Tensor& dy, const ir::Dims& dims, ir::DType dtype);
 
 /// The taps of one output position: flat positions within a plane of those that lie on the input, and how many lie
 /// on the input or its declared padding (a window that ceil_mode lets overhang counts only that far).
@@ -80,6 +84,13 @@ T lp_norm_of(const T* plane, const Taps& taps, int64_t p) {
   }
   return p == 1 ? sum : p == 2 ? std::sqrt(sum) : std::pow(sum, T{1} / static_cast<T>(p));
 }
+
+/// The spatial axes of x, for gradients.
+ir::Ints spatial_axes(const ir::Value& x);
+
+/// The gradient of an Lp norm y of x, in two factors: sign(x) * |x|^(p - 1), and dy * y^(1 - p) (0 where y is 0).
+Term lp_norm_share(const Term& x, int64_t p);
+Term lp_norm_slope(const Term& dy, const Term& y, int64_t p);
 
 /// The position of the first largest tap, -1 when there is none. NaN loses against every number.
 template <typename T>

@@ -3,6 +3,7 @@
 // around; everything else is computed in f64 and converted (to an integer: towards zero, saturating). Types: a i32,
 // i64, f16, bf16, f32, f64; b every integer of 8 to 64 bits, f16, bf16, f32, f64, not necessarily that of a.
 #include "ops/broadcast.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -53,6 +54,22 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   });
 }
 
+// da = dy * b * a^(b - 1), db = dy * y * log(a); a base that has no logarithm (0 and below) gives none to b.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const ir::DType dtype = node.output().type().dtype;
+  const Term dy = build.term(*outputs[0], dtype), a = build.term(*node.input(0)), y = build.term(node.output());
+  const Term b = cast(build.term(*node.input(1)), dtype);
+  std::vector<ir::Value*> gradients(2);
+  if (build.wants(0)) {
+    gradients[0] = sum_to(dy * b * apply(ir::OpKind::pow, a, b - 1), node.output(), *node.input(0)).value;
+  }
+  if (build.wants(1)) {
+    const Term slope = y * where(greater(a, 0), log(a), 0);
+    gradients[1] = sum_to(cast(dy * slope, node.input(1)->type().dtype), node.output(), *node.input(1)).value;
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo pow_info = {.kind = ir::OpKind::pow,
@@ -65,6 +82,7 @@ extern const OpInfo pow_info = {.kind = ir::OpKind::pow,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
                                 .quant = nullptr,
-                                .channels = broadcast_slices};
+                                .channels = broadcast_slices,
+                                .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -3,6 +3,7 @@
 // attributes. Types: i32, i64, u32, u64, f16, bf16, f32, f64.
 // Quantized: computes codes of its own.
 #include "ops/broadcast.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -35,6 +36,14 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return evaluate_binary<PRelu, List>(node, inputs);
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  const Term x = build.term(*node.input(0)), slope = build.term(*node.input(1));
+  const Term below = less(x, 0);
+  return both_sums(node, build.wants(0) ? where(below, dy * slope, dy) : dy,
+                   build.wants(1) ? where(below, dy * x, 0) : dy);
+}
+
 }  // namespace
 
 extern const OpInfo prelu_info = {.kind = ir::OpKind::prelu,
@@ -47,6 +56,7 @@ extern const OpInfo prelu_info = {.kind = ir::OpKind::prelu,
                                   .eval = half_as_float<eval>,
                                   .cost = nullptr,
                                   .quant = compute_one,
-                                  .channels = broadcast_slices};
+                                  .channels = broadcast_slices,
+                                  .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -10,6 +10,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 #include "ops/scales.h"
 
@@ -88,6 +89,7 @@ extern const OpInfo quantize_linear_info = {.kind = ir::OpKind::quantize_linear,
                                             .infer = infer,
                                             .eval = eval,
                                             .cost = nullptr,
-                                            .quant = nullptr};
+                                            .quant = nullptr,
+                                            .no_gradient = kIntegerCodes};
 
 }  // namespace edgesmith::ops

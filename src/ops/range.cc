@@ -8,6 +8,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/integer_math.h"
 #include "ops/operands.h"
 
@@ -93,6 +94,7 @@ extern const OpInfo range_info = {.kind = ir::OpKind::range,
                                   .infer = infer,
                                   .eval = eval,
                                   .cost = no_cost,
-                                  .quant = nullptr};
+                                  .quant = nullptr,
+                                  .no_gradient = kShapeCode};
 
 }  // namespace edgesmith::ops

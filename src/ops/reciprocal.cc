@@ -12,8 +12,11 @@ struct Reciprocal {
   }
 };
 
+Term gradient(const Unary& u) { return -u.dy * u.y * u.y; }
+
 }  // namespace
 
-extern const OpInfo reciprocal_info = unary_op<Reciprocal>(ir::OpKind::reciprocal);
+extern const OpInfo reciprocal_info =
+    with_gradient(unary_op<Reciprocal>(ir::OpKind::reciprocal), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -76,6 +76,33 @@ Cost reduction_cost(const ir::Node& node) {
   return cost;
 }
 
+Gradients apply_rule(ReducedRule rule, GradientBuilder& build, const ir::Node& node,
+                     std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const ir::Tensor* named = nullptr;
+  if (node.input(1) != nullptr) {
+    const auto known = constant_ints(node, 1, "axes");
+    if (!known) return known.error();
+    named = node.input(1)->constant();
+  }
+  const ir::Tensor dense = named != nullptr ? named->dense() : ir::Tensor();
+  const auto reduced = reduced_dims(node, named != nullptr ? &dense : nullptr, x.type().rank());
+  if (!reduced) return reduced.error();
+  ir::Ints axes;
+  for (size_t d = 0; d < reduced->size(); ++d) {
+    if ((*reduced)[d]) axes.push_back(static_cast<int64_t>(d));
+  }
+  const ir::Ints dropped = keeps_dims(node) ? ir::Ints{} : axes;
+  const ir::DType dtype = x.type().dtype;
+  const Term dy = unsqueeze(build.term(*outputs[0], dtype), dropped);
+  return std::vector{rule({build.term(x), build.term(node.output()), dy, axes, dropped}).value};
+}
+
+Term share_among_equals(const Reduced& r) {
+  const Term equals = cast(equal(r.x, r.y()), r.x.dtype);
+  return equals * (r.dy / reduce_sum(equals, r.axes, /*keep_dims=*/true));
+}
+
 Result<ReductionPlan> plan_reduction(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Tensor& x = *inputs[0];
   const auto reduced = reduced_dims(node, inputs.size() > 1 ? inputs[1] : nullptr, x.rank());

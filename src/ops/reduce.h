@@ -13,6 +13,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/integer_math.h"
 #include "ops/slices.h"
 #include "ops/strided_walk.h"
@@ -74,6 +75,25 @@ Result<std::vector<ir::Tensor>> evaluate_reduction(const ir::Node& node, std::sp
     return std::vector{std::move(y)};
   });
 }
+
+/// What the gradient of a reduction is made from. y() and dy have dims of 1 where axes were reduced, so that they
+/// broadcast to x.
+struct Reduced {
+  Term x, result, dy;
+  ir::Ints axes;     ///< from the front
+  ir::Ints dropped;  ///< those of them that the result lacks
+  Term y() const { return unsqueeze(result, dropped); }
+};
+using ReducedRule = Term (*)(const Reduced& r);
+Gradients apply_rule(ReducedRule rule, GradientBuilder& build, const ir::Node& node,
+                     std::span<ir::Value* const> outputs);
+/// `kRule`, whose result broadcasts to x, for OpInfo::gradient.
+template <ReducedRule kRule>
+Gradients reduction_gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  return apply_rule(kRule, build, node, outputs);
+}
+/// The rule of ReduceMax and ReduceMin: elements that equal the result share its gradient.
+Term share_among_equals(const Reduced& r);
 
 /// The row of a reduction.
 template <template <typename> typename Reducer, typename List = ReduceTypes, bool kNeedsElements = false>

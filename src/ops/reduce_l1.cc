@@ -18,8 +18,11 @@ struct L1Reducer {
   T finish(const Accumulator& cell, int64_t) const { return static_cast<T>(cell); }
 };
 
+Term gradient(const Reduced& r) { return r.dy * apply(ir::OpKind::sign, r.x); }
+
 }  // namespace
 
-extern const OpInfo reduce_l1_info = reduction_op<L1Reducer>(ir::OpKind::reduce_l1);
+extern const OpInfo reduce_l1_info =
+    with_gradient(reduction_op<L1Reducer>(ir::OpKind::reduce_l1), reduction_gradient<gradient>);
 
 }  // namespace edgesmith::ops

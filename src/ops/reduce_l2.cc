@@ -15,8 +15,15 @@ struct L2Reducer {
   T finish(const Accumulator& cell, int64_t) const { return saturating_cast<T>(std::sqrt(cell)); }
 };
 
+// x / y * dy; 0 where all of x is 0.
+Term gradient(const Reduced& r) {
+  const Term y = r.y();
+  return r.x * where(equal(y, 0), y, r.dy / y);
+}
+
 }  // namespace
 
-extern const OpInfo reduce_l2_info = reduction_op<L2Reducer>(ir::OpKind::reduce_l2);
+extern const OpInfo reduce_l2_info =
+    with_gradient(reduction_op<L2Reducer>(ir::OpKind::reduce_l2), reduction_gradient<gradient>);
 
 }  // namespace edgesmith::ops

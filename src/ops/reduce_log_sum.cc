@@ -15,8 +15,11 @@ struct LogSumReducer {
   T finish(const Accumulator& cell, int64_t) const { return saturating_cast<T>(std::log(cell)); }
 };
 
+Term gradient(const Reduced& r) { return expand_like(r.dy / exp(r.y()), *r.x.value); }
+
 }  // namespace
 
-extern const OpInfo reduce_log_sum_info = reduction_op<LogSumReducer>(ir::OpKind::reduce_log_sum);
+extern const OpInfo reduce_log_sum_info =
+    with_gradient(reduction_op<LogSumReducer>(ir::OpKind::reduce_log_sum), reduction_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -32,8 +32,11 @@ struct LogSumExpReducer {
   T finish(const Accumulator& cell, int64_t) const { return saturating_cast<T>(cell.largest + std::log(cell.sum)); }
 };
 
+Term gradient(const Reduced& r) { return r.dy * exp(r.x - r.y()); }
+
 }  // namespace
 
-extern const OpInfo reduce_log_sum_exp_info = reduction_op<LogSumExpReducer>(ir::OpKind::reduce_log_sum_exp);
+extern const OpInfo reduce_log_sum_exp_info =
+    with_gradient(reduction_op<LogSumExpReducer>(ir::OpKind::reduce_log_sum_exp), reduction_gradient<gradient>);
 
 }  // namespace edgesmith::ops

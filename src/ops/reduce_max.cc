@@ -24,6 +24,7 @@ struct MaxReducer {
 }  // namespace
 
 extern const OpInfo reduce_max_info =
-    reduction_op<MaxReducer, NumberOrBoolTypes>(ir::OpKind::reduce_max, transparent_one);
+    with_gradient(reduction_op<MaxReducer, NumberOrBoolTypes>(ir::OpKind::reduce_max, transparent_one),
+                  reduction_gradient<share_among_equals>);
 
 }  // namespace edgesmith::ops

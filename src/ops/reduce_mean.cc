@@ -18,9 +18,13 @@ struct MeanReducer {
   }
 };
 
+Term gradient(const Reduced& r) {
+  return expand_like(r.dy / count_along(*r.x.build, *r.x.value, r.axes, r.x.dtype), *r.x.value);
+}
+
 }  // namespace
 
-extern const OpInfo reduce_mean_info =
-    reduction_op<MeanReducer, ReduceTypes, true>(ir::OpKind::reduce_mean, compute_one);
+extern const OpInfo reduce_mean_info = with_gradient(
+    reduction_op<MeanReducer, ReduceTypes, true>(ir::OpKind::reduce_mean, compute_one), reduction_gradient<gradient>);
 
 }  // namespace edgesmith::ops

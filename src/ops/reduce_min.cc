@@ -23,6 +23,7 @@ struct MinReducer {
 }  // namespace
 
 extern const OpInfo reduce_min_info =
-    reduction_op<MinReducer, NumberOrBoolTypes>(ir::OpKind::reduce_min, transparent_one);
+    with_gradient(reduction_op<MinReducer, NumberOrBoolTypes>(ir::OpKind::reduce_min, transparent_one),
+                  reduction_gradient<share_among_equals>);
 
 }  // namespace edgesmith::ops

@@ -27,8 +27,20 @@ Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context)
   return types;
 }
 
+// dy times the product of the other elements, which is 0 when one of those is 0.
+Term gradient(const Reduced& r) {
+  const Term zero = equal(r.x, 0), zeros = cast(zero, r.x.dtype);
+  const Term factors = where(zero, zeros, r.x);  // 1 in the place of 0
+  ir::Value& others = r.x.build->append(ir::OpKind::reduce_prod, {factors.value, &r.x.build->ints(r.axes)},
+                                        {{"noop_with_empty_axes", int64_t{1}}});
+  const Term product = r.x.build->term(others, r.x.dtype) / factors;
+  const Term alone = equal(reduce_sum(zeros, r.axes, /*keep_dims=*/true), zeros);
+  return where(alone, r.dy * product, 0);
+}
+
 }  // namespace
 
-extern const OpInfo reduce_prod_info = with_infer(reduction_op<ProdReducer>(ir::OpKind::reduce_prod), infer);
+extern const OpInfo reduce_prod_info =
+    with_gradient(with_infer(reduction_op<ProdReducer>(ir::OpKind::reduce_prod), infer), reduction_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -15,8 +15,11 @@ struct SumReducer {
   T finish(const Accumulator& cell, int64_t) const { return static_cast<T>(cell); }
 };
 
+Term gradient(const Reduced& r) { return expand_like(r.dy, *r.x.value); }
+
 }  // namespace
 
-extern const OpInfo reduce_sum_info = reduction_op<SumReducer>(ir::OpKind::reduce_sum);
+extern const OpInfo reduce_sum_info =
+    with_gradient(reduction_op<SumReducer>(ir::OpKind::reduce_sum), reduction_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -18,8 +18,11 @@ struct SumSquareReducer {
   T finish(const Accumulator& cell, int64_t) const { return static_cast<T>(cell); }
 };
 
+Term gradient(const Reduced& r) { return r.x * (r.dy * 2); }
+
 }  // namespace
 
-extern const OpInfo reduce_sum_square_info = reduction_op<SumSquareReducer>(ir::OpKind::reduce_sum_square);
+extern const OpInfo reduce_sum_square_info =
+    with_gradient(reduction_op<SumSquareReducer>(ir::OpKind::reduce_sum_square), reduction_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -14,9 +14,12 @@ struct Relu {
   }
 };
 
+Term gradient(const Unary& u) { return where(greater(u.y, 0), u.dy, 0); }
+
 }  // namespace
 
 extern const OpInfo relu_info =
-    unary_op<Relu, Join<FloatTypes, SignedTypes>>(ir::OpKind::relu, no_attributes, clamp_one);
+    with_gradient(unary_op<Relu, Join<FloatTypes, SignedTypes>>(ir::OpKind::relu, no_attributes, clamp_one),
+                  unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

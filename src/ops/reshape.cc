@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
 namespace edgesmith::ops {
@@ -159,6 +160,7 @@ extern const OpInfo reshape_info = {.kind = ir::OpKind::reshape,
                                     .eval = eval,
                                     .cost = no_cost,
                                     .quant = transparent_one,
-                                    .channels = channels};
+                                    .channels = channels,
+                                    .gradient = reshaped_gradient};
 
 }  // namespace edgesmith::ops

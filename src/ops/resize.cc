@@ -7,6 +7,7 @@
 // type, linear and cubic f32 and f64 (f16 and bf16 through f32).
 #include "edgesmith/ops/resizing.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <string>
@@ -15,6 +16,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 #include "ops/resample.h"
 #include "ops/slices.h"
@@ -265,6 +267,91 @@ QuantFacts quant(const ir::Node& node) {
 // Axes whose size stays (their scale is 1 then).
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) { return untouched_slices(node, axis, false); }
 
+// The axes as they will be when the node runs. An axis that stays as it is may have any size (here: 1). Errors:
+// unsupported when a size that matters is not known.
+Result<std::vector<ResizeAxis>> known_axes(const ir::Node& node) {
+  const ir::Shape &from = *node.input(0)->type().shape, &to = *node.output().type().shape;
+  const bool crops =
+      node.attributes().get_string("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize";
+  const auto named = axes_of(node, from.size());
+  if (!named) return named.error();
+  const auto operand = [&](int index) -> const ir::Tensor* {
+    const ir::Tensor* tensor = node.input(index) != nullptr ? node.input(index)->constant() : nullptr;
+    return tensor != nullptr && tensor->size() > 0 ? tensor : nullptr;
+  };
+  Request request;
+  if (const ir::Tensor* scales = operand(2)) request.scales = scales->to_floats();
+  if (const ir::Tensor* roi = operand(1); roi != nullptr && crops) request.roi = roi->to_floats();
+  ir::Dims dims;
+  for (size_t d = 0; d < from.size(); ++d) dims.push_back(from[d].known() ? from[d].value() : 1);
+  for (size_t i = 0; i < named->size(); ++i) {
+    const auto d = static_cast<size_t>((*named)[i]);
+    const bool stays = request.scales.empty() ? to[d].same_as(from[d]) : request.scales[i] == 1;
+    if (!(from[d].known() && to[d].known()) && !stays) {
+      return unsupported_error(
+          "the size of axis " + std::to_string(d) + " is not known before or after, which its gradient needs",
+          "give the input fixed dims");
+    }
+    if (request.scales.empty()) request.sizes.push_back(to[d].known() ? to[d].value() : 1);
+  }
+  if (request.scales.empty() && node.attributes().get_string("keep_aspect_ratio_policy", "stretch") != "stretch") {
+    const auto sizes = constant_ints(node, 3, "sizes");
+    if (!sizes) return sizes.error();
+    request.sizes = *sizes;
+  }
+  if (crops && request.roi.empty())
+    return unsupported_error("its operand roi is not constant, which its gradient needs");
+  return plan(node, dims, request);
+}
+
+// Axis d taken back to its size before: elements are added up where their nearest inputs lie, or mixed with the
+// transposed matrix of the filter, [output, input].
+Term undo_axis(GradientBuilder& build, ir::Value& x, size_t d, const ResizeAxis& axis, const Resampling& resampling,
+               const Term& dy) {
+  std::vector<Mix> rows;
+  if (resampling.filter == Filter::nearest) {
+    const std::vector<int64_t> map = nearest_indices(axis, resampling);
+    if (std::none_of(map.begin(), map.end(), [](int64_t index) { return index < 0; })) {
+      ir::Value& size = build.size_of(x, static_cast<int>(d));
+      return {&build,
+              &build.append(ir::OpKind::gather_gradient, {dy.value, &build.ints(map), &size},
+                            {{"axis", static_cast<int64_t>(d)}}),
+              dy.dtype};
+    }
+    for (const int64_t index : map) rows.push_back(index < 0 ? Mix{} : Mix{{index}, {1}});
+  } else {
+    rows = mixes(axis, resampling);
+  }
+  std::vector<double> matrix(static_cast<size_t>(axis.output * axis.input));
+  for (size_t o = 0; o < rows.size(); ++o) {
+    for (size_t i = 0; i < rows[o].indices.size(); ++i) {
+      matrix[o * static_cast<size_t>(axis.input) + static_cast<size_t>(rows[o].indices[i])] += rows[o].weights[i];
+    }
+  }
+  const Term filter = build.constant({axis.output, axis.input}, matrix, dy.dtype);
+  // The axis last, and back.
+  ir::Ints perm(x.type().shape->size());
+  std::iota(perm.begin(), perm.end(), 0);
+  std::swap(perm[d], perm.back());
+  ir::Value& last = build.append(ir::OpKind::transpose, {dy.value}, {{"perm", perm}});
+  const Term mixed = apply(ir::OpKind::mat_mul, build.term(last, dy.dtype), filter);
+  return {&build, &build.append(ir::OpKind::transpose, {mixed.value}, {{"perm", perm}}), dy.dtype};
+}
+
+// Resizing is linear along every axis; the axes are undone one by one.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const auto axes = known_axes(node);
+  if (!axes) return axes.error();
+  const auto resampling = resampling_of(node);
+  if (!resampling) return resampling.error();
+  Term dx = build.term(*outputs[0], x.type().dtype);
+  for (size_t d = 0; d < axes->size(); ++d) {
+    if (!(*axes)[d].identity(resampling->coordinates)) dx = undo_axis(build, x, d, (*axes)[d], *resampling, dx);
+  }
+  return std::vector{dx.value};
+}
+
 }  // namespace
 
 Result<std::vector<AxisMixes>> resize_mixes(const ir::Node& node, const ir::Dims& input, const ir::Dims& output) {
@@ -323,6 +410,7 @@ extern const OpInfo resize_info = {.kind = ir::OpKind::resize,
                                    .eval = eval,
                                    .cost = nullptr,
                                    .quant = quant,
-                                   .channels = channels};
+                                   .channels = channels,
+                                   .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 #include "ops/places.h"
 
@@ -66,6 +67,7 @@ extern const OpInfo reverse_sequence_info = {.kind = ir::OpKind::reverse_sequenc
                                              .infer = infer,
                                              .eval = eval,
                                              .cost = no_cost,
-                                             .quant = transparent_one};
+                                             .quant = transparent_one,
+                                             .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

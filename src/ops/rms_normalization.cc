@@ -10,6 +10,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -69,6 +70,7 @@ extern const OpInfo rms_normalization_info = {.kind = ir::OpKind::rms_normalizat
                                               .infer = infer,
                                               .eval = half_as_float<eval>,
                                               .cost = nullptr,
-                                              .quant = nullptr};
+                                              .quant = nullptr,
+                                              .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "ops/dispatch.h"
+#include "ops/gradient_rules.h"
 #include "ops/recurrent.h"
 
 namespace edgesmith::ops {
@@ -37,6 +38,7 @@ extern const OpInfo rnn_info = {.kind = ir::OpKind::rnn,
                                 .infer = infer,
                                 .eval = half_as_float<eval>,
                                 .cost = cost,
-                                .quant = nullptr};
+                                .quant = nullptr,
+                                .no_gradient = kRecurrent};
 
 }  // namespace edgesmith::ops

@@ -14,6 +14,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/places.h"
 
 namespace edgesmith::ops {
@@ -156,6 +157,7 @@ extern const OpInfo roi_align_info = {.kind = ir::OpKind::roi_align,
                                       .infer = infer,
                                       .eval = half_as_float<eval>,
                                       .cost = nullptr,
-                                      .quant = nullptr};
+                                      .quant = nullptr,
+                                      .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

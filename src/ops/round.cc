@@ -15,6 +15,7 @@ struct Round {
 
 }  // namespace
 
-extern const OpInfo round_info = with_infer(unary_op<Round>(ir::OpKind::round), infer_unary_keeping_contents);
+extern const OpInfo round_info =
+    without_gradient(with_infer(unary_op<Round>(ir::OpKind::round), infer_unary_keeping_contents), kPiecewiseConstant);
 
 }  // namespace edgesmith::ops

@@ -9,6 +9,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/places.h"
 
 namespace edgesmith::ops {
@@ -53,6 +54,7 @@ extern const OpInfo scatter_elements_info = {.kind = ir::OpKind::scatter_element
                                              .infer = infer,
                                              .eval = eval,
                                              .cost = no_cost,
-                                             .quant = nullptr};
+                                             .quant = nullptr,
+                                             .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/index_tuples.h"
 #include "ops/places.h"
 
@@ -49,6 +50,7 @@ extern const OpInfo scatter_nd_info = {.kind = ir::OpKind::scatter_nd,
                                        .infer = infer,
                                        .eval = eval,
                                        .cost = no_cost,
-                                       .quant = nullptr};
+                                       .quant = nullptr,
+                                       .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -22,8 +22,16 @@ Status verify(const ir::Node& node) {
   return check_attributes(node, {{"alpha", AttributeKind::real}, {"gamma", AttributeKind::real}});
 }
 
+// Below 0, gamma * alpha * exp(x) = y + gamma * alpha.
+Term gradient(const Unary& u) {
+  const double alpha = u.attribute("alpha", 1.67326319217681884765625f);
+  const double gamma = u.attribute("gamma", 1.05070102214813232421875f);
+  return where(greater(u.x, 0), u.dy * gamma, u.dy * (u.y + alpha * gamma));
+}
+
 }  // namespace
 
-extern const OpInfo selu_info = unary_op<Selu>(ir::OpKind::selu, verify, compute_one);
+extern const OpInfo selu_info =
+    with_gradient(unary_op<Selu>(ir::OpKind::selu, verify, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -6,6 +6,7 @@
 
 #include "ops/check.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -51,6 +52,7 @@ extern const OpInfo shape_info = {.kind = ir::OpKind::shape,
                                   .infer = infer,
                                   .eval = eval,
                                   .cost = no_cost,
-                                  .quant = nullptr};
+                                  .quant = nullptr,
+                                  .no_gradient = kShapeCode};
 
 }  // namespace edgesmith::ops

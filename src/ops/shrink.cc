@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // shrink: y = x + bias where x < -lambd, x - bias where x > lambd, 0 between. Attributes: bias = 0, lambd = 0.5. Shape
 // and type as x. Every number type but i4 and its kin (f16 and bf16 through f32).
+#include "ops/gradient_rules.h"
 #include "ops/unary.h"
 
 namespace edgesmith::ops {
@@ -36,6 +37,7 @@ extern const OpInfo shrink_info = {.kind = ir::OpKind::shrink,
                                    .eval = half_as_float<evaluate_unary<Shrink, NumberTypes>>,
                                    .cost = nullptr,
                                    .quant = nullptr,
-                                   .channels = same_slices};
+                                   .channels = same_slices,
+                                   .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

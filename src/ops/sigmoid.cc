@@ -16,8 +16,11 @@ struct Sigmoid {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * u.y * (1 - u.y); }
+
 }  // namespace
 
-extern const OpInfo sigmoid_info = unary_op<Sigmoid>(ir::OpKind::sigmoid, no_attributes, fixed_range<0, 1>);
+extern const OpInfo sigmoid_info =
+    with_gradient(unary_op<Sigmoid>(ir::OpKind::sigmoid, no_attributes, fixed_range<0, 1>), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

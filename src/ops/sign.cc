@@ -17,6 +17,6 @@ struct Sign {
 
 }  // namespace
 
-extern const OpInfo sign_info = unary_op<Sign, NumberTypes>(ir::OpKind::sign);
+extern const OpInfo sign_info = without_gradient(unary_op<Sign, NumberTypes>(ir::OpKind::sign), kPiecewiseConstant);
 
 }  // namespace edgesmith::ops

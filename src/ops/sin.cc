@@ -12,8 +12,10 @@ struct Sin {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::cos, u.x); }
+
 }  // namespace
 
-extern const OpInfo sin_info = unary_op<Sin>(ir::OpKind::sin);
+extern const OpInfo sin_info = with_gradient(unary_op<Sin>(ir::OpKind::sin), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

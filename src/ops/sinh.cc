@@ -12,8 +12,10 @@ struct Sinh {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::cosh, u.x); }
+
 }  // namespace
 
-extern const OpInfo sinh_info = unary_op<Sinh>(ir::OpKind::sinh);
+extern const OpInfo sinh_info = with_gradient(unary_op<Sinh>(ir::OpKind::sinh), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

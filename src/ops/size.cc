@@ -4,6 +4,7 @@
 
 #include "ops/check.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -34,6 +35,7 @@ extern const OpInfo size_info = {.kind = ir::OpKind::size,
                                  .infer = infer,
                                  .eval = eval,
                                  .cost = no_cost,
-                                 .quant = nullptr};
+                                 .quant = nullptr,
+                                 .no_gradient = kShapeCode};
 
 }  // namespace edgesmith::ops

@@ -11,6 +11,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 #include "ops/slices.h"
 
@@ -164,6 +165,68 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return untouched_slices(node, axis, std::find(positive->begin(), positive->end(), axis) != positive->end());
 }
 
+// Number `at` of a list operand as i64 [1].
+ir::Value& number_of(GradientBuilder& build, const ir::Node& node, int index, size_t at) {
+  ir::Value& list = *node.input(index);
+  const auto first = static_cast<int64_t>(at);
+  if (const ir::Tensor* known = list.constant()) return build.ints({known->to_int64s()[at]});
+  ir::Value& number =
+      build.append(ir::OpKind::slice, {&list, &build.ints({first}), &build.ints({first + 1}), &build.ints({0})});
+  return *cast(build.term(number, list.type().dtype), ir::DType::i64).value;
+}
+
+// Which entries of an axis of size `size` (i64 [1]) a cut takes, found when the graph runs: the same cut of 0, 1, 2,
+// ...
+ir::Value& taken_entries(GradientBuilder& build, ir::Value& start, ir::Value& end, int64_t step, ir::Value& size) {
+  ir::Value& scalar = build.append(ir::OpKind::squeeze, {&size, &build.ints({0})});
+  ir::Value& zero = build.append(ir::OpKind::squeeze, {&build.ints({0}), &build.ints({0})});
+  ir::Value& one = build.append(ir::OpKind::squeeze, {&build.ints({1}), &build.ints({0})});
+  ir::Value& entries = build.append(ir::OpKind::range, {&zero, &scalar, &one});
+  return build.append(ir::OpKind::slice, {&entries, &start, &end, &build.ints({0}), &build.ints({step})});
+}
+
+// Zeros in the place of what was cut away: by padding where whole ends were cut off, else by adding at positions.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const ir::Shape& shape = *x.type().shape;
+  const auto length = known_length(node, 1);
+  if (!length) return unsupported_error("the number of its starts is not known, which its gradient needs");
+  std::optional<ir::Ints> axes, steps;
+  for (int i = 3; i < 5; ++i) {
+    if (node.input(i) == nullptr) continue;
+    auto numbers = constant_ints(node, i, i == 3 ? "axes" : "steps");
+    if (!numbers) return numbers.error();
+    (i == 3 ? axes : steps) = *std::move(numbers);
+  }
+  // Starts and ends that are not known take part as zeros.
+  const bool known = node.input(1)->constant() != nullptr && node.input(2)->constant() != nullptr;
+  const ir::Ints zeros(static_cast<size_t>(*length), 0);
+  const auto cuts = make_cuts(shape.size(), known ? node.input(1)->constant()->to_int64s() : zeros,
+                              known ? node.input(2)->constant()->to_int64s() : zeros, axes, steps);
+  if (!cuts) return cuts.error();
+  ir::Value* dx = outputs[0];
+  ir::Ints pads(2 * shape.size(), 0);
+  for (size_t i = 0; i < cuts->size(); ++i) {
+    const Cut& cut = (*cuts)[i];
+    const ir::Dim& dim = shape[cut.axis];
+    if (known && cut.keeps_all()) continue;
+    if (known && dim.known() && cut.step == 1) {
+      const auto [first, count] = cut.over(dim.value());
+      pads[cut.axis] = first;
+      pads[shape.size() + cut.axis] = dim.value() - first - count;
+      continue;
+    }
+    ir::Value& size = build.size_of(x, static_cast<int>(cut.axis));
+    ir::Value& entries =
+        taken_entries(build, number_of(build, node, 1, i), number_of(build, node, 2, i), cut.step, size);
+    dx = &build.append(ir::OpKind::gather_gradient, {dx, &entries, &size}, {{"axis", static_cast<int64_t>(cut.axis)}});
+  }
+  if (std::any_of(pads.begin(), pads.end(), [](int64_t pad) { return pad != 0; })) {
+    dx = &build.append(ir::OpKind::pad, {dx, &build.ints(pads)});
+  }
+  return std::vector{dx};
+}
+
 }  // namespace
 
 extern const OpInfo slice_info = {.kind = ir::OpKind::slice,
@@ -176,6 +239,7 @@ extern const OpInfo slice_info = {.kind = ir::OpKind::slice,
                                   .eval = eval,
                                   .cost = no_cost,
                                   .quant = transparent_one,
-                                  .channels = channels};
+                                  .channels = channels,
+                                  .gradient = gradient};
 
 }  // namespace edgesmith::ops

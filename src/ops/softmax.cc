@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/lines.h"
 #include "ops/slices.h"
 
@@ -23,6 +24,13 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
 
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) { return slices_beside_lines(node, axis); }
 
+// dx = y * (dy - sum of dy * y along the line).
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype), y = build.term(node.output());
+  const Term weighted = dy * y;
+  return std::vector{(weighted - y * reduce_sum(weighted, line_axes(node), /*keep_dims=*/true)).value};
+}
+
 }  // namespace
 
 extern const OpInfo softmax_info = {.kind = ir::OpKind::softmax,
@@ -35,6 +43,7 @@ extern const OpInfo softmax_info = {.kind = ir::OpKind::softmax,
                                     .eval = half_as_float<eval>,
                                     .cost = nullptr,
                                     .quant = fixed_range<0, 1>,
-                                    .channels = channels};
+                                    .channels = channels,
+                                    .gradient = gradient};
 
 }  // namespace edgesmith::ops

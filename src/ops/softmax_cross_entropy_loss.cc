@@ -8,6 +8,7 @@
 #include "ops/class_loss.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -60,6 +61,7 @@ extern const OpInfo softmax_cross_entropy_loss_info = {.kind = ir::OpKind::softm
                                                        .infer = infer,
                                                        .eval = half_as_float<eval>,
                                                        .cost = nullptr,
-                                                       .quant = nullptr};
+                                                       .quant = nullptr,
+                                                       .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

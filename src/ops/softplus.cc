@@ -13,8 +13,11 @@ struct Softplus {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::sigmoid, u.x); }
+
 }  // namespace
 
-extern const OpInfo softplus_info = unary_op<Softplus>(ir::OpKind::softplus, no_attributes, compute_one);
+extern const OpInfo softplus_info =
+    with_gradient(unary_op<Softplus>(ir::OpKind::softplus, no_attributes, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -13,8 +13,11 @@ struct Softsign {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy / power(apply(ir::OpKind::abs, u.x) + 1, 2); }
+
 }  // namespace
 
-extern const OpInfo softsign_info = unary_op<Softsign>(ir::OpKind::softsign, no_attributes, fixed_range<-1, 1>);
+extern const OpInfo softsign_info = with_gradient(
+    unary_op<Softsign>(ir::OpKind::softsign, no_attributes, fixed_range<-1, 1>), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

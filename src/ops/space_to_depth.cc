@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -64,6 +65,11 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{y->reshaped({n, depth * block * block, h, w})};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const int64_t block = node.attributes().get_int("blocksize", 0);
+  return std::vector{&build.append(ir::OpKind::depth_to_space, {outputs[0]}, {{"blocksize", block}})};
+}
+
 }  // namespace
 
 extern const OpInfo space_to_depth_info = {.kind = ir::OpKind::space_to_depth,
@@ -75,6 +81,7 @@ extern const OpInfo space_to_depth_info = {.kind = ir::OpKind::space_to_depth,
                                            .infer = infer,
                                            .eval = eval,
                                            .cost = no_cost,
-                                           .quant = transparent_one};
+                                           .quant = transparent_one,
+                                           .gradient = gradient};
 
 }  // namespace edgesmith::ops

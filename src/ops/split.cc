@@ -7,6 +7,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -114,6 +115,19 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return parts;
 }
 
+// The parts joined again; a part that nothing reads has gradient 0.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const ir::DType dtype = node.input(0)->type().dtype;
+  ir::Node& joined = build.append_node(ir::OpKind::concat, {}, 1, {{"axis", node.attributes().get_int("axis", 0)}});
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    ir::Value* part = outputs[static_cast<size_t>(i)];
+    if (part == nullptr) part = expand_like(build.number(0, dtype), node.output(i)).value;
+    build.graph().set_input(joined, i, part);
+  }
+  build.graph().move_before(joined, build.graph().output_node());
+  return std::vector{&joined.output()};
+}
+
 }  // namespace
 
 extern const OpInfo split_info = {.kind = ir::OpKind::split,
@@ -125,6 +139,7 @@ extern const OpInfo split_info = {.kind = ir::OpKind::split,
                                   .infer = infer,
                                   .eval = eval,
                                   .cost = no_cost,
-                                  .quant = transparent_one};
+                                  .quant = transparent_one,
+                                  .gradient = gradient};
 
 }  // namespace edgesmith::ops

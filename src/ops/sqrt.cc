@@ -12,8 +12,10 @@ struct Sqrt {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy / (u.y * 2); }
+
 }  // namespace
 
-extern const OpInfo sqrt_info = unary_op<Sqrt>(ir::OpKind::sqrt);
+extern const OpInfo sqrt_info = with_gradient(unary_op<Sqrt>(ir::OpKind::sqrt), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
 namespace edgesmith::ops {
@@ -92,6 +93,7 @@ extern const OpInfo squeeze_info = {.kind = ir::OpKind::squeeze,
                                     .eval = eval,
                                     .cost = no_cost,
                                     .quant = transparent_one,
-                                    .channels = channels};
+                                    .channels = channels,
+                                    .gradient = reshaped_gradient};
 
 }  // namespace edgesmith::ops

@@ -12,8 +12,10 @@ struct Tan {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * (u.y * u.y + 1); }
+
 }  // namespace
 
-extern const OpInfo tan_info = unary_op<Tan>(ir::OpKind::tan);
+extern const OpInfo tan_info = with_gradient(unary_op<Tan>(ir::OpKind::tan), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -13,8 +13,11 @@ struct Tanh {
   }
 };
 
+Term gradient(const Unary& u) { return u.dy * (1 - u.y * u.y); }
+
 }  // namespace
 
-extern const OpInfo tanh_info = unary_op<Tanh>(ir::OpKind::tanh, no_attributes, fixed_range<-1, 1>);
+extern const OpInfo tanh_info =
+    with_gradient(unary_op<Tanh>(ir::OpKind::tanh, no_attributes, fixed_range<-1, 1>), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -17,9 +17,11 @@ struct ThresholdedRelu {
 
 Status verify(const ir::Node& node) { return check_attributes(node, {{"alpha", AttributeKind::real}}); }
 
+Term gradient(const Unary& u) { return where(greater(u.x, u.attribute("alpha", 1.0f)), u.dy, 0); }
+
 }  // namespace
 
-extern const OpInfo thresholded_relu_info =
-    unary_op<ThresholdedRelu>(ir::OpKind::thresholded_relu, verify, compute_one);
+extern const OpInfo thresholded_relu_info = with_gradient(
+    unary_op<ThresholdedRelu>(ir::OpKind::thresholded_relu, verify, compute_one), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops

@@ -5,6 +5,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -61,6 +62,23 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{std::move(*y)};
 }
 
+// dy seen as [repeats[0], dim 0, repeats[1], dim 1, ...], summed over the repeats.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  ir::Value& dims = build.shape_of(*node.input(0));
+  ir::Value& one = build.ints({0});
+  ir::Value& rows = build.append(ir::OpKind::concat,
+                                 {&build.append(ir::OpKind::unsqueeze, {node.input(1), &one}),
+                                  &build.append(ir::OpKind::unsqueeze, {&dims, &one})},
+                                 {{"axis", int64_t{0}}});
+  ir::Value& pairs = build.append(ir::OpKind::transpose, {&rows}, {{"perm", ir::Ints{1, 0}}});
+  ir::Value& apart = build.append(ir::OpKind::reshape, {&pairs, &build.ints({-1})});
+  ir::Ints repeats;
+  for (int d = 0; d < node.input(0)->type().rank(); ++d) repeats.push_back(2 * d);
+  const Term split{&build, &build.append(ir::OpKind::reshape, {dy.value, &apart}), dy.dtype};
+  return std::vector{reshape_like(reduce_sum(split, repeats, /*keep_dims=*/false), *node.input(0)).value};
+}
+
 }  // namespace
 
 extern const OpInfo tile_info = {.kind = ir::OpKind::tile,
@@ -72,6 +90,7 @@ extern const OpInfo tile_info = {.kind = ir::OpKind::tile,
                                  .infer = infer,
                                  .eval = eval,
                                  .cost = no_cost,
-                                 .quant = transparent_one};
+                                 .quant = transparent_one,
+                                 .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -11,6 +11,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -119,6 +120,7 @@ extern const OpInfo top_k_info = {.kind = ir::OpKind::top_k,
                                   .infer = infer,
                                   .eval = eval_any,
                                   .cost = nullptr,
-                                  .quant = nullptr};
+                                  .quant = nullptr,
+                                  .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

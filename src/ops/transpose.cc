@@ -8,6 +8,7 @@
 #include "ops/contents.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
 namespace edgesmith::ops {
@@ -60,6 +61,14 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return ChannelRelation{.links = {{0, static_cast<int>((*perm)[static_cast<size_t>(axis)])}}, .mixing = {}};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const auto perm = permutation(node, node.output().type().shape->size());
+  if (!perm) return perm.error();
+  ir::Ints inverse(perm->size());
+  for (size_t i = 0; i < perm->size(); ++i) inverse[static_cast<size_t>((*perm)[i])] = static_cast<int64_t>(i);
+  return std::vector{&build.append(ir::OpKind::transpose, {outputs[0]}, {{"perm", inverse}})};
+}
+
 }  // namespace
 
 extern const OpInfo transpose_info = {.kind = ir::OpKind::transpose,
@@ -72,6 +81,7 @@ extern const OpInfo transpose_info = {.kind = ir::OpKind::transpose,
                                       .eval = eval,
                                       .cost = no_cost,
                                       .quant = transparent_one,
-                                      .channels = channels};
+                                      .channels = channels,
+                                      .gradient = gradient};
 
 }  // namespace edgesmith::ops

@@ -8,6 +8,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 #include "ops/places.h"
 
@@ -56,6 +57,7 @@ extern const OpInfo trilu_info = {.kind = ir::OpKind::trilu,
                                   .infer = infer,
                                   .eval = eval,
                                   .cost = no_cost,
-                                  .quant = nullptr};
+                                  .quant = nullptr,
+                                  .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -12,6 +12,7 @@
 #include "ops/contents.h"
 #include "ops/dispatch.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/integer_math.h"
 #include "ops/slices.h"
 

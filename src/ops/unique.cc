@@ -12,6 +12,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/places.h"
 
 namespace edgesmith::ops {
@@ -121,6 +122,7 @@ extern const OpInfo unique_info = {.kind = ir::OpKind::unique,
                                    .infer = infer,
                                    .eval = half_as_float<eval>,
                                    .cost = nullptr,
-                                   .quant = nullptr};
+                                   .quant = nullptr,
+                                   .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops

@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/contents.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
 namespace edgesmith::ops {
@@ -80,6 +81,7 @@ extern const OpInfo unsqueeze_info = {.kind = ir::OpKind::unsqueeze,
                                       .eval = eval,
                                       .cost = no_cost,
                                       .quant = transparent_one,
-                                      .channels = channels};
+                                      .channels = channels,
+                                      .gradient = reshaped_gradient};
 
 }  // namespace edgesmith::ops

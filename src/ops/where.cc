@@ -5,6 +5,7 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
+#include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
 namespace edgesmith::ops {
@@ -60,6 +61,18 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{std::move(*y)};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype), condition = build.term(*node.input(0));
+  const Term zero = build.number(0, dy.dtype);
+  std::vector<ir::Value*> gradients(3);
+  if (build.wants(1)) gradients[1] = sum_to(where(condition, dy, zero), node.output(), *node.input(1)).value;
+  if (build.wants(2)) {
+    const Term other{&build, &build.append(ir::OpKind::where, {condition.value, zero.value, dy.value}), dy.dtype};
+    gradients[2] = sum_to(other, node.output(), *node.input(2)).value;
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo where_info = {.kind = ir::OpKind::where,
@@ -71,6 +84,7 @@ extern const OpInfo where_info = {.kind = ir::OpKind::where,
                                   .infer = infer,
                                   .eval = eval,
                                   .cost = nullptr,
-                                  .quant = nullptr};
+                                  .quant = nullptr,
+                                  .gradient = gradient};
 
 }  // namespace edgesmith::ops

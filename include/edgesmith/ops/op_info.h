@@ -53,6 +53,11 @@ struct QuantFacts {
   double fixed_min = 0, fixed_max = 0;
 };
 
+class GradientBuilder;  // edgesmith/ops/gradient.h
+
+/// Gradients of a node's operands, in their order; null where none flows. The list may end early.
+using Gradients = Result<std::vector<ir::Value*>>;
+
 /// One operator. `eval` is the meaning: clear before fast.
 struct OpInfo {
   ir::OpKind kind;
@@ -74,6 +79,12 @@ struct OpInfo {
   /// What the slices of output 0 along `axis` are made of, by the operands' types and constants; nothing where slices
   /// cannot be told apart, or do not map onto slices. Null: nothing along any axis.
   std::optional<ChannelRelation> (*channels)(const ir::Node& node, int axis) = nullptr;
+  /// Appends nodes that compute the gradients of the operands from those of the outputs, `outputs` (null: none flows
+  /// into that output). The ranks and element types of the operands and outputs are known. Errors: unsupported (a form
+  /// without a gradient; the caller adds the node's label). Null: the operator has none, for the reason `no_gradient`.
+  Gradients (*gradient)(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) = nullptr;
+  /// Why the operator has no gradient, to follow "operator Floor has no gradient: ". Empty when it has one.
+  std::string_view no_gradient = {};
 };
 
 /// The row of an operator; null for input, output, constant and opaque.
