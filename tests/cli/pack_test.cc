@@ -92,5 +92,24 @@ TEST_F(CliPack, ExternalDataComeBackBesideTheModel) {
   EXPECT_EQ(run({"unpack", "e.esm", "-o", "linked/e.onnx", "--force"}).exit_code, 3);
 }
 
+TEST_F(CliPack, InspectCountsExternalData) {
+  const auto field = [](int number, const std::string& bytes) {
+    return std::string(1, static_cast<char>(number << 3 | 2)) + static_cast<char>(bytes.size()) + bytes;
+  };
+  const std::string weight = "\x08\x0a\x08\x19\x10\x01" + field(8, "w") +
+                             field(13, field(1, "location") + field(2, "w.bin")) + std::string("\x70\x01", 2);
+  const std::string node = field(1, "w") + field(2, "y") + field(4, "Relu");
+  const std::string result = field(1, "y") + field(2, field(1, "\x08\x01"));
+  const std::string model =
+      "\x08\x08" + field(8, "\x10\x0d") + field(7, field(1, node) + field(5, weight) + field(12, result));
+  ASSERT_TRUE(write_file(folder_ / "e.onnx", model).ok());
+  ASSERT_TRUE(write_file(folder_ / "w.bin", std::string(1000, '\1')).ok());
+  const Json json = json_of({"inspect", "e.onnx"});
+  EXPECT_EQ(json["model"]["bytes"], model.size() + 1000);
+  EXPECT_EQ(json["weights"][0]["elements"], 250);
+  EXPECT_EQ(json["weights"][0]["distinct"], 1);
+  for (const Json& line : json["forecast"]) EXPECT_GE(line["saves"], 0) << line;
+}
+
 }  // namespace
 }  // namespace edgesmith::testing

@@ -434,6 +434,7 @@ Result<int> run(const Flags& flags, const Common& common) {
   if (!graph) return graph.error();
   const targets::Target* wanted = flags.target.empty() ? nullptr : &*target;
   Inspection inspection = inspect(*graph, model, wanted);
+  if (inspection.source.external_data) inspection.size.bytes = bytes_with_external_data(model, inspection.size.bytes);
   ThreadPool pool(common.threads);
   auto facts = passes::find_weight_facts(*graph, pool);
   if (!facts) return facts.error().in(model);

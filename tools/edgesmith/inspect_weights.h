@@ -22,6 +22,9 @@ struct Forecast {
   std::string reason;                   ///< why there is no forecast, or why nothing changes
 };
 
+/// Bytes of the model at `path` and of the external data that it names; `otherwise` when they cannot be read.
+int64_t bytes_with_external_data(const std::string& path, int64_t otherwise);
+
 /// Works out every technique on a copy of `graph`, which was read from `path` and has `bytes` there. A technique that
 /// fails says why in its line.
 std::vector<Forecast> make_forecasts(const ir::Graph& graph, const std::string& path, int64_t bytes,
