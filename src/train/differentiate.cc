@@ -76,7 +76,9 @@ class Differentiation {
     }
     if (!depends_[index_of(loss_)]) return {};
     const ir::Dims dims = *loss_.type().static_dims();
-    gradients_[index_of(loss_)] = build_.constant(dims, {1}, loss_.type().dtype).value;
+    const ir::DType dtype = loss_.type().dtype;
+    const ops::Term one = dims.empty() ? build_.number(1, dtype) : build_.constant(dims, {1}, dtype);
+    gradients_[index_of(loss_)] = one.value;
     for (ir::Node* node : nodes) EDGESMITH_TRY(pass(*node));
     return {};
   }

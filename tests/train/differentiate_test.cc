@@ -144,6 +144,34 @@ TEST(Differentiate, PassesAnnotationsStraightThrough) {
   EXPECT_EQ(gradients[0].to_floats(), (Floats{1, 0}));
 }
 
+TEST(Differentiate, WritesOrdinaryNodes) {
+  ir::Graph graph = must_parse(R"(graph @g(%x: f32[N,2], %w: f32[2,1]) -> (loss) {
+    %y = mat_mul %x, %w
+    %t = tanh %y
+    %loss = reduce_sum %t {keepdims=0}
+    return %loss })");
+  std::vector<ir::Value*> weights = {find(graph, "w")};
+  const auto gradients = differentiate(graph, *find(graph, "loss"), weights);
+  ASSERT_TRUE(gradients.ok()) << gradients.error().text();
+  EXPECT_EQ(ir::print(graph), R"(graph @g(%x: f32[N,2], %w: f32[2,1]) -> (loss) {
+  %0 = constant {1} : f32[]
+  %1 = constant {0, 1} : i64[2]
+  %y = mat_mul %x, %w : f32[N,1]
+  %t = tanh %y : f32[N,1]
+  %2 = shape %t : i64[2]
+  %loss = reduce_sum %t {keepdims=0} : f32[]
+  %3 = unsqueeze %0, %1 : f32[1,1]
+  %4 = expand %3, %2 : f32[N,1]
+  %5 = mul %t, %t : f32[N,1]
+  %6 = sub %0, %5 : f32[N,1]
+  %7 = mul %4, %6 : f32[N,1]
+  %8 = transpose %x {perm=[1, 0]} : f32[2,N]
+  %w.gradient = mat_mul %8, %7 : f32[2,1]
+  return %loss
+}
+)");
+}
+
 struct Refusal {
   const char* lines;
   ErrorKind kind;
