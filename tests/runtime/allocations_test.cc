@@ -112,6 +112,36 @@ constexpr const char* kMobile = R"(graph @net(%x: f32[N,3,16,16]) -> (y) {
   return %y
 })";
 
+// Attention over normalized rows, and functions and means beside it.
+constexpr const char* kAttention = R"(graph @net(%x: f32[N,6,16]) -> (y) {
+  %axis = constant {-1} : i64[1]
+  %two = constant {2} : f32[]
+  %e = constant {0.00001} : f32[]
+  %g = constant random(seed=1) : f32[16]
+  %w = constant random(seed=2) : f32[16,16]
+  %i = constant {0,5,2} : i64[3]
+  %scales = constant {1,1.5,2} : f32[3]
+  %m = reduce_mean %x, %axis
+  %d = sub %x, %m
+  %s = pow %d, %two
+  %v = reduce_mean %s, %axis
+  %ve = add %v, %e
+  %r = sqrt %ve
+  %n = div %d, %r
+  %ng = mul %n, %g
+  %q = mat_mul %ng, %w
+  %t = transpose %q {perm=[0,2,1]}
+  %scores = mat_mul %q, %t
+  %a = softmax %scores {axis=-1}
+  %b = mat_mul %a, %x
+  %u = gelu %b
+  %z = resize %u, _, %scales {mode="linear"}
+  %k = gather %z, %i {axis=1}
+  %l = log_softmax %k {axis=1}
+  %y = reduce_max %l, %axis
+  return %y
+})";
+
 // The graph with 8-bit annotations: activations (but results that a clamp alone reads), and weights as codes. The Mul
 // stays on reals: on codes only the plain evaluation takes it.
 ir::Graph quantized(const char* text) {
@@ -174,7 +204,7 @@ TEST(Allocations, AreCounted) {
 }
 
 TEST(Allocations, NoneByFloatPlans) {
-  for (const char* text : {kResidual, kMobile}) {
+  for (const char* text : {kResidual, kMobile, kAttention}) {
     const ir::Graph graph = parse_graph(text);
     for (const Isa isa : float_isas()) {
       expect_none(graph, {}, isa);
