@@ -24,6 +24,8 @@ constexpr int kLowestExponent = -80, kHighestExponent = 0, kHalvings = 40;
 // How far what layers took may move what is foreseen of the others, and the exponent of the price: the last layers
 // must not pay for all that came before.
 constexpr double kMostOff = 1.25, kMostMoved = 0.5;
+// Bits fall with the price to the power of minus this: at first, and as far as attempts with prices so far apart say.
+constexpr double kUsualSlope = 0.25, kLeastSlope = 0.02, kMostSlope = 2, kApart = 0.05;
 
 }  // namespace
 
@@ -114,6 +116,8 @@ Result<RatePlan> RatePlan::make(const ir::Graph& graph, const std::vector<ir::No
   plan.damage_ = std::move(*damage);
   plan.done_.assign(layers.size(), false);
   plan.known_.resize(layers.size());
+  plan.took_.resize(layers.size());
+  plan.seen_.resize(layers.size());
   const double fewest = plan.foreseen_left(kHighestExponent);
   if (fewest > plan.budget_) {
     return usage_error("codes of next to no bits and their scales take " +
@@ -125,7 +129,7 @@ Result<RatePlan> RatePlan::make(const ir::Graph& graph, const std::vector<ir::No
 }
 
 // Between whole exponents, which are foreseen once, on a straight line.
-double RatePlan::foreseen(size_t layer, double exponent) {
+double RatePlan::forecast(size_t layer, double exponent) {
   const auto at = [&](int whole) {
     auto& known = known_[layer];
     for (const auto& [e, bits] : known) {
@@ -139,6 +143,24 @@ double RatePlan::foreseen(size_t layer, double exponent) {
   const double whole = std::min(std::floor(exponent), static_cast<double>(kHighestExponent - 1));
   const double low = at(static_cast<int>(whole)), high = at(static_cast<int>(whole) + 1);
   return low + (high - low) * (exponent - whole);
+}
+
+// The forecast, scaled by what the layer took in the attempt before. Where that was far off (inputs that depend on each
+// other so much that sweeps spread the weights), a power of the price through what it took in the attempts so far.
+double RatePlan::foreseen(size_t layer, double exponent) {
+  const auto& seen = seen_[layer];
+  if (seen.empty()) return forecast(layer, exponent);
+  const auto& [last, bits] = seen.back();
+  const double before = forecast(layer, last);
+  if (bits < kMostOff * before && before < kMostOff * bits) return forecast(layer, exponent) * bits / before;
+  double slope = kUsualSlope;
+  if (seen.size() > 1) {
+    const auto& [first, more] = seen[seen.size() - 2];
+    if (std::fabs(last - first) > kApart) {
+      slope = std::clamp(std::log2(more / bits) / (last - first), kLeastSlope, kMostSlope);
+    }
+  }
+  return bits * std::exp2(slope * (last - exponent));
 }
 
 // Bits of the layers to come, with their scales.
@@ -168,11 +190,15 @@ void RatePlan::restart(double bytes) {
   budget_ = 8 * bytes;
   taken_ = was_foreseen_ = codes_taken_ = 0;
   first_.reset();
+  for (size_t l = 0; l < seen_.size(); ++l) {
+    if (took_[l].second > 0) seen_[l].push_back(took_[l]);
+  }
   done_.assign(done_.size(), false);
 }
 
 void RatePlan::took(size_t layer, double bits) {
   was_foreseen_ += foreseen(layer, exponent_);
+  took_[layer] = {exponent_, bits};
   codes_taken_ += bits;
   taken_ += bits + kScaleBits * static_cast<double>(forecasts_[layer].outputs());
   done_[layer] = true;

@@ -59,10 +59,11 @@ class RatePlan {
   /// What it took.
   void took(size_t layer, double bits);
   double taken_bytes() const { return taken_ / 8; }
-  /// For coding all layers anew.
+  /// For coding all layers anew, with forecasts that are corrected by what they took before, if they did.
   void restart(double bytes);
 
  private:
+  double forecast(size_t layer, double exponent);
   double foreseen(size_t layer, double exponent);
   double foreseen_left(double exponent);
 
@@ -73,6 +74,8 @@ class RatePlan {
   std::optional<double> first_;            // the exponent of the first layer
   std::vector<LayerDamage> damage_;
   std::vector<RateForecast> forecasts_;
+  std::vector<std::pair<double, double>> took_;               // by layer: exponent, bits
+  std::vector<std::vector<std::pair<double, double>>> seen_;  // by layer: the same of the attempts before
   std::vector<bool> done_;
   std::vector<std::vector<std::pair<int, double>>> known_;  // by layer: exponent, bits
 };

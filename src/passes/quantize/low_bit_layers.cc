@@ -15,11 +15,10 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-// Times that rate-aware codes are found at most, until they are within their size: the first aims a little below it,
-// because the last layers, which make up for what others took, may take more than is foreseen themselves; the next at
-// as much less as the one before was over.
-constexpr int kAttempts = 3;
-constexpr double kFirstAim = 0.98, kBelow = 0.998;
+// Times that rate-aware codes are found at most, until they are within their size. All aim a little below it: the last
+// layers, which make up for what others took, may take more than is foreseen themselves.
+constexpr int kAttempts = 4;
+constexpr double kAim = 0.985;
 // Rows for each input of a block: the differences to the float model need better moments than rounding alone.
 constexpr int64_t kRowsPerInput = 32;
 
@@ -119,18 +118,16 @@ class Coder {
   }
 
   Status code_within(double bytes, const Stream& stream) {
-    double aim = kFirstAim * bytes;
     auto plan = RatePlan::make(graph_, layers_, settings_, bytes, stream, context_);
     if (!plan) return plan.error();
     rates_ = std::move(*plan);
-    rates_->restart(aim);
+    rates_->restart(kAim * bytes);
     const ir::Graph original = graph_.clone();
     const size_t first_record = context_.layers.size();
     for (int attempt = 1;; ++attempt) {
       EDGESMITH_TRY(code_in_order(stream));
       if (rates_->taken_bytes() <= bytes || attempt == kAttempts) break;
-      aim *= kBelow * bytes / rates_->taken_bytes();
-      rates_->restart(aim);
+      rates_->restart(kAim * bytes);
       context_.layers.resize(first_record);
       for (ir::Node* layer : layers_) restore(original, *layer);
     }

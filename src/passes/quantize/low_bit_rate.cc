@@ -46,13 +46,19 @@ double smallest_scale(const Range& range, int bits) {
 }
 
 // Entropy coded uniform codes of step s have the error s^2 / 12 and, with h nats of differential entropy, take
-// (h - log s) / log 2 bits: a bit less costs log(2) s^2 / 6.
-double expected_scale(double price, double of_error) { return std::sqrt(6 * price / (std::log(2.0) * of_error)); }
-
-double geometric_mean(std::span<const double> numbers) {
-  double sum = 0;
-  for (const double number : numbers) sum += std::log(number);
-  return numbers.empty() ? 1 : std::exp(sum / static_cast<double>(numbers.size()));
+// (h - log s) / log 2 bits: a bit less costs log(2) s^2 / 6. Weights whose whole error is worth no bit do not count:
+// theirs are zeros.
+double expected_scale(double price, std::span<const double> weights, std::span<const double> of_error) {
+  double sum = 0, largest = 0;
+  size_t count = 0;
+  for (size_t k = 0; k < weights.size(); ++k) {
+    largest = std::max(largest, of_error[k]);
+    if (!(2 * std::log(2.0) * weights[k] * weights[k] * of_error[k] > price)) continue;
+    sum += of_error[k];
+    ++count;
+  }
+  const double mean = count > 0 ? sum / static_cast<double>(count) : largest;
+  return std::sqrt(6 * price / (std::log(2.0) * mean));
 }
 
 std::vector<double> scales_around(double middle, double least, int count, double step) {
@@ -116,7 +122,7 @@ class RateRounder {
     round_all([&](int64_t m, double least) {
       const auto own =
           std::span(of_error).subspan(static_cast<size_t>(m / target_.rows_per_group) * target_.width, target_.width);
-      return scales_around(expected_scale(price_, geometric_mean(own)), least, kWide, kWideStep);
+      return scales_around(expected_scale(price_, wanted(m), own), least, kWide, kWideStep);
     });
     learn();
     round_all([&](int64_t m, double least) {
@@ -281,8 +287,8 @@ double RateForecast::bits(double price, ThreadPool& pool) const {
     if (range.empty()) return;
     double least = INFINITY;
     std::vector<int> tried(width_);
-    for (const double scale : scales_around(expected_scale(price, geometric_mean(of_error)),
-                                            smallest_scale(range, bits_), kWide, kWideStep)) {
+    for (const double scale :
+         scales_around(expected_scale(price, weights, of_error), smallest_scale(range, bits_), kWide, kWideStep)) {
       const RatedGrid grid = rated_grid(scale, weights, zeros, bits_, price, rates);
       double cost = 0;
       for (size_t k = 0; k < width_; ++k) {
