@@ -149,7 +149,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   }
   const ir::Dims strides = strides_of(x.dims());
   const std::vector<int64_t> steps(strides.begin() + 2, strides.end());
-  const int64_t channels = dims[1], plane = strides[1], places = dims[0] == 0 ? 0 : grid.size() / dims[0] / grid.dims().back();
+  const int64_t channels = dims[1], plane = strides[1],
+                places = dims[0] == 0 ? 0 : grid.size() / dims[0] / grid.dims().back();
   return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
     const T* from = x.data<T>().data();
     const T* where = grid.data<T>().data();

@@ -28,8 +28,7 @@ struct KnownActivation {
 constexpr KnownActivation kActivations[] = {
     {"affine", true, true, 1, 0, [](double x, double a, double b) { return a * x + b; }},
     {"elu", true, false, 1, 0, [](double x, double a, double) { return x < 0 ? a * std::expm1(x) : x; }},
-    {"hardsigmoid", true, true, 0.2, 0.5,
-     [](double x, double a, double b) { return std::clamp(a * x + b, 0.0, 1.0); }},
+    {"hardsigmoid", true, true, 0.2, 0.5, [](double x, double a, double b) { return std::clamp(a * x + b, 0.0, 1.0); }},
     {"leakyrelu", true, false, 0.01, 0, [](double x, double a, double) { return x < 0 ? a * x : x; }},
     {"relu", false, false, 0, 0, [](double x, double, double) { return std::max(0.0, x); }},
     {"scaledtanh", true, true, 1, 1, [](double x, double a, double b) { return a * std::tanh(b * x); }},
@@ -108,8 +107,8 @@ Result<Sizes> sizes_of(const ir::Node& node, std::span<const ir::Tensor* const> 
   for (const auto& [index, dims] : expected) {
     const ir::Tensor* tensor = operand(inputs, index);
     if (tensor == nullptr) continue;
-    const bool fits = tensor->dims() == dims && (index == 4 ? tensor->dtype() == ir::DType::i32
-                                                            : tensor->dtype() == x.dtype());
+    const bool fits =
+        tensor->dims() == dims && (index == 4 ? tensor->dtype() == ir::DType::i32 : tensor->dtype() == x.dtype());
     if (!fits) return invalid_error("operand " + std::to_string(index) + " is " + tensor->type().text());
   }
   return sizes;
@@ -143,8 +142,8 @@ Result<std::vector<ir::Type>> infer_recurrent(const ir::Node& node, const Recurr
   const ir::Dim hidden = r ? (*r)[2] : ir::Dim(), directions(directions_of(node));
   const ir::DType dtype = node.input(0)->type().dtype;
   const ir::Shape states = first ? ir::Shape{batch, directions, hidden} : ir::Shape{directions, batch, hidden};
-  std::vector<ir::Type> types = {{dtype, first ? ir::Shape{batch, steps, directions, hidden}
-                                               : ir::Shape{steps, directions, batch, hidden}}};
+  std::vector<ir::Type> types = {
+      {dtype, first ? ir::Shape{batch, steps, directions, hidden} : ir::Shape{steps, directions, batch, hidden}}};
   for (int i = 0; i < form.states; ++i) types.push_back({dtype, states});
   types.resize(static_cast<size_t>(node.num_outputs()));
   return types;
@@ -230,7 +229,8 @@ Result<std::vector<ir::Tensor>> run_recurrent(const ir::Node& node, std::span<co
     }
   }
   const ir::Dims state_dims = first ? ir::Dims{batch, directions, hidden} : ir::Dims{directions, batch, hidden};
-  const ir::Dims y_dims = first ? ir::Dims{batch, steps, directions, hidden} : ir::Dims{steps, directions, batch, hidden};
+  const ir::Dims y_dims =
+      first ? ir::Dims{batch, steps, directions, hidden} : ir::Dims{steps, directions, batch, hidden};
   return dispatch(FloatTypes{}, dtype, [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
     const auto tensor = [&](const ir::Dims& dims, const std::vector<double>& values) {
       return ir::Tensor::of<T>(dims, std::vector<T>(values.begin(), values.end()));

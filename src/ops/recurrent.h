@@ -2,11 +2,11 @@
 // What rnn, gru and lstm share: a cell applied step after step over sequences x [steps, batch, inputs].
 //
 // Operands: x, W [directions, gates * hidden, inputs], R [directions, gates * hidden, hidden], then optional: bias
-// [directions, 2 * gates * hidden] (of W and of R), sequence_lens i32 [batch], initial state [directions, batch, hidden].
-// Outputs: y [steps, directions, batch, hidden] (zero behind a sequence's end), the last state [directions, batch,
-// hidden]; lstm has a second state. Attributes: hidden_size, direction = forward, reverse, bidirectional, layout = 0 (1:
-// batch comes first in x, y and states), clip (of what goes into activations), activations with activation_alpha and
-// activation_beta. Everything is computed in f64. f32, f64; f16 and bf16 through f32.
+// [directions, 2 * gates * hidden] (of W and of R), sequence_lens i32 [batch], initial state [directions, batch,
+// hidden]. Outputs: y [steps, directions, batch, hidden] (zero behind a sequence's end), the last state [directions,
+// batch, hidden]; lstm has a second state. Attributes: hidden_size, direction = forward, reverse, bidirectional, layout
+// = 0 (1: batch comes first in x, y and states), clip (of what goes into activations), activations with
+// activation_alpha and activation_beta. Everything is computed in f64. f32, f64; f16 and bf16 through f32.
 #pragma once
 
 #include <functional>
@@ -20,7 +20,7 @@ namespace edgesmith::ops {
 
 struct RecurrentForm {
   int64_t gates = 1;
-  int states = 1;                            ///< 2: a cell state beside the hidden one
+  int states = 1;                             ///< 2: a cell state beside the hidden one
   std::vector<std::string_view> activations;  ///< defaults of one direction
 };
 
@@ -33,7 +33,7 @@ using Activation = std::function<double(double)>;
 /// What a cell is given at one step of one sequence.
 struct CellInputs {
   int64_t hidden = 0, direction = 0;
-  const double* of_x = nullptr;      ///< [gates * hidden]: W x + its bias
+  const double* of_x = nullptr;       ///< [gates * hidden]: W x + its bias
   const double* bias_of_r = nullptr;  ///< [gates * hidden]
   const double* r = nullptr;          ///< [gates * hidden, hidden]
   const Activation* activations = nullptr;

@@ -103,7 +103,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
       const auto image = wrap_index((*images)[static_cast<size_t>(r)], x.dims()[0]);
       if (!image) return image.error();
       const double offset = half ? 0.5 : 0;
-      const double left = static_cast<double>(boxes[0]) * scale - offset, top = static_cast<double>(boxes[1]) * scale - offset;
+      const double left = static_cast<double>(boxes[0]) * scale - offset,
+                   top = static_cast<double>(boxes[1]) * scale - offset;
       double across = static_cast<double>(boxes[2]) * scale - offset - left;
       double down = static_cast<double>(boxes[3]) * scale - offset - top;
       if (!half) {

@@ -50,8 +50,8 @@ Result<std::vector<ir::Type>> infer_taper(const ir::Node& node, InferContext& co
   return std::vector{type};
 }
 
-Result<std::vector<ir::Tensor>> evaluate_taper(const ir::Node& node, std::span<const ir::Tensor* const> inputs, double a0,
-                                               double a1, double a2) {
+Result<std::vector<ir::Tensor>> evaluate_taper(const ir::Node& node, std::span<const ir::Tensor* const> inputs,
+                                               double a0, double a1, double a2) {
   const auto dtype = type_of(node);
   if (!dtype) return dtype.error();
   const auto size = size_of(*inputs[0]);

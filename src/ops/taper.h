@@ -10,7 +10,7 @@ namespace edgesmith::ops {
 
 Status verify_taper(const ir::Node& node);
 Result<std::vector<ir::Type>> infer_taper(const ir::Node& node, InferContext& context);
-Result<std::vector<ir::Tensor>> evaluate_taper(const ir::Node& node, std::span<const ir::Tensor* const> inputs, double a0,
-                                               double a1, double a2);
+Result<std::vector<ir::Tensor>> evaluate_taper(const ir::Node& node, std::span<const ir::Tensor* const> inputs,
+                                               double a0, double a1, double a2);
 
 }  // namespace edgesmith::ops

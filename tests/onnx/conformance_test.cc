@@ -22,8 +22,8 @@ const std::string kDocsPath = std::string(EDGESMITH_SOURCE_DIR) + "/docs/conform
 
 using Results = std::map<std::string, CaseResult>;
 
-/// Where the results of other data (EDGESMITH_ONNX_TESTDATA) go, for tests/oracle/node_cases.py; null: compare them with
-/// the list.
+/// Where the results of other data (EDGESMITH_ONNX_TESTDATA) go, for tests/oracle/node_cases.py; null: compare them
+/// with the list.
 const char* results_file() { return std::getenv("EDGESMITH_ONNX_RESULTS"); }
 
 bool updating() { return std::getenv("UPDATE_CONFORMANCE") != nullptr; }

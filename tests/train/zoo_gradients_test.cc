@@ -10,7 +10,9 @@
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/gradient.h"
+#include "edgesmith/ops/op_info.h"
 #include "edgesmith/train/differentiate.h"
+#include "ops/gradient_rules.h"
 #include "support/zoo.h"
 #include "train/run_plainly.h"
 
@@ -56,6 +58,21 @@ void widen(ir::Graph& graph) {
 bool has_opaque_nodes(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes()) {
     if (node.is(ir::OpKind::opaque)) return true;
+  }
+  return false;
+}
+
+/// Whether operators are there that nobody differentiates yet, or that compute on codes.
+bool has_no_gradients(const ir::Graph& graph) {
+  for (const ir::Node& node : graph.nodes()) {
+    const ops::OpInfo* op = ops::find_op(node.op());
+    if (op == nullptr) continue;
+    for (const std::string_view reason : {ops::kNotWritten, ops::kRecurrent, ops::kIntegerCodes}) {
+      if (op->no_gradient == reason && !node.is(ir::OpKind::quantize_linear) &&
+          !node.is(ir::OpKind::dequantize_linear)) {
+        return true;
+      }
+    }
   }
   return false;
 }
@@ -115,7 +132,7 @@ bool check(const std::string& path) {
   if (std::filesystem::file_size(path) > kLargestFile) return false;
   auto graph = onnx::import_file(path);
   EXPECT_TRUE(graph.ok()) << graph.error().text();
-  if (!graph || has_opaque_nodes(*graph)) return false;
+  if (!graph || has_opaque_nodes(*graph) || has_no_gradients(*graph)) return false;
   auto inputs = data::seeded_inputs(
       *graph, {.batch = 0, .free_dims = picture_sizes(*graph), .seed = 3, .memory_limit = int64_t{1} << 30});
   if (!inputs) return false;  // text

@@ -69,6 +69,9 @@ int needs_depth_to_space(const ir::Node& node);
 int needs_gemm(const ir::Node& node);
 int needs_gather_nd(const ir::Node& node);
 int needs_scatter(const ir::Node& node);
+/// Called Scatter before opset 11.
+int needs_scatter_elements(const ir::Node& node);
+void lower_scatter_elements(const ir::Node& node, LoweredNode& out, LowerContext& context);
 int needs_top_k(const ir::Node& node);
 int needs_roi_align(const ir::Node& node);
 /// Modes have other names from opset 20 on.

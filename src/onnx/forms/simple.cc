@@ -75,6 +75,13 @@ int needs_arg(const ir::Node& node) { return node.attributes().get_int("select_l
 int needs_cast(const ir::Node& node) { return node.attributes().get_int("saturate", 1) == 0 ? 19 : 6; }
 int needs_depth_to_space(const ir::Node& node) { return node.attributes().get_string("mode", "DCR") != "DCR" ? 11 : 1; }
 int needs_gather_nd(const ir::Node& node) { return node.attributes().get_int("batch_dims", 0) != 0 ? 12 : 11; }
+int needs_scatter_elements(const ir::Node& node) {
+  return node.attributes().get_string("reduction", "none") == "none" ? 9 : needs_scatter(node);
+}
+void lower_scatter_elements(const ir::Node& node, LoweredNode& out, LowerContext& context) {
+  lower_defaults(node, out, context);
+  if (context.opset() < 11) out.op = "Scatter";
+}
 int needs_scatter(const ir::Node& node) {
   const std::string reduction = node.attributes().get_string("reduction", "none");
   if (reduction == "none") return 11;

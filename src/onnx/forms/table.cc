@@ -149,7 +149,7 @@ constexpr std::array kRows = {
             raise_roi_align, needs_roi_align, lower_defaults},
     FormRow{"Round", 11, ""},
     FormRow{"Scatter", 9, "axis:i", raise_scatter},
-    FormRow{"ScatterElements", 11, "axis:i reduction:s", nullptr, needs_scatter, lower_defaults},
+    FormRow{"ScatterElements", 11, "axis:i reduction:s", nullptr, needs_scatter_elements, lower_scatter_elements},
     FormRow{"ScatterND", 11, "reduction:s", nullptr, needs_scatter, lower_defaults},
     FormRow{"Selu", 6, "alpha:f gamma:f"},
     FormRow{"Shape", 1, "end:i start:i", nullptr, needs_shape, lower_defaults},

@@ -18,6 +18,7 @@
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/selectors.h"
 #include "passes/reconstruct/bit_plan.h"
+#include "passes/reconstruct/layer.h"
 #include "passes/reconstruct/sensitivity.h"
 #include "passes/reconstruct/sequence.h"
 #include "passes/share/share_layer.h"
