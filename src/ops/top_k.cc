@@ -3,7 +3,7 @@
 // places, best first; of equal ones the first. Operand k (i64, one number). Attributes: axis, largest = 1, sorted = 1
 // (0 leaves the order open: ours is the same). NaN counts as the largest. Every number type; places are i64.
 #include <algorithm>
-#include <cmath>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -13,6 +13,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
+#include "ops/places.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -52,9 +53,18 @@ Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context)
   return std::vector{values, ir::Type{ir::DType::i64, values.shape}};
 }
 
-template <typename T>
-bool is_nan(T value) {
-  return value != value;
+// The element at flat place a comes before that at b. One type for all elements: sorting is compiled once.
+using Compare = std::function<bool(int64_t a, int64_t b)>;
+
+Result<Compare> compare_elements(const ir::Tensor& x, bool largest) {
+  return dispatch(NumberTypes{}, x.dtype(), [&]<typename T>() -> Result<Compare> {
+    const T* data = x.data<T>().data();
+    return Compare([=](int64_t i, int64_t j) {
+      const T a = data[largest ? i : j], b = data[largest ? j : i];
+      const bool a_is_nan = a != a, b_is_nan = b != b;
+      return a > b || (a_is_nan && !b_is_nan);
+    });
+  });
 }
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
@@ -73,29 +83,28 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   const bool largest = node.attributes().get_int("largest", 1) != 0;
   ir::Dims dims = x.dims();
   dims[at] = count;
-  return dispatch(NumberTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
-    ir::Tensor values = ir::Tensor::zeros(x.dtype(), dims), places = ir::Tensor::zeros(ir::DType::i64, dims);
-    const T* from = x.data<T>().data();
-    T* to = values.mutable_data<T>().data();
-    int64_t* place = places.mutable_data<int64_t>().data();
-    std::vector<int64_t> order(static_cast<size_t>(length));
-    for (int64_t line = 0; count > 0 && line < x.size() / length; ++line) {
-      const T* own = from + line / step * step * length + line % step;
-      const int64_t start = line / step * step * count + line % step;
-      std::iota(order.begin(), order.end(), int64_t{0});
-      std::partial_sort(order.begin(), order.begin() + count, order.end(), [&](int64_t i, int64_t j) {
-        const T a = own[i * step], b = own[j * step];
-        const bool before = largest ? a > b || (is_nan(a) && !is_nan(b)) : a < b || (is_nan(b) && !is_nan(a));
-        const bool behind = largest ? b > a || (is_nan(b) && !is_nan(a)) : b < a || (is_nan(a) && !is_nan(b));
-        return before || (!behind && i < j);
-      });
-      for (int64_t i = 0; i < count; ++i) {
-        to[start + i * step] = own[order[static_cast<size_t>(i)] * step];
-        place[start + i * step] = order[static_cast<size_t>(i)];
-      }
+  EDGESMITH_TRY(check_size(ir::DType::i64, dims));
+  const auto before = compare_elements(x, largest);
+  if (!before) return before.error();
+  std::vector<int64_t> order(static_cast<size_t>(length)), taken(static_cast<size_t>(ir::num_elements(dims)));
+  ir::Tensor places = ir::Tensor::zeros(ir::DType::i64, dims);
+  const auto place = places.mutable_data<int64_t>();
+  for (int64_t line = 0; count > 0 && line < x.size() / length; ++line) {
+    const int64_t own = line / step * step * length + line % step, start = line / step * step * count + line % step;
+    std::iota(order.begin(), order.end(), int64_t{0});
+    std::partial_sort(order.begin(), order.begin() + count, order.end(), [&](int64_t i, int64_t j) {
+      const int64_t a = own + i * step, b = own + j * step;
+      return (*before)(a, b) || (!(*before)(b, a) && i < j);
+    });
+    for (int64_t i = 0; i < count; ++i) {
+      const auto to = static_cast<size_t>(start + i * step);
+      place[to] = order[static_cast<size_t>(i)];
+      taken[to] = own + place[to] * step;
     }
-    return std::vector{std::move(values), std::move(places)};
-  });
+  }
+  auto values = take_places(x, std::move(taken), dims);
+  if (!values) return values.error();
+  return std::vector{std::move(*values), std::move(places)};
 }
 
 // Halves keep their type, places theirs.

@@ -4,6 +4,7 @@
 // first occurrence, for every element (slice) of x which one it is, and how often each occurs. Every number and
 // boolean type.
 #include <algorithm>
+#include <functional>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -45,8 +46,9 @@ struct Classes {
   std::vector<int64_t> first, member, count;
 };
 
-// `compare(a, b)`: slice a sorts before slice b.
-template <typename Compare>
+// Slice a sorts before slice b. One type for all elements: sorting is compiled once.
+using Compare = std::function<bool(int64_t a, int64_t b)>;
+
 Classes classes_of(int64_t slices, bool sorted, const Compare& compare) {
   std::vector<int64_t> order(static_cast<size_t>(slices));
   std::iota(order.begin(), order.end(), int64_t{0});
@@ -86,29 +88,30 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   const int64_t slices = x.dims()[at], inner = strides_of(x.dims())[at];
   const int64_t size = slices == 0 ? 0 : x.size() / slices;
   const bool sorted = node.attributes().get_int("sorted", 1) != 0;
-  return dispatch(NumberOrBoolTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+  auto compare = dispatch(NumberOrBoolTypes{}, x.dtype(), [&]<typename T>() -> Result<Compare> {
     const T* data = x.data<T>().data();
-    const auto element = [&](int64_t slice, int64_t i) {
-      return data[i / inner * slices * inner + slice * inner + i % inner];
-    };
-    const Classes classes = classes_of(slices, sorted, [&](int64_t a, int64_t b) {
+    return Compare([=](int64_t a, int64_t b) {
       for (int64_t i = 0; i < size; ++i) {
-        if (element(a, i) != element(b, i)) return element(a, i) < element(b, i);
+        const int64_t at = i / inner * slices * inner + i % inner;
+        const T left = data[at + a * inner], right = data[at + b * inner];
+        if (left != right) return left < right;
       }
       return false;
     });
-    auto maps = identity_maps(x.dims());
-    maps[at] = classes.first;
-    auto y = take(x, maps);
-    if (!y) return y.error();
-    const auto vector = [](const std::vector<int64_t>& values) {
-      return ir::Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
-    };
-    std::vector<ir::Tensor> results = {std::move(*y), vector(classes.first), vector(classes.member),
-                                       vector(classes.count)};
-    results.resize(static_cast<size_t>(node.num_outputs()));
-    return results;
   });
+  if (!compare) return compare.error();
+  const Classes classes = classes_of(slices, sorted, *compare);
+  auto maps = identity_maps(x.dims());
+  maps[at] = classes.first;
+  auto y = take(x, maps);
+  if (!y) return y.error();
+  const auto vector = [](const std::vector<int64_t>& values) {
+    return ir::Tensor::of<int64_t>({static_cast<int64_t>(values.size())}, values);
+  };
+  std::vector<ir::Tensor> results = {std::move(*y), vector(classes.first), vector(classes.member),
+                                     vector(classes.count)};
+  results.resize(static_cast<size_t>(node.num_outputs()));
+  return results;
 }
 
 }  // namespace
