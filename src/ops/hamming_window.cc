@@ -23,6 +23,6 @@ extern const OpInfo hamming_window_info = {.kind = ir::OpKind::hamming_window,
                                            .eval = eval,
                                            .cost = no_cost,
                                            .quant = nullptr,
-                                           .no_gradient = kIntegerCodes};
+                                           .no_gradient = kShapeCode};
 
 }  // namespace edgesmith::ops

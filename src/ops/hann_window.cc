@@ -23,6 +23,6 @@ extern const OpInfo hann_window_info = {.kind = ir::OpKind::hann_window,
                                         .eval = eval,
                                         .cost = no_cost,
                                         .quant = nullptr,
-                                        .no_gradient = kIntegerCodes};
+                                        .no_gradient = kShapeCode};
 
 }  // namespace edgesmith::ops

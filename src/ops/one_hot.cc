@@ -101,6 +101,6 @@ extern const OpInfo one_hot_info = {.kind = ir::OpKind::one_hot,
                                     .eval = eval,
                                     .cost = no_cost,
                                     .quant = nullptr,
-                                    .no_gradient = kIntegerCodes};
+                                    .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops
