@@ -16,7 +16,9 @@ void expect_near(const Result<std::vector<Tensor>>& results, const std::vector<f
   for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], expected[i], 1e-5) << i;
 }
 
-Tensor vector(const std::vector<float>& values) { return Tensor::of<float>({static_cast<int64_t>(values.size())}, values); }
+Tensor vector(const std::vector<float>& values) {
+  return Tensor::of<float>({static_cast<int64_t>(values.size())}, values);
+}
 
 TEST(NewerOpsets, GroupNormalizationScalesEveryChannel) {
   // Two groups of two channels: means 2 and 6, variances 1 and 4.
@@ -38,7 +40,8 @@ TEST(NewerOpsets, RmsNormalizationDividesByTheRootOfTheMeanSquare) {
 TEST(NewerOpsets, LpNormalizationKeepsLinesOfZeros) {
   const Tensor x = Tensor::of<float>({2, 2}, std::vector<float>{3, 0, -4, 0});
   expect_near(run_op(OpKind::lp_normalization, {x}, {{"axis", int64_t{0}}}), {0.6F, 0, -0.8F, 0});
-  expect_near(run_op(OpKind::lp_normalization, {x}, {{"axis", int64_t{0}}, {"p", int64_t{1}}}), {3.0F / 7, 0, -4.0F / 7, 0});
+  expect_near(run_op(OpKind::lp_normalization, {x}, {{"axis", int64_t{0}}, {"p", int64_t{1}}}),
+              {3.0F / 7, 0, -4.0F / 7, 0});
 }
 
 TEST(NewerOpsets, ScattersTakeTheLargestAndTheLeast) {
