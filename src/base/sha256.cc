@@ -14,6 +14,10 @@ std::string sha256_hex(std::span<const std::byte> bytes) {
   return sha256_hex(std::span<const std::span<const std::byte>>(&bytes, 1));
 }
 
+std::string sha256_hex(std::string_view text) {
+  return sha256_hex(std::as_bytes(std::span<const char>(text.data(), text.size())));
+}
+
 std::string sha256_hex(std::span<const std::span<const std::byte>> parts) {
   std::array<unsigned char, 32> digest{};
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);

@@ -5,6 +5,7 @@
 
 #include "data/bytes.h"
 #include "data/npy.h"
+#include "data/zip.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/data/arrays.h"
 
@@ -12,7 +13,6 @@ namespace edgesmith::data {
 namespace {
 
 constexpr uint64_t kZip64From = 0xf0000000;
-constexpr uint32_t kIn64 = 0xffffffff;
 
 class Writer {
  public:

@@ -10,7 +10,6 @@ namespace {
 constexpr uint32_t kLocalHeader = 0x04034b50, kDirectoryHeader = 0x02014b50, kEnd = 0x06054b50, kEnd64 = 0x06064b50,
                    kEnd64Locator = 0x07064b50;
 constexpr size_t kLocalSize = 30, kDirectorySize = 46, kEndSize = 22, kEnd64Size = 56, kLocatorSize = 20;
-constexpr uint32_t kIn64 = 0xffffffff;  // the real number is in the zip64 extra field
 
 struct Directory {
   uint64_t offset = 0, count = 0;

@@ -11,6 +11,9 @@
 
 namespace edgesmith::data {
 
+/// Stands for a number that is in the zip64 extra field.
+inline constexpr uint32_t kIn64 = 0xffffffff;
+
 struct ZipEntry {
   std::string name;
   uint16_t method = 0;

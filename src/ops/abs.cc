@@ -3,7 +3,7 @@
 // signed integer stays itself, as in numpy. Types: every integer of 8 to 64 bits, f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::abs_op {
 namespace {
 
 struct Abs {
@@ -24,4 +24,4 @@ Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::sign, u.x); }
 extern const OpInfo abs_info = with_gradient(
     with_infer(unary_op<Abs, NumberTypes>(ir::OpKind::abs), infer_unary_keeping_contents), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::abs_op

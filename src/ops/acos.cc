@@ -3,7 +3,7 @@
 // f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::acos_op {
 namespace {
 
 struct Acos {
@@ -19,4 +19,4 @@ Term gradient(const Unary& u) { return -u.dy / sqrt(1 - u.x * u.x); }
 
 extern const OpInfo acos_info = with_gradient(unary_op<Acos>(ir::OpKind::acos), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::acos_op

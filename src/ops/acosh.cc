@@ -3,7 +3,7 @@
 // f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::acosh_op {
 namespace {
 
 struct Acosh {
@@ -19,4 +19,4 @@ Term gradient(const Unary& u) { return u.dy / sqrt(u.x * u.x - 1); }
 
 extern const OpInfo acosh_info = with_gradient(unary_op<Acosh>(ir::OpKind::acosh), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::acosh_op

@@ -6,7 +6,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::add_op {
 namespace {
 
 struct Add {
@@ -32,4 +32,4 @@ Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::V
 extern const OpInfo add_info =
     with_gradient(binary_op<Add, NumberTypes>(ir::OpKind::add, infer_arithmetic<add_elements>, compute_two), gradient);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::add_op

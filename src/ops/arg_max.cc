@@ -6,8 +6,8 @@
 
 #include "ops/arg.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::arg_max_op {
 
 extern const OpInfo arg_max_info = arg_op<std::greater<>>(ir::OpKind::arg_max);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::arg_max_op

@@ -6,8 +6,8 @@
 
 #include "ops/arg.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::arg_min_op {
 
 extern const OpInfo arg_min_info = arg_op<std::less<>>(ir::OpKind::arg_min);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::arg_min_op

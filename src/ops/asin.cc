@@ -3,7 +3,7 @@
 // f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::asin_op {
 namespace {
 
 struct Asin {
@@ -19,4 +19,4 @@ Term gradient(const Unary& u) { return u.dy / sqrt(1 - u.x * u.x); }
 
 extern const OpInfo asin_info = with_gradient(unary_op<Asin>(ir::OpKind::asin), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::asin_op

@@ -2,7 +2,7 @@
 // Asinh: y = inverse hyperbolic sine of x. Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::asinh_op {
 namespace {
 
 struct Asinh {
@@ -18,4 +18,4 @@ Term gradient(const Unary& u) { return u.dy / sqrt(u.x * u.x + 1); }
 
 extern const OpInfo asinh_info = with_gradient(unary_op<Asinh>(ir::OpKind::asinh), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::asinh_op

@@ -2,7 +2,7 @@
 // Atan: y = arc tangent of x, in (-pi/2, pi/2). Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::atan_op {
 namespace {
 
 struct Atan {
@@ -18,4 +18,4 @@ Term gradient(const Unary& u) { return u.dy / (u.x * u.x + 1); }
 
 extern const OpInfo atan_info = with_gradient(unary_op<Atan>(ir::OpKind::atan), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::atan_op

@@ -3,7 +3,7 @@
 // ends. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::atanh_op {
 namespace {
 
 struct Atanh {
@@ -19,4 +19,4 @@ Term gradient(const Unary& u) { return u.dy / (1 - u.x * u.x); }
 
 extern const OpInfo atanh_info = with_gradient(unary_op<Atanh>(ir::OpKind::atanh), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::atanh_op

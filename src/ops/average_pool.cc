@@ -9,7 +9,7 @@
 #include "ops/pool.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::average_pool_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -55,4 +55,4 @@ extern const OpInfo average_pool_info = {.kind = ir::OpKind::average_pool,
                                          .channels = same_planes,
                                          .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::average_pool_op

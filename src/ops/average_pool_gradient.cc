@@ -9,7 +9,7 @@
 #include "ops/operands.h"
 #include "ops/pool.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::average_pool_gradient_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -65,4 +65,4 @@ extern const OpInfo average_pool_gradient_info = {.kind = ir::OpKind::average_po
                                                   .quant = nullptr,
                                                   .no_gradient = kSecondDerivative};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::average_pool_gradient_op

@@ -14,7 +14,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::batch_normalization_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -137,4 +137,4 @@ extern const OpInfo batch_normalization_info = {.kind = ir::OpKind::batch_normal
                                                 .channels = channels,
                                                 .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::batch_normalization_op

@@ -14,7 +14,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::batch_normalization_training_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -140,4 +140,4 @@ extern const OpInfo batch_normalization_training_info = {.kind = ir::OpKind::bat
                                                          .quant = nullptr,
                                                          .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::batch_normalization_training_op

@@ -7,7 +7,7 @@
 #include "ops/check.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::bit_shift_op {
 namespace {
 
 struct Shift {
@@ -43,4 +43,4 @@ extern const OpInfo bit_shift_info = {.kind = ir::OpKind::bit_shift,
                                       .quant = nullptr,
                                       .no_gradient = kIntegerCodes};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::bit_shift_op

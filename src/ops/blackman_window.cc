@@ -4,7 +4,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/taper.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::blackman_window_op {
 namespace {
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
@@ -25,4 +25,4 @@ extern const OpInfo blackman_window_info = {.kind = ir::OpKind::blackman_window,
                                             .quant = nullptr,
                                             .no_gradient = kShapeCode};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::blackman_window_op

@@ -19,7 +19,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::cast_op {
 namespace {
 
 using ir::DType;
@@ -117,20 +117,7 @@ ir::Tensor convert_all(const ir::Tensor& x, DType to) {
   return std::move(converted.value());
 }
 
-Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
-  auto y = cast_elements(*inputs[0], target_of(node));
-  if (!y) return y.error();
-  return std::vector{std::move(*y)};
-}
-
-Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
-  const Term dy = build.term(*outputs[0], node.output().type().dtype);
-  return std::vector{cast(dy, node.input(0)->type().dtype).value};
-}
-
-}  // namespace
-
-Result<ir::Tensor> cast_elements(const ir::Tensor& tensor, DType to) {
+Result<ir::Tensor> converted(const ir::Tensor& tensor, DType to) {
   const DType from = tensor.dtype();
   for (DType dtype : {from, to}) {
     if (!castable(dtype)) return unsupported_dtype(dtype);
@@ -141,6 +128,19 @@ Result<ir::Tensor> cast_elements(const ir::Tensor& tensor, DType to) {
   return dispatch(NumberOrBoolTypes{}, x.dtype(),
                   [&]<typename From>() -> Result<ir::Tensor> { return convert_all<From>(x, to); });
 }
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  auto y = converted(*inputs[0], target_of(node));
+  if (!y) return y.error();
+  return std::vector{std::move(*y)};
+}
+
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  return std::vector{cast(dy, node.input(0)->type().dtype).value};
+}
+
+}  // namespace
 
 extern const OpInfo cast_info = {.kind = ir::OpKind::cast,
                                  .min_inputs = 1,
@@ -153,5 +153,11 @@ extern const OpInfo cast_info = {.kind = ir::OpKind::cast,
                                  .cost = nullptr,
                                  .quant = nullptr,
                                  .gradient = gradient};
+
+}  // namespace edgesmith::ops::cast_op
+
+namespace edgesmith::ops {
+
+Result<ir::Tensor> cast_elements(const ir::Tensor& tensor, ir::DType to) { return cast_op::converted(tensor, to); }
 
 }  // namespace edgesmith::ops

@@ -6,7 +6,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::cast_like_op {
 namespace {
 
 Status verify(const ir::Node& node) { return check_attributes(node, {{"saturate", AttributeKind::integer}}); }
@@ -35,4 +35,4 @@ extern const OpInfo cast_like_info = {.kind = ir::OpKind::cast_like,
                                       .quant = nullptr,
                                       .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::cast_like_op

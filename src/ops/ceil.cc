@@ -3,7 +3,7 @@
 // arithmetic pass unchanged. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::ceil_op {
 namespace {
 
 struct Ceil {
@@ -18,4 +18,4 @@ struct Ceil {
 extern const OpInfo ceil_info =
     without_gradient(with_infer(unary_op<Ceil>(ir::OpKind::ceil), infer_unary_keeping_contents), kPiecewiseConstant);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::ceil_op

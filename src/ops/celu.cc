@@ -3,7 +3,7 @@
 // Types: f16, bf16, f32, f64. (ONNX: f32 only.)
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::celu_op {
 namespace {
 
 struct Celu {
@@ -25,4 +25,4 @@ Term gradient(const Unary& u) { return where(less(u.x, 0), u.dy * exp(u.x / u.at
 extern const OpInfo celu_info =
     with_gradient(unary_op<Celu>(ir::OpKind::celu, verify, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::celu_op

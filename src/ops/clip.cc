@@ -7,7 +7,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::clip_op {
 namespace {
 
 Status check_bound(const ir::Type& bound, const ir::Type& x) {
@@ -83,4 +83,4 @@ extern const OpInfo clip_info = {.kind = ir::OpKind::clip,
                                  .channels = same_slices,
                                  .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::clip_op

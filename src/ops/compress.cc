@@ -9,7 +9,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::compress_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -72,4 +72,4 @@ extern const OpInfo compress_info = {.kind = ir::OpKind::compress,
                                      .quant = transparent_one,
                                      .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::compress_op

@@ -10,7 +10,7 @@
 #include "ops/operands.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::concat_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -138,4 +138,4 @@ extern const OpInfo concat_info = {.kind = ir::OpKind::concat,
                                    .channels = channels,
                                    .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::concat_op

@@ -9,7 +9,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::constant_of_shape_op {
 namespace {
 
 // The element to fill with.
@@ -57,4 +57,4 @@ extern const OpInfo constant_of_shape_info = {.kind = ir::OpKind::constant_of_sh
                                               .quant = nullptr,
                                               .no_gradient = kShapeCode};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::constant_of_shape_op

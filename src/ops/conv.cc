@@ -15,7 +15,7 @@
 #include "ops/matrix_product.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::conv_op {
 namespace {
 
 // Columns of so many elements are made at a time; more input channels are added up in several rounds.
@@ -172,4 +172,4 @@ extern const OpInfo conv_info = {.kind = ir::OpKind::conv,
                                  .channels = channels,
                                  .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::conv_op

@@ -6,7 +6,7 @@
 #include "ops/integer_operands.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::conv_integer_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -51,4 +51,4 @@ extern const OpInfo conv_integer_info = {.kind = ir::OpKind::conv_integer,
                                          .quant = nullptr,
                                          .no_gradient = kIntegerCodes};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::conv_integer_op

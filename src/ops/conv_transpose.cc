@@ -16,7 +16,7 @@
 #include "ops/matrix_product.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::conv_transpose_op {
 namespace {
 
 Status verify(const ir::Node& node) { return verify_convolution(node, WeightLayout::in_out); }
@@ -134,4 +134,4 @@ extern const OpInfo conv_transpose_info = {.kind = ir::OpKind::conv_transpose,
                                            .channels = channels,
                                            .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::conv_transpose_op

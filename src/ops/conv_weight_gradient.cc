@@ -19,7 +19,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/matrix_product.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::conv_weight_gradient_op {
 namespace {
 
 // Columns of so many elements are made at a time.
@@ -154,4 +154,4 @@ extern const OpInfo conv_weight_gradient_info = {.kind = ir::OpKind::conv_weight
                                                  .quant = nullptr,
                                                  .no_gradient = kSecondDerivative};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::conv_weight_gradient_op

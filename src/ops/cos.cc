@@ -2,7 +2,7 @@
 // Cos: y = cosine of x (radians). Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::cos_op {
 namespace {
 
 struct Cos {
@@ -18,4 +18,4 @@ Term gradient(const Unary& u) { return -u.dy * apply(ir::OpKind::sin, u.x); }
 
 extern const OpInfo cos_info = with_gradient(unary_op<Cos>(ir::OpKind::cos), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::cos_op

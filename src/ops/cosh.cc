@@ -2,7 +2,7 @@
 // Cosh: y = hyperbolic cosine of x. Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::cosh_op {
 namespace {
 
 struct Cosh {
@@ -18,4 +18,4 @@ Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::sinh, u.x); }
 
 extern const OpInfo cosh_info = with_gradient(unary_op<Cosh>(ir::OpKind::cosh), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::cosh_op

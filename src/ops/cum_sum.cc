@@ -12,7 +12,7 @@
 #include "ops/integer_math.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::cum_sum_op {
 namespace {
 
 using SumTypes = Join<FloatTypes, Types<int32_t, int64_t, uint32_t, uint64_t>>;
@@ -67,4 +67,4 @@ extern const OpInfo cum_sum_info = {.kind = ir::OpKind::cum_sum,
                                     .quant = nullptr,
                                     .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::cum_sum_op

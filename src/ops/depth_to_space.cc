@@ -9,7 +9,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::depth_to_space_op {
 namespace {
 
 constexpr int64_t kMaxBlock = 1 << 15;
@@ -96,4 +96,4 @@ extern const OpInfo depth_to_space_info = {.kind = ir::OpKind::depth_to_space,
                                            .quant = transparent_one,
                                            .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::depth_to_space_op

@@ -14,7 +14,7 @@
 #include "ops/operands.h"
 #include "ops/scales.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::dequantize_linear_op {
 namespace {
 
 using ir::DType;
@@ -80,4 +80,4 @@ extern const OpInfo dequantize_linear_info = {.kind = ir::OpKind::dequantize_lin
                                               .quant = nullptr,
                                               .no_gradient = kIntegerCodes};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::dequantize_linear_op

@@ -12,7 +12,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::det_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
@@ -78,4 +78,4 @@ extern const OpInfo det_info = {.kind = ir::OpKind::det,
                                 .quant = nullptr,
                                 .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::det_op

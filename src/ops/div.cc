@@ -5,7 +5,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::div_op {
 namespace {
 
 struct Div {
@@ -51,4 +51,4 @@ extern const OpInfo div_info = {.kind = ir::OpKind::div,
                                 .channels = broadcast_slices,
                                 .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::div_op

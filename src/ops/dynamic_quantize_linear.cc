@@ -11,7 +11,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::dynamic_quantize_linear_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
@@ -55,4 +55,4 @@ extern const OpInfo dynamic_quantize_linear_info = {.kind = ir::OpKind::dynamic_
                                                     .quant = nullptr,
                                                     .no_gradient = kIntegerCodes};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::dynamic_quantize_linear_op

@@ -14,7 +14,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/integer_math.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::einsum_op {
 namespace {
 
 // Labels: letters as themselves; the dims of "...", which are counted from the last one, below zero.
@@ -261,4 +261,4 @@ extern const OpInfo einsum_info = {.kind = ir::OpKind::einsum,
                                    .quant = nullptr,
                                    .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::einsum_op

@@ -3,7 +3,7 @@
 // f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::elu_op {
 namespace {
 
 struct Elu {
@@ -25,4 +25,4 @@ Term gradient(const Unary& u) { return where(less(u.x, 0), u.dy * (u.y + u.attri
 extern const OpInfo elu_info =
     with_gradient(unary_op<Elu>(ir::OpKind::elu, verify, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::elu_op

@@ -4,7 +4,7 @@
 // Shape arithmetic (contents 0 and 1): numbers compare, a symbol equals itself and no negative number.
 #include "ops/broadcast.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::equal_op {
 namespace {
 
 Element equal_elements(const Element& a, const Element& b, bool) {
@@ -26,4 +26,4 @@ Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context)
 extern const OpInfo equal_info =
     with_infer(comparison_op<std::equal_to<>, NumberOrBoolTypes>(ir::OpKind::equal), infer);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::equal_op

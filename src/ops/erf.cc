@@ -3,7 +3,7 @@
 // attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::erf_op {
 namespace {
 
 struct Erf {
@@ -22,4 +22,4 @@ Term gradient(const Unary& u) {
 
 extern const OpInfo erf_info = with_gradient(unary_op<Erf>(ir::OpKind::erf), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::erf_op

@@ -2,7 +2,7 @@
 // Exp: y = e^x. Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::exp_op {
 namespace {
 
 struct Exp {
@@ -18,4 +18,4 @@ Term gradient(const Unary& u) { return u.dy * u.y; }
 
 extern const OpInfo exp_info = with_gradient(unary_op<Exp>(ir::OpKind::exp), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::exp_op

@@ -8,7 +8,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::expand_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
@@ -52,4 +52,4 @@ extern const OpInfo expand_info = {.kind = ir::OpKind::expand,
                                    .quant = transparent_one,
                                    .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::expand_op

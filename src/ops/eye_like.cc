@@ -10,7 +10,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::eye_like_op {
 namespace {
 
 Result<ir::DType> type_of(const ir::Node& node, ir::DType x) {
@@ -79,4 +79,4 @@ extern const OpInfo eye_like_info = {.kind = ir::OpKind::eye_like,
                                      .quant = nullptr,
                                      .no_gradient = kShapeCode};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::eye_like_op

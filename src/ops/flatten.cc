@@ -9,7 +9,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::flatten_op {
 namespace {
 
 Status verify(const ir::Node& node) { return check_attributes(node, {{"axis", AttributeKind::integer}}); }
@@ -60,4 +60,4 @@ extern const OpInfo flatten_info = {.kind = ir::OpKind::flatten,
                                     .channels = channels,
                                     .gradient = reshaped_gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::flatten_op

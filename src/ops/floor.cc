@@ -3,7 +3,7 @@
 // shape arithmetic pass unchanged. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::floor_op {
 namespace {
 
 struct Floor {
@@ -18,4 +18,4 @@ struct Floor {
 extern const OpInfo floor_info =
     without_gradient(with_infer(unary_op<Floor>(ir::OpKind::floor), infer_unary_keeping_contents), kPiecewiseConstant);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::floor_op

@@ -9,7 +9,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::gather_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -101,4 +101,4 @@ extern const OpInfo gather_info = {.kind = ir::OpKind::gather,
                                    .quant = transparent_one,
                                    .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::gather_op

@@ -11,7 +11,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::gather_elements_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -49,4 +49,4 @@ extern const OpInfo gather_elements_info = {.kind = ir::OpKind::gather_elements,
                                             .quant = transparent_one,
                                             .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::gather_elements_op

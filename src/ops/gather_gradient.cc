@@ -13,7 +13,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::gather_gradient_op {
 namespace {
 
 int64_t axis_of(const ir::Node& node) { return node.attributes().get_int("axis", 0); }
@@ -106,4 +106,4 @@ extern const OpInfo gather_gradient_info = {.kind = ir::OpKind::gather_gradient,
                                             .quant = nullptr,
                                             .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::gather_gradient_op

@@ -12,7 +12,7 @@
 #include "ops/index_tuples.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::gather_nd_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -57,4 +57,4 @@ extern const OpInfo gather_nd_info = {.kind = ir::OpKind::gather_nd,
                                       .quant = transparent_one,
                                       .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::gather_nd_op

@@ -4,7 +4,7 @@
 // x^3))). Shape and type as x. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::gelu_op {
 namespace {
 
 struct Gelu {
@@ -44,4 +44,4 @@ Term gradient(const Unary& u) {
 extern const OpInfo gelu_info =
     with_gradient(unary_op<Gelu>(ir::OpKind::gelu, verify, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::gelu_op

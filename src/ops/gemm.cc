@@ -12,7 +12,7 @@
 #include "ops/matrix_product.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::gemm_op {
 namespace {
 
 bool flag(const ir::Node& node, std::string_view name) { return node.attributes().get_int(name, 0) != 0; }
@@ -175,4 +175,4 @@ extern const OpInfo gemm_info = {.kind = ir::OpKind::gemm,
                                  .channels = channels,
                                  .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::gemm_op

@@ -6,7 +6,7 @@
 #include "ops/pool.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::global_average_pool_op {
 namespace {
 
 Status verify(const ir::Node& node) { return verify_global_pool(node, {}); }
@@ -48,4 +48,4 @@ extern const OpInfo global_average_pool_info = {.kind = ir::OpKind::global_avera
                                                 .channels = same_planes,
                                                 .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::global_average_pool_op

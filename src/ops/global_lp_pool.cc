@@ -6,7 +6,7 @@
 #include "ops/pool.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::global_lp_pool_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -50,4 +50,4 @@ extern const OpInfo global_lp_pool_info = {.kind = ir::OpKind::global_lp_pool,
                                            .channels = same_planes,
                                            .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::global_lp_pool_op

@@ -8,7 +8,7 @@
 #include "ops/pool.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::global_max_pool_op {
 namespace {
 
 Status verify(const ir::Node& node) { return verify_global_pool(node, {}); }
@@ -52,4 +52,4 @@ extern const OpInfo global_max_pool_info = {.kind = ir::OpKind::global_max_pool,
                                             .channels = same_planes,
                                             .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::global_max_pool_op

@@ -14,7 +14,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::grid_sample_op {
 namespace {
 
 enum class Mode { nearest, linear, cubic };
@@ -183,4 +183,4 @@ extern const OpInfo grid_sample_info = {.kind = ir::OpKind::grid_sample,
                                         .quant = nullptr,
                                         .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::grid_sample_op

@@ -10,7 +10,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/group_statistics.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::group_normalization_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -41,4 +41,4 @@ extern const OpInfo group_normalization_info = {.kind = ir::OpKind::group_normal
                                                 .quant = nullptr,
                                                 .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::group_normalization_op

@@ -9,7 +9,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/recurrent.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::gru_op {
 namespace {
 
 const RecurrentForm kForm = {.gates = 3, .states = 1, .activations = {"Sigmoid", "Tanh"}};
@@ -57,4 +57,4 @@ extern const OpInfo gru_info = {.kind = ir::OpKind::gru,
                                 .quant = nullptr,
                                 .no_gradient = kRecurrent};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::gru_op

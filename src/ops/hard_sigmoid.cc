@@ -4,7 +4,7 @@
 // Quantized: results lie in [0, 1].
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::hard_sigmoid_op {
 namespace {
 
 struct HardSigmoid {
@@ -32,4 +32,4 @@ Term gradient(const Unary& u) {
 extern const OpInfo hard_sigmoid_info =
     with_gradient(unary_op<HardSigmoid>(ir::OpKind::hard_sigmoid, verify, fixed_range<0, 1>), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::hard_sigmoid_op

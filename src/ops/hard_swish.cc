@@ -2,7 +2,7 @@
 // HardSwish: y = x * max(0, min(1, x / 6 + 0.5)). Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::hard_swish_op {
 namespace {
 
 struct HardSwish {
@@ -23,4 +23,4 @@ Term gradient(const Unary& u) {
 extern const OpInfo hard_swish_info =
     with_gradient(unary_op<HardSwish>(ir::OpKind::hard_swish, no_attributes, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::hard_swish_op

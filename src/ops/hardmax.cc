@@ -4,7 +4,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/lines.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::hardmax_op {
 namespace {
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
@@ -31,4 +31,4 @@ extern const OpInfo hardmax_info = {.kind = ir::OpKind::hardmax,
                                     .quant = nullptr,
                                     .no_gradient = kPiecewiseConstant};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::hardmax_op

@@ -4,7 +4,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::identity_op {
 namespace {
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor* const> inputs) {
@@ -28,4 +28,4 @@ extern const OpInfo identity_info = {.kind = ir::OpKind::identity,
                                      .channels = same_slices,
                                      .gradient = unary_gradient<gradient>};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::identity_op

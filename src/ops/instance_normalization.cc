@@ -8,7 +8,7 @@
 #include "ops/group_statistics.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::instance_normalization_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -36,4 +36,4 @@ extern const OpInfo instance_normalization_info = {.kind = ir::OpKind::instance_
                                                    .quant = nullptr,
                                                    .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::instance_normalization_op

@@ -8,7 +8,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::is_inf_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -49,4 +49,4 @@ extern const OpInfo is_inf_info = {.kind = ir::OpKind::is_inf,
                                    .quant = nullptr,
                                    .no_gradient = kTruthValues};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::is_inf_op

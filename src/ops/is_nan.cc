@@ -7,7 +7,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::is_nan_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
@@ -39,4 +39,4 @@ extern const OpInfo is_nan_info = {.kind = ir::OpKind::is_nan,
                                    .quant = nullptr,
                                    .no_gradient = kTruthValues};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::is_nan_op

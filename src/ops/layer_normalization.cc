@@ -15,7 +15,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::layer_normalization_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -128,4 +128,4 @@ extern const OpInfo layer_normalization_info = {.kind = ir::OpKind::layer_normal
                                                 .quant = nullptr,
                                                 .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::layer_normalization_op

@@ -4,7 +4,7 @@
 // Quantized: computes codes of its own.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::leaky_relu_op {
 namespace {
 
 struct LeakyRelu {
@@ -25,4 +25,4 @@ Term gradient(const Unary& u) { return where(less(u.x, 0), u.dy * u.attribute("a
 extern const OpInfo leaky_relu_info =
     with_gradient(unary_op<LeakyRelu>(ir::OpKind::leaky_relu, verify, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::leaky_relu_op

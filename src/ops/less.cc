@@ -3,8 +3,8 @@
 // every integer of 8 to 64 bits, f16, bf16, f32, f64.
 #include "ops/broadcast.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::less_op {
 
 extern const OpInfo less_info = comparison_op<std::less<>, NumberTypes>(ir::OpKind::less);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::less_op

@@ -3,7 +3,7 @@
 // f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::log_op {
 namespace {
 
 struct Log {
@@ -19,4 +19,4 @@ Term gradient(const Unary& u) { return u.dy / u.x; }
 
 extern const OpInfo log_info = with_gradient(unary_op<Log>(ir::OpKind::log), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::log_op

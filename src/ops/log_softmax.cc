@@ -8,7 +8,7 @@
 #include "ops/lines.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::log_softmax_op {
 namespace {
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
@@ -45,4 +45,4 @@ extern const OpInfo log_softmax_info = {.kind = ir::OpKind::log_softmax,
                                         .channels = channels,
                                         .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::log_softmax_op

@@ -2,7 +2,7 @@
 // Not: y = not x. Shape and type as x; no attributes. Type: bool.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::logical_not_op {
 namespace {
 
 struct LogicalNot {
@@ -17,4 +17,4 @@ struct LogicalNot {
 extern const OpInfo logical_not_info =
     without_gradient(unary_op<LogicalNot, Types<bool>>(ir::OpKind::logical_not), kTruthValues);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::logical_not_op

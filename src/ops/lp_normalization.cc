@@ -9,7 +9,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::lp_normalization_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -64,4 +64,4 @@ extern const OpInfo lp_normalization_info = {.kind = ir::OpKind::lp_normalizatio
                                              .quant = nullptr,
                                              .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::lp_normalization_op

@@ -8,7 +8,7 @@
 #include "ops/pool.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::lp_pool_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -58,4 +58,4 @@ extern const OpInfo lp_pool_info = {.kind = ir::OpKind::lp_pool,
                                     .channels = same_planes,
                                     .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::lp_pool_op

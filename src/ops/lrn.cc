@@ -11,7 +11,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::lrn_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -73,4 +73,4 @@ extern const OpInfo lrn_info = {.kind = ir::OpKind::lrn,
                                 .quant = nullptr,
                                 .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::lrn_op

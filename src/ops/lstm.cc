@@ -10,7 +10,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/recurrent.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::lstm_op {
 namespace {
 
 const RecurrentForm kForm = {.gates = 4, .states = 2, .activations = {"Sigmoid", "Tanh", "Tanh"}};
@@ -62,4 +62,4 @@ extern const OpInfo lstm_info = {.kind = ir::OpKind::lstm,
                                  .quant = nullptr,
                                  .no_gradient = kRecurrent};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::lstm_op

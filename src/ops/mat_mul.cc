@@ -14,7 +14,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/matrix_product.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::mat_mul_op {
 namespace {
 
 // Two shapes as batches of matrices.
@@ -224,4 +224,4 @@ extern const OpInfo mat_mul_info = {.kind = ir::OpKind::mat_mul,
                                     .channels = channels,
                                     .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::mat_mul_op

@@ -6,7 +6,7 @@
 #include "ops/integer_operands.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::mat_mul_integer_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
@@ -43,4 +43,4 @@ extern const OpInfo mat_mul_integer_info = {.kind = ir::OpKind::mat_mul_integer,
                                             .quant = nullptr,
                                             .no_gradient = kIntegerCodes};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::mat_mul_integer_op

@@ -5,7 +5,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::max_op {
 namespace {
 
 struct Max {
@@ -38,4 +38,4 @@ extern const OpInfo max_info = {.kind = ir::OpKind::max,
                                 .channels = broadcast_slices,
                                 .gradient = winner_gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::max_op

@@ -11,7 +11,7 @@
 #include "ops/pool.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::max_pool_op {
 namespace {
 
 using MaxTypes = NumberTypes;
@@ -86,4 +86,4 @@ extern const OpInfo max_pool_info = {.kind = ir::OpKind::max_pool,
                                      .channels = same_planes,
                                      .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::max_pool_op

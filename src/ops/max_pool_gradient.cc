@@ -7,7 +7,7 @@
 #include "ops/dispatch.h"
 #include "ops/pool.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::max_pool_gradient_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -56,4 +56,4 @@ extern const OpInfo max_pool_gradient_info = {.kind = ir::OpKind::max_pool_gradi
                                               .quant = nullptr,
                                               .no_gradient = kSecondDerivative};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::max_pool_gradient_op

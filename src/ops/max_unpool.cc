@@ -13,7 +13,7 @@
 #include "ops/operands.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::max_unpool_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -97,4 +97,4 @@ extern const OpInfo max_unpool_info = {.kind = ir::OpKind::max_unpool,
                                        .quant = nullptr,
                                        .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::max_unpool_op

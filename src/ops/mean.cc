@@ -4,7 +4,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::mean_op {
 namespace {
 
 struct Add {
@@ -51,4 +51,4 @@ extern const OpInfo mean_info = {.kind = ir::OpKind::mean,
                                  .channels = broadcast_slices,
                                  .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::mean_op

@@ -11,7 +11,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::mean_variance_normalization_op {
 namespace {
 
 constexpr double kEpsilon = 1e-9;  // as in ONNX's function
@@ -79,4 +79,4 @@ extern const OpInfo mean_variance_normalization_info = {.kind = ir::OpKind::mean
                                                         .quant = nullptr,
                                                         .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::mean_variance_normalization_op

@@ -5,7 +5,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::min_op {
 namespace {
 
 struct Min {
@@ -38,4 +38,4 @@ extern const OpInfo min_info = {.kind = ir::OpKind::min,
                                 .channels = broadcast_slices,
                                 .gradient = winner_gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::min_op

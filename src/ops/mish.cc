@@ -3,7 +3,7 @@
 // f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::mish_op {
 namespace {
 
 struct Mish {
@@ -24,4 +24,4 @@ Term gradient(const Unary& u) {
 extern const OpInfo mish_info =
     with_gradient(unary_op<Mish>(ir::OpKind::mish, no_attributes, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::mish_op

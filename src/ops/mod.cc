@@ -6,7 +6,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::mod_op {
 namespace {
 
 struct Mod {
@@ -70,4 +70,4 @@ extern const OpInfo mod_info = {.kind = ir::OpKind::mod,
                                 .quant = nullptr,
                                 .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::mod_op

@@ -6,7 +6,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::mul_op {
 namespace {
 
 struct Mul {
@@ -34,4 +34,4 @@ Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::V
 extern const OpInfo mul_info =
     with_gradient(binary_op<Mul, NumberTypes>(ir::OpKind::mul, infer_arithmetic<mul_elements>, compute_two), gradient);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::mul_op

@@ -3,7 +3,7 @@
 // integers of 8 to 64 bits, f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::neg_op {
 namespace {
 
 struct Neg {
@@ -24,4 +24,4 @@ Term gradient(const Unary& u) { return -u.dy; }
 extern const OpInfo neg_info =
     with_gradient(unary_op<Neg, Join<FloatTypes, SignedTypes>>(ir::OpKind::neg), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::neg_op

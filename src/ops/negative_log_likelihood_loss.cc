@@ -6,7 +6,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::negative_log_likelihood_loss_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return std::vector{class_loss_type(node)}; }
@@ -31,4 +31,4 @@ extern const OpInfo negative_log_likelihood_loss_info = {.kind = ir::OpKind::neg
                                                          .quant = nullptr,
                                                          .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::negative_log_likelihood_loss_op

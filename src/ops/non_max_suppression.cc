@@ -15,7 +15,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::non_max_suppression_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -117,4 +117,4 @@ extern const OpInfo non_max_suppression_info = {.kind = ir::OpKind::non_max_supp
                                                 .quant = nullptr,
                                                 .no_gradient = kPositions};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::non_max_suppression_op

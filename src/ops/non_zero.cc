@@ -10,7 +10,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::non_zero_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
@@ -54,4 +54,4 @@ extern const OpInfo non_zero_info = {.kind = ir::OpKind::non_zero,
                                      .quant = nullptr,
                                      .no_gradient = kPositions};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::non_zero_op

@@ -12,7 +12,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::one_hot_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -103,4 +103,4 @@ extern const OpInfo one_hot_info = {.kind = ir::OpKind::one_hot,
                                     .quant = nullptr,
                                     .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::one_hot_op

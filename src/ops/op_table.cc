@@ -4,7 +4,10 @@
 
 namespace edgesmith::ops {
 
-#define OP(name, onnx_name) extern const OpInfo name##_info;
+#define OP(name, onnx_name)          \
+  namespace name##_op {              \
+    extern const OpInfo name##_info; \
+  }
 #include "edgesmith/ir/ops.def"
 #undef OP
 
@@ -16,7 +19,7 @@ const OpInfo* find_op(ir::OpKind kind) {
     case ir::OpKind::opaque: return nullptr;
 #define OP(name, onnx_name) \
   case ir::OpKind::name:    \
-    return &name##_info;
+    return &name##_op::name##_info;
 #include "edgesmith/ir/ops.def"
 #undef OP
   }

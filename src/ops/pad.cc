@@ -12,7 +12,7 @@
 #include "ops/operands.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::pad_op {
 namespace {
 
 struct AxisPads {
@@ -234,4 +234,4 @@ extern const OpInfo pad_info = {.kind = ir::OpKind::pad,
                                 .channels = channels,
                                 .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::pad_op

@@ -5,7 +5,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::pow_op {
 namespace {
 
 /// The exponents in the type that the power is computed in.
@@ -85,4 +85,4 @@ extern const OpInfo pow_info = {.kind = ir::OpKind::pow,
                                 .channels = broadcast_slices,
                                 .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::pow_op

@@ -5,7 +5,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::prelu_op {
 namespace {
 
 struct PRelu {
@@ -59,4 +59,4 @@ extern const OpInfo prelu_info = {.kind = ir::OpKind::prelu,
                                   .channels = broadcast_slices,
                                   .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::prelu_op

@@ -14,7 +14,7 @@
 #include "ops/operands.h"
 #include "ops/scales.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::quantize_linear_op {
 namespace {
 
 using ir::DType;
@@ -92,4 +92,4 @@ extern const OpInfo quantize_linear_info = {.kind = ir::OpKind::quantize_linear,
                                             .quant = nullptr,
                                             .no_gradient = kIntegerCodes};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::quantize_linear_op

@@ -12,7 +12,7 @@
 #include "ops/integer_math.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::range_op {
 namespace {
 
 using RangeTypes = Types<float, double, int16_t, int32_t, int64_t>;
@@ -97,4 +97,4 @@ extern const OpInfo range_info = {.kind = ir::OpKind::range,
                                   .quant = nullptr,
                                   .no_gradient = kShapeCode};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::range_op

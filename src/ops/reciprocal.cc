@@ -2,7 +2,7 @@
 // Reciprocal: y = 1 / x. Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reciprocal_op {
 namespace {
 
 struct Reciprocal {
@@ -19,4 +19,4 @@ Term gradient(const Unary& u) { return -u.dy * u.y * u.y; }
 extern const OpInfo reciprocal_info =
     with_gradient(unary_op<Reciprocal>(ir::OpKind::reciprocal), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reciprocal_op

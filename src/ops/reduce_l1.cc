@@ -4,7 +4,7 @@
 // i64, u32, u64, f16, bf16, f32, f64.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_l1_op {
 namespace {
 
 template <typename T>
@@ -25,4 +25,4 @@ Term gradient(const Reduced& r) { return r.dy * apply(ir::OpKind::sign, r.x); }
 extern const OpInfo reduce_l1_info =
     with_gradient(reduction_op<L1Reducer>(ir::OpKind::reduce_l1), reduction_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_l1_op

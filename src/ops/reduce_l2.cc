@@ -4,7 +4,7 @@
 // 0. Types: i32, i64, u32, u64, f16, bf16, f32, f64.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_l2_op {
 namespace {
 
 template <typename T>
@@ -26,4 +26,4 @@ Term gradient(const Reduced& r) {
 extern const OpInfo reduce_l2_info =
     with_gradient(reduction_op<L2Reducer>(ir::OpKind::reduce_l2), reduction_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_l2_op

@@ -4,7 +4,7 @@
 // noop_with_empty_axes = 0. Types: i32, i64, u32, u64, f16, bf16, f32, f64.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_log_sum_op {
 namespace {
 
 template <typename T>
@@ -22,4 +22,4 @@ Term gradient(const Reduced& r) { return expand_like(r.dy / exp(r.y()), *r.x.val
 extern const OpInfo reduce_log_sum_info =
     with_gradient(reduction_op<LogSumReducer>(ir::OpKind::reduce_log_sum), reduction_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_log_sum_op

@@ -5,7 +5,7 @@
 // keepdims = 1, noop_with_empty_axes = 0. Types: i32, i64, u32, u64, f16, bf16, f32, f64.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_log_sum_exp_op {
 namespace {
 
 /// sum * exp(largest).
@@ -39,4 +39,4 @@ Term gradient(const Reduced& r) { return r.dy * exp(r.x - r.y()); }
 extern const OpInfo reduce_log_sum_exp_info =
     with_gradient(reduction_op<LogSumExpReducer>(ir::OpKind::reduce_log_sum_exp), reduction_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_log_sum_exp_op

@@ -5,7 +5,7 @@
 // Quantized: moves codes.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_max_op {
 namespace {
 
 template <typename T>
@@ -27,4 +27,4 @@ extern const OpInfo reduce_max_info =
     with_gradient(reduction_op<MaxReducer, NumberOrBoolTypes>(ir::OpKind::reduce_max, transparent_one),
                   reduction_gradient<share_among_equals>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_max_op

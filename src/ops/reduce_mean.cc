@@ -5,7 +5,7 @@
 // Quantized: computes codes of its own.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_mean_op {
 namespace {
 
 template <typename T>
@@ -27,4 +27,4 @@ Term gradient(const Reduced& r) {
 extern const OpInfo reduce_mean_info = with_gradient(
     reduction_op<MeanReducer, ReduceTypes, true>(ir::OpKind::reduce_mean, compute_one), reduction_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_mean_op

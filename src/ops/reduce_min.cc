@@ -5,7 +5,7 @@
 // Quantized: moves codes.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_min_op {
 namespace {
 
 template <typename T>
@@ -26,4 +26,4 @@ extern const OpInfo reduce_min_info =
     with_gradient(reduction_op<MinReducer, NumberOrBoolTypes>(ir::OpKind::reduce_min, transparent_one),
                   reduction_gradient<share_among_equals>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_min_op

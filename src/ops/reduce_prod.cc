@@ -6,7 +6,7 @@
 #include "ops/contents.h"
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_prod_op {
 namespace {
 
 template <typename T>
@@ -43,4 +43,4 @@ Term gradient(const Reduced& r) {
 extern const OpInfo reduce_prod_info =
     with_gradient(with_infer(reduction_op<ProdReducer>(ir::OpKind::reduce_prod), infer), reduction_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_prod_op

@@ -4,7 +4,7 @@
 // i64, u32, u64, f16, bf16, f32, f64.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_sum_op {
 namespace {
 
 template <typename T>
@@ -22,4 +22,4 @@ Term gradient(const Reduced& r) { return expand_like(r.dy, *r.x.value); }
 extern const OpInfo reduce_sum_info =
     with_gradient(reduction_op<SumReducer>(ir::OpKind::reduce_sum), reduction_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_sum_op

@@ -4,7 +4,7 @@
 // i32, i64, u32, u64, f16, bf16, f32, f64.
 #include "ops/reduce.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reduce_sum_square_op {
 namespace {
 
 template <typename T>
@@ -25,4 +25,4 @@ Term gradient(const Reduced& r) { return r.x * (r.dy * 2); }
 extern const OpInfo reduce_sum_square_info =
     with_gradient(reduction_op<SumSquareReducer>(ir::OpKind::reduce_sum_square), reduction_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reduce_sum_square_op

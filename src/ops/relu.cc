@@ -4,7 +4,7 @@
 // Quantized: a clamp that disappears into the output range of its producer.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::relu_op {
 namespace {
 
 struct Relu {
@@ -22,4 +22,4 @@ extern const OpInfo relu_info =
     with_gradient(unary_op<Relu, Join<FloatTypes, SignedTypes>>(ir::OpKind::relu, no_attributes, clamp_one),
                   unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::relu_op

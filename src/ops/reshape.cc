@@ -12,7 +12,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reshape_op {
 namespace {
 
 bool allows_zero(const ir::Node& node) { return node.attributes().get_int("allowzero", 0) != 0; }
@@ -163,4 +163,4 @@ extern const OpInfo reshape_info = {.kind = ir::OpKind::reshape,
                                     .channels = channels,
                                     .gradient = reshaped_gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reshape_op

@@ -21,7 +21,7 @@
 #include "ops/resample.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::resize_op {
 namespace {
 
 // What is asked for, from operands that are known; empty lists are absent.
@@ -352,9 +352,7 @@ Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::V
   return std::vector{dx.value};
 }
 
-}  // namespace
-
-Result<std::vector<AxisMixes>> resize_mixes(const ir::Node& node, const ir::Dims& input, const ir::Dims& output) {
+Result<std::vector<AxisMixes>> axis_mixes(const ir::Node& node, const ir::Dims& input, const ir::Dims& output) {
   const auto resampling = resampling_of(node);
   if (!resampling) return resampling.error();
   if (resampling->coordinates == Coordinates::tf_crop_and_resize) return unsupported_error("a roi");
@@ -400,6 +398,8 @@ Result<std::vector<AxisMixes>> resize_mixes(const ir::Node& node, const ir::Dims
   return out;
 }
 
+}  // namespace
+
 extern const OpInfo resize_info = {.kind = ir::OpKind::resize,
                                    .min_inputs = 1,
                                    .max_inputs = 4,
@@ -412,5 +412,13 @@ extern const OpInfo resize_info = {.kind = ir::OpKind::resize,
                                    .quant = quant,
                                    .channels = channels,
                                    .gradient = gradient};
+
+}  // namespace edgesmith::ops::resize_op
+
+namespace edgesmith::ops {
+
+Result<std::vector<AxisMixes>> resize_mixes(const ir::Node& node, const ir::Dims& input, const ir::Dims& output) {
+  return resize_op::axis_mixes(node, input, output);
+}
 
 }  // namespace edgesmith::ops

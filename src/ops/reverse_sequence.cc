@@ -12,7 +12,7 @@
 #include "ops/operands.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::reverse_sequence_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -70,4 +70,4 @@ extern const OpInfo reverse_sequence_info = {.kind = ir::OpKind::reverse_sequenc
                                              .quant = transparent_one,
                                              .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::reverse_sequence_op

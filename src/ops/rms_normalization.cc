@@ -12,7 +12,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::rms_normalization_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -73,4 +73,4 @@ extern const OpInfo rms_normalization_info = {.kind = ir::OpKind::rms_normalizat
                                               .quant = nullptr,
                                               .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::rms_normalization_op

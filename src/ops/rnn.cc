@@ -7,7 +7,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/recurrent.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::rnn_op {
 namespace {
 
 const RecurrentForm kForm = {.gates = 1, .states = 1, .activations = {"Tanh"}};
@@ -41,4 +41,4 @@ extern const OpInfo rnn_info = {.kind = ir::OpKind::rnn,
                                 .quant = nullptr,
                                 .no_gradient = kRecurrent};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::rnn_op

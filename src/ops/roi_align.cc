@@ -17,7 +17,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::roi_align_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -161,4 +161,4 @@ extern const OpInfo roi_align_info = {.kind = ir::OpKind::roi_align,
                                       .quant = nullptr,
                                       .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::roi_align_op

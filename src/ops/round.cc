@@ -3,7 +3,7 @@
 // Whole numbers >= 0 in shape arithmetic pass unchanged. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::round_op {
 namespace {
 
 struct Round {
@@ -18,4 +18,4 @@ struct Round {
 extern const OpInfo round_info =
     without_gradient(with_infer(unary_op<Round>(ir::OpKind::round), infer_unary_keeping_contents), kPiecewiseConstant);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::round_op

@@ -12,7 +12,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::scatter_elements_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -57,4 +57,4 @@ extern const OpInfo scatter_elements_info = {.kind = ir::OpKind::scatter_element
                                              .quant = nullptr,
                                              .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::scatter_elements_op

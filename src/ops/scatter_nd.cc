@@ -12,7 +12,7 @@
 #include "ops/index_tuples.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::scatter_nd_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -53,4 +53,4 @@ extern const OpInfo scatter_nd_info = {.kind = ir::OpKind::scatter_nd,
                                        .quant = nullptr,
                                        .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::scatter_nd_op

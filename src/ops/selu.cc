@@ -3,7 +3,7 @@
 // as x. Attributes: alpha = 1.67326, gamma = 1.0507 (to float precision). Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::selu_op {
 namespace {
 
 struct Selu {
@@ -34,4 +34,4 @@ Term gradient(const Unary& u) {
 extern const OpInfo selu_info =
     with_gradient(unary_op<Selu>(ir::OpKind::selu, verify, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::selu_op

@@ -8,7 +8,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::shape_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -55,4 +55,4 @@ extern const OpInfo shape_info = {.kind = ir::OpKind::shape,
                                   .quant = nullptr,
                                   .no_gradient = kShapeCode};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::shape_op

@@ -4,7 +4,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::shrink_op {
 namespace {
 
 struct Shrink {
@@ -40,4 +40,4 @@ extern const OpInfo shrink_info = {.kind = ir::OpKind::shrink,
                                    .channels = same_slices,
                                    .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::shrink_op

@@ -4,7 +4,7 @@
 // Quantized: results lie in [0, 1].
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::sigmoid_op {
 namespace {
 
 struct Sigmoid {
@@ -23,4 +23,4 @@ Term gradient(const Unary& u) { return u.dy * u.y * (1 - u.y); }
 extern const OpInfo sigmoid_info =
     with_gradient(unary_op<Sigmoid>(ir::OpKind::sigmoid, no_attributes, fixed_range<0, 1>), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::sigmoid_op

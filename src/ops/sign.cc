@@ -3,7 +3,7 @@
 // every integer of 8 to 64 bits, f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::sign_op {
 namespace {
 
 struct Sign {
@@ -19,4 +19,4 @@ struct Sign {
 
 extern const OpInfo sign_info = without_gradient(unary_op<Sign, NumberTypes>(ir::OpKind::sign), kPiecewiseConstant);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::sign_op

@@ -2,7 +2,7 @@
 // Sin: y = sine of x (radians). Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::sin_op {
 namespace {
 
 struct Sin {
@@ -18,4 +18,4 @@ Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::cos, u.x); }
 
 extern const OpInfo sin_info = with_gradient(unary_op<Sin>(ir::OpKind::sin), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::sin_op

@@ -6,7 +6,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::size_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
@@ -38,4 +38,4 @@ extern const OpInfo size_info = {.kind = ir::OpKind::size,
                                  .quant = nullptr,
                                  .no_gradient = kShapeCode};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::size_op

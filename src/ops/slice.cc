@@ -15,7 +15,7 @@
 #include "ops/operands.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::slice_op {
 namespace {
 
 // What is taken along one axis.
@@ -242,4 +242,4 @@ extern const OpInfo slice_info = {.kind = ir::OpKind::slice,
                                   .channels = channels,
                                   .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::slice_op

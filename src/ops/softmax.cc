@@ -9,7 +9,7 @@
 #include "ops/lines.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::softmax_op {
 namespace {
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
@@ -46,4 +46,4 @@ extern const OpInfo softmax_info = {.kind = ir::OpKind::softmax,
                                     .channels = channels,
                                     .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::softmax_op

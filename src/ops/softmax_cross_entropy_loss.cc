@@ -11,7 +11,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::softmax_cross_entropy_loss_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
@@ -64,4 +64,4 @@ extern const OpInfo softmax_cross_entropy_loss_info = {.kind = ir::OpKind::softm
                                                        .quant = nullptr,
                                                        .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::softmax_cross_entropy_loss_op

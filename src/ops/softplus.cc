@@ -3,7 +3,7 @@
 // bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::softplus_op {
 namespace {
 
 struct Softplus {
@@ -20,4 +20,4 @@ Term gradient(const Unary& u) { return u.dy * apply(ir::OpKind::sigmoid, u.x); }
 extern const OpInfo softplus_info =
     with_gradient(unary_op<Softplus>(ir::OpKind::softplus, no_attributes, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::softplus_op

@@ -3,7 +3,7 @@
 // Quantized: results lie in [-1, 1].
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::softsign_op {
 namespace {
 
 struct Softsign {
@@ -20,4 +20,4 @@ Term gradient(const Unary& u) { return u.dy / power(apply(ir::OpKind::abs, u.x) 
 extern const OpInfo softsign_info = with_gradient(
     unary_op<Softsign>(ir::OpKind::softsign, no_attributes, fixed_range<-1, 1>), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::softsign_op

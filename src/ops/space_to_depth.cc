@@ -8,7 +8,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::space_to_depth_op {
 namespace {
 
 constexpr int64_t kMaxBlock = 1 << 15;
@@ -84,4 +84,4 @@ extern const OpInfo space_to_depth_info = {.kind = ir::OpKind::space_to_depth,
                                            .quant = transparent_one,
                                            .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::space_to_depth_op

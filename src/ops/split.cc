@@ -10,7 +10,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::split_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -142,4 +142,4 @@ extern const OpInfo split_info = {.kind = ir::OpKind::split,
                                   .quant = transparent_one,
                                   .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::split_op

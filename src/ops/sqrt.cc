@@ -2,7 +2,7 @@
 // Sqrt: y = square root of x. Shape and type as x; no attributes. NaN for negative numbers. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::sqrt_op {
 namespace {
 
 struct Sqrt {
@@ -18,4 +18,4 @@ Term gradient(const Unary& u) { return u.dy / (u.y * 2); }
 
 extern const OpInfo sqrt_info = with_gradient(unary_op<Sqrt>(ir::OpKind::sqrt), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::sqrt_op

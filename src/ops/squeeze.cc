@@ -9,7 +9,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::squeeze_op {
 namespace {
 
 // Which dims go; nothing when that hangs on a dim that is not known.
@@ -96,4 +96,4 @@ extern const OpInfo squeeze_info = {.kind = ir::OpKind::squeeze,
                                     .channels = channels,
                                     .gradient = reshaped_gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::squeeze_op

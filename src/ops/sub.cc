@@ -5,7 +5,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::sub_op {
 namespace {
 
 struct Sub {
@@ -31,4 +31,4 @@ Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::V
 extern const OpInfo sub_info =
     with_gradient(binary_op<Sub, NumberTypes>(ir::OpKind::sub, infer_arithmetic<sub_elements>, compute_two), gradient);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::sub_op

@@ -5,7 +5,7 @@
 #include "ops/broadcast.h"
 #include "ops/gradient_rules.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::sum_op {
 namespace {
 
 struct Sum {
@@ -41,4 +41,4 @@ extern const OpInfo sum_info = {.kind = ir::OpKind::sum,
                                 .channels = broadcast_slices,
                                 .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::sum_op

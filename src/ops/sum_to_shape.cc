@@ -6,7 +6,7 @@
 #include "ops/elements.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::sum_to_shape_op {
 namespace {
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
@@ -57,4 +57,4 @@ extern const OpInfo sum_to_shape_info = {.kind = ir::OpKind::sum_to_shape,
                                          .quant = nullptr,
                                          .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::sum_to_shape_op

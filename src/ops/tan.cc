@@ -2,7 +2,7 @@
 // Tan: y = tangent of x (radians). Shape and type as x; no attributes. Types: f16, bf16, f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::tan_op {
 namespace {
 
 struct Tan {
@@ -18,4 +18,4 @@ Term gradient(const Unary& u) { return u.dy * (u.y * u.y + 1); }
 
 extern const OpInfo tan_info = with_gradient(unary_op<Tan>(ir::OpKind::tan), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::tan_op

@@ -3,7 +3,7 @@
 // Quantized: results lie in [-1, 1].
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::tanh_op {
 namespace {
 
 struct Tanh {
@@ -20,4 +20,4 @@ Term gradient(const Unary& u) { return u.dy * (1 - u.y * u.y); }
 extern const OpInfo tanh_info =
     with_gradient(unary_op<Tanh>(ir::OpKind::tanh, no_attributes, fixed_range<-1, 1>), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::tanh_op

@@ -3,7 +3,7 @@
 // f32, f64.
 #include "ops/unary.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::thresholded_relu_op {
 namespace {
 
 struct ThresholdedRelu {
@@ -24,4 +24,4 @@ Term gradient(const Unary& u) { return where(greater(u.x, u.attribute("alpha", 1
 extern const OpInfo thresholded_relu_info = with_gradient(
     unary_op<ThresholdedRelu>(ir::OpKind::thresholded_relu, verify, compute_one), unary_gradient<gradient>);
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::thresholded_relu_op

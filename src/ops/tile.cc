@@ -8,7 +8,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::tile_op {
 namespace {
 
 Result<ir::Dims> tiled_dims(const ir::Dims& dims, const ir::Ints& repeats) {
@@ -93,4 +93,4 @@ extern const OpInfo tile_info = {.kind = ir::OpKind::tile,
                                  .quant = transparent_one,
                                  .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::tile_op

@@ -15,7 +15,7 @@
 #include "ops/operands.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::top_k_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -132,4 +132,4 @@ extern const OpInfo top_k_info = {.kind = ir::OpKind::top_k,
                                   .quant = nullptr,
                                   .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::top_k_op

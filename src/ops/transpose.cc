@@ -11,7 +11,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::transpose_op {
 namespace {
 
 // perm for this rank. Errors: invalid when it is no permutation.
@@ -84,4 +84,4 @@ extern const OpInfo transpose_info = {.kind = ir::OpKind::transpose,
                                       .channels = channels,
                                       .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::transpose_op

@@ -12,7 +12,7 @@
 #include "ops/operands.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::trilu_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -60,4 +60,4 @@ extern const OpInfo trilu_info = {.kind = ir::OpKind::trilu,
                                   .quant = nullptr,
                                   .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::trilu_op

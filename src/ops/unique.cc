@@ -16,7 +16,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/places.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::unique_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -128,4 +128,4 @@ extern const OpInfo unique_info = {.kind = ir::OpKind::unique,
                                    .quant = nullptr,
                                    .no_gradient = kNotWritten};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::unique_op

@@ -9,7 +9,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/slices.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::unsqueeze_op {
 namespace {
 
 // By dim of the result: whether it is a new one.
@@ -84,4 +84,4 @@ extern const OpInfo unsqueeze_info = {.kind = ir::OpKind::unsqueeze,
                                       .channels = channels,
                                       .gradient = reshaped_gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::unsqueeze_op

@@ -8,7 +8,7 @@
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
-namespace edgesmith::ops {
+namespace edgesmith::ops::where_op {
 namespace {
 
 Status verify(const ir::Node& node) {
@@ -87,4 +87,4 @@ extern const OpInfo where_info = {.kind = ir::OpKind::where,
                                   .quant = nullptr,
                                   .gradient = gradient};
 
-}  // namespace edgesmith::ops
+}  // namespace edgesmith::ops::where_op

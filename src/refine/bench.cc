@@ -16,16 +16,12 @@
 #include "edgesmith/base/cpu.h"
 #include "edgesmith/base/thread_pool.h"
 #include "edgesmith/refine/measure.h"
+#include "refine/clock.h"
 
 namespace edgesmith::refine {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using Outputs = std::vector<ir::Tensor>;
-
-int64_t nanoseconds_between(Clock::time_point start, Clock::time_point end) {
-  return std::chrono::nanoseconds(end - start).count();
-}
 
 bool identical(const Outputs& a, const Outputs& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),

@@ -19,15 +19,10 @@
 #include "edgesmith/base/cpu.h"
 #include "edgesmith/data/run_model.h"
 #include "edgesmith/refine/measure.h"
+#include "refine/clock.h"
 
 namespace edgesmith::refine {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-int64_t nanoseconds_between(Clock::time_point start, Clock::time_point end) {
-  return std::chrono::nanoseconds(end - start).count();
-}
 
 Error interruption() { return {ErrorKind::interrupted, "interrupted", {}}; }
 

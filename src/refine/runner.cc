@@ -17,6 +17,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "refine/advise.h"
+#include "refine/clock.h"
 #include "refine/gate_arithmetic.h"
 #include "refine/run_data.h"
 #include "refine/weight_pictures.h"
@@ -25,7 +26,6 @@ namespace edgesmith::refine {
 namespace {
 
 namespace fs = std::filesystem;
-using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 

@@ -28,10 +28,6 @@ constexpr const char* kReference = "reference";
 // Constants of so many elements at most say how a node computes (axes, pads, bounds); larger ones are weights.
 constexpr int64_t kFewElements = 64;
 
-std::string hash_of(std::string_view text) {
-  return sha256_hex(std::as_bytes(std::span<const char>(text.data(), text.size())));
-}
-
 std::string text_of(const ir::Attribute& attribute) {
   const auto list = [](const auto& values, auto print) {
     std::string text;
@@ -174,7 +170,7 @@ class Selection {
     if (step.pad != nullptr) text += "\n" + node_text(*step.pad);
     if (step.add != nullptr) text += "\n" + node_text(*step.add);
     if (step.last != step.node && step.last != step.add) text += "\n" + node_text(*step.last);
-    return hash_of(text);
+    return sha256_hex(text);
   }
 
   KernelTime time_of(const StepInfo& step, const std::string& kernel) const {

@@ -25,16 +25,12 @@ using Times = std::map<std::string, KernelTime>;
 
 constexpr std::string_view kHead = "edgesmith.kernel-times/1 ";
 
-std::string hash_of(std::string_view text) {
-  return sha256_hex(std::as_bytes(std::span<const char>(text.data(), text.size())));
-}
-
 // The times in the text of a file; nothing when it is damaged.
 std::optional<Times> parse_times(std::string_view text) {
   const size_t end = text.find('\n');
   if (!text.starts_with(kHead) || end == std::string_view::npos) return std::nullopt;
   const std::string body(text.substr(end + 1));
-  if (text.substr(kHead.size(), end - kHead.size()) != hash_of(body)) return std::nullopt;
+  if (text.substr(kHead.size(), end - kHead.size()) != sha256_hex(body)) return std::nullopt;
   Times times;
   std::istringstream lines(body);
   lines.imbue(std::locale::classic());
@@ -49,7 +45,7 @@ std::string print_times(const Times& times) {
   for (const auto& [key, time] : times) {
     body += key + " " + shortest(time.warm_us) + " " + shortest(time.cold_us) + "\n";
   }
-  return std::string(kHead) + hash_of(body) + "\n" + body;
+  return std::string(kHead) + sha256_hex(body) + "\n" + body;
 }
 
 }  // namespace
