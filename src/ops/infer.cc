@@ -84,6 +84,8 @@ class Inference final : public InferContext {
     contents_[static_cast<size_t>(node.output(index).id())] = std::move(contents);
   }
 
+  Known known() && { return {std::move(folded_), std::move(contents_)}; }
+
   /// Sets the types of the node's outputs.
   Status infer(ir::Node& node) {
     const OpInfo* op = find_op(node.op());
@@ -189,9 +191,14 @@ void specialize(ir::Graph& graph, const std::map<std::string, int64_t>& bindings
 }  // namespace
 
 Status infer_types(ir::Graph& graph) {
+  auto known = infer_known(graph);
+  return known ? Status() : Status(known.error());
+}
+
+Result<Known> infer_known(ir::Graph& graph) {
   Inference inference(graph);
   for (ir::Node& node : graph.nodes()) EDGESMITH_TRY(inference.infer(node));
-  return {};
+  return std::move(inference).known();
 }
 
 Result<std::vector<std::optional<ir::Dims>>> infer_dims(const ir::Graph& graph, std::span<const ir::Dims> input_dims) {

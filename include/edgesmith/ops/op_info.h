@@ -109,6 +109,16 @@ Result<std::vector<ir::Tensor>> eval_node(const ir::Node& node, std::span<const 
 /// contradicts them. Errors: invalid, naming the node.
 Status infer_types(ir::Graph& graph);
 
+/// What is known without running about values that are not constants, by value id.
+struct Known {
+  std::vector<std::optional<ir::Tensor>>
+      tensors;  ///< small ones: sizes of dims that are known, and what follows from them
+  std::vector<std::optional<ir::Shape>> contents;  ///< of small integer vectors: numbers, symbols, unknown dims
+};
+
+/// infer_types, which also tells what it came to know.
+Result<Known> infer_known(ir::Graph& graph);
+
 /// The same with concrete dims for the graph inputs (in order): what the types are when the model is fed these.
 /// Returns dims per value id (empty optional where unknown). Does not change the graph.
 Result<std::vector<std::optional<ir::Dims>>> infer_dims(const ir::Graph& graph, std::span<const ir::Dims> input_dims);

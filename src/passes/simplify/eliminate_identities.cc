@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Removes nodes that pass their input through unchanged: Identity, Cast to the same type, Transpose in order, Reshape
-// and Expand to the same static shape, Concat of one, Pad by nothing, Mul or Div by 1, Add or Sub of 0.
+// and Expand to the same static shape, Concat of one, Pad by nothing, Slice of everything, Mul or Div by 1, Add or Sub
+// of 0; and a Squeeze and an Unsqueeze that undo each other.
 //
 //   %y = identity %x
 //   %z = relu %y          =>   %z = relu %x
 //
 // An output with an annotation of its own is not the same value and stays.
+#include <algorithm>
+#include <limits>
+
 #include "passes/rewrite.h"
 
 namespace edgesmith::passes {
@@ -54,6 +58,35 @@ bool pads_nothing(const ir::Node& node) {
   return true;
 }
 
+bool all_are(const ir::Ints& numbers, int64_t number) {
+  return std::all_of(numbers.begin(), numbers.end(), [number](int64_t n) { return n == number; });
+}
+
+// From the first entry to the last whatever the size: ends that large are how exporters write "all".
+bool slices_nothing(const ir::Node& node) {
+  const ir::Tensor *starts = plain_constant(node, 1), *ends = plain_constant(node, 2);
+  const bool stepping = node.num_inputs() > 4 && node.input(4) != nullptr;
+  const ir::Tensor* steps = stepping ? plain_constant(node, 4) : nullptr;
+  if (starts == nullptr || ends == nullptr || (stepping && steps == nullptr)) return false;
+  const ir::Ints last = ends->to_int64s();
+  return all_are(starts->to_int64s(), 0) && (steps == nullptr || all_are(steps->to_int64s(), 1)) &&
+         std::all_of(last.begin(), last.end(), [](int64_t n) { return n >= std::numeric_limits<int32_t>::max(); });
+}
+
+// What came in before the producer of the operand took away, or added, the dims that the node adds, or takes away.
+ir::Value* before_undone(const ir::Node& node) {
+  if (!node.is(OpKind::squeeze) && !node.is(OpKind::unsqueeze)) return nullptr;
+  const ir::Node& first = node.input(0)->node();
+  const bool pair = (node.is(OpKind::unsqueeze) && first.is(OpKind::squeeze)) ||
+                    (node.is(OpKind::squeeze) && first.is(OpKind::unsqueeze));
+  if (!pair || !is_plain(first.output()) || first.num_inputs() < 2 || node.num_inputs() < 2) return nullptr;
+  const ir::Tensor *inner = plain_constant(first, 1), *outer = plain_constant(node, 1);
+  const ir::Value& value = *first.input(0);
+  // Axes count in the longer of the two shapes on both sides, so equal numbers are equal axes.
+  if (inner == nullptr || outer == nullptr || inner->to_int64s() != outer->to_int64s()) return nullptr;
+  return is_plain(value) ? first.input(0) : nullptr;
+}
+
 bool passes_through(const ir::Node& node) {
   switch (node.op()) {
     case OpKind::identity: return true;
@@ -70,6 +103,7 @@ bool passes_through(const ir::Node& node) {
     case OpKind::min:
     case OpKind::mean: return node.num_inputs() == 1;
     case OpKind::pad: return pads_nothing(node);
+    case OpKind::slice: return slices_nothing(node);
     case OpKind::mul:
     case OpKind::div: return is_neutral(node, 1.0f);
     case OpKind::add:
@@ -81,8 +115,9 @@ bool passes_through(const ir::Node& node) {
 Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    if (!passes_through(node) || node.input(0) == nullptr || !is_plain(node.output())) continue;
-    bypass_node(graph, node, *node.input(0));
+    ir::Value* same = passes_through(node) ? node.input(0) : before_undone(node);
+    if (same == nullptr || !is_plain(node.output())) continue;
+    bypass_node(graph, node, *same);
     change = Change::changed;
   }
   return change;

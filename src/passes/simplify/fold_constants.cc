@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Evaluates nodes whose operands are all constant, and Shape of a value whose dims are known.
+// Evaluates nodes whose operands are all constant, and what is computed from sizes of dims that are known.
 //
 //   %s = add {1, 2}, {3, 4}     =>   %s = constant {4, 6}
 //
 // The file must not grow: a result may take at most as many bytes as the operands that only this node reads, or
-// `max_constant_bytes`. Quantized constants are left alone: folding them would turn codes into floats.
+// `max_constant_bytes`; or a whole part of the graph at most as many as the constants that only it reads
+// (constant_regions.h). Quantized constants are left alone: folding them would turn codes into floats.
 #include <algorithm>
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/rewrite.h"
+#include "passes/simplify/constant_regions.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -49,21 +51,7 @@ int64_t result_bytes(const ir::Node& node) {
   return count < 0 ? -1 : ir::packed_bytes(count, ir::dtype_bits(node.output().type().dtype));
 }
 
-// Shape of a value with known dims needs no operand's contents.
-std::optional<ir::Tensor> fold_shape(const ir::Node& node) {
-  if (!node.is(OpKind::shape) || !is_plain(node.output())) return std::nullopt;
-  const auto dims = node.input(0)->type().static_dims();
-  if (!dims) return std::nullopt;
-  const auto rank = static_cast<int64_t>(dims->size());
-  const auto clamp = [rank](int64_t i) { return std::clamp<int64_t>(i < 0 ? i + rank : i, 0, rank); };
-  const int64_t start = clamp(node.attributes().get_int("start", 0));
-  const int64_t end = std::max(start, clamp(node.attributes().get_int("end", rank)));
-  return ir::Tensor::of<int64_t>({end - start}, std::span<const int64_t>(*dims).subspan(
-                                                    static_cast<size_t>(start), static_cast<size_t>(end - start)));
-}
-
 Result<std::optional<ir::Tensor>> fold(const ir::Node& node, int64_t max_bytes) {
-  if (auto shape = fold_shape(node)) return shape;
   if (!is_foldable(node)) return std::optional<ir::Tensor>();
   const int64_t limit = std::max(max_bytes, freed_bytes(node));
   if (result_bytes(node) > limit) return std::optional<ir::Tensor>();  // do not even compute it
@@ -84,17 +72,36 @@ Result<std::optional<ir::Tensor>> fold(const ir::Node& node, int64_t max_bytes) 
   return std::optional<ir::Tensor>(std::move(result));
 }
 
+// A node whose result may be known by the types of what it reads.
+bool may_be_known(const ir::Node& node) {
+  if (node.op() <= OpKind::opaque || node.num_outputs() != 1 || !is_plain(node.output())) return false;
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const ir::Value* value = node.input(i);
+    if (value != nullptr && value->constant() != nullptr && plain_constant(node, i) == nullptr) return false;
+  }
+  return true;
+}
+
 Result<Change> run(ir::Graph& graph, const Options& options, PassContext&) {
+  const int64_t max_bytes = options.integer("max_constant_bytes");
+  auto known = ops::infer_known(graph);
+  if (!known) return known.error();
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    auto result = fold(node, options.integer("max_constant_bytes"));
+    auto result = fold(node, max_bytes);
     if (!result) return result.error();
+    if (!*result && may_be_known(node)) {
+      auto& sizes = known->tensors[static_cast<size_t>(node.output().id())];
+      if (sizes && sizes->stored_bytes() <= max_bytes) *result = std::move(sizes);
+    }
     if (!*result) continue;
     ir::Value& constant = graph.add_constant(std::move(**result), node.output().name(), &node);
     bypass_node(graph, node, constant);
     change = Change::changed;
   }
-  return change;
+  auto folded = fold_regions(graph);
+  if (!folded) return folded.error();
+  return *folded > 0 ? Change::changed : change;
 }
 
 }  // namespace

@@ -10,12 +10,14 @@ namespace {
 // A graph needs two or three rounds; the bound only stops passes that undo each other.
 constexpr int kMaxRounds = 20;
 
-constexpr std::array<std::string_view, 11> kPipeline = {
+constexpr std::array<std::string_view, 13> kPipeline = {
     "eliminate-dead-nodes",             // less to look at
     "eliminate-identities",             // patterns below meet their producers directly
     "fold-constants",                   // weights behind Transpose or Cast, shape code
     "canonicalize-ops",                 // before the fusions: makes Gemm of MatMul and Add
     "fuse-transposes",                  //
+    "fuse-slices",                      //
+    "state-reshapes",                   // before fuse-reshapes: those with constant shapes merge
     "fuse-reshapes",                    //
     "fuse-batch-normalization",         // before fuse-affine: both change the same constants
     "fuse-affine",                      //

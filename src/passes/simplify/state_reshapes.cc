@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Gives a Reshape whose computed shape is known, or copied from its operand, or all known but one dim, a constant one:
+// the nodes that computed it have nothing left to do. What the model declares about the result is not asked: it may be
+// stale.
+//
+//   %n = shape %x {end=1}
+//   %s = concat %n, {200}
+//   %y = reshape %x, %s      =>   %y = reshape %x, {0, 200}
+#include <algorithm>
+
+#include "edgesmith/ops/op_info.h"
+#include "passes/rewrite.h"
+
+namespace edgesmith::passes {
+namespace {
+
+using ir::OpKind;
+
+// The shape in ONNX's terms: numbers, 0 for a dim of the operand at the same place, one -1 for what is left. -1 beside
+// a copied dim would fail for one of size 0, which the computed shape allows.
+std::optional<ir::Ints> stated(const ir::Shape& from, const ir::Shape& to) {
+  ir::Ints dims;
+  for (size_t d = 0; d < to.size(); ++d) {
+    if (to[d].known()) {
+      if (to[d].value() == 0) return std::nullopt;
+      dims.push_back(to[d].value());
+    } else {
+      dims.push_back(d < from.size() && to[d].same_as(from[d]) ? 0 : -1);
+    }
+  }
+  const auto copied = std::count(dims.begin(), dims.end(), 0), open = std::count(dims.begin(), dims.end(), -1);
+  return open == 0 || (open == 1 && copied == 0) ? std::optional(dims) : std::nullopt;
+}
+
+bool state(ir::Graph& graph, ir::Node& node, const ops::Known& known) {
+  if (!node.is(OpKind::reshape) || node.input(1)->constant() != nullptr) return false;
+  if (node.attributes().get_int("allowzero", 0) != 0) return false;
+  const auto& from = node.input(0)->type().shape;
+  const auto& to = known.contents[static_cast<size_t>(node.input(1)->id())];
+  if (!from || !to) return false;
+  const auto dims = stated(*from, *to);
+  if (!dims) return false;
+  auto tensor = ir::Tensor::of<int64_t>({static_cast<int64_t>(dims->size())}, *dims);
+  graph.set_input(node, 1, &graph.add_constant(std::move(tensor), {}, &node));
+  return true;
+}
+
+Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+  const auto known = ops::infer_known(graph);
+  if (!known) return known.error();
+  Change change = Change::none;
+  for (ir::Node& node : graph.nodes()) {
+    if (state(graph, node, *known)) change = Change::changed;
+  }
+  return change;
+}
+
+}  // namespace
+
+extern const PassInfo state_reshapes_pass = {
+    "state-reshapes", "write the shape of a Reshape as a constant where it can be said", no_options, run, false, false};
+
+}  // namespace edgesmith::passes
