@@ -38,11 +38,14 @@ Status write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   std::vector<NamedArray> arrays;
   arrays.push_back({"format", bytes_of(kFormat)});
   arrays.push_back({"identity", bytes_of(checkpoint.identity)});
-  arrays.push_back({"counts", ir::Tensor::of<int64_t>({3}, std::vector<int64_t>{checkpoint.step, checkpoint.interval_steps,
-                                                                               checkpoint.worse})});
+  arrays.push_back(
+      {"counts", ir::Tensor::of<int64_t>(
+                     {3}, std::vector<int64_t>{checkpoint.step, checkpoint.interval_steps, checkpoint.worse})});
   arrays.push_back({"losses", vector_of({checkpoint.interval_loss, checkpoint.first_loss, checkpoint.best_loss})});
-  for (size_t i = 0; i < checkpoint.state.size(); ++i) arrays.push_back({"state." + std::to_string(i), checkpoint.state[i]});
-  for (size_t i = 0; i < checkpoint.best.size(); ++i) arrays.push_back({"best." + std::to_string(i), checkpoint.best[i]});
+  for (size_t i = 0; i < checkpoint.state.size(); ++i)
+    arrays.push_back({"state." + std::to_string(i), checkpoint.state[i]});
+  for (size_t i = 0; i < checkpoint.best.size(); ++i)
+    arrays.push_back({"best." + std::to_string(i), checkpoint.best[i]});
   for (const Curve& curve : checkpoint.curves) {
     arrays.push_back({"curve.name", bytes_of(curve.name)});
     arrays.push_back({"curve.unit", bytes_of(curve.unit)});
@@ -65,7 +68,10 @@ Result<Checkpoint> read_checkpoint(const std::string& path) {
     // Kinds of numbers are checked once, here.
     const bool text = name == "format" || name == "identity" || name == "curve.name" || name == "curve.unit";
     const bool reals = name == "losses" || name == "curve.steps" || name == "curve.values";
-    const ir::DType wanted = text ? ir::DType::u8 : reals ? ir::DType::f64 : name == "counts" ? ir::DType::i64 : ir::DType::f32;
+    const ir::DType wanted = text               ? ir::DType::u8
+                             : reals            ? ir::DType::f64
+                             : name == "counts" ? ir::DType::i64
+                                                : ir::DType::f32;
     if (tensor.dtype() != wanted || ((name == "counts" || name == "losses") && tensor.size() != 3)) return wrong;
     const bool in_curve = starts_with(name, "curve.") && name != "curve.name";
     if (in_curve && checkpoint.curves.empty()) return wrong;

@@ -12,8 +12,8 @@
 namespace edgesmith::train {
 
 struct Checkpoint {
-  std::string identity;  ///< of the training: training_identity()
-  int64_t step = 0;      ///< steps done
+  std::string identity;        ///< of the training: training_identity()
+  int64_t step = 0;            ///< steps done
   int64_t interval_steps = 0;  ///< of them, those since the last judgement
   double interval_loss = 0;    ///< sum of their losses
   int64_t worse = 0;           ///< judgements since the best one

@@ -33,6 +33,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kShardsOfBatch = 4, kMostOfShard = 32;
 // Judgements of a run at least.
 constexpr int64_t kJudgements = 4;
+constexpr double kSecondsBetweenWords = 0.2;
 // A gradient above so many times what it was says that the steps were too long.
 constexpr double kSuddenGrowth = 10;
 
@@ -61,8 +62,8 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
                                    std::pair("feature", &options.features), std::pair("freeze", &options.freeze)}) {
     text += std::string(name) + "=" + join(*list, ",") + "\n";
   }
-  for (const double value : {options.feature_weight, options.temperature, options.rate.value_or(-1), options.weight_decay,
-                             options.clip, options.ema, options.warmup, options.holdout}) {
+  for (const double value : {options.feature_weight, options.temperature, options.rate.value_or(-1),
+                             options.weight_decay, options.clip, options.ema, options.warmup, options.holdout}) {
     text += shortest(value) + "\n";
   }
   for (const int64_t value : {options.epochs, options.steps, options.batch, options.patience, options.memory_limit,
@@ -124,7 +125,7 @@ class Distiller {
   std::unique_ptr<Weights> weights_;
   std::unique_ptr<runtime::Executor> executor_;
   std::vector<std::unique_ptr<runtime::Executor::Session>> sessions_;  ///< by slot: shards that run side by side
-  std::vector<std::vector<ir::Tensor>> outputs_;                      ///< likewise
+  std::vector<std::vector<ir::Tensor>> outputs_;                       ///< likewise
   std::optional<Judge> judge_;
 
   int64_t batch_ = 0, shard_ = 0, total_ = 0, interval_ = 0, steps_per_epoch_ = 0;
@@ -137,9 +138,9 @@ class Distiller {
   double norm_ = 0, largest_norm_ = 0;  ///< of the last step, and of those before it
   double last_loss_ = 0;
   bool diverged_ = false;
-  int64_t done_here_ = 0;         ///< steps of this process
+  int64_t done_here_ = 0;  ///< steps of this process
   double train_seconds_ = 0;
-  Clock::time_point start_ = Clock::now();
+  Clock::time_point start_ = Clock::now(), said_;
 };
 
 Status Distiller::prepare() {
@@ -149,9 +150,9 @@ Status Distiller::prepare() {
   if (schedule_ == nullptr) return usage_error("unknown schedule '" + options_.schedule + "'", "use cosine");
   rate_ = options_.rate.value_or(optimizer_->rate);
   if (data_.size() < 2) {
-    return usage_error("training needs two samples at least, one of them held out; there are " +
-                           std::to_string(data_.size()),
-                       "give more with --train");
+    return usage_error(
+        "training needs two samples at least, one of them held out; there are " + std::to_string(data_.size()),
+        "give more with --train");
   }
   auto objective = make_objective(student_, teacher_,
                                   {.losses = options_.losses,
@@ -239,18 +240,16 @@ Result<bool> Distiller::begin() {
   }
   add_point("held-out loss", "", verdict->loss);
   if (verdict->hits) add_point(judge_->hits_name(), "%", *verdict->hits);
-  if (verdict->loss == 0) {
-    report_.notes.push_back("there is nothing to learn: on the held-out samples the student gives what the teacher gives");
-    return false;
-  }
-  return true;
+  report_.nothing_to_learn = verdict->loss == 0;
+  return !report_.nothing_to_learn;
 }
 
 Status Distiller::resume() {
   auto checkpoint = read_checkpoint(options_.resume);
   if (!checkpoint) return checkpoint.error();
   if (checkpoint->identity != identity_) {
-    return usage_error(options_.resume + ": is a checkpoint of another training: the student, the teacher, the data or "
+    return usage_error(options_.resume +
+                           ": is a checkpoint of another training: the student, the teacher, the data or "
                            "the options differ",
                        "give those that it was made with, or start without --resume");
   }
@@ -295,8 +294,11 @@ Status Distiller::loop() {
       return save();
     }
     if (diverged_) break;
+    // A judgement between two regular ones is none that a resumed training would know of.
+    if (at_.step < until) EDGESMITH_TRY(save());
     EDGESMITH_TRY(judge());
-    EDGESMITH_TRY(save());
+    if (diverged_) break;
+    if (at_.step == until) EDGESMITH_TRY(save());
     if (out_of_time) {
       report_.notes.push_back("stopped by the time limit after " + std::to_string(at_.step) + " of " +
                               std::to_string(total_) + " steps");
@@ -339,8 +341,8 @@ Status Distiller::run_step(int64_t step) {
     context_.pool->parallel_for(wave, [&](int64_t index, int thread) {
       const auto slot = static_cast<size_t>(index);
       const int64_t begin = (first + index) * shard_, end = std::min(batch_, begin + shard_);
-      const Status status = run_shard(samples.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)), slot,
-                                      thread, outputs_[slot]);
+      const Status status = run_shard(samples.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+                                      slot, thread, outputs_[slot]);
       if (!status) errors[slot] = status.error();
     });
     for (const auto& error : errors) {
@@ -375,17 +377,20 @@ void Distiller::stop_diverged(int64_t step, const std::string& what) {
     cause += " (the norm of the gradient had grown from " + number("%.3g", largest_norm_) + " to " +
              number("%.3g", norm_) + ")";
   }
-  const std::string text = "stopped at step " + std::to_string(step + 1) + " of " + std::to_string(total_) + ": " + what +
-                           "; " + cause + "; the best weights before it are kept";
+  const std::string text = "stopped at step " + std::to_string(step + 1) + " of " + std::to_string(total_) + ": " +
+                           what + "; " + cause + "; the best weights before it are kept";
   report_.warnings.push_back(text);
   report_.notes.push_back(text);
 }
 
 void Distiller::say_progress() {
+  if (at_.step % interval_ != 0 && at_.step < total_ && seconds_since(said_) < kSecondsBetweenWords) return;
+  said_ = Clock::now();
   const double each = train_seconds_ / static_cast<double>(done_here_);
   const double left = seconds_since(start_) / static_cast<double>(done_here_) * static_cast<double>(total_ - at_.step);
   context_.progress->detail("loss " + number("%.4g", last_loss_) + ", " +
-                            number("%.0f", static_cast<double>(batch_) / each) + " images/s, " + time_text(left) + " left");
+                            number("%.0f", static_cast<double>(batch_) / each) + " images/s, " + time_text(left) +
+                            " left");
 }
 
 Curve& Distiller::curve(const std::string& name, const std::string& unit) {
@@ -406,6 +411,13 @@ Status Distiller::judge() {
   at_.interval_loss = 0;
   at_.interval_steps = 0;
   std::vector<Parameter> parameters = weights_->parameters();
+  for (const Parameter& parameter : parameters) {
+    const auto numbers = parameter.value.data<float>();
+    if (!std::all_of(numbers.begin(), numbers.end(), [](float number) { return std::isfinite(number); })) {
+      stop_diverged(at_.step - 1, "weight '" + parameter.name + "' holds NaN or infinity");
+      return {};
+    }
+  }
   ir::Graph candidate = student_.clone();
   EDGESMITH_TRY(write_back(parameters, candidate));
   auto verdict = judge_->judge(candidate, "judge step " + std::to_string(at_.step));

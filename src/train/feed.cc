@@ -31,7 +31,8 @@ ir::Tensor row_of(const ir::Tensor& tensor, int64_t row) {
   const size_t bytes = tensor.bytes().size() / static_cast<size_t>(dims[0]);
   dims[0] = 1;
   ir::Tensor out = ir::Tensor::zeros(tensor.dtype(), dims);
-  if (bytes > 0) std::memcpy(out.mutable_bytes().data(), tensor.bytes().data() + static_cast<size_t>(row) * bytes, bytes);
+  if (bytes > 0)
+    std::memcpy(out.mutable_bytes().data(), tensor.bytes().data() + static_cast<size_t>(row) * bytes, bytes);
   return out;
 }
 
@@ -89,8 +90,8 @@ Result<BatchForm> find_batch_form(const ir::Graph& student, const Objective& obj
 }
 
 Result<std::unique_ptr<Feed>> Feed::create(const ir::Graph& student, const ir::Graph& teacher,
-                                           const Objective& objective, const BatchForm& form,
-                                           const data::Dataset& data, int num_threads) {
+                                           const Objective& objective, const BatchForm& form, const data::Dataset& data,
+                                           int num_threads) {
   std::unique_ptr<Feed> feed(new Feed(student, objective, form, data));
   if (objective.needs_labels && !data.has_labels()) {
     return usage_error("a loss needs labels, the training data have none",
@@ -120,7 +121,8 @@ Result<Shard> Feed::load(std::span<const int64_t> indices, int thread) {
     if (!sample) return sample.error();
     EDGESMITH_TRY(check_finite(*sample, data_.sample_name(index)));
     if (!samples.empty() && !data::can_stack(samples.front(), *sample, student_)) {
-      return invalid_error(data_.sample_name(index) + ": its dims, or an input without a batch axis, are not those of " +
+      return invalid_error(data_.sample_name(index) +
+                               ": its dims, or an input without a batch axis, are not those of " +
                                data_.sample_name(indices.front()),
                            "resize the samples to one shape");
     }
@@ -176,10 +178,11 @@ Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data:
       row.clear();
       int64_t bytes = 0;
       for (const ir::Tensor& value : values) {
-        const bool has_rows = form_.per_sample && value.rank() > 0 && value.dims()[0] >= static_cast<int64_t>(part.size());
+        const bool has_rows =
+            form_.per_sample && value.rank() > 0 && value.dims()[0] >= static_cast<int64_t>(part.size());
         if (form_.per_sample && !has_rows) {
-          return usage_error("the teacher's results are " + value.type().text() + " for " + std::to_string(part.size()) +
-                                 " samples, the student's have one row a sample",
+          return usage_error("the teacher's results are " + value.type().text() + " for " +
+                                 std::to_string(part.size()) + " samples, the student's have one row a sample",
                              "use a teacher with the same outputs");
         }
         row.push_back(has_rows ? row_of(value, static_cast<int64_t>(s)) : value);

@@ -30,8 +30,8 @@ struct Shard {
   ir::Tensor weights;               ///< [N]: 1 for samples, 0 for what fills up a fixed batch
 };
 
-/// Makes shards. Teacher outputs are kept as long as they take little memory (kMostKeptBytes in all), and computed again
-/// beyond that: memory does not grow with the number of samples.
+/// Makes shards. Teacher outputs are kept as long as they take little memory (kMostKeptBytes in all), and computed
+/// again beyond that: memory does not grow with the number of samples.
 class Feed {
  public:
   static constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
@@ -62,7 +62,7 @@ class Feed {
   int64_t teacher_batch_ = 0;  ///< fixed; 0: any
   std::unique_ptr<runtime::Executor> executor_;
   std::vector<std::unique_ptr<runtime::Executor::Session>> sessions_;  ///< by thread
-  std::vector<std::vector<ir::Tensor>> kept_;                         ///< by sample: a row for each value
+  std::vector<std::vector<ir::Tensor>> kept_;                          ///< by sample: a row for each value
   std::atomic<int64_t> kept_bytes_{0};
 };
 

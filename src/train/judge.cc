@@ -77,8 +77,9 @@ Result<Verdict> Judge::judge(const ir::Graph& student, const std::string& what) 
       Part& part = parts[static_cast<size_t>(slot)];
       part = {};
       const int64_t begin = (first + slot) * shard;
-      const Status status = run_part(
-          samples.subspan(static_cast<size_t>(begin), static_cast<size_t>(std::min(shard, count - begin))), thread, part);
+      const Status status =
+          run_part(samples.subspan(static_cast<size_t>(begin), static_cast<size_t>(std::min(shard, count - begin))),
+                   thread, part);
       if (!status) part.error = status.error();
     });
     for (int64_t slot = 0; slot < wave; ++slot) {

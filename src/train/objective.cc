@@ -172,7 +172,8 @@ class Maker {
       }
       EDGESMITH_TRY(add_output(i, teacher, partner));
     }
-    if (objective_.pairs.empty()) return usage_error("the student has no output of floats", "there is nothing to train");
+    if (objective_.pairs.empty())
+      return usage_error("the student has no output of floats", "there is nothing to train");
     return {};
   }
 

@@ -17,7 +17,7 @@ struct Pair {
   int teacher = -1;     ///< -1: no loss needs one
   int output = -1;      ///< the student's output that it is, by index; -1: a value inside
   bool scores = false;  ///< it is what the softmax before that output reads
-  std::string name;  ///< of the student's, for messages
+  std::string name;     ///< of the student's, for messages
   int rank = 0;
   int class_axis = 1;
   int64_t classes = -1;  ///< along class_axis; -1: not known

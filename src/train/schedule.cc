@@ -34,7 +34,8 @@ const ScheduleInfo* find_schedule(std::string_view name) {
 
 double rate_factor(const ScheduleInfo& schedule, int64_t step, int64_t total, int64_t warmup) {
   if (step < warmup) return static_cast<double>(step + 1) / static_cast<double>(warmup);
-  return schedule.factor(static_cast<double>(step - warmup) / static_cast<double>(std::max<int64_t>(1, total - warmup)));
+  return schedule.factor(static_cast<double>(step - warmup) /
+                         static_cast<double>(std::max<int64_t>(1, total - warmup)));
 }
 
 }  // namespace edgesmith::train

@@ -26,7 +26,8 @@ Split split_samples(int64_t size, double share, uint64_t seed) {
   std::vector<int64_t> samples(static_cast<size_t>(size));
   std::iota(samples.begin(), samples.end(), 0);
   shuffle(samples, stream(seed, 0));
-  const auto count = std::clamp<int64_t>(std::llround(share * static_cast<double>(size)), 1, std::max<int64_t>(1, size - 1));
+  const auto count =
+      std::clamp<int64_t>(std::llround(share * static_cast<double>(size)), 1, std::max<int64_t>(1, size - 1));
   Split split;
   split.held_out.assign(samples.begin(), samples.begin() + count);
   split.train.assign(samples.begin() + count, samples.end());

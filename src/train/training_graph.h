@@ -21,9 +21,9 @@ struct BatchForm {
   bool per_sample = true;  ///< axis 0 of every pair's values is the sample; else samples go one at a time
 };
 
-/// Adds the inputs of the losses to `graph` (for each pair that has a teacher "teacher.I", "labels" where some loss needs
-/// them) and the loss of each sample: [N], or one number where samples go one at a time. `graph` has types, and holds
-/// the pairs' student values under their ids. Errors: none but bugs.
+/// Adds the inputs of the losses to `graph` (for each pair that has a teacher "teacher.I", "labels" where some loss
+/// needs them) and the loss of each sample: [N], or one number where samples go one at a time. `graph` has types, and
+/// holds the pairs' student values under their ids. Errors: none but bugs.
 ops::Term append_losses(ops::GradientBuilder& build, const Objective& objective, const BatchForm& form);
 
 struct TrainingGraph {

@@ -22,9 +22,9 @@ Result<std::unique_ptr<Weights>> Weights::create(const TrainingGraph& training, 
     slot.parameter = training.trained[k];
     const Parameter& parameter = training.parameters[slot.parameter];
     if (parameter.value.dtype() != ir::DType::f32) {
-      return unsupported_error("weight '" + parameter.name + "' is " + parameter.value.type().text() +
-                                   ": only float32 is trained",
-                               "freeze it with --freeze " + parameter.name);
+      return unsupported_error(
+          "weight '" + parameter.name + "' is " + parameter.value.type().text() + ": only float32 is trained",
+          "freeze it with --freeze " + parameter.name);
     }
     slot.value = parameter.value.to_floats();
     slot.gradient.resize(slot.value.size());

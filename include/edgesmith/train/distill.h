@@ -28,9 +28,9 @@ struct DistillOptions {
   std::string optimizer = "adam", schedule = "cosine";
   std::optional<double> rate;  ///< absent: the optimizer's
   double weight_decay = 0;
-  double clip = 0;            ///< largest norm of a step's gradient; 0: any
-  double ema = 0;             ///< share that a running mean of the weights keeps; 0: the weights themselves
-  double warmup = 0.05;       ///< share of the steps
+  double clip = 0;                  ///< largest norm of a step's gradient; 0: any
+  double ema = 0;                   ///< share that a running mean of the weights keeps; 0: the weights themselves
+  double warmup = 0.05;             ///< share of the steps
   std::vector<std::string> freeze;  ///< globs: names of weights that stay
   // How long, and on what.
   int64_t epochs = 10;
@@ -55,9 +55,9 @@ struct DistillContext {
 };
 
 struct DistillReport {
-  bool changed = false;      ///< the student has other weights than it came with
-  bool interrupted = false;  ///< by SIGINT: the best weights so far are in the student
-  int64_t steps = 0;         ///< done, those of the checkpoint included
+  bool changed = false;                    ///< the student has other weights than it came with
+  bool interrupted = false;                ///< by SIGINT: the best weights so far are in the student
+  int64_t steps = 0;                       ///< done, those of the checkpoint included
   double loss_before = 0, loss_after = 0;  ///< on the held-out samples: of what came, of what is kept
   int64_t activation_bytes = 0;            ///< of a shard in training; 0: the plan cannot tell
   int64_t shard = 0;                       ///< samples of one

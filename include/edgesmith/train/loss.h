@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a student is told to make small: one row and one file (src/train/losses/) a loss. A loss is nodes in the training
-// graph like any other.
+// What a student is told to make small: one row and one file (src/train/losses/) a loss. A loss is nodes in the
+// training graph like any other.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,9 @@ struct LossOperands {
   ops::Term labels;   ///< [N] class numbers as floats; without a value when the loss does not need them
   int rank = 0;       ///< of student
   int class_axis = 1;
-  int64_t classes = -1;     ///< along class_axis; -1: not known
-  double temperature = 1;   ///< of softened probabilities
-  bool per_sample = true;   ///< axis 0 is the sample; else the value is of one sample, whole
+  int64_t classes = -1;    ///< along class_axis; -1: not known
+  double temperature = 1;  ///< of softened probabilities
+  bool per_sample = true;  ///< axis 0 is the sample; else the value is of one sample, whole
 };
 
 /// One loss.

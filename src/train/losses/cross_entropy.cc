@@ -19,7 +19,7 @@ ops::Term build(const LossOperands& operands) {
 
 }  // namespace
 
-extern const LossInfo cross_entropy_loss = {"cross-entropy", "negative log-probability of the label's class", true, true,
-                                            build};
+extern const LossInfo cross_entropy_loss = {"cross-entropy", "negative log-probability of the label's class", true,
+                                            true, build};
 
 }  // namespace edgesmith::train

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Adam: steps of about the learning rate, whatever the scale of the gradient. The weight decay is a part of the gradient.
+// Adam: steps of about the learning rate, whatever the scale of the gradient. The weight decay is a part of the
+// gradient.
 #include "train/optimizers/moments.h"
 
 namespace edgesmith::train {
@@ -12,6 +13,7 @@ void update(const OptimizerStep& step, std::span<float> value, std::span<const f
 
 }  // namespace
 
-extern const OptimizerInfo adam_optimizer = {"adam", "steps of the size of the rate, by running moments of the gradient", 2, 1e-3, update};
+extern const OptimizerInfo adam_optimizer = {
+    "adam", "steps of the size of the rate, by running moments of the gradient", 2, 1e-3, update};
 
 }  // namespace edgesmith::train
