@@ -41,13 +41,13 @@ ir::Graph network(int seed, const std::string& output = "scores", int classes = 
 })");
 }
 
-struct Run {
+struct Outcome {
   ir::Graph student;
   Result<DistillReport> report;
 };
 
-Run run(ir::Graph student, const ir::Graph& teacher, const DistillOptions& options,
-        const data::Dataset& data = Points({1, 4}, 300), int threads = 2) {
+Outcome run(ir::Graph student, const ir::Graph& teacher, const DistillOptions& options,
+            const data::Dataset& data = Points({1, 4}, 300), int threads = 2) {
   ThreadPool pool(threads);
   ProgressSink silent;
   auto report = distill(student, teacher, data, options, {.pool = &pool, .progress = &silent, .simplify = {}});
@@ -57,7 +57,7 @@ Run run(ir::Graph student, const ir::Graph& teacher, const DistillOptions& optio
 
 std::string text_of(const ir::Graph& graph) { return ir::print(graph, {.max_elements = 0}); }
 
-void expect_error(const Run& run, ErrorKind kind, const std::string& message, const std::string& hint) {
+void expect_error(const Outcome& run, ErrorKind kind, const std::string& message, const std::string& hint) {
   ASSERT_FALSE(run.report.ok());
   EXPECT_EQ(run.report.error().kind, kind) << run.report.error().text();
   EXPECT_NE(run.report.error().message.find(message), std::string::npos) << run.report.error().text();
@@ -68,8 +68,9 @@ TEST(Distill, LearnsWhatItsTeacherSays) {
   for (const char* loss : {"kl", "mse"}) {
     for (const OptimizerInfo& optimizer : all_optimizers()) {
       SCOPED_TRACE(std::string(loss) + " by " + std::string(optimizer.name));
-      const Run done = run(network(2), network(1),
-                           {.losses = {loss}, .optimizer = std::string(optimizer.name), .rate = 0.01, .epochs = 40});
+      const Outcome done =
+          run(network(2), network(1),
+              {.losses = {loss}, .optimizer = std::string(optimizer.name), .rate = 0.01, .epochs = 40});
       ASSERT_TRUE(done.report.ok()) << done.report.error().text();
       EXPECT_TRUE(done.report->changed);
       EXPECT_LT(done.report->loss_after, 0.1 * done.report->loss_before);
@@ -81,8 +82,8 @@ TEST(Distill, LearnsWhatItsTeacherSays) {
 }
 
 TEST(Distill, LearnsLabelsWithoutATeacher) {
-  const Run done = run(network(2), network(2), {.losses = {"cross-entropy"}, .rate = 0.01, .epochs = 40},
-                       Points({1, 4}, 300, /*labels=*/true));
+  const Outcome done = run(network(2), network(2), {.losses = {"cross-entropy"}, .rate = 0.01, .epochs = 40},
+                           Points({1, 4}, 300, /*labels=*/true));
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();
   EXPECT_LT(done.report->loss_after, 0.5);
   ASSERT_EQ(done.report->curves[1].name, "top1");
@@ -90,14 +91,14 @@ TEST(Distill, LearnsLabelsWithoutATeacher) {
 }
 
 TEST(Distill, MatchesValuesInside) {
-  const Run done = run(network(2), network(1), {.features = {"relu=relu"}, .rate = 0.01, .epochs = 30});
+  const Outcome done = run(network(2), network(1), {.features = {"relu=relu"}, .rate = 0.01, .epochs = 30});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();
   EXPECT_LT(done.report->loss_after, 0.3 * done.report->loss_before);
 }
 
 TEST(Distill, KeepsWhatCameWhereNothingIsBetter) {
   const ir::Graph student = network(2);
-  const Run done = run(student.clone(), network(1), {.rate = 0, .epochs = 3});
+  const Outcome done = run(student.clone(), network(1), {.rate = 0, .epochs = 3});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();
   EXPECT_FALSE(done.report->changed);
   EXPECT_EQ(text_of(done.student), text_of(student));
@@ -105,7 +106,7 @@ TEST(Distill, KeepsWhatCameWhereNothingIsBetter) {
 }
 
 TEST(Distill, HasNothingToLearnFromItself) {
-  const Run done = run(network(1), network(1), {});
+  const Outcome done = run(network(1), network(1), {});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();
   EXPECT_TRUE(done.report->nothing_to_learn);
   EXPECT_FALSE(done.report->changed);
@@ -131,7 +132,7 @@ TEST(Distill, KeepsMasks) {
     for (size_t i = 0; i < numbers.size(); i += 2) numbers[i] = 0;
     student.set_tensor(node, ir::Tensor::of<float>(node.tensor().dims(), numbers));
   }
-  const Run done = run(std::move(student), network(1), {.rate = 0.01, .epochs = 5});
+  const Outcome done = run(std::move(student), network(1), {.rate = 0.01, .epochs = 5});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();
   EXPECT_TRUE(done.report->changed);
   for (const ir::Node& node : done.student.nodes()) {
@@ -142,16 +143,16 @@ TEST(Distill, KeepsMasks) {
 }
 
 TEST(Distill, StopsWithoutABetterJudgement) {
-  const Run done = run(network(2), network(1), {.rate = 0, .epochs = 30, .patience = 3});
+  const Outcome done = run(network(2), network(1), {.rate = 0, .epochs = 30, .patience = 3});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();
   EXPECT_EQ(done.report->steps, 3 * (270 / 64));
 }
 
 TEST(Distill, CutsBatchesSmallerForTheMemoryLimit) {
-  const Run whole = run(network(2), network(1), {.rate = 0.01, .epochs = 4});
+  const Outcome whole = run(network(2), network(1), {.rate = 0.01, .epochs = 4});
   ASSERT_TRUE(whole.report.ok()) << whole.report.error().text();
   EXPECT_EQ(whole.report->shard, 16);
-  const Run cut =
+  const Outcome cut =
       run(network(2), network(1), {.rate = 0.01, .epochs = 4, .memory_limit = whole.report->activation_bytes / 3});
   ASSERT_TRUE(cut.report.ok()) << cut.report.error().text();
   EXPECT_LT(cut.report->shard, 8);
@@ -162,8 +163,8 @@ TEST(Distill, CutsBatchesSmallerForTheMemoryLimit) {
 
 TEST(Distill, TrainsModelsOfAFixedBatch) {
   const DistillOptions options = {.rate = 0.01, .epochs = 4};
-  const Run free = run(network(2), network(1), options);
-  const Run fixed = run(network(2, "scores", 3, "7"), network(1, "scores", 3, "1"), options);
+  const Outcome free = run(network(2), network(1), options);
+  const Outcome fixed = run(network(2, "scores", 3, "7"), network(1, "scores", 3, "1"), options);
   ASSERT_TRUE(fixed.report.ok()) << fixed.report.error().text();
   EXPECT_EQ(fixed.report->shard, 7);
   EXPECT_NEAR(fixed.report->loss_before, free.report->loss_before, 1e-5 * free.report->loss_before);
@@ -181,12 +182,12 @@ TEST_F(Resume, GoesOnToTheSameBits) {
   DistillOptions first = options_;
   first.checkpoint = folder_ / "c.npz";
   first.time_limit = 1e-9;  // one step
-  const Run begun = run(network(2), network(1), first);
+  const Outcome begun = run(network(2), network(1), first);
   ASSERT_TRUE(begun.report.ok()) << begun.report.error().text();
   EXPECT_EQ(begun.report->steps, 1);
   DistillOptions second = options_;
   second.resume = folder_ / "c.npz";
-  const Run resumed = run(network(2), network(1), second);
+  const Outcome resumed = run(network(2), network(1), second);
   ASSERT_TRUE(resumed.report.ok()) << resumed.report.error().text();
   EXPECT_EQ(text_of(resumed.student), undisturbed);
 }
@@ -251,7 +252,7 @@ TEST(DistillErrors, NameTheNodeWithoutAGradientAndWhatToFreeze) {
 })";
   expect_error(run(parsed(text), network(1), {}), ErrorKind::unsupported, "floor 'cut': operator Floor has no gradient",
                "freeze the weights behind it with --freeze: w1");
-  const Run frozen = run(parsed(text), network(1), {.freeze = {"w1"}, .epochs = 2});
+  const Outcome frozen = run(parsed(text), network(1), {.freeze = {"w1"}, .epochs = 2});
   EXPECT_TRUE(frozen.report.ok()) << frozen.report.error().text();
   expect_error(run(parsed(text), network(1), {.freeze = {"w1", "x*"}}), ErrorKind::usage, "matches no weight", "w1");
   expect_error(run(parsed(text), network(1), {.freeze = {"*"}}), ErrorKind::usage, "no weight to train", "--freeze");
@@ -259,7 +260,8 @@ TEST(DistillErrors, NameTheNodeWithoutAGradientAndWhatToFreeze) {
 
 TEST(DistillErrors, StopWhereTheLossIsNoNumberAndKeepTheBest) {
   const ir::Graph student = network(2);
-  const Run done = run(student.clone(), network(1), {.losses = {"mse"}, .optimizer = "sgd", .rate = 1e6, .epochs = 9});
+  const Outcome done =
+      run(student.clone(), network(1), {.losses = {"mse"}, .optimizer = "sgd", .rate = 1e6, .epochs = 9});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();
   EXPECT_FALSE(done.report->changed);
   EXPECT_EQ(text_of(done.student), text_of(student));

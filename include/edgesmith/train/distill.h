@@ -57,6 +57,7 @@ struct DistillContext {
 struct DistillReport {
   bool changed = false;                    ///< the student has other weights than it came with
   bool interrupted = false;                ///< by SIGINT: the best weights so far are in the student
+  bool nothing_to_learn = false;           ///< on the held-out samples the student gives what the teacher gives
   int64_t steps = 0;                       ///< done, those of the checkpoint included
   double loss_before = 0, loss_after = 0;  ///< on the held-out samples: of what came, of what is kept
   int64_t activation_bytes = 0;            ///< of a shard in training; 0: the plan cannot tell
