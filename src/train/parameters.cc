@@ -6,6 +6,9 @@
 #include <memory>
 
 #include "edgesmith/ops/op_info.h"
+#include "train/activation_steps.h"
+#include "train/integer_biases.h"
+#include "train/pair_rule.h"
 #include "train/trainable.h"
 #include "train/weight_form.h"
 
@@ -75,6 +78,20 @@ void set_constant(ir::Graph& graph, const Trainable& trainable, ir::Tensor tenso
   for (const ir::Use& use : trainable.uses) graph.set_input(*use.node, use.index, &own);
 }
 
+Parameter parameter_of(const StepGroup& group) {
+  return {
+      .name = group.name, .value = ir::Tensor::scalar(group.scale), .rate = step_rate(numbers_of(group), group.high)};
+}
+
+void set_scale(const StepGroup& group, float scale) {
+  for (ir::Value* value : group.values) {
+    ir::Quant quant = *value->quant();
+    quant.scale = {scale};
+    quant.method = "learned";
+    value->set_quant(std::move(quant));
+  }
+}
+
 }  // namespace
 
 ir::Value& NodeMaker::make(ir::OpKind op, std::initializer_list<ir::Value*> inputs,
@@ -86,18 +103,31 @@ ir::Value& NodeMaker::make(ir::OpKind op, std::initializer_list<ir::Value*> inpu
 
 ir::Value& NodeMaker::constant(ir::Tensor tensor) { return graph_.add_constant(std::move(tensor), {}, &before_); }
 
+bool has_form(const ir::Tensor& constant) {
+  if (constant.dtype() != ir::DType::f32 || constant.size() == 0) return false;
+  const bool codes = constant.encoding() == ir::Encoding::affine && constant.as_palette() == nullptr;
+  return !codes || constant.quant().dtype == ir::DType::i32 || has_code_form(constant);
+}
+
 std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight) {
+  if (has_code_form(constant)) return code_form(constant);
   if (constant.as_palette() != nullptr) return codebook_form(constant);
   return plain_form(constant, weight);
 }
 
 Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableOptions& options) {
+  EDGESMITH_TRY(ops::infer_types(graph));
   std::vector<Parameter> parameters;
   NodeMaker maker(graph, first_computing(graph));
+  const std::vector<StepGroup> groups = options.learn_steps ? find_step_groups(graph) : std::vector<StepGroup>{};
   for (const Trainable& trainable : find_trainables(graph, options.trained)) {
     const auto form = form_of(*trainable.value->constant(), trainable.weight);
     std::vector<ir::Value*> inputs;
     for (Parameter& parameter : form->parameters(trainable.name)) {
+      if (!inputs.empty() && !options.learn_steps) {
+        inputs.push_back(&maker.constant(parameter.value));
+        continue;
+      }
       inputs.push_back(&graph.add_input(parameter.name, parameter.value.type()));
       parameters.push_back(std::move(parameter));
     }
@@ -109,20 +139,38 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
     return unsupported_error("there is nothing to train: no layer has float32 weights",
                              "train a model with Conv, Gemm or MatMul whose weights are constants");
   }
+  for (const StepGroup& group : groups) {
+    parameters.push_back(parameter_of(group));
+    build_steps(graph, maker, group, graph.add_input(group.name, parameters.back().value.type()));
+  }
   EDGESMITH_TRY(ops::infer_types(graph));
   return parameters;
 }
 
 Status write_back(std::span<const Parameter> parameters, ir::Graph& student) {
   Values values(parameters);
+  const std::vector<IntegerBias> biases = find_integer_biases(student);
+  for (const StepGroup& group : find_step_groups(student)) {
+    bool changed = false;
+    const auto learned = values.take({parameter_of(group)}, changed);
+    if (!learned) return learned.error();
+    if (changed) set_scale(group, used_scale(group, (*learned)[0].to_floats()[0]));
+  }
   for (const Trainable& trainable : find_trainables(student)) {
     const auto form = form_of(*trainable.value->constant(), trainable.weight);
     bool changed = false;
     const auto trained = values.take(form->parameters(trainable.name), changed);
     if (!trained) return trained.error();
-    if (changed) set_constant(student, trainable, form->restore(*trained));
+    if (!changed) continue;
+    ir::Tensor constant = form->restore(*trained);
+    if (trainable.weight) {
+      constant = keep_pair_rule(*trainable.uses[0].node, *trainable.value->constant(), std::move(constant));
+    }
+    set_constant(student, trainable, std::move(constant));
   }
-  return values.check_all_taken();
+  EDGESMITH_TRY(values.check_all_taken());
+  round_biases(student, biases);
+  return {};
 }
 
 }  // namespace edgesmith::train

@@ -36,7 +36,7 @@ struct TrainableOptions {
 /// - plain numbers: the input;
 /// - masked ones (zeros are more than 5 % of a weight; sparse tensors): the input times a constant mask;
 /// - codebooks: what constant indices gather of the input, the codebooks. Entries of zero stay zero;
-/// - weights that are codes: fake_quantize of the input with a learned step (LSQ: Esser et al., arXiv 1902.08153);
+/// - weights that are codes: the input rounded to a grid with learned steps (LSQ: Esser et al., arXiv 1902.08153);
 ///   activations with an annotation likewise, one step for those that share a scale. Their rates are 1 / sqrt(N * Q),
 ///   the paper's gradient scale, N numbers sharing the step and Q the largest code. Scales of graph inputs, of
 ///   operators with a known range and of other constants stay.
@@ -48,8 +48,9 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
 /// Writes parameters of make_trainable, or some of them, into `student`, the graph whose clone it rewrote, in the form
 /// that the student has: masks keep their zeros, codebooks their sizes and indices; codes lie on grids of the learned
 /// steps, within the bits that they had, and int32 biases on the product of the scales of their input and weights.
-/// Values that did not change leave their constants as they are, bit for bit. May be called again. Errors: invalid (a
-/// parameter that the student lacks, other dims, numbers that are not finite).
+/// Values that did not change leave their constants as they are, bit for bit. What the form is, the student's constants
+/// say: write each time into the student as it was before training (a clone of it). Errors: invalid (a parameter that
+/// the student lacks, other dims, numbers that are not finite).
 Status write_back(std::span<const Parameter> parameters, ir::Graph& student);
 
 }  // namespace edgesmith::train

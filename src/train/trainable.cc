@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <set>
 
+#include "edgesmith/ops/op_info.h"
+#include "train/weight_form.h"
+
 namespace edgesmith::train {
 namespace {
 
@@ -86,8 +89,9 @@ class Finder {
     ir::Value* value = node.input(index);
     if (value == nullptr || value->constant() == nullptr) return false;
     const ir::Tensor& tensor = *value->constant();
-    if (tensor.dtype() != ir::DType::f32 || tensor.size() == 0) return false;
-    if (tensor.encoding() == ir::Encoding::affine && tensor.as_palette() == nullptr) return false;
+    if (!has_form(tensor)) return false;
+    const bool sums = tensor.encoding() == ir::Encoding::affine && tensor.quant().dtype == ir::DType::i32;
+    if (sums && ops::quant_facts(node).bias_operand != index) return false;
     int& at = found_[static_cast<size_t>(value->id())];
     if (at < 0) {
       at = static_cast<int>(trainables_.size());
@@ -105,7 +109,11 @@ class Finder {
       name = (node.name().empty() ? std::string(ir::op_name(node.op())) : node.name()) + "." + std::to_string(index);
     }
     std::string candidate = name;
-    for (int number = 2; !names_.insert(candidate).second; ++number) candidate = name + "." + std::to_string(number);
+    const auto taken = [&](const std::string& text) {
+      return names_.contains(text) || names_.contains(text + ".step");
+    };
+    for (int number = 2; taken(candidate); ++number) candidate = name + "." + std::to_string(number);
+    names_.insert({candidate, candidate + ".step"});
     return candidate;
   }
 
