@@ -6,6 +6,7 @@
 
 namespace {
 
+using edgesmith::runtime::native::PoolGradient;
 using edgesmith::runtime::native::PoolWindow;
 
 // The taps of one row of a window for the outputs from `row` on; `end`: columns of the row that may be read.
@@ -54,6 +55,38 @@ void pool_window(const PoolWindow& p) {
     p.stride == 1 ? pool_planes<2, 1, Max>(p) : pool_planes<2, 2, Max>(p);
   } else {
     p.stride == 1 ? pool_planes<3, 1, Max>(p) : pool_planes<3, 2, Max>(p);
+  }
+}
+
+// The larger of two, the first where they are equal or the second is not a number: whether it is the second.
+inline bool second_wins(float a, float b) { return (b > a) | ((a != a) & (b == b)); }
+
+// Written so that the compiler makes vectors of it: no branches, and loads and stores of neighbours.
+void max_pool_gradient(const PoolGradient& p) {
+  const int64_t pairs = p.out_width, rows = p.out_height;
+  for (int64_t plane = 0; plane < p.planes; ++plane) {
+    const float* in = p.in + plane * p.height * p.width;
+    float* dx = p.dx + plane * p.height * p.width;
+    const float* __restrict dy = p.dy + plane * rows * pairs;
+    for (int64_t y = 0; y < rows; ++y, dy += pairs) {
+      const float* __restrict upper = in + 2 * y * p.width;
+      const float* __restrict lower = upper + p.width;
+      float* __restrict to_upper = dx + 2 * y * p.width;
+      float* __restrict to_lower = to_upper + p.width;
+      for (int64_t x = 0; x < pairs; ++x) {
+        const float a = upper[2 * x], b = upper[2 * x + 1], c = lower[2 * x], d = lower[2 * x + 1];
+        const bool right_above = second_wins(a, b), right_below = second_wins(c, d);
+        const float above = right_above ? b : a, below = right_below ? d : c;
+        const bool is_below = second_wins(above, below);
+        const float g = dy[x], up = is_below ? 0.0F : g, down = is_below ? g : 0.0F;
+        to_upper[2 * x] = right_above ? 0.0F : up;
+        to_upper[2 * x + 1] = right_above ? up : 0.0F;
+        to_lower[2 * x] = right_below ? 0.0F : down;
+        to_lower[2 * x + 1] = right_below ? down : 0.0F;
+      }
+      for (int64_t x = 2 * pairs; x < p.width; ++x) to_upper[x] = to_lower[x] = 0;
+    }
+    for (int64_t i = 2 * rows * p.width; i < p.height * p.width; ++i) dx[i] = 0;
   }
 }
 
