@@ -70,6 +70,7 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
                               static_cast<int64_t>(options.seed), data.size()}) {
     text += std::to_string(value) + "\n";
   }
+  text += options.augment.text() + "\n";
   return text + options.optimizer + "\n" + options.schedule;
 }
 
@@ -153,6 +154,11 @@ Status Distiller::prepare() {
     return usage_error(
         "training needs two samples at least, one of them held out; there are " + std::to_string(data_.size()),
         "give more with --train");
+  }
+  if (!options_.augment.empty()) {
+    auto sample = data_.sample(0);
+    if (!sample) return sample.error();
+    EDGESMITH_TRY(data::check_augment(options_.augment, *sample));
   }
   auto objective = make_objective(student_, teacher_,
                                   {.losses = options_.losses,
@@ -315,7 +321,8 @@ Status Distiller::loop() {
 
 Status Distiller::run_shard(std::span<const int64_t> samples, size_t slot, int thread,
                             std::vector<ir::Tensor>& outputs) {
-  auto fed = feed_->load(samples, thread);
+  const Draw draw = {options_.augment, options_.seed, order_epoch_, split_.train};
+  auto fed = feed_->load(samples, thread, options_.augment.empty() ? nullptr : &draw);
   if (!fed) return fed.error();
   std::vector<ir::Tensor> inputs = std::move(fed->inputs);
   const std::vector<ir::Tensor>& tensors = weights_->tensors();

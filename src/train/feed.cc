@@ -49,6 +49,25 @@ ir::Tensor join_rows(std::span<const std::vector<ir::Tensor>> rows, size_t value
   return out;
 }
 
+// Appends the shares of the classes of one sample.
+Status add_label(const data::AugmentedSample& made, const std::string& name, int64_t classes,
+                 std::vector<float>& labels) {
+  const size_t first = labels.size();
+  labels.resize(first + static_cast<size_t>(classes), 0);
+  const auto add = [&](int64_t label, float share) -> Status {
+    if (share == 0) return {};
+    if (label < 0) return usage_error(name + ": has no label, and a loss needs it", "use kl or mse");
+    if (label >= classes) {
+      return invalid_error(name + ": its label is " + std::to_string(label) + ", the student has " +
+                           std::to_string(classes) + " classes");
+    }
+    labels[first + static_cast<size_t>(label)] += share;
+    return {};
+  };
+  EDGESMITH_TRY(add(made.sample.label, made.weight));
+  return add(made.other_label, 1 - made.weight);
+}
+
 }  // namespace
 
 bool has_free_dims(const ir::Graph& graph) {
@@ -82,6 +101,10 @@ Result<BatchForm> find_batch_form(const ir::Graph& student, const Objective& obj
     const auto& value = (*inferred)[static_cast<size_t>(pair.student)];
     if (!value || value->empty() || value->front() != batch) form.per_sample = false;
   }
+  if (!form.per_sample && objective.needs_labels) {
+    return unsupported_error("the results of several samples are not one row each, labels cannot be held against them",
+                             "use kl or mse");
+  }
   if (!form.per_sample && form.fixed > 1) {
     return unsupported_error("the results of a batch of " + std::to_string(form.fixed) + " are not one row a sample",
                              "train a model with batch 1 or a free batch");
@@ -114,47 +137,56 @@ Result<std::unique_ptr<Feed>> Feed::create(const ir::Graph& student, const ir::G
   return feed;
 }
 
-Result<Shard> Feed::load(std::span<const int64_t> indices, int thread) {
+Result<Shard> Feed::load(std::span<const int64_t> indices, int thread, const Draw* draw) {
   std::vector<data::Sample> samples;
+  const int64_t classes = objective_.needs_labels ? objective_.pairs.front().classes : 0;
+  std::vector<float> labels;
   for (const int64_t index : indices) {
-    auto sample = data_.sample(index);
-    if (!sample) return sample.error();
-    EDGESMITH_TRY(check_finite(*sample, data_.sample_name(index)));
-    if (!samples.empty() && !data::can_stack(samples.front(), *sample, student_)) {
+    data::AugmentedSample made;
+    if (draw != nullptr) {
+      auto sample = data::augmented_sample(data_, draw->augment, draw->seed, draw->epoch, index, draw->among);
+      if (!sample) return sample.error();
+      made = std::move(*sample);
+    } else {
+      auto sample = data_.sample(index);
+      if (!sample) return sample.error();
+      made.sample = std::move(*sample);
+    }
+    EDGESMITH_TRY(check_finite(made.sample, data_.sample_name(index)));
+    if (!samples.empty() && !data::can_stack(samples.front(), made.sample, student_)) {
       return invalid_error(data_.sample_name(index) +
                                ": its dims, or an input without a batch axis, are not those of " +
                                data_.sample_name(indices.front()),
                            "resize the samples to one shape");
     }
-    samples.push_back(std::move(*sample));
+    if (classes > 0) EDGESMITH_TRY(add_label(made, data_.sample_name(index), classes, labels));
+    samples.push_back(std::move(made.sample));
   }
   Shard shard;
   auto inputs = data::stack_inputs(samples, student_);
   if (!inputs) return inputs.error();
   shard.inputs = std::move(*inputs);
   const int64_t fed = form_.per_sample && form_.fixed > 0 ? form_.fixed : static_cast<int64_t>(samples.size());
-  if (objective_.needs_teacher) EDGESMITH_TRY(teach(indices, samples, thread, shard));
-  std::vector<float> weights(static_cast<size_t>(fed), 0), labels(weights.size(), 0);
-  for (size_t s = 0; s < samples.size(); ++s) {
-    weights[s] = 1;
-    labels[s] = static_cast<float>(samples[s].label);
-    if (objective_.needs_labels && samples[s].label < 0) {
-      return usage_error(data_.sample_name(indices[s]) + ": has no label, and a loss needs it", "use kl or mse");
-    }
+  if (objective_.needs_teacher) EDGESMITH_TRY(teach(indices, samples, thread, draw == nullptr, shard));
+  if (classes > 0) {
+    labels.resize(static_cast<size_t>(fed * classes), 0);
+    shard.targets.push_back(ir::Tensor::of<float>({fed, classes}, labels));
   }
-  if (objective_.needs_labels) shard.targets.push_back(ir::Tensor::of<float>({fed}, labels));
+  std::vector<float> weights(static_cast<size_t>(fed), 0);
+  std::fill_n(weights.begin(), samples.size(), 1.0f);
   shard.weights = ir::Tensor::of<float>({fed}, weights);
   return shard;
 }
 
-Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, Shard& shard) {
+Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread,
+                   bool as_they_are, Shard& shard) {
   std::vector<std::vector<ir::Tensor>> rows(samples.size());
-  bool all_kept = true;
-  for (size_t s = 0; s < samples.size(); ++s) {
+  bool all_kept = as_they_are;
+  for (size_t s = 0; s < samples.size() && as_they_are; ++s) {
     rows[s] = kept_[static_cast<size_t>(indices[s])];
     all_kept = all_kept && !rows[s].empty();
   }
-  if (!all_kept) EDGESMITH_TRY(ask_teacher(indices, samples, thread, rows));
+  if (!all_kept) EDGESMITH_TRY(ask_teacher(indices, samples, thread, as_they_are, rows));
   const int64_t fed = form_.per_sample && form_.fixed > 0 ? form_.fixed : static_cast<int64_t>(samples.size());
   for (size_t v = 0; v < num_values_; ++v) {
     shard.targets.push_back(form_.per_sample ? join_rows(rows, v, fed) : rows[0][v]);
@@ -162,7 +194,7 @@ Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sampl
   return {};
 }
 
-Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread,
+Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
                          std::vector<std::vector<ir::Tensor>>& rows) {
   const auto step = static_cast<size_t>(teacher_batch_ > 0 ? teacher_batch_ : static_cast<int64_t>(samples.size()));
   for (size_t from = 0; from < samples.size(); from += step) {
@@ -188,7 +220,7 @@ Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data:
         row.push_back(has_rows ? row_of(value, static_cast<int64_t>(s)) : value);
         bytes += static_cast<int64_t>(row.back().bytes().size());
       }
-      if (kept_bytes_.load() + bytes > kMostKeptBytes) continue;
+      if (!keep || kept_bytes_.load() + bytes > kMostKeptBytes) continue;
       kept_bytes_ += bytes;
       kept_[static_cast<size_t>(indices[from + s])] = row;
     }

@@ -61,7 +61,9 @@ ops::Term append_losses(ops::GradientBuilder& build, const Objective& objective,
     teachers[p] = build.term(graph.add_input(kTeacher + std::to_string(p), type));
   }
   if (objective.needs_labels) {
-    labels = build.term(graph.add_input(kLabels, vector_of_samples(graph, objective, form)));
+    ir::Type type = vector_of_samples(graph, objective, form);
+    type.shape->emplace_back(objective.pairs.front().classes);
+    labels = build.term(graph.add_input(kLabels, std::move(type)));
   }
   ops::Term total;
   for (const LossTerm& term : objective.terms) {

@@ -15,7 +15,7 @@ namespace edgesmith::train {
 struct LossOperands {
   ops::Term student;  ///< [N, ...]
   ops::Term teacher;  ///< the same dims; without a value when the loss does not need it
-  ops::Term labels;   ///< [N] class numbers as floats; without a value when the loss does not need them
+  ops::Term labels;   ///< [N, classes]: the share of each class; without a value when the loss does not need them
   int rank = 0;       ///< of student
   int class_axis = 1;
   int64_t classes = -1;    ///< along class_axis; -1: not known
