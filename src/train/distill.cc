@@ -322,7 +322,7 @@ Status Distiller::loop() {
 Status Distiller::run_shard(std::span<const int64_t> samples, size_t slot, int thread,
                             std::vector<ir::Tensor>& outputs) {
   const Draw draw = {options_.augment, options_.seed, order_epoch_, split_.train};
-  auto fed = feed_->load(samples, thread, options_.augment.empty() ? nullptr : &draw);
+  auto fed = feed_->load(samples, shard_, thread, options_.augment.empty() ? nullptr : &draw);
   if (!fed) return fed.error();
   std::vector<ir::Tensor> inputs = std::move(fed->inputs);
   const std::vector<ir::Tensor>& tensors = weights_->tensors();

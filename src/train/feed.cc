@@ -14,7 +14,9 @@ namespace {
 Status check_finite(const data::Sample& sample, const std::string& name) {
   for (const ir::Tensor& tensor : sample.inputs) {
     if (!ir::is_float(tensor.dtype())) continue;
-    for (const float number : tensor.to_floats()) {
+    const bool as_it_is = tensor.dtype() == ir::DType::f32 && tensor.encoding() == ir::Encoding::dense;
+    const std::vector<float> converted = as_it_is ? std::vector<float>() : tensor.to_floats();
+    for (const float number : as_it_is ? tensor.data<float>() : std::span<const float>(converted)) {
       if (!std::isfinite(number)) return invalid_error(name + ": the sample holds NaN or infinity");
     }
   }
@@ -23,6 +25,12 @@ Status check_finite(const data::Sample& sample, const std::string& name) {
 
 ir::Tensor as_f32(const ir::Tensor& tensor) {
   return tensor.dtype() == ir::DType::f32 ? tensor.dense() : ir::Tensor::of<float>(tensor.dims(), tensor.to_floats());
+}
+
+// Whether samples may go in one batch. What costs more is asked only where it may matter.
+bool go_together(const data::Sample& a, const data::Sample& b, const ir::Graph& graph) {
+  if (a.inputs.size() > 1) return data::can_stack(a, b, graph);
+  return a.inputs[0].dims() == b.inputs[0].dims() && a.inputs[0].dtype() == b.inputs[0].dtype();
 }
 
 // Row `row` of [rows, ...], as [1, ...].
@@ -137,7 +145,7 @@ Result<std::unique_ptr<Feed>> Feed::create(const ir::Graph& student, const ir::G
   return feed;
 }
 
-Result<Shard> Feed::load(std::span<const int64_t> indices, int thread, const Draw* draw) {
+Result<Shard> Feed::load(std::span<const int64_t> indices, int64_t fill, int thread, const Draw* draw) {
   std::vector<data::Sample> samples;
   const int64_t classes = objective_.needs_labels ? objective_.pairs.front().classes : 0;
   std::vector<float> labels;
@@ -153,7 +161,7 @@ Result<Shard> Feed::load(std::span<const int64_t> indices, int thread, const Dra
       made.sample = std::move(*sample);
     }
     EDGESMITH_TRY(check_finite(made.sample, data_.sample_name(index)));
-    if (!samples.empty() && !data::can_stack(samples.front(), made.sample, student_)) {
+    if (!samples.empty() && !go_together(samples.front(), made.sample, student_)) {
       return invalid_error(data_.sample_name(index) +
                                ": its dims, or an input without a batch axis, are not those of " +
                                data_.sample_name(indices.front()),
@@ -163,23 +171,24 @@ Result<Shard> Feed::load(std::span<const int64_t> indices, int thread, const Dra
     samples.push_back(std::move(made.sample));
   }
   Shard shard;
+  const auto count = static_cast<int64_t>(samples.size()), fed = std::max(count, fill);
+  if (objective_.needs_teacher) EDGESMITH_TRY(teach(indices, samples, thread, draw == nullptr, fed, shard));
+  samples.resize(static_cast<size_t>(fed), samples.back());
   auto inputs = data::stack_inputs(samples, student_);
   if (!inputs) return inputs.error();
   shard.inputs = std::move(*inputs);
-  const int64_t fed = form_.per_sample && form_.fixed > 0 ? form_.fixed : static_cast<int64_t>(samples.size());
-  if (objective_.needs_teacher) EDGESMITH_TRY(teach(indices, samples, thread, draw == nullptr, shard));
   if (classes > 0) {
     labels.resize(static_cast<size_t>(fed * classes), 0);
     shard.targets.push_back(ir::Tensor::of<float>({fed, classes}, labels));
   }
   std::vector<float> weights(static_cast<size_t>(fed), 0);
-  std::fill_n(weights.begin(), samples.size(), 1.0f);
+  std::fill_n(weights.begin(), count, 1.0f);
   shard.weights = ir::Tensor::of<float>({fed}, weights);
   return shard;
 }
 
 Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread,
-                   bool as_they_are, Shard& shard) {
+                   bool as_they_are, int64_t fed, Shard& shard) {
   std::vector<std::vector<ir::Tensor>> rows(samples.size());
   bool all_kept = as_they_are;
   for (size_t s = 0; s < samples.size() && as_they_are; ++s) {
@@ -187,7 +196,6 @@ Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sampl
     all_kept = all_kept && !rows[s].empty();
   }
   if (!all_kept) EDGESMITH_TRY(ask_teacher(indices, samples, thread, as_they_are, rows));
-  const int64_t fed = form_.per_sample && form_.fixed > 0 ? form_.fixed : static_cast<int64_t>(samples.size());
   for (size_t v = 0; v < num_values_; ++v) {
     shard.targets.push_back(form_.per_sample ? join_rows(rows, v, fed) : rows[0][v]);
   }

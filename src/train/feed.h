@@ -28,7 +28,7 @@ bool has_free_dims(const ir::Graph& graph);
 struct Shard {
   std::vector<ir::Tensor> inputs;   ///< of the student
   std::vector<ir::Tensor> targets;  ///< the teacher's values by pair (those that have one), then the labels if needed
-  ir::Tensor weights;               ///< [N]: 1 for samples, 0 for what fills up a fixed batch
+  ir::Tensor weights;               ///< [N]: 1 for samples, 0 for what fills the batch up
 };
 
 /// How samples of an epoch are changed at random.
@@ -54,13 +54,14 @@ class Feed {
   /// another call at the same time. Errors: those of decoding and running, invalid (samples of different dims, numbers
   /// that are not finite), usage (labels that are not there).
   /// `draw`: samples are augmented, and the teacher sees them so; null: they are as they are.
-  Result<Shard> load(std::span<const int64_t> samples, int thread, const Draw* draw = nullptr);
+  /// Fewer samples than `fill` are filled up, by some that do not count: sessions plan for one batch, once.
+  Result<Shard> load(std::span<const int64_t> samples, int64_t fill, int thread, const Draw* draw = nullptr);
 
  private:
   Feed(const ir::Graph& student, const Objective& objective, const BatchForm& form, const data::Dataset& data)
       : student_(student), objective_(objective), form_(form), data_(data) {}
   Status teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool as_they_are,
-               Shard& shard);
+               int64_t fed, Shard& shard);
   Status ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
                      std::vector<std::vector<ir::Tensor>>& rows);
 
