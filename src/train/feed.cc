@@ -49,6 +49,12 @@ ir::Tensor join_rows(std::span<const std::vector<ir::Tensor>> rows, size_t value
   return out;
 }
 
+Result<data::AugmentedSample> plain_sample(const data::Dataset& data, int64_t index) {
+  auto sample = data.sample(index);
+  if (!sample) return sample.error();
+  return data::AugmentedSample{.sample = std::move(*sample)};
+}
+
 }  // namespace
 
 bool has_free_dims(const ir::Graph& graph) {
@@ -114,11 +120,17 @@ Result<std::unique_ptr<Feed>> Feed::create(const ir::Graph& student, const ir::G
   return feed;
 }
 
-Result<Shard> Feed::load(std::span<const int64_t> indices, int thread) {
+Result<Shard> Feed::load(std::span<const int64_t> indices, int thread, const Augmentation* augmentation) {
+  const bool changed = augmentation != nullptr && !augmentation->augment.empty();
   std::vector<data::Sample> samples;
+  std::vector<int64_t> other_labels;
+  std::vector<float> shares;
   for (const int64_t index : indices) {
-    auto sample = data_.sample(index);
-    if (!sample) return sample.error();
+    auto made = changed ? data::augmented_sample(data_, augmentation->augment, augmentation->seed, augmentation->epoch,
+                                                 index, augmentation->among)
+                        : plain_sample(data_, index);
+    if (!made) return made.error();
+    const data::Sample* sample = &made->sample;
     EDGESMITH_TRY(check_finite(*sample, data_.sample_name(index)));
     if (!samples.empty() && !data::can_stack(samples.front(), *sample, student_)) {
       return invalid_error(data_.sample_name(index) +
@@ -126,14 +138,16 @@ Result<Shard> Feed::load(std::span<const int64_t> indices, int thread) {
                                data_.sample_name(indices.front()),
                            "resize the samples to one shape");
     }
-    samples.push_back(std::move(*sample));
+    other_labels.push_back(made->other_label >= 0 ? made->other_label : sample->label);
+    shares.push_back(made->weight);
+    samples.push_back(std::move(made->sample));
   }
   Shard shard;
   auto inputs = data::stack_inputs(samples, student_);
   if (!inputs) return inputs.error();
   shard.inputs = std::move(*inputs);
   const int64_t fed = form_.per_sample && form_.fixed > 0 ? form_.fixed : static_cast<int64_t>(samples.size());
-  if (objective_.needs_teacher) EDGESMITH_TRY(teach(indices, samples, thread, shard));
+  if (objective_.needs_teacher) EDGESMITH_TRY(teach(indices, samples, thread, !changed, shard));
   std::vector<float> weights(static_cast<size_t>(fed), 0), labels(weights.size(), 0);
   for (size_t s = 0; s < samples.size(); ++s) {
     weights[s] = 1;
@@ -142,19 +156,29 @@ Result<Shard> Feed::load(std::span<const int64_t> indices, int thread) {
       return usage_error(data_.sample_name(indices[s]) + ": has no label, and a loss needs it", "use kl or mse");
     }
   }
+  if (objective_.needs_labels && objective_.mixes_labels) {
+    std::vector<float> others(weights.size(), 0), first(weights.size(), 1);
+    for (size_t s = 0; s < samples.size(); ++s) {
+      others[s] = static_cast<float>(other_labels[s]);
+      first[s] = shares[s];
+    }
+    shard.targets.push_back(ir::Tensor::of<float>({fed}, others));
+    shard.targets.push_back(ir::Tensor::of<float>({fed}, first));
+  }
   if (objective_.needs_labels) shard.targets.push_back(ir::Tensor::of<float>({fed}, labels));
   shard.weights = ir::Tensor::of<float>({fed}, weights);
   return shard;
 }
 
-Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, Shard& shard) {
+Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
+                   Shard& shard) {
   std::vector<std::vector<ir::Tensor>> rows(samples.size());
   bool all_kept = true;
   for (size_t s = 0; s < samples.size(); ++s) {
-    rows[s] = kept_[static_cast<size_t>(indices[s])];
+    if (keep) rows[s] = kept_[static_cast<size_t>(indices[s])];
     all_kept = all_kept && !rows[s].empty();
   }
-  if (!all_kept) EDGESMITH_TRY(ask_teacher(indices, samples, thread, rows));
+  if (!all_kept) EDGESMITH_TRY(ask_teacher(indices, samples, thread, keep, rows));
   const int64_t fed = form_.per_sample && form_.fixed > 0 ? form_.fixed : static_cast<int64_t>(samples.size());
   for (size_t v = 0; v < num_values_; ++v) {
     shard.targets.push_back(form_.per_sample ? join_rows(rows, v, fed) : rows[0][v]);
@@ -162,7 +186,7 @@ Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sampl
   return {};
 }
 
-Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread,
+Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
                          std::vector<std::vector<ir::Tensor>>& rows) {
   const auto step = static_cast<size_t>(teacher_batch_ > 0 ? teacher_batch_ : static_cast<int64_t>(samples.size()));
   for (size_t from = 0; from < samples.size(); from += step) {
@@ -188,7 +212,7 @@ Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data:
         row.push_back(has_rows ? row_of(value, static_cast<int64_t>(s)) : value);
         bytes += static_cast<int64_t>(row.back().bytes().size());
       }
-      if (kept_bytes_.load() + bytes > kMostKeptBytes) continue;
+      if (!keep || kept_bytes_.load() + bytes > kMostKeptBytes) continue;
       kept_bytes_ += bytes;
       kept_[static_cast<size_t>(indices[from + s])] = row;
     }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "edgesmith/base/result.h"
+#include "edgesmith/data/augment.h"
 #include "edgesmith/data/dataset.h"
 #include "edgesmith/ir/graph.h"
 #include "edgesmith/runtime/executor.h"
@@ -25,9 +26,19 @@ bool has_free_dims(const ir::Graph& graph);
 
 /// What a graph with losses is fed beside its parameters, for a few samples.
 struct Shard {
-  std::vector<ir::Tensor> inputs;   ///< of the student
-  std::vector<ir::Tensor> targets;  ///< the teacher's values by pair (those that have one), then the labels if needed
-  ir::Tensor weights;               ///< [N]: 1 for samples, 0 for what fills up a fixed batch
+  std::vector<ir::Tensor> inputs;  ///< of the student
+  /// The teacher's values by pair (those that have one), then, if needed, second labels with the shares of the first,
+  /// and labels.
+  std::vector<ir::Tensor> targets;
+  ir::Tensor weights;  ///< [N]: 1 for samples, 0 for what fills up a fixed batch
+};
+
+/// How samples are changed at random.
+struct Augmentation {
+  const data::Augment& augment;
+  uint64_t seed = 0;
+  int64_t epoch = 0;
+  std::span<const int64_t> among;  ///< samples that may be mixed in
 };
 
 /// Makes shards. Teacher outputs are kept as long as they take little memory (kMostKeptBytes in all), and computed
@@ -44,13 +55,15 @@ class Feed {
   /// Decodes `samples`, at most a batch of a student that has a fixed one. `thread` in [0, num_threads) is not used by
   /// another call at the same time. Errors: those of decoding and running, invalid (samples of different dims, numbers
   /// that are not finite), usage (labels that are not there).
-  Result<Shard> load(std::span<const int64_t> samples, int thread);
+  /// With `augmentation` (or null) the teacher sees the changed samples, and is asked anew.
+  Result<Shard> load(std::span<const int64_t> samples, int thread, const Augmentation* augmentation = nullptr);
 
  private:
   Feed(const ir::Graph& student, const Objective& objective, const BatchForm& form, const data::Dataset& data)
       : student_(student), objective_(objective), form_(form), data_(data) {}
-  Status teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, Shard& shard);
-  Status ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread,
+  Status teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
+               Shard& shard);
+  Status ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
                      std::vector<std::vector<ir::Tensor>>& rows);
 
   const ir::Graph& student_;

@@ -11,6 +11,7 @@
 #include "edgesmith/base/progress.h"
 #include "edgesmith/base/result.h"
 #include "edgesmith/base/thread_pool.h"
+#include "edgesmith/data/augment.h"
 #include "edgesmith/data/dataset.h"
 #include "edgesmith/ir/graph.h"
 #include "edgesmith/train/curve.h"
@@ -33,6 +34,7 @@ struct DistillOptions {
   double warmup = 0.05;             ///< share of the steps
   std::vector<std::string> freeze;  ///< globs: names of weights that stay
   // How long, and on what.
+  data::Augment augment;  ///< of the samples that are trained on, not of those that judge
   int64_t epochs = 10;
   int64_t steps = 0;     ///< in all; 0: by epochs
   int64_t batch = 0;     ///< 0: kBatch, or fewer where there are fewer samples

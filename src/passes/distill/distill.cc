@@ -2,13 +2,16 @@
 // distill: trains the model against a teacher. The forms that passes before it gave the weights stay: masks, codebooks,
 // grids (src/train/parameters.h). Without a teacher of its own it is repair: the original is the teacher.
 #include <charconv>
+#include <optional>
 
 #include "edgesmith/base/text.h"
+#include "edgesmith/data/augment.h"
 #include "edgesmith/passes/pass.h"
 #include "edgesmith/train/loss.h"
 #include "edgesmith/train/optimizer.h"
 #include "edgesmith/train/schedule.h"
 #include "passes/distill/train_step.h"
+#include "passes/student/student.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -45,6 +48,11 @@ OptionSchema make_options() {
   schedule.words = names_of(train::all_schedules());
   return {
       path("teacher", "the model to learn from; unset: the model as it was before the first step"),
+      list("student", "",
+           "train a smaller model made from this one: width=0.5 (channels), depth=0.5 (residual blocks); "
+           "weights=fitted, teacher or fresh"),
+      list("augment", "",
+           "random changes of the training samples: flip, shift=4, cutout=8, mixup=0.2, noise=0.01; unset: none"),
       list(
           "loss", "auto",
           "kl, mse or cross-entropy (which needs labels), with weights as kl,cross-entropy=0.5; auto: kl for scores of "
@@ -97,6 +105,9 @@ Result<train::DistillOptions> read_options(const Options& options) {
   };
   const auto text = [&](std::string_view name) { return options.is_set(name) ? options.word(name) : std::string(); };
   train::DistillOptions result;
+  auto augment = data::parse_augment(join(list("augment"), ","));
+  if (!augment) return augment.error();
+  result.augment = *augment;
   result.losses = list("loss");
   result.match = list("match");
   result.features = list("feature");
@@ -145,6 +156,15 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
     if (!loaded) return loaded.error();
     named = std::move(*loaded);
   }
+  std::optional<ir::Graph> whole;
+  if (options.is_set("student")) {
+    auto asked = parse_student(join(options.list("student"), ","));
+    if (!asked) return asked.error();
+    auto student = derive_student(graph, *asked, context.train, context);
+    if (!student) return student.error();
+    whole = std::move(graph);
+    graph = std::move(*student);
+  }
   auto report = train_step(graph, named ? *named : *context.original, *context.train, std::move(*settings), context);
   if (!report) return report.error();
   if (report->nothing_to_learn) {
@@ -155,7 +175,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
     context.notes.push_back("there is nothing to learn: the student gives what the teacher gives");
   }
   context.stopped_early = report->interrupted;
-  return report->changed ? Change::changed : Change::none;
+  return report->changed || whole ? Change::changed : Change::none;
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The negative log-probability of the true class. It needs labels, and no teacher.
+// The negative log-probability of the true class; of a mixed sample, that of both by their shares. It needs labels, and
+// no teacher.
 #include <vector>
 
 #include "edgesmith/train/loss.h"
@@ -12,9 +13,16 @@ ops::Term build(const LossOperands& operands) {
   for (int64_t c = 0; c < operands.classes; ++c) numbers.push_back(static_cast<double>(c));
   ops::GradientBuilder& build = *operands.student.build;
   const ops::Term classes = build.constant({1, operands.classes}, numbers, ir::DType::f32);
-  const ops::Term hit = ops::equal(ops::unsqueeze(operands.labels, {1}), classes);
+  const auto at = [&](const ops::Term& labels) {
+    return ops::cast(ops::equal(ops::unsqueeze(labels, {1}), classes), ir::DType::f32);
+  };
+  ops::Term wanted = at(operands.labels);
+  if (operands.other_labels.value != nullptr) {
+    const ops::Term share = ops::unsqueeze(operands.label_share, {1});
+    wanted = wanted * share + at(operands.other_labels) * (1 - share);
+  }
   const ops::Term log_q = log_softmax(operands.student, operands.class_axis);
-  return -sum_of_sample(log_q * ops::cast(hit, ir::DType::f32), operands);
+  return -sum_of_sample(log_q * wanted, operands);
 }
 
 }  // namespace
