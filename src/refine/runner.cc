@@ -20,6 +20,7 @@
 #include "refine/gate_arithmetic.h"
 #include "refine/run_data.h"
 #include "refine/weight_pictures.h"
+#include "refine/write_output.h"
 
 namespace edgesmith::refine {
 namespace {
@@ -94,7 +95,7 @@ class Run {
     return data::paired_difference(*metrics_[0], before.metrics[0].numbers, after.metrics[0].numbers);
   }
   /// Writes what a pass left that the user stopped; returns the error that ends the run.
-  Error save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass) const;
+  Error save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass);
   void settle(const Step& step, const Decision& decision, StepReport& report);
   Status measure_test();
   Status finish();
@@ -200,7 +201,9 @@ Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, St
   step.size = measure_size(candidate);
   auto bytes = onnx::export_bytes(candidate);
   if (!bytes) return bytes.error().in(recipe_.model + ": " + pass);
-  step.size.bytes = static_cast<int64_t>(bytes->size());
+  auto size = output_bytes(std::move(*bytes), recipe_.output, pool_);
+  if (!size) return size.error().in(recipe_.model + ": " + pass);
+  step.size.bytes = *size;
   if (data_.eval == nullptr) return {};
   const Clock::time_point start = Clock::now();
   for (const runtime::Arithmetic arithmetic : arithmetics_.models) {
@@ -306,10 +309,10 @@ Status Run::run_step(size_t index) {
 }
 
 // The result is not measured: whoever pressed Ctrl-C does not want to wait.
-Error Run::save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass) const {
+Error Run::save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass) {
   Error error{ErrorKind::interrupted, "interrupted in " + pass, ""};
   if (change == passes::Change::none || recipe_.output.empty()) return error;
-  auto written = onnx::export_file(candidate, recipe_.output);
+  auto written = write_output(candidate, recipe_.output, pool_);
   if (!written) return written.error();
   error.hint = "the best weights so far are in " + recipe_.output + ", neither measured nor judged by the gate";
   return error;
@@ -393,7 +396,7 @@ Status Run::finish() {
   if (recipe_.gate.max_bytes && best_size_.bytes > *recipe_.gate.max_bytes) refused_ = true;
   if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before writing the result", ""};
   if (!writes_nothing()) {
-    auto written = onnx::export_file(*best_, recipe_.output);
+    auto written = write_output(*best_, recipe_.output, pool_);
     if (!written) return written.error();
     ModelFile output;
     output.path = recipe_.output;
