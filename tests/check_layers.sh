@@ -15,8 +15,8 @@ declare -A may=(
   [data]="base ir ops onnx runtime data"
   [train]="base ir ops runtime data train"
   [passes]="base ir ops runtime data train targets passes"
-  [refine]="base ir ops onnx runtime data train targets passes refine"
-  [report]="base ir ops onnx runtime data train targets passes refine report"
+  [refine]="base ir ops onnx pack runtime data train targets passes refine"
+  [report]="base ir ops onnx pack runtime data train targets passes refine report"
 )
 bad=0
 for module in "${!may[@]}"; do

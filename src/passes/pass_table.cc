@@ -5,6 +5,7 @@
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
+#include "passes/distill/train_step.h"
 
 namespace edgesmith::passes {
 
@@ -47,6 +48,7 @@ Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& o
   if (!types) return types.error().in("before pass " + name);
   auto change = pass.run(graph, options, context);
   if (!change) return change.error();
+  if (*change == Change::changed && asks_for_training(options)) EDGESMITH_TRY(repair_by_training(graph, context));
   Status status = ir::verify(graph);
   if (status.ok() && *change == Change::changed) status = ops::infer_types(graph);
   if (!status) {

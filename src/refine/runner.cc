@@ -21,6 +21,7 @@
 #include "refine/gate_arithmetic.h"
 #include "refine/run_data.h"
 #include "refine/weight_pictures.h"
+#include "refine/write_output.h"
 
 namespace edgesmith::refine {
 namespace {
@@ -67,7 +68,7 @@ class Run {
 
   Result<RunReport> run() {
     EDGESMITH_TRY(check_output(recipe_.output, input_files(recipe_), options_.force));
-    EDGESMITH_TRY(check_calibration());
+    EDGESMITH_TRY(check_data());
     EDGESMITH_TRY(load());
     EDGESMITH_TRY(measure_baseline());
     for (size_t i = 0; i < recipe_.steps.size() && !stopped_; ++i) {
@@ -80,7 +81,7 @@ class Run {
   }
 
  private:
-  Status check_calibration() const;
+  Status check_data() const;
   Status load();
   Status measure_baseline();
   Status run_step(size_t index);
@@ -93,6 +94,8 @@ class Run {
   data::PairedDifference drop_from(const Evaluation& before, const Evaluation& after) const {
     return data::paired_difference(*metrics_[0], before.metrics[0].numbers, after.metrics[0].numbers);
   }
+  /// Writes what a pass left that the user stopped; returns the error that ends the run.
+  Error save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass);
   void settle(const Step& step, const Decision& decision, StepReport& report);
   Status measure_test();
   Status finish();
@@ -122,7 +125,12 @@ class Run {
 };
 
 // Before any work is done.
-Status Run::check_calibration() const {
+Status Run::check_data() const {
+  for (const Step& step : recipe_.steps) {
+    if (passes::find_pass(step.pass)->needs_train && !recipe_.data.train) {
+      return usage_error(step.pass + " needs training data", "give some with --train");
+    }
+  }
   if (recipe_.data.calib) return {};
   for (const Step& step : recipe_.steps) {
     const passes::PassInfo& pass = *passes::find_pass(step.pass);
@@ -193,7 +201,9 @@ Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, St
   step.size = measure_size(candidate);
   auto bytes = onnx::export_bytes(candidate);
   if (!bytes) return bytes.error().in(recipe_.model + ": " + pass);
-  step.size.bytes = static_cast<int64_t>(bytes->size());
+  auto size = output_bytes(std::move(*bytes), recipe_.output, pool_);
+  if (!size) return size.error().in(recipe_.model + ": " + pass);
+  step.size.bytes = *size;
   if (data_.eval == nullptr) return {};
   const Clock::time_point start = Clock::now();
   for (const runtime::Arithmetic arithmetic : arithmetics_.models) {
@@ -253,6 +263,7 @@ Status Run::run_step(size_t index) {
   context.pool = &pool_;
   context.progress = measure_.progress;
   context.random = Random(recipe_.seed * 0x9E3779B97F4A7C15ull + index);
+  context.load_model = [](const std::string& path) { return onnx::import_file(path); };
 
   StepReport report;
   report.pass = step.pass;
@@ -261,7 +272,10 @@ Status Run::run_step(size_t index) {
   const Clock::time_point start = Clock::now();
   const auto change = passes::run_pass(pass, candidate, step.options, context);
   if (!change) return change.error().kind == ErrorKind::usage ? change.error() : change.error().in(recipe_.model);
+  if (context.stopped_early) return save_interrupted(candidate, *change, step.pass);
   report.seconds = seconds_since(start);
+  report.curves = std::move(context.curves);
+  report.measured = std::move(context.measured);
   report.notes = std::move(context.notes);
   report.layers = std::move(context.layers);
   add_losses(*best_, report.layers);
@@ -292,6 +306,16 @@ Status Run::run_step(size_t index) {
   }
   report_.steps.push_back(std::move(report));
   return {};
+}
+
+// The result is not measured: whoever pressed Ctrl-C does not want to wait.
+Error Run::save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass) {
+  Error error{ErrorKind::interrupted, "interrupted in " + pass, ""};
+  if (change == passes::Change::none || recipe_.output.empty()) return error;
+  auto written = write_output(candidate, recipe_.output, pool_);
+  if (!written) return written.error();
+  error.hint = "the best weights so far are in " + recipe_.output + ", neither measured nor judged by the gate";
+  return error;
 }
 
 void Run::settle(const Step& step, const Decision& decision, StepReport& report) {
@@ -372,7 +396,7 @@ Status Run::finish() {
   if (recipe_.gate.max_bytes && best_size_.bytes > *recipe_.gate.max_bytes) refused_ = true;
   if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before writing the result", ""};
   if (!writes_nothing()) {
-    auto written = onnx::export_file(*best_, recipe_.output);
+    auto written = write_output(*best_, recipe_.output, pool_);
     if (!written) return written.error();
     ModelFile output;
     output.path = recipe_.output;

@@ -316,6 +316,8 @@ std::string run_html(const RunReport& report) {
                        "What is left of the signal after each layer; below 20 dB is weak.", sqnr_plot(layers));
   html += plot_section("Ranges", "Smallest and largest value of each quantized tensor, on a logarithmic axis.",
                        range_plot(layers));
+  html += plot_section("Training", "Losses of the samples trained on, and of the held-out ones that judged.",
+                       curves_plot(report));
   html += plot_section("Selection", "Time of each node in int8 and float32; the solid bar was chosen.",
                        selection_plot(report));
   html += weights_sections(report);

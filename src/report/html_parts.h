@@ -31,6 +31,9 @@ std::string codebook_plot(std::span<const refine::WeightPicture> pictures);
 /// The times that the step "select" weighed, node by node, the costliest ones. "" when there is no such step.
 std::string selection_plot(const refine::RunReport& report);
 
+/// Losses and metrics over the steps of each training. "" when there is none.
+std::string curves_plot(const refine::RunReport& report);
+
 /// The style sheet: light and dark.
 extern const char* const kStyleSheet;
 

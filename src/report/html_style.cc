@@ -51,6 +51,7 @@ svg text{fill:var(--ink);font:12px system-ui,-apple-system,"Segoe UI",Roboto,"De
 svg .dim{fill:var(--dim)}
 svg .grid{stroke:var(--line);stroke-width:1}
 svg .path{stroke:var(--accent);stroke-width:1.5;fill:none;stroke-dasharray:4 4}
+svg .curve{stroke:var(--accent);stroke-width:1.8;fill:none}svg .curve2{stroke:var(--bad);stroke-width:1.8;fill:none}
 svg .error{stroke:var(--accent);stroke-width:1.5;opacity:.55}
 svg .dot{fill:var(--accent)}svg .dot-first{fill:var(--dim)}svg .dot-bad{fill:var(--bad)}
 svg .bar{fill:var(--bar)}svg .unchosen{fill:none;stroke:var(--bar)}svg .bar-weak{fill:var(--bad)}svg .bar-fair{fill:var(--warn)}

@@ -135,6 +135,14 @@ Json weights_json(const StepReport& step) {
   return weights;
 }
 
+Json curves_json(const StepReport& step) {
+  Json curves = Json::array();
+  for (const train::Curve& curve : step.curves) {
+    curves.push_back({{"name", curve.name}, {"unit", curve.unit}, {"steps", curve.steps}, {"values", curve.values}});
+  }
+  return curves;
+}
+
 Json step_json(const StepReport& step) {
   Json options = Json::object();
   for (const auto& [name, value] : step.options) options[name] = option_json(value);
@@ -148,6 +156,8 @@ Json step_json(const StepReport& step) {
           {"targets", targets_json(step.targets)},
           {"size", size_json(step.size)},
           {"weights", weights_json(step)},
+          {"curves", curves_json(step)},
+          {"measured", step.measured},
           {"options", std::move(options)},
           {"notes", step.notes}};
 }

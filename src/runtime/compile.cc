@@ -8,6 +8,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "runtime/arena.h"
 #include "runtime/choices.h"
+#include "runtime/fuse_gate.h"
 #include "runtime/fuse_pad.h"
 #include "runtime/fuse_residual.h"
 #include "runtime/integer/convert.h"
@@ -183,7 +184,7 @@ class Compiler {
       if (program_.observed(result)) require(result, Rep::reals);
       return {};
     }
-    if (fusable_pads(node)) return {};  // its reader does it
+    if (fusable_pads(node) || is_fused_gate(program_, node)) return {};  // its reader does it
     auto padded = padded_step(node);
     if (!padded) return padded.error();
     if (!*padded && !plain) {
@@ -192,11 +193,15 @@ class Compiler {
       plain = std::move(*made);
     }
     Step step = std::move(*padded ? **padded : *plain);
+    const ir::Value* const gate = fused_gate(program_, node);
+    if (gate != nullptr) step.operands[0] = program_.slot(*gate, Rep::reals);
     fuse_residual(step);
     fuse_activation(program_, step);
     finish(program_, step);
     for (int i = 0; i < node.num_inputs(); ++i) {
-      const ir::Value* value = i == 0 && step.pad != nullptr ? step.pad->input(0) : node.input(i);
+      const ir::Value* value = i == 0 && step.pad != nullptr ? step.pad->input(0)
+                               : i == 0 && gate != nullptr   ? gate
+                                                             : node.input(i);
       if (value != nullptr) require(*value, Rep::reals);
     }
     return push_chosen(std::move(step), std::move(rows));

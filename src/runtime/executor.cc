@@ -48,6 +48,8 @@ Status Executor::Session::run_into(std::span<const ir::Tensor> inputs, std::vect
   return impl_->state.run_into(inputs, outputs, observer, timer);
 }
 
+int64_t Executor::Session::arena_bytes() const { return impl_->state.arena_bytes(); }
+
 std::vector<std::pair<const ir::Node*, std::string>> Executor::kernels() const {
   std::vector<std::pair<const ir::Node*, std::string>> out;
   for (const Step& step : impl_->program.steps) {

@@ -5,15 +5,11 @@
 
 namespace edgesmith::runtime {
 
-namespace {
-
 bool known_same_dims(const ir::Type& a, const ir::Type& b) {
   if (!a.shape || !b.shape || *a.shape != *b.shape) return false;
   // Two unknown dims need not be the same.
   return std::none_of(a.shape->begin(), a.shape->end(), [](const ir::Dim& dim) { return dim == ir::Dim(); });
 }
-
-}  // namespace
 
 std::optional<ResidualAdd> find_residual_add(const Program& program, const ir::Value& value) {
   if (value.uses().size() != 1 || program.observed(value)) return std::nullopt;

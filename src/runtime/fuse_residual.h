@@ -15,6 +15,9 @@
 
 namespace edgesmith::runtime {
 
+/// Whether both have shapes, all of whose dims are numbers or symbols, and the same.
+bool known_same_dims(const ir::Type& a, const ir::Type& b);
+
 struct ResidualAdd {
   const ir::Node* add = nullptr;
   const ir::Value* other = nullptr;  ///< its operand that is not the given value

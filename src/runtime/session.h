@@ -32,6 +32,8 @@ class SessionState {
   /// As Executor::Session::run_into.
   Status run_into(std::span<const ir::Tensor> inputs, std::vector<ir::Tensor>& outputs, const Observer* observer,
                   const StepTimer* timer = nullptr);
+  /// As Executor::Session::arena_bytes.
+  int64_t arena_bytes() const { return arena_bytes_; }
 
  private:
   /// What a step needs, as far as it is known from dims.

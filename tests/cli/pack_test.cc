@@ -111,5 +111,18 @@ TEST_F(CliPack, InspectCountsExternalData) {
   for (const Json& line : json["forecast"]) EXPECT_GE(line["saves"], 0) << line;
 }
 
+// Every command that writes a model packs it where the output's name asks for that; budgets judge the packed bytes.
+TEST_F(CliPack, OutputsNamedEsmArePacked) {
+  write_model(kTinyModel, folder_ / "tiny.onnx");
+  ASSERT_EQ(run({"simplify", "tiny.onnx", "-o", "plain.onnx", "-q"}).exit_code, 0);
+  const Json json = json_of({"simplify", "tiny.onnx", "-o", "tiny.esm"});
+  EXPECT_EQ(json["output"]["bytes"], fs::file_size(folder_ / "tiny.esm"));
+  ASSERT_EQ(run({"unpack", "tiny.esm", "-o", "again.onnx"}).exit_code, 0);
+  EXPECT_EQ(*read_file(folder_ / "again.onnx"), *read_file(folder_ / "plain.onnx"));
+  const std::string packed = std::to_string(fs::file_size(folder_ / "tiny.esm"));
+  EXPECT_EQ(run({"simplify", "tiny.onnx", "-o", "tiny.esm", "--force", "--max-bytes", packed, "-q"}).exit_code, 0);
+  for (const std::string& name : folder_.names()) EXPECT_EQ(name.find(".part."), std::string::npos) << name;
+}
+
 }  // namespace
 }  // namespace edgesmith::testing

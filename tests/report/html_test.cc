@@ -48,6 +48,19 @@ TEST(Html, ShowsDensityAndCodebooksOfEachLayer) {
   EXPECT_FALSE(contains(run_html(plain), "Codebooks after"));
 }
 
+TEST(Html, DrawsTheCurvesOfATraining) {
+  const std::string html = run_html(sample_report());
+  for (const char* part :
+       {"<h2>Training</h2>", "losses of fold-constants", "agreement in fold-constants", "agreement, %"}) {
+    EXPECT_TRUE(contains(html, part)) << part;
+  }
+  refine::RunReport report = sample_report();
+  report.steps[1].curves = {{"loss", "", {4, 8}, {0, 0}}};
+  EXPECT_FALSE(contains(run_html(report), "nan"));
+  report.steps[1].curves.clear();
+  EXPECT_FALSE(contains(run_html(report), "<h2>Training</h2>"));
+}
+
 TEST(Html, DrawsWeightsThatAreAllEqual) {
   refine::RunReport report = sample_report();
   report.steps[1].weights = {{"flat", "conv", 9, 9, 9, 0.5, 0.5, {9, 0, 0}, 1, 1, {0.5}}};

@@ -58,6 +58,8 @@ TEST(Json, HasTheDocumentedMembers) {
   EXPECT_EQ(json["layers"][0]["numbers"]["sqnr_db"], 12.5);
   EXPECT_EQ(json["steps"][1]["weights"][0]["nonzero"], 25);
   EXPECT_EQ(json["steps"][1]["weights"][1]["entries"].size(), 3u);
+  EXPECT_EQ(json["steps"][1]["curves"][1]["values"], (Json{50, 75, 87.5}));
+  EXPECT_EQ(json["steps"][1]["measured"]["images_per_second"], 1234.5);
   EXPECT_EQ(json["recipe"]["gate"]["max_drop"], 0.5);
   EXPECT_EQ(json["data"][0]["preprocess"]["scale"], 0.5);
 }

@@ -56,6 +56,8 @@ inline refine::RunReport sample_report() {
   refine::WeightPicture pruned{"pruned<conv>", "conv", 100, 100, 25, -2.5, 3.5, {10, 80, 10}};
   refine::WeightPicture shared{"shared_conv", "conv", 100, 90, 90, -1, 1, {20, 50, 20}, 2, 4, {-0.75, -0.25, 0.5}};
   fold.weights = {pruned, shared};
+  fold.curves = {{"loss", "", {4, 8}, {2.5, 1.25}}, {"agreement", "%", {0, 4, 8}, {50, 75, 87.5}}};
+  fold.measured = {{"images_per_second", 1234.5}};
   report.steps.push_back(fold);
 
   report.output = refine::ModelFile{"out.onnx", std::string(64, 'b'), simplify.size, 13};

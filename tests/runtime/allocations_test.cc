@@ -142,6 +142,55 @@ constexpr const char* kAttention = R"(graph @net(%x: f32[N,6,16]) -> (y) {
   return %y
 })";
 
+// Forward and backward, as train::differentiate writes them: weights are inputs.
+constexpr const char* kTraining =
+    R"(graph @net(%x: f32[N,3,16,16], %labels: f32[N,10], %w0: f32[16,3,3,3], %b0: f32[16],
+    %w1: f32[16,16,3,3], %b1: f32[16], %w2: f32[24,16,3,3], %wf: f32[10,96], %bf: f32[10]) -> (loss, dw0, db0, dw1, db1, dw2, dwf, dbf) {
+  %zero = constant {0} : f32[]
+  %axis = constant {1} : i64[1]
+  %first = constant {0} : i64[1]
+  %places = constant {0,2,3} : i64[3]
+  %planes = constant {0,24,2,2} : i64[4]
+  %c0 = conv %x, %w0, %b0 {pads=[1,1,1,1]}
+  %r0 = relu %c0
+  %c1 = conv %r0, %w1, %b1 {pads=[1,1,1,1]}
+  %a1 = add %c1, %r0
+  %r1 = relu %a1
+  %c2 = conv %r1, %w2, _ {pads=[1,1,1,1], strides=[2,2]}
+  %m2 = max_pool %c2 {kernel_shape=[2,2], strides=[2,2]}
+  %p2 = average_pool %m2 {kernel_shape=[2,2], strides=[2,2]}
+  %f = flatten %p2
+  %s = gemm %f, %wf, %bf {transB=1}
+  %log = log_softmax %s
+  %hits = mul %log, %labels
+  %sum = reduce_sum %hits {keepdims=0}
+  %loss = neg %sum
+  %e = exp %log
+  %all = reduce_sum %labels, %axis
+  %el = mul %e, %all
+  %ds = sub %el, %labels
+  %dbf = reduce_sum %ds, %first {keepdims=0}
+  %dwf = gemm %ds, %f, _ {transA=1}
+  %df = gemm %ds, %wf
+  %dp2 = reshape %df, %planes
+  %size = shape %m2
+  %dm2 = average_pool_gradient %dp2, %size {kernel_shape=[2,2], strides=[2,2]}
+  %dc2 = max_pool_gradient %c2, %dm2 {kernel_shape=[2,2], strides=[2,2]}
+  %dw2 = conv_weight_gradient %r1, %dc2 {kernel_shape=[3,3], pads=[1,1,0,0], strides=[2,2]}
+  %dr1 = conv_transpose %dc2, %w2 {output_padding=[1,1], pads=[1,1,1,1], strides=[2,2]}
+  %over1 = greater %r1, %zero
+  %da1 = where %over1, %dr1, %zero
+  %dw1 = conv_weight_gradient %r0, %da1 {kernel_shape=[3,3], pads=[1,1,0,0]}
+  %db1 = reduce_sum %da1, %places {keepdims=0}
+  %dc1 = conv_transpose %da1, %w1 {pads=[1,1,1,1]}
+  %dr0 = add %da1, %dc1
+  %over0 = greater %r0, %zero
+  %dc0 = where %over0, %dr0, %zero
+  %dw0 = conv_weight_gradient %x, %dc0 {kernel_shape=[3,3], pads=[1,1,0,0]}
+  %db0 = reduce_sum %dc0, %places {keepdims=0}
+  return %loss, %dw0, %db0, %dw1, %db1, %dw2, %dwf, %dbf
+})";
+
 // The graph with 8-bit annotations: activations (but results that a clamp alone reads), and weights as codes. The Mul
 // stays on reals: on codes only the plain evaluation takes it.
 ir::Graph quantized(const char* text) {
@@ -204,7 +253,7 @@ TEST(Allocations, AreCounted) {
 }
 
 TEST(Allocations, NoneByFloatPlans) {
-  for (const char* text : {kResidual, kMobile, kAttention}) {
+  for (const char* text : {kResidual, kMobile, kAttention, kTraining}) {
     const ir::Graph graph = parse_graph(text);
     for (const Isa isa : float_isas()) {
       expect_none(graph, {}, isa);

@@ -104,6 +104,9 @@ void add_pass_command(Program& program, const std::string& pass, const std::stri
   if (flags->pass->needs_calib) {
     add_data_option(command, "calib", flags->data.calib, "samples to calibrate with (never those of --eval)");
   }
+  if (passes::may_train(*flags->pass)) {
+    add_data_option(command, "train", flags->data.train, "samples to train on (never those of --eval)");
+  }
   add_recipe_options(command, program.common, *flags);
   for (const OptionRow& row : flags->pass->options()) add_pass_option(command, row, *flags);
 }
@@ -122,6 +125,10 @@ void add_share(Program& program) {
 
 void add_quantize(Program& program) {
   add_pass_command(program, "quantize", "Turn a float model into an int8 one, and measure what that costs");
+}
+
+void add_distill(Program& program) {
+  add_pass_command(program, "distill", "Train a model against a teacher, or repair a compressed one");
 }
 
 }  // namespace edgesmith::cli

@@ -28,6 +28,7 @@ class Display {
 
   void begin(std::string_view what, int64_t total) {
     what_ = what;
+    detail_.clear();
     total_ = total;
     start_ = last_ = Clock::now();
     if (shown_ && bar_) draw(0);
@@ -37,11 +38,13 @@ class Display {
     last_ = Clock::now();
     draw(done);
   }
+  void detail(std::string_view text) { detail_ = text; }
   void end() {
     if (!shown_) return;
     if (bar_) std::fputs("\r\033[K", stderr);
-    std::fprintf(stderr, "  %s%s (%.1f s)\n", what_.c_str(), total_ > 1 ? (": " + std::to_string(total_)).c_str() : "",
-                 seconds_since(start_));
+    std::fprintf(stderr, "  %s%s (%.1f s)%s%s\n", what_.c_str(),
+                 total_ > 1 ? (": " + std::to_string(total_)).c_str() : "", seconds_since(start_),
+                 detail_.empty() ? "" : "  ", detail_.c_str());
     std::fflush(stderr);
   }
 
@@ -56,12 +59,15 @@ class Display {
     for (int i = 0; i < width; ++i) bar += i < full ? "━" : "╌";
     const double elapsed = seconds_since(start_);
     std::fprintf(stderr, "\r\033[K  %-24.24s %s %3.0f %%", what_.c_str(), bar.c_str(), 100 * share);
-    if (share > 0.02 && elapsed > 1) std::fprintf(stderr, "  %.0f s left", elapsed / share - elapsed);
+    if (!detail_.empty()) {
+      std::fprintf(stderr, "  %s", detail_.c_str());  // it says itself how much is left
+    } else if (share > 0.02 && elapsed > 1)
+      std::fprintf(stderr, "  %.0f s left", elapsed / share - elapsed);
     std::fflush(stderr);
   }
 
   bool shown_, bar_;
-  std::string what_;
+  std::string what_, detail_;
   int64_t total_ = 0;
   Clock::time_point start_, last_;
 };
@@ -84,6 +90,11 @@ class Progress : public ProgressSink {
     std::lock_guard<std::mutex> lock(mutex_);
     display_.update(done);
     write({{"event", "update"}, {"what", what_}, {"done", done}, {"total", total_}});
+  }
+  void detail(std::string_view text) override {
+    std::lock_guard<std::mutex> lock(mutex_);
+    display_.detail(text);
+    write({{"event", "detail"}, {"what", what_}, {"text", text}});
   }
   void end() override {
     std::lock_guard<std::mutex> lock(mutex_);

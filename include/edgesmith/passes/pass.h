@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -15,6 +16,7 @@
 #include "edgesmith/ir/graph.h"
 #include "edgesmith/passes/options.h"
 #include "edgesmith/targets/target.h"
+#include "edgesmith/train/curve.h"
 
 namespace edgesmith::passes {
 
@@ -41,8 +43,15 @@ struct PassContext {
   ThreadPool* pool = nullptr;               ///< never null under the runner
   ProgressSink* progress = nullptr;         ///< never null under the runner
   Random random{0};                         ///< seeded by the run's seed and the step's index
-  std::vector<std::string> notes;           ///< sentences for the report
-  std::vector<LayerRecord> layers;          ///< filled by the pass
+  /// Reads another model that an option names; never empty under the runner.
+  std::function<Result<ir::Graph>(const std::string& path)> load_model;
+  std::vector<std::string> notes;    ///< sentences for the report
+  std::vector<LayerRecord> layers;   ///< filled by the pass
+  std::vector<train::Curve> curves;  ///< numbers over the steps of a training
+  /// Times and rates ("images_per_second"): the only findings that may differ from run to run.
+  std::map<std::string, double> measured;
+  /// The user asked to stop, and the graph holds the best that there was until then: the runner saves it.
+  bool stopped_early = false;
 };
 
 /// One row of the pass table.
@@ -57,10 +66,15 @@ struct PassInfo {
   bool needs_calib;  ///< without calibration data the run is a usage error
   /// What makes it do without them: flags among the options and "option=word", between commas; or "".
   std::string_view calib_unless = {};
+  bool needs_train = false;  ///< without training data the run is a usage error
 };
 
 /// Whether a step with these options needs calibration data.
 bool needs_calib(const PassInfo& pass, const Options& options);
+
+/// Whether a pass may train, and so be given training data: it needs them, or "repair" may be
+/// "distill".
+bool may_train(const PassInfo& pass);
 
 std::span<const PassInfo> all_passes();
 const PassInfo* find_pass(std::string_view name);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -75,6 +76,8 @@ struct StepReport {
   std::vector<std::string> notes;
   std::vector<passes::LayerRecord> layers;
   std::vector<WeightPicture> weights;
+  std::vector<train::Curve> curves;                                  ///< of a training
+  std::map<std::string, double> measured;                            ///< times and rates: "images_per_second"
   std::vector<std::pair<std::string, passes::OptionValue>> options;  ///< in force, defaults included
 };
 

@@ -107,6 +107,8 @@ class Executor {
     /// written again. When dims are those of the call before, what kernels run allocates nothing (docs/kernels.md).
     Status run_into(std::span<const ir::Tensor> inputs, std::vector<ir::Tensor>& outputs,
                     const Observer* observer = nullptr, const StepTimer* timer = nullptr);
+    /// Bytes of activations and scratch that the session holds: 0 before the first run.
+    int64_t arena_bytes() const;
 
    private:
     friend class Executor;

@@ -89,8 +89,8 @@ const OptionSchema& options() {
       {.name = "repair",
        .kind = OptionKind::word,
        .fallback = "reconstruct",
-       .help = "refit the weights that are left to the layer's outputs",
-       .words = {"reconstruct", "none"}},
+       .help = "refit the weights that are left to the layer's outputs; distill: then also train",
+       .words = {"reconstruct", "none", "distill"}},
       {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to prune"},
       {.name = "skip",
        .kind = OptionKind::text_list,
@@ -120,7 +120,7 @@ class Pruner {
     const bool data = context.calib != nullptr && context.calib->size() > 0;
     criterion_ = options.word("criterion");
     if (criterion_ == "auto") criterion_ = data ? "obs" : "magnitude";
-    repair_ = options.word("repair") == "reconstruct";
+    repair_ = options.word("repair") != "none";
     by_error_ = options.word("budgets") == "error" || (options.word("budgets") == "auto" && criterion_ != "magnitude");
   }
 

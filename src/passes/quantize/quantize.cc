@@ -84,8 +84,8 @@ const OptionSchema& options() {
       {.name = "repair",
        .kind = OptionKind::word,
        .fallback = "reconstruct",
-       .help = "codes that keep each layer's output; none: the nearest ones",
-       .words = {"reconstruct", "none"}},
+       .help = "codes that keep each layer's output; none: the nearest ones; distill: then also train",
+       .words = {"reconstruct", "none", "distill"}},
       {.name = "calibrator",
        .kind = OptionKind::word,
        .fallback = "auto",
@@ -136,7 +136,7 @@ WeightSettings weight_settings(const Options& options, const targets::Target& ta
   if (options.word("pair_safe") == "on") settings.rule = targets::PairRule::pairs_to_128;
   if (options.word("pair_safe") == "half-range") settings.rule = targets::PairRule::half_range;
   if (options.word("pair_safe") == "off") settings.rule = targets::PairRule::none;
-  const bool repair = options.word("repair") == "reconstruct";
+  const bool repair = options.word("repair") != "none";
   settings.compensate = repair && options.word("rounding") == "compensated";
   settings.correct_bias = repair && options.flag("bias_correction");
   return settings;
@@ -344,7 +344,7 @@ Result<Change> quantize_low_bit(ir::Graph& graph, const Options& options, const 
                                 .symmetric = !options.flag("asymmetric"),
                                 .block_size = options.is_set("block") ? options.integer("block") : 0};
   const bool data = context.calib != nullptr && context.calib->size() > 0;
-  const bool repair = options.word("repair") == "reconstruct" && options.word("rounding") != "nearest";
+  const bool repair = options.word("repair") != "none" && options.word("rounding") != "nearest";
   auto sharing = sharing_of(options, data);
   if (!sharing) return sharing.error();
   if (repair && !data && !options.flag("weights_only")) {

@@ -82,8 +82,8 @@ const OptionSchema& options() {
       {.name = "repair",
        .kind = OptionKind::word,
        .fallback = "reconstruct",
-       .help = "fit indices and codebooks to the layer's outputs; none: to the weights alone",
-       .words = {"reconstruct", "none"}},
+       .help = "fit indices and codebooks to the layer's outputs; none: to the weights alone; distill: then also train",
+       .words = {"reconstruct", "none", "distill"}},
       {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to share"},
       {.name = "skip", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of nodes to leave alone"},
       {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave alone"},
@@ -121,7 +121,7 @@ class Sharer {
   Sharer(ir::Graph& graph, const Options& options, PassContext& context)
       : graph_(graph),
         context_(context),
-        repair_(options.word("repair") == "reconstruct"),
+        repair_(options.word("repair") != "none"),
         mixed_(options.word("bits_per_layer") == "auto"),
         read_(reconstruct::read_budget(options, "bits")) {
     settings_.bits = static_cast<int>(options.integer("bits"));

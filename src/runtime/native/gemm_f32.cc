@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Gemm of float32 matrices: vectors lie across the columns of B, which are packed once when B is constant.
+// Gemm of float32 matrices: vectors lie across the columns of B, which are packed once when B is constant. A B that is
+// not, and is stored transposed (the weights of a layer in training), is read where it lies: what is computed is then
+// the transposed product, with vectors across the rows of A, by the same sums. Scratch: the bias row, the packed
+// operand, and the transposed product.
 #include <algorithm>
 
 #include "runtime/native/conv_common.h"
@@ -78,11 +81,26 @@ std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
   return ir::Dims{sizes->rows, sizes->columns};
 }
 
-// Scratch: the bias row, packed B when it is not constant.
+// Rows of A that fill a vector well enough.
+constexpr int64_t kLeastRows = 6;
+
+// Whether the transposed product is computed.
+bool turns(const ir::Node& node, const Sizes& sizes, bool dynamic) {
+  return dynamic && transposed(node, "transB") && sizes.rows >= kLeastRows &&
+         node.attributes().get_float("alpha", 1.0F) == 1.0F;
+}
+
+// What lies in scratch: the bias row, the packed operand when B is not constant, the transposed product.
 struct Parts {
-  int64_t bias, b;
-  Parts(const Sizes& sizes, const NativeTable& table, bool dynamic)
-      : bias(round_up(sizes.columns, 16)), b(dynamic ? packed_columns_size(sizes.columns, sizes.k, table) : 0) {}
+  int64_t bias, packed = 0, product_row = 0, product = 0;
+  Parts(const ir::Node& node, const Sizes& sizes, const NativeTable& table, bool dynamic)
+      : bias(round_up(sizes.columns, 16)) {
+    const bool turn = turns(node, sizes, dynamic);
+    if (dynamic) packed = round_up(packed_columns_size(turn ? sizes.rows : sizes.columns, sizes.k, table), 16);
+    if (!turn) return;
+    product_row = round_up(sizes.rows, 16);
+    product = product_row * sizes.columns;
+  }
 };
 
 bool dynamic_matrix(const Prepared* prepared) { return static_cast<const PackedConstants*>(prepared)->matrix.empty(); }
@@ -91,8 +109,8 @@ Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, Op
                               Isa isa) {
   const auto sizes = sizes_of(node, *inputs[0], *inputs[1]);
   if (!sizes) return sizes.error();
-  const Parts parts(*sizes, native_table(isa), dynamic_matrix(prepared));
-  return (parts.bias + parts.b) * 4;
+  const Parts parts(node, *sizes, native_table(isa), dynamic_matrix(prepared));
+  return (parts.bias + parts.packed + parts.product) * 4;
 }
 
 Status run(const KernelCall& call) {
@@ -100,10 +118,10 @@ Status run(const KernelCall& call) {
   if (!sizes) return sizes.error();
   const NativeTable& table = native_table(call.isa);
   const bool dynamic = dynamic_matrix(call.prepared);
-  const Parts parts(*sizes, table, dynamic);
+  const bool turn = turns(call.node, *sizes, dynamic);
+  const Parts parts(call.node, *sizes, table, dynamic);
   auto* bias = reinterpret_cast<float*>(call.scratch);
-  float* b = bias + parts.bias;
-  if (dynamic) pack_right(call.node, *call.inputs[1], table, b);
+  float* packed = bias + parts.bias;
   const ir::Tensor* offset = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
   if (offset != nullptr) {
     if (offset->size() != 1 && offset->size() != sizes->columns) {
@@ -112,9 +130,25 @@ Status run(const KernelCall& call) {
     }
     spread_bias(call.node, *offset, sizes->columns, parts.bias, bias);
   }
-  const float* right = dynamic ? b : static_cast<const PackedConstants*>(call.prepared)->matrix.data();
   const MatrixView left =
       view(call.inputs[0]->data<float>().data(), call.inputs[0]->dims(), transposed(call.node, "transA"));
+  if (turn) {
+    float* product = packed + parts.packed;
+    pack_columns({left.data, left.column_stride, left.row_stride, left.columns, left.rows}, 1.0F, table, packed);
+    PackedProduct turned = {{call.inputs[1]->data<float>().data(), sizes->k, 1, sizes->columns, sizes->k},
+                            packed,
+                            sizes->rows,
+                            nullptr,
+                            product,
+                            parts.product_row};
+    if (offset != nullptr) turned.row_bias = bias;
+    multiply(table, turned, call.epilogue);
+    table.transpose(product, sizes->columns, sizes->rows, parts.product_row, call.outputs[0].as<float>(),
+                    sizes->columns, nullptr, {});
+    return {};
+  }
+  if (dynamic) pack_right(call.node, *call.inputs[1], table, packed);
+  const float* right = dynamic ? packed : static_cast<const PackedConstants*>(call.prepared)->matrix.data();
   multiply(
       table,
       {left, right, sizes->columns, offset == nullptr ? nullptr : bias, call.outputs[0].as<float>(), sizes->columns},

@@ -24,6 +24,15 @@ void pack_columns(const MatrixView& b, float factor, const NativeTable& table, f
   for_even_runs(vectors, table.tile_vectors, [&](int64_t first, int64_t count) {
     const int64_t begin = first * table.lanes, end = begin + count * table.lanes;
     const int64_t last = std::min(end, b.columns);
+    if (b.row_stride == 1 && factor == 1.0F && begin < last) {  // columns lie one behind the other
+      table.transpose(b.data + begin * b.column_stride, last - begin, b.rows, b.column_stride, out, end - begin,
+                      nullptr, {});
+      for (int64_t k = 0; k < b.rows && last < end; ++k) {
+        std::fill(out + k * (end - begin) + last - begin, out + (k + 1) * (end - begin), 0.0F);
+      }
+      out += b.rows * (end - begin);
+      return;
+    }
     for (int64_t k = 0; k < b.rows; ++k) {
       const float* from = b.data + k * b.row_stride;
       if (b.column_stride == 1 && factor == 1.0F) {
@@ -69,6 +78,7 @@ void multiply(const NativeTable& table, const PackedProduct& p, const Epilogue& 
       const bool another = far && rows > table.packed_rows && first + 2 * count <= vectors;
       tile.next = another ? tile.b + length * tile.ldb : nullptr;
       tile.column_bias = p.column_bias == nullptr ? nullptr : p.column_bias + column;
+      tile.row_bias = p.row_bias == nullptr ? nullptr : p.row_bias + first_row;
       tile.c = p.c + first_row * p.ldc + column;
       table.gemm_tile(tile);
     });

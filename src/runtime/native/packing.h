@@ -64,7 +64,8 @@ struct PackedProduct {
   const float* column_bias;
   float* c;
   int64_t ldc;
-  bool add = false;  ///< C += A * B, without a bias
+  bool add = false;                 ///< C += A * B, without a bias
+  const float* row_bias = nullptr;  ///< [rows of A], instead of a column bias
 };
 void multiply(const NativeTable& table, const PackedProduct& product, const Epilogue& epilogue);
 

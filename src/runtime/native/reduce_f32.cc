@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // ReduceMean, ReduceSum and ReduceMax of float32 tensors over neighbouring axes that are constant. Rows are summed in
 // 16 lanes where nothing lies behind those axes; else vectors lie across what does, and numbers are added in order.
+// ReduceSum also over all axes but the second, as gradients of biases do: the sums of planes are added in the order of
+// the samples.
 #include <algorithm>
 #include <limits>
 
@@ -19,25 +21,42 @@ struct AxisRange {
   size_t first = 0, end = 0;
 };
 
-// The axes of a node whose operand has `rank` dims, when they are known and neighbours.
-std::optional<AxisRange> axes_of(const ir::Node& node, size_t rank) {
+// The axes of a node whose operand has `rank` dims in rising order, when they are known; all where it names none.
+std::optional<std::vector<size_t>> places_of(const ir::Node& node, size_t rank) {
   ir::Ints axes;
   if (node.input(1) != nullptr) {
     const ir::Tensor* constant = node.input(1)->constant();
     if (constant == nullptr) return std::nullopt;
     axes = constant->to_int64s();
   }
-  if (axes.empty()) {
-    if (node.attributes().get_int("noop_with_empty_axes", 0) != 0) return std::nullopt;
-    return AxisRange{0, rank};
-  }
+  if (axes.empty() && node.attributes().get_int("noop_with_empty_axes", 0) != 0) return std::nullopt;
   std::vector<size_t> places;
   for (const int64_t axis : axes) places.push_back(axis_index(axis, rank));
+  for (size_t i = 0; axes.empty() && i < rank; ++i) places.push_back(i);
   std::sort(places.begin(), places.end());
-  for (size_t i = 0; i < places.size(); ++i) {
-    if (places[i] >= rank || places[i] != places[0] + i) return std::nullopt;
+  if (!places.empty() && places.back() >= rank) return std::nullopt;
+  return places;
+}
+
+// The same when they are neighbours.
+std::optional<AxisRange> axes_of(const ir::Node& node, size_t rank) {
+  const auto places = places_of(node, rank);
+  if (!places) return std::nullopt;
+  if (places->empty()) return AxisRange{0, rank};
+  for (size_t i = 0; i < places->size(); ++i) {
+    if ((*places)[i] != places->front() + i) return std::nullopt;
   }
-  return AxisRange{places[0], places[0] + places.size()};
+  return AxisRange{places->front(), places->front() + places->size()};
+}
+
+// Whether all axes but the second are summed, and there are some on either side of it.
+bool sums_over_channel(const ir::Node& node) {
+  const ir::Type& x = node.input(0)->type();
+  if (x.dtype != ir::DType::f32 || x.rank() < 3) return false;
+  const auto places = places_of(node, static_cast<size_t>(x.rank()));
+  if (!places || places->size() + 1 != static_cast<size_t>(x.rank())) return false;
+  return std::find(places->begin(), places->end(), size_t{1}) == places->end() &&
+         std::adjacent_find(places->begin(), places->end()) == places->end();
 }
 
 bool supports(const ir::Node& node) {
@@ -94,6 +113,20 @@ Status run(const KernelCall& call) {
   return {};
 }
 
+Status sum_channels(const KernelCall& call) {
+  const ir::Dims& x = call.inputs[0]->dims();
+  const NativeTable& table = native_table(call.isa);
+  const float* in = call.inputs[0]->data<float>().data();
+  float* out = call.outputs[0].as<float>();
+  const int64_t channels = x[1], plane = x[0] * x[1] == 0 ? 0 : call.inputs[0]->size() / (x[0] * x[1]);
+  std::fill_n(out, channels, 0.0F);
+  for (int64_t n = 0; n < x[0]; ++n) {
+    for (int64_t c = 0; c < channels; ++c, in += plane) out[c] += table.row_sum(in, plane);
+  }
+  if (!call.epilogue.empty()) table.apply_epilogue(call.epilogue, out, out, channels);
+  return {};
+}
+
 constexpr Kernel row(std::string_view name, ir::OpKind op, Status (*run)(const KernelCall&)) {
   return {.provider = "native",
           .name = name,
@@ -109,6 +142,12 @@ constexpr Kernel row(std::string_view name, ir::OpKind op, Status (*run)(const K
 
 const Kernel kReduceMeanF32 = row("reduce_mean_f32", ir::OpKind::reduce_mean, run<Reduction::mean>);
 const Kernel kReduceSumF32 = row("reduce_sum_f32", ir::OpKind::reduce_sum, run<Reduction::sum>);
+const Kernel kSumOverChannelF32 = {.provider = "native",
+                                   .name = "sum_over_channel_f32",
+                                   .op = ir::OpKind::reduce_sum,
+                                   .epilogue = true,
+                                   .supports = sums_over_channel,
+                                   .run = sum_channels};
 const Kernel kReduceMaxF32 = row("reduce_max_f32", ir::OpKind::reduce_max, run<Reduction::max>);
 
 }  // namespace edgesmith::runtime::native

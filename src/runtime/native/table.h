@@ -94,6 +94,26 @@ struct PoolWindow {
   const Epilogue* epilogue;
 };
 
+/// The gradient of max pools by windows of 2 x 2 that do not overlap and all lie inside the planes: each number of dy
+/// goes to the first largest of its window (not-a-number counts as minus infinity), all others are zero.
+struct PoolGradient {
+  const float* in;
+  const float* dy;
+  int64_t planes, height, width, out_height, out_width;
+  float* dx;
+};
+
+/// One plane of a transposed convolution of stride 1 from the products of its inputs with every tap: out[y][x] = start
+/// + the sum over taps, row by row, of columns[tap][y + pad_top - ky * dilation_y][x + pad_left - kx * dilation_x], as
+/// far as those exist.
+struct ColumnSums {
+  const float* columns;  ///< [kernel_h * kernel_w][height][width], a tap every `step` floats
+  int64_t step, kernel_h, kernel_w, dilation_y, dilation_x, height, width, pad_top, pad_left;
+  float start;
+  int64_t out_height, out_width;
+  float* out;
+};
+
 /// Rows of an image turned to blocks of `lanes` channels: out[block][row][column][lane]. Row 0 is row `first` of the
 /// image; what lies outside the image, and lanes beyond the last channel, are zero.
 struct BlockedRows {
@@ -120,7 +140,16 @@ struct WinogradTiles {
   const Epilogue* epilogue;
 };
 
+/// The weights of a 3x3 convolution, for Winograd's products.
+struct WinogradWeights {
+  const float* taps;  ///< [channel][9][padded_out]
+  bool turned;        ///< the last tap comes first, as in the gradient of the input
+  int64_t channels, padded_out;
+  float* points;  ///< 36 matrices [channels][padded_out], packed as pack_columns() does
+};
+
 enum class Binary { add, sub, mul, div };
+enum class Comparison { greater, greater_or_equal, less, less_or_equal, equal };
 enum class Unary {
   exp,
   sigmoid,
@@ -153,7 +182,10 @@ struct NativeTable {
   void (*depthwise_window)(const DepthwiseWindow& window);
   void (*max_pool_window)(const PoolWindow& window);
   void (*average_pool_window)(const PoolWindow& window);
+  void (*sum_columns)(const ColumnSums& sums);
+  void (*max_pool_gradient)(const PoolGradient& pool);
   void (*block_rows)(const BlockedRows& rows);
+  void (*winograd_weights)(const WinogradWeights& weights);
   void (*winograd_input)(const WinogradTiles& tiles);     ///< blocked to transformed
   void (*winograd_multiply)(const WinogradTiles& tiles);  ///< transformed to products
   void (*winograd_output)(const WinogradTiles& tiles);    ///< products to out
@@ -167,6 +199,11 @@ struct NativeTable {
   void (*binary)(Binary op, const float* a, int a_step, const float* b, int b_step, float* out, int64_t count,
                  const Epilogue& epilogue);
   /// out[i] = epilogue(fma(in[i], scale, shift)).
+  /// out[i] = 1 where a[i * a_step] compares so to b[i * b_step], else 0; steps 0 or 1.
+  void (*compare)(Comparison op, const float* a, int a_step, const float* b, int b_step, uint8_t* out, int64_t count);
+  /// out[i] = mask[i] != 0 ? a[i * a_step] : b[i * b_step], steps 0 or 1.
+  void (*select)(const uint8_t* mask, const float* a, int a_step, const float* b, int b_step, float* out,
+                 int64_t count);
   void (*scale_shift)(const float* in, float scale, float shift, float* out, int64_t count, const Epilogue& epilogue);
   /// out[i] = in[i] < 0 ? in[i] * slope : in[i].
   void (*leaky_relu)(const float* in, float slope, float* out, int64_t count);
@@ -175,6 +212,8 @@ struct NativeTable {
   /// acc[i] = max(acc[i], in[i]) / acc[i] + in[i].
   void (*max_into)(const float* in, float* acc, int64_t count);
   void (*add_into)(const float* in, float* acc, int64_t count);
+  /// out[i] = gate[i] > 0 ? in[i] : 0; out may be either.
+  void (*gate)(const float* gate, const float* in, float* out, int64_t count);
   /// out[i] = epilogue(op(in[i])); in may be out.
   void (*unary)(Unary op, const float* in, float alpha, float* out, int64_t count, const Epilogue& epilogue);
   /// Of a row: 0 and minus infinity of nothing. Sums have 16 lanes on every instruction set (isa/rows.h).

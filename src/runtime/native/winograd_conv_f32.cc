@@ -6,7 +6,11 @@
 //
 // Stride 1, dilation 1, one group, any padding and size. Sums are reassociated: the results differ from conv_f32's by
 // about 1e-6 of the largest one, so it runs only where ExecutorOptions::reassociate allows it. Still the same bits on
-// every instruction set. Scratch: blocked input rows, transformed tiles and products of some rows of tiles at a time.
+// every instruction set. Scratch: blocked input rows, transformed tiles and products of some rows of tiles at a time
+// (or of several small samples), and the weights where they are not constant: those are transformed in every run, by
+// floats.
+//
+// The same with the weights turned around is a transposed convolution: the gradient of the input of such a convolution.
 #include <algorithm>
 #include <array>
 
@@ -30,18 +34,33 @@ bool all_equal(const ir::Ints& values, int64_t value) {
   return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
 }
 
+// Weights that are transformed in every run take four times their memory, in scratch.
+constexpr int64_t kMostPairs = int64_t{1} << 16;
+
+bool is_constant(const ir::Value* value) { return value == nullptr || value->node().is(ir::OpKind::constant); }
+
+bool is_transposed(const ir::Node& node) { return node.is(ir::OpKind::conv_transpose); }
+
 bool supports(const ir::Node& node) {
   if (!is_float_conv(node) || node.attributes().get_int("group", 1) != 1) return false;
   const auto weight = node.input(1)->type().static_dims();
   if (!weight || weight->size() != 4 || (*weight)[2] != 3 || (*weight)[3] != 3) return false;
   if ((*weight)[0] < kMinChannels || (*weight)[1] < kMinChannels) return false;
-  const ir::Value* bias = node.input(2);
-  if (bias != nullptr && !bias->node().is(ir::OpKind::constant)) return false;
-  return node.input(1)->node().is(ir::OpKind::constant) && all_equal(node.attributes().get_ints("strides"), 1) &&
-         all_equal(node.attributes().get_ints("dilations"), 1);
+  const bool constant = is_constant(node.input(1)) && is_constant(node.input(2));
+  if (!constant && (*weight)[0] * (*weight)[1] > kMostPairs) return false;
+  return all_equal(node.attributes().get_ints("strides"), 1) && all_equal(node.attributes().get_ints("dilations"), 1);
 }
 
-// U = G g G' of every pair of channels, as 36 packed matrices of input by output channels; then the bias.
+// The convolution that it is must not pad by less than nothing.
+bool supports_transposed(const ir::Node& node) {
+  if (!supports(node) || is_constant(node.input(1)) || node.attributes().has("output_shape")) return false;
+  const std::string mode = node.attributes().get_string("auto_pad", "NOTSET");
+  return (mode == "NOTSET" || mode == "VALID") && all_equal(node.attributes().get_ints("output_padding"), 0) &&
+         std::ranges::all_of(node.attributes().get_ints("pads"), [](int64_t pad) { return pad <= 2; });
+}
+
+// U = G g G' of every pair of channels, as 36 packed matrices of input by output channels; then the bias. Both are
+// empty when weights or bias are not constant.
 struct Weights : Prepared {
   std::vector<float> points, bias;
 };
@@ -62,9 +81,13 @@ std::array<float, kPoints> transform_kernel(const float* g) {
   return out;
 }
 
-Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const ir::Tensor* const> constants,
+Result<std::shared_ptr<const Prepared>> prepare(const ir::Node& node, std::span<const ir::Tensor* const> constants,
                                                 Isa isa) {
   auto out = std::make_shared<Weights>();
+  const bool has_bias = constants.size() > 2 && node.input(2) != nullptr;
+  if (constants[1] == nullptr || (has_bias && constants[2] == nullptr)) {
+    return std::shared_ptr<const Prepared>(std::move(out));
+  }
   const NativeTable& table = native_table(isa);
   const int64_t features = constants[1]->dims()[0], channels = constants[1]->dims()[1];
   const int64_t padded = round_up(features, table.lanes);
@@ -98,22 +121,35 @@ struct Shape : Prepared {
   int64_t samples = 0, channels = 0, height = 0, width = 0, features = 0, out_height = 0, out_width = 0;
   int64_t pad_top = 0, pad_left = 0, padded_channels = 0, padded_features = 0, tiles_x = 0, tiles_y = 0;
   int64_t rows_at_once = 0;  // rows of tiles
+  int64_t samples_at_once = 1;
 
-  int64_t tiles() const { return rows_at_once * tiles_x; }
+  int64_t tiles() const { return rows_at_once * tiles_x * samples_at_once; }
   int64_t blocked_floats() const { return padded_channels * (kTile * rows_at_once + 2) * (kTile * tiles_x + 2); }
   int64_t transformed_floats() const { return tiles() * kPoints * padded_channels; }
   int64_t product_floats() const { return tiles() * kPoints * padded_features; }
 };
 
+Result<ops::Window> window_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight) {
+  if (!is_transposed(node)) return conv_window(node, input, weight);
+  if (input.size() != 4 || weight.size() != 4 || input[1] != weight[0]) {
+    return invalid_error("input " + ir::type_of(ir::DType::f32, input).text() + " does not fit weight " +
+                         ir::type_of(ir::DType::f32, weight).text());
+  }
+  auto window = ops::resolve_transposed_window(node, {input[2], input[3]}, {weight[2], weight[3]});
+  if (!window) return window.error();
+  for (int64_t& pad : window->pads_begin) pad = 2 - pad;
+  return window;
+}
+
 Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight, const NativeTable& table) {
-  const auto window = conv_window(node, input, weight);
+  const auto window = window_of(node, input, weight);
   if (!window) return window.error();
   Shape s;
   s.samples = input[0];
   s.channels = input[1];
   s.height = input[2];
   s.width = input[3];
-  s.features = weight[0];
+  s.features = weight[is_transposed(node) ? 1 : 0];
   s.out_height = window->output[0];
   s.out_width = window->output[1];
   s.pad_top = window->pads_begin[0];
@@ -125,31 +161,84 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Di
   const int64_t row_bytes = s.tiles_x * kPoints * (s.padded_channels + s.padded_features) * 4;
   s.rows_at_once =
       std::clamp<int64_t>(kBlockBytes / std::max<int64_t>(1, row_bytes), 1, std::max<int64_t>(1, s.tiles_y));
+  if (s.rows_at_once == s.tiles_y) {
+    s.samples_at_once = std::clamp<int64_t>(kBlockBytes / (row_bytes * s.tiles_y), 1, std::max<int64_t>(1, s.samples));
+  }
   return s;
 }
 
-Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&, Isa isa) {
+bool transforms_weights(const Prepared* prepared) {
+  return prepared == nullptr || static_cast<const Weights*>(prepared)->points.empty();
+}
+
+// What lies in scratch, in floats. The weights come last: they are not a thread's own.
+struct Parts {
+  int64_t blocked, transformed, products, bias = 0, taps = 0, points = 0;
+  Parts(const Shape& s, const Prepared* prepared)
+      : blocked(round_up(s.blocked_floats(), 16)),
+        transformed(round_up(s.transformed_floats(), 16)),
+        products(round_up(s.product_floats(), 16)) {
+    if (!transforms_weights(prepared)) return;
+    bias = round_up(s.padded_features, 16);
+    taps = round_up(s.channels * 9 * s.padded_features, 16);
+    points = kPoints * s.channels * s.padded_features;
+  }
+  int64_t own() const { return blocked + transformed + products; }
+  int64_t all() const { return own() + bias + taps + points; }
+};
+
+Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared* prepared, OperandDims inputs, const ir::Dims&,
+                              Isa isa) {
   const auto s = shape_of(node, *inputs[0], *inputs[1], native_table(isa));
   if (!s) return s.error();
-  return (round_up(s->blocked_floats(), 16) + round_up(s->transformed_floats(), 16) + s->product_floats()) * 4;
+  return Parts(*s, prepared).all() * 4;
+}
+
+// The transformed weights and the bias in whole vectors.
+struct WeightPointers {
+  const float *points, *bias;
+};
+
+// Transforms the weights of a call into scratch.
+WeightPointers transform_weights(const KernelCall& call, const Shape& s, const NativeTable& table, const Parts& parts) {
+  float* bias = reinterpret_cast<float*>(call.scratch) + parts.own();
+  float* taps = bias + parts.bias;
+  float* points = taps + parts.taps;
+  const float* weight = call.inputs[1]->data<float>().data();
+  if (s.padded_features != s.features) std::fill_n(taps, s.channels * 9 * s.padded_features, 0.0F);
+  const bool transposed = is_transposed(call.node);
+  if (transposed) {
+    for (int64_t c = 0; c < s.channels; ++c) {
+      table.transpose(weight + c * s.features * 9, s.features, 9, 9, taps + c * 9 * s.padded_features,
+                      s.padded_features, nullptr, {});
+    }
+  } else {
+    table.transpose(weight, s.features, s.channels * 9, s.channels * 9, taps, s.padded_features, nullptr, {});
+  }
+  table.winograd_weights({taps, transposed, s.channels, s.padded_features, points});
+  const ir::Tensor* offset = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
+  std::fill_n(bias, s.padded_features, 0.0F);
+  if (offset != nullptr) std::ranges::copy(offset->data<float>(), bias);
+  return {points, bias};
 }
 
 class Convolution {
  public:
-  Convolution(const KernelCall& call, const Shape& shape, std::byte* scratch)
-      : s_(shape), table_(native_table(call.isa)), weights_(static_cast<const Weights&>(*call.prepared)) {
+  Convolution(const KernelCall& call, const Shape& shape, const WeightPointers& weights, std::byte* scratch)
+      : s_(shape), table_(native_table(call.isa)) {
+    const Parts parts(s_, call.prepared);
     blocked_ = reinterpret_cast<float*>(scratch);
-    transformed_ = blocked_ + round_up(s_.blocked_floats(), 16);
-    products_ = transformed_ + round_up(s_.transformed_floats(), 16);
+    transformed_ = blocked_ + parts.blocked;
+    products_ = transformed_ + parts.transformed;
     tiles_.tiles_x = s_.tiles_x;
     tiles_.blocked = blocked_;
     tiles_.pitch = kTile * s_.tiles_x + 2;
     tiles_.channels = s_.padded_channels;
     tiles_.transformed = transformed_;
-    tiles_.weights = weights_.points.data();
+    tiles_.weights = weights.points;
     tiles_.products_of = s_.channels;
     tiles_.products = products_;
-    tiles_.bias = weights_.bias.data();
+    tiles_.bias = weights.bias;
     tiles_.out_channels = s_.features;
     tiles_.padded_out = s_.padded_features;
     tiles_.out_width = s_.out_width;
@@ -173,10 +262,34 @@ class Convolution {
     table_.winograd_output(tiles_);
   }
 
+  // All outputs of `count` samples, whose products are made together.
+  void run_samples(const float* in, int64_t count, float* out) {
+    const int64_t tiles = s_.tiles_y * s_.tiles_x * kPoints;
+    tiles_.rows = kTile * s_.tiles_y + 2;
+    tiles_.out_rows = s_.out_height;
+    tiles_.tiles_y = s_.tiles_y;
+    for (int64_t n = 0; n < count; ++n) {
+      table_.block_rows({in + n * s_.channels * s_.height * s_.width, s_.channels, s_.height, s_.width, -s_.pad_top,
+                         tiles_.rows, s_.pad_left, tiles_.pitch, blocked_});
+      tiles_.transformed = transformed_ + n * tiles * s_.padded_channels;
+      table_.winograd_input(tiles_);
+    }
+    tiles_.transformed = transformed_;
+    tiles_.tiles_y = count * s_.tiles_y;
+    table_.winograd_multiply(tiles_);
+    tiles_.tiles_y = s_.tiles_y;
+    for (int64_t n = 0; n < count; ++n) {
+      tiles_.out = out + n * s_.features * s_.out_height * s_.out_width;
+      tiles_.residual = residual_ == nullptr ? nullptr : residual_ + (tiles_.out - output_);
+      tiles_.products = products_ + n * tiles * s_.padded_features;
+      table_.winograd_output(tiles_);
+    }
+    tiles_.products = products_;
+  }
+
  private:
   const Shape& s_;
   const NativeTable& table_;
-  const Weights& weights_;
   const float *output_, *residual_;
   float *blocked_, *transformed_, *products_;
   WinogradTiles tiles_ = {};
@@ -193,16 +306,35 @@ Status run(const KernelCall& call) {
   const auto* s = static_cast<const Shape*>(call.bound);
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
+  if (s->samples * s->tiles_y * s->tiles_x == 0) return {};
+  WeightPointers weights = {};
+  if (transforms_weights(call.prepared)) {
+    const ir::Tensor* bias = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
+    if (bias != nullptr && bias->size() != s->features) {
+      return invalid_error("bias has " + std::to_string(bias->size()) + " elements for " + std::to_string(s->features) +
+                           " output channels");
+    }
+    weights = transform_weights(call, *s, native_table(call.isa), Parts(*s, call.prepared));
+  } else {
+    const auto& prepared = static_cast<const Weights&>(*call.prepared);
+    weights = {prepared.points.data(), prepared.bias.data()};
+  }
+  const int64_t in_floats = s->channels * s->height * s->width, out_floats = s->features * s->out_height * s->out_width;
+  if (call.pool == nullptr && s->samples_at_once > 1) {
+    Convolution convolution(call, *s, weights, call.scratch);
+    for_even_runs(s->samples, s->samples_at_once, [&](int64_t first, int64_t count) {
+      convolution.run_samples(in + first * in_floats, count, out + first * out_floats);
+    });
+    return {};
+  }
   // The transforms take about as long as the products.
   const int64_t products = s->tiles_y * s->tiles_x * kPoints * s->channels * s->features;
-  for (int64_t n = 0; n < s->samples; ++n) {
+  for (int64_t n = 0; n < s->samples; ++n, in += in_floats, out += out_floats) {
     split(call, s->tiles_y, 2 * products / kFloatProductsNs, [&](int64_t begin, int64_t end, std::byte* scratch) {
-      Convolution convolution(call, *s, scratch);
+      Convolution convolution(call, *s, weights, scratch);
       for_even_runs(end - begin, s->rows_at_once,
                     [&](int64_t first, int64_t count) { convolution.run(in, begin + first, count, out); });
     });
-    in += s->channels * s->height * s->width;
-    out += s->features * s->out_height * s->out_width;
   }
   return {};
 }
@@ -222,5 +354,17 @@ const Kernel kWinogradConvF32 = {.provider = "native",
                                  .scratch_bytes = scratch_bytes,
                                  .bind = bind,
                                  .run = run};
+
+const Kernel kWinogradConvTransposeF32 = {.provider = "native",
+                                          .name = "winograd_conv_transpose_f32",
+                                          .op = ir::OpKind::conv_transpose,
+                                          .epilogue = true,
+                                          .residual = true,
+                                          .splits = true,
+                                          .reassociates = true,
+                                          .supports = supports_transposed,
+                                          .scratch_bytes = scratch_bytes,
+                                          .bind = bind,
+                                          .run = run};
 
 }  // namespace edgesmith::runtime::native

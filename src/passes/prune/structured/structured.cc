@@ -52,7 +52,7 @@ class ChannelPruner {
     const bool data = context.calib != nullptr && context.calib->size() > 0;
     criterion_ = options.word("criterion");
     if (criterion_ == "auto") criterion_ = data ? "obs" : "magnitude";
-    repair_ = options.word("repair") == "reconstruct";
+    repair_ = options.word("repair") != "none";
     cost_ = options.is_set("macs") ? Cost::macs : options.is_set("params") ? Cost::params : Cost::channels;
     const std::string& budgets = options.word("budgets");
     by_error_ = budgets == "error" || (budgets == "auto" && criterion_ != "magnitude" && cost_ != Cost::channels);

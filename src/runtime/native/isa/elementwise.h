@@ -6,6 +6,7 @@
 namespace {
 
 using edgesmith::runtime::native::Binary;
+using edgesmith::runtime::native::Comparison;
 
 template <typename Op>
 inline void run_binary(Op op, const float* a, int a_step, const float* b, int b_step, float* out, int64_t count,
@@ -28,6 +29,47 @@ void binary(Binary op, const float* a, int a_step, const float* b, int b_step, f
     case Binary::mul: return run([](Vec x, Vec y) { return mul(x, y); });
     case Binary::div: return run([](Vec x, Vec y) { return div(x, y); });
   }
+}
+
+// Calls f(operand a, operand b), each called with an index; written so that the compiler makes vectors of loops over
+// them.
+template <typename F>
+inline void with_steps(const float* a, int a_step, const float* b, int b_step, F f) {
+  const float one_a = *a, one_b = *b;
+  const auto all_a = [a](int64_t i) { return a[i]; };
+  const auto all_b = [b](int64_t i) { return b[i]; };
+  const auto same_a = [one_a](int64_t) { return one_a; };
+  const auto same_b = [one_b](int64_t) { return one_b; };
+  if (a_step == 0) return b_step == 0 ? f(same_a, same_b) : f(same_a, all_b);
+  b_step == 0 ? f(all_a, same_b) : f(all_a, all_b);
+}
+
+void compare(Comparison op, const float* a, int a_step, const float* b, int b_step, uint8_t* __restrict out,
+             int64_t count) {
+  if (count == 0) return;
+  const auto run = [&](auto test) {
+    with_steps(a, a_step, b, b_step, [&](auto left, auto right) {
+      for (int64_t i = 0; i < count; ++i) out[i] = test(left(i), right(i)) ? 1 : 0;
+    });
+  };
+  switch (op) {
+    case Comparison::greater: return run([](float x, float y) { return x > y; });
+    case Comparison::greater_or_equal: return run([](float x, float y) { return x >= y; });
+    case Comparison::less: return run([](float x, float y) { return x < y; });
+    case Comparison::less_or_equal: return run([](float x, float y) { return x <= y; });
+    case Comparison::equal: return run([](float x, float y) { return x == y; });
+  }
+}
+
+void select_by_mask(const uint8_t* mask, const float* a, int a_step, const float* b, int b_step, float* __restrict out,
+                    int64_t count) {
+  if (count == 0) return;
+  with_steps(a, a_step, b, b_step, [&](auto left, auto right) {
+    for (int64_t i = 0; i < count; ++i) {
+      const float x = left(i), y = right(i);
+      out[i] = mask[i] != 0 ? x : y;
+    }
+  });
 }
 
 void scale_shift(const float* in, float scale, float shift, float* out, int64_t count, const Epilogue& epilogue) {
@@ -59,6 +101,13 @@ void max_into(const float* in, float* acc, int64_t count) {
 void add_into(const float* in, float* acc, int64_t count) {
   for_vectors(count,
               [&](int64_t i, int n) { store_upto(acc + i, add(load_upto(acc + i, n), load_upto(in + i, n)), n); });
+}
+
+void gate(const float* gate, const float* in, float* out, int64_t count) {
+  const Vec zero = set1(0);
+  for_vectors(count, [&](int64_t i, int n) {
+    store_upto(out + i, select_less(zero, load_upto(gate + i, n), load_upto(in + i, n), zero), n);
+  });
 }
 
 }  // namespace

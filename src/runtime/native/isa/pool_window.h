@@ -6,6 +6,7 @@
 
 namespace {
 
+using edgesmith::runtime::native::PoolGradient;
 using edgesmith::runtime::native::PoolWindow;
 
 // The taps of one row of a window for the outputs from `row` on; `end`: columns of the row that may be read.
@@ -54,6 +55,45 @@ void pool_window(const PoolWindow& p) {
     p.stride == 1 ? pool_planes<2, 1, Max>(p) : pool_planes<2, 2, Max>(p);
   } else {
     p.stride == 1 ? pool_planes<3, 1, Max>(p) : pool_planes<3, 2, Max>(p);
+  }
+}
+
+void max_pool_gradient(const PoolGradient& p) {
+  const Vec zero = set1(0), least = set1(-__builtin_inff());
+  for (int64_t plane = 0; plane < p.planes; ++plane) {
+    const float* in = p.in + plane * p.height * p.width;
+    const float* dy = p.dy + plane * p.out_height * p.out_width;
+    float* dx = p.dx + plane * p.height * p.width;
+    for (int64_t y = 0; y < p.out_height; ++y, dy += p.out_width) {
+      const float* upper = in + 2 * y * p.width;
+      const float* lower = upper + p.width;
+      float* to_upper = dx + 2 * y * p.width;
+      float* to_lower = to_upper + p.width;
+      for_vectors(p.out_width, [&](int64_t x, int n) {
+        const int low = 2 * n < kLanes ? 2 * n : kLanes, high = 2 * n - low;
+        const auto load_row = [&](const float* row, Vec& left, Vec& right) {  // max: not-a-number becomes the least
+          const Vec first = load_upto(row, low), second = high > 0 ? load_upto(row + kLanes, high) : zero;
+          left = max(even_numbers(first, second), least);
+          right = max(odd_numbers(first, second), least);
+        };
+        const auto store_row = [&](Vec left, Vec right, float* row) {
+          Vec first, second;
+          interleave(left, right, first, second);
+          store_upto(row, first, low);
+          if (high > 0) store_upto(row + kLanes, second, high);
+        };
+        Vec a, b, c, d;
+        load_row(upper + 2 * x, a, b);
+        load_row(lower + 2 * x, c, d);
+        const Vec g = load_upto(dy + x, n);
+        const Vec above = select_less(a, b, b, a), below = select_less(c, d, d, c);
+        const Vec up = select_less(above, below, zero, g), down = select_less(above, below, g, zero);
+        store_row(select_less(a, b, zero, up), select_less(a, b, up, zero), to_upper + 2 * x);
+        store_row(select_less(c, d, zero, down), select_less(c, d, down, zero), to_lower + 2 * x);
+      });
+      for (int64_t x = 2 * p.out_width; x < p.width; ++x) to_upper[x] = to_lower[x] = 0;
+    }
+    for (int64_t i = 2 * p.out_height * p.width; i < p.height * p.width; ++i) dx[i] = 0;
   }
 }
 

@@ -9,6 +9,7 @@ namespace {
 
 using edgesmith::runtime::native::BlockedRows;
 using edgesmith::runtime::native::WinogradTiles;
+using edgesmith::runtime::native::WinogradWeights;
 
 // Six numbers to six: B^T of points 0, 1, -1, 2, -2 and infinity.
 inline void winograd_in(const Vec* d, int step, Vec* out, int out_step) {
@@ -33,6 +34,50 @@ inline void winograd_out(const Vec* m, int step, Vec* out, int out_step) {
   out[out_step] = fmadd(two, d2, d1);
   out[2 * out_step] = fmadd(four, s2, s1);
   out[3 * out_step] = add(fmadd(eight, d2, d1), m[5 * step]);
+}
+
+// Three numbers to six: G.
+inline void winograd_weight(Vec a, Vec b, Vec c, Vec* out, int out_step) {
+  const Vec sum = add(a, c), minus_sixth = set1(-1.0F / 6), even = fmadd(a, set1(1.0F / 24), mul(c, set1(1.0F / 6)));
+  const Vec odd = mul(b, set1(1.0F / 12));
+  out[0] = mul(a, set1(0.25F));
+  out[out_step] = mul(add(sum, b), minus_sixth);
+  out[2 * out_step] = mul(sub(sum, b), minus_sixth);
+  out[3 * out_step] = add(even, odd);
+  out[4 * out_step] = sub(even, odd);
+  out[5 * out_step] = c;
+}
+
+void winograd_weights(const WinogradWeights& w) {
+  int64_t vectors = w.padded_out / kLanes, panels = (vectors + kTileVectors - 1) / kTileVectors;
+  const float* taps = w.taps;
+  float* panel = w.points;
+  for (; panels > 0; --panels) {  // as pack_columns() cuts them
+    const int64_t count = (vectors + panels - 1) / panels;
+    for (int64_t c = 0; c < w.channels; ++c) {
+      for (int64_t j = 0; j < count; ++j) {
+        const float* first = taps + (c * 9 + (w.turned ? 8 : 0)) * w.padded_out + j * kLanes;
+        const int64_t step = w.turned ? -w.padded_out : w.padded_out;
+        Vec half[18];
+#pragma GCC unroll 3
+        for (int x = 0; x < 3; ++x) {
+          winograd_weight(load(first + x * step), load(first + (3 + x) * step), load(first + (6 + x) * step), half + x,
+                          3);
+        }
+        float* out = panel + (c * count + j) * kLanes;
+#pragma GCC unroll 6
+        for (int y = 0; y < 6; ++y) {
+          Vec row[6];
+          winograd_weight(half[y * 3], half[y * 3 + 1], half[y * 3 + 2], row, 1);
+#pragma GCC unroll 6
+          for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * w.channels * w.padded_out, row[x]);
+        }
+      }
+    }
+    taps += count * kLanes;
+    panel += count * kLanes * w.channels;
+    vectors -= count;
+  }
 }
 
 void block_rows(const BlockedRows& r) {

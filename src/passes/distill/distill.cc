@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+// distill: trains the model against a teacher. The forms that passes before it gave the weights stay: masks, codebooks,
+// grids (src/train/parameters.h). Without a teacher of its own it is repair: the original is the teacher.
+#include <charconv>
+
+#include "edgesmith/base/text.h"
+#include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/pass.h"
+#include "edgesmith/train/loss.h"
+#include "edgesmith/train/optimizer.h"
+#include "edgesmith/train/schedule.h"
+#include "passes/distill/train_step.h"
+#include "passes/student/student.h"
+
+namespace edgesmith::passes {
+namespace {
+
+template <typename Rows>
+std::vector<std::string_view> names_of(const Rows& rows) {
+  std::vector<std::string_view> names;
+  for (const auto& row : rows) names.push_back(row.name);
+  return names;
+}
+
+OptionSchema make_options() {
+  const auto real = [](std::string_view name, std::string_view fallback, std::string_view help, double min,
+                       double max) {
+    return OptionRow{
+        .name = name, .kind = OptionKind::real, .fallback = fallback, .help = help, .min = min, .max = max};
+  };
+  const auto integer = [](std::string_view name, std::string_view fallback, std::string_view help, double min) {
+    return OptionRow{
+        .name = name, .kind = OptionKind::integer, .fallback = fallback, .help = help, .min = min, .max = 1e9};
+  };
+  const auto list = [](std::string_view name, std::string_view fallback, std::string_view help) {
+    return OptionRow{.name = name, .kind = OptionKind::text_list, .fallback = fallback, .help = help};
+  };
+  const auto word = [](std::string_view name, std::string_view fallback, std::string_view help) {
+    return OptionRow{.name = name, .kind = OptionKind::word, .fallback = fallback, .help = help};
+  };
+  const auto path = [](std::string_view name, std::string_view help) {
+    return OptionRow{.name = name, .kind = OptionKind::path, .fallback = "", .help = help};
+  };
+  OptionRow optimizer = word("optimizer", "adam", "how gradients become steps");
+  optimizer.words = names_of(train::all_optimizers());
+  OptionRow schedule = word("schedule", "cosine", "how the learning rate changes");
+  schedule.words = names_of(train::all_schedules());
+  return {
+      path("teacher", "the model to learn from; unset: the model as it was before the first step"),
+      list("student", "",
+           "train a smaller model made from this one: width=0.5 (share of the channels), depth=0.5 (of the residual "
+           "blocks), weights=fitted, teacher or fresh"),
+      list(
+          "loss", "auto",
+          "kl, mse or cross-entropy (which needs labels), with weights as kl,cross-entropy=0.5; auto: kl for scores of "
+          "classes, else mse"),
+      list("match", "", "outputs held against each other, as student=teacher, where names differ"),
+      list("feature", "", "values inside held against each other, as student=teacher"),
+      real("feature_weight", "1", "weight of each feature's loss", 0, 1e6),
+      real("temperature", "1", "softens the probabilities of kl", 0.01, 1000),
+      integer("epochs", "10", "times that each training sample is seen", 1),
+      integer("steps", "", "number of steps, in place of epochs", 1),
+      integer("batch", "", "samples a step; unset: 64, or as many as there are", 1),
+      real("lr", "", "learning rate; unset: 0.001 with adam and adamw, 0.01 with sgd", 0, 1e6),
+      optimizer,
+      schedule,
+      real("warmup", "0.05", "share of the steps in which the rate rises from zero", 0, 1),
+      real("weight_decay", "0", "pull of weights to zero; biases and norms have none", 0, 1),
+      real("clip", "0", "largest norm of a step's gradient; 0: any", 0, 1e9),
+      real("ema", "0", "share that a running mean of the weights keeps at each step; 0: the weights themselves count",
+           0, 0.999999),
+      list("augment", "none", "changes of the samples trained on: flip, shift=4, cutout=8, mixup=0.2, noise=0.01"),
+      real("holdout", "0.1", "share of the training samples that judge which weights are kept", 0.0001, 0.9),
+      integer("patience", "0", "judgements without a better one that end the training; 0: none do", 0),
+      list("freeze", "", "names (globs) of weights that stay as they are"),
+      word("time_limit", "", "stop after this long, such as 10m, and keep the best so far"),
+      word("memory_limit", "", "most memory for activations, such as 512MiB: fewer samples go through at a time"),
+      path("checkpoint", "where the state of the training is written from time to time, and on Ctrl-C"),
+      path("resume", "checkpoint to go on from"),
+  };
+}
+
+const OptionSchema& options() {
+  static const OptionSchema kSchema = make_options();
+  return kSchema;
+}
+
+/// Seconds of "90", "90s", "10m", "1.5h".
+Result<double> parse_seconds(const std::string& text) {
+  double value = 0;
+  const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const std::string unit(end, text.data() + text.size());
+  const double factor = unit.empty() || unit == "s" ? 1 : unit == "m" || unit == "min" ? 60 : unit == "h" ? 3600 : 0;
+  if (code != std::errc() || factor == 0 || !(value > 0)) {
+    return usage_error("time_limit: '" + text + "' is no time", "write 90s, 10m or 1.5h");
+  }
+  return value * factor;
+}
+
+Result<train::DistillOptions> read_options(const Options& options) {
+  const auto list = [&](std::string_view name) {
+    return options.is_set(name) ? options.list(name) : std::vector<std::string>{};
+  };
+  const auto text = [&](std::string_view name) { return options.is_set(name) ? options.word(name) : std::string(); };
+  train::DistillOptions result;
+  result.losses = list("loss");
+  result.match = list("match");
+  result.features = list("feature");
+  result.feature_weight = options.real("feature_weight");
+  result.temperature = options.real("temperature");
+  result.optimizer = options.word("optimizer");
+  result.schedule = options.word("schedule");
+  if (options.is_set("lr")) result.rate = options.real("lr");
+  result.weight_decay = options.real("weight_decay");
+  result.clip = options.real("clip");
+  result.ema = options.real("ema");
+  result.warmup = options.real("warmup");
+  result.freeze = list("freeze");
+  auto augment = data::parse_augment(join(options.list("augment"), ","));
+  if (!augment) return augment.error();
+  result.augment = *augment;
+  result.epochs = options.integer("epochs");
+  if (options.is_set("steps")) result.steps = options.integer("steps");
+  if (options.is_set("batch")) result.batch = options.integer("batch");
+  result.holdout = options.real("holdout");
+  result.patience = options.integer("patience");
+  result.checkpoint = text("checkpoint");
+  result.resume = text("resume");
+  if (options.is_set("time_limit")) {
+    auto seconds = parse_seconds(options.word("time_limit"));
+    if (!seconds) return seconds.error();
+    result.time_limit = *seconds;
+  }
+  if (options.is_set("memory_limit")) {
+    const auto bytes = parse_bytes(options.word("memory_limit"));
+    if (!bytes) {
+      return usage_error("memory_limit: '" + options.word("memory_limit") + "' is no size",
+                         "write 2GiB, 512MB or bytes");
+    }
+    result.memory_limit = *bytes;
+  }
+  return result;
+}
+
+Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+  if (context.train == nullptr || context.train->size() == 0) {
+    return usage_error("distill needs training data", "give some with --train");
+  }
+  auto settings = read_options(options);
+  if (!settings) return settings.error();
+  std::optional<ir::Graph> named;
+  if (options.is_set("teacher")) {
+    auto loaded = context.load_model(options.word("teacher"));
+    if (!loaded) return loaded.error();
+    named = std::move(*loaded);
+  }
+  const ir::Graph& teacher = named ? *named : *context.original;
+  const bool derived = options.is_set("student");
+  if (derived) {
+    auto student = parse_student(join(options.list("student"), ","));
+    if (!student) return student.error();
+    auto made = derive_student(graph, *student, context.train, context);
+    if (!made) return made.error();
+    graph = std::move(*made);
+    EDGESMITH_TRY(ops::infer_types(graph));
+  }
+  auto report = train_step(graph, teacher, *context.train, std::move(*settings), context);
+  if (!report) return report.error();
+  if (report->nothing_to_learn) {
+    if (!named) {
+      return usage_error("the student is its own teacher: no step before distill changed what it answers",
+                         "name another model with --teacher");
+    }
+    context.notes.push_back("there is nothing to learn: the student gives what the teacher gives");
+  }
+  context.stopped_early = report->interrupted;
+  return report->changed || derived ? Change::changed : Change::none;
+}
+
+}  // namespace
+
+extern const PassInfo distill_pass = {
+    .name = "distill",
+    .summary = "train the model against a teacher, keeping masks, codebooks and grids",
+    .options = options,
+    .run = run,
+    .is_step = true,
+    .needs_calib = false,
+    .needs_train = true};
+
+}  // namespace edgesmith::passes

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/distill/train_step.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "edgesmith/base/log.h"
+#include "edgesmith/ops/op_info.h"
+
+namespace edgesmith::passes {
+namespace {
+
+bool may_repair_by_training(const OptionSchema& schema) {
+  return std::any_of(schema.begin(), schema.end(), [](const OptionRow& row) {
+    return row.name == "repair" && std::find(row.words.begin(), row.words.end(), "distill") != row.words.end();
+  });
+}
+
+Status simplify(ir::Graph& graph) {
+  const PassInfo& pass = *find_pass("simplify");
+  PassContext context;
+  auto change = run_pass(pass, graph, Options(pass.options()), context);
+  return change ? Status() : change.error();
+}
+
+}  // namespace
+
+Result<train::DistillReport> train_step(ir::Graph& graph, const ir::Graph& teacher, const data::Dataset& data,
+                                        train::DistillOptions options, PassContext& context) {
+  ir::Graph typed = teacher.clone();
+  EDGESMITH_TRY(ops::infer_types(typed));
+  options.seed = context.random.next();
+  auto report = train::distill(graph, typed, data, options,
+                               {.pool = context.pool, .progress = context.progress, .simplify = simplify});
+  if (!report) return report.error();
+  for (const std::string& warning : report->warnings) log::warning(warning);
+  context.notes.insert(context.notes.end(), report->notes.begin(), report->notes.end());
+  std::move(report->curves.begin(), report->curves.end(), std::back_inserter(context.curves));
+  if (report->samples_per_second > 0) context.measured["images_per_second"] = report->samples_per_second;
+  if (report->activation_bytes > 0) {
+    context.notes.push_back("training keeps " + std::to_string(report->activation_bytes) +
+                            " bytes of activations for the " + std::to_string(report->shard) +
+                            (report->shard == 1 ? " sample" : " samples") + " that a thread works on");
+  }
+  return report;
+}
+
+bool may_train(const PassInfo& pass) { return pass.needs_train || may_repair_by_training(pass.options()); }
+
+bool asks_for_training(const Options& options) {
+  return may_repair_by_training(options.schema()) && options.word("repair") == "distill";
+}
+
+Status repair_by_training(ir::Graph& graph, PassContext& context) {
+  const bool given = context.train != nullptr && context.train->size() > 0;
+  const data::Dataset* data = given ? context.train : context.calib;
+  if (data == nullptr || data->size() == 0) {
+    return usage_error("repair by distill needs training data", "give some with --train, or use --repair reconstruct");
+  }
+  EDGESMITH_TRY(ops::infer_types(graph));
+  auto report = train_step(graph, *context.original, *data, {}, context);
+  if (!report) return report.error();
+  if (!given) context.notes.push_back("there are no training data: trained on the calibration data");
+  context.stopped_early = report->interrupted;
+  return {};
+}
+
+}  // namespace edgesmith::passes

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The file that a run leaves: ONNX, or packed where its name ends in .esm (docs/pack.md).
+#pragma once
+
+#include <string>
+
+#include "edgesmith/base/result.h"
+#include "edgesmith/base/thread_pool.h"
+#include "edgesmith/onnx/export.h"
+
+namespace edgesmith::refine {
+
+/// True for "DIR/model.esm".
+bool is_packed_name(const std::string& path);
+
+/// Bytes of a model as the file of that name holds it; `onnx` are the model's without external data. Errors: those of
+/// packing.
+Result<int64_t> output_bytes(std::string onnx, const std::string& path, ThreadPool& pool);
+
+/// Writes `graph` to `path`. A packed file goes by way of an ONNX file beside it, which is removed. The summary is of
+/// what was written; its opset and notes are those of the ONNX model. Errors: io, unsupported.
+Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::string& path, ThreadPool& pool);
+
+}  // namespace edgesmith::refine

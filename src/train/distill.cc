@@ -1,0 +1,483 @@
+// SPDX-License-Identifier: Apache-2.0
+// The training loop. A batch is cut into shards of a size that the batch alone decides; every shard runs on one thread
+// through the training graph; losses and gradients are summed in the order of the shards:
+//
+//   batch ─┬─ shard 0 ─▶ decode ─▶ teacher ─▶ loss, gradients ─┐
+//          └─ shard 1 ─▶ decode ─▶ teacher ─▶ loss, gradients ─┴─▶ sum ─▶ clip ─▶ optimizer ─▶ weights
+//
+// From time to time the weights are written into a copy of the student, which the held-out samples judge.
+#include "edgesmith/train/distill.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+
+#include "edgesmith/base/text.h"
+#include "edgesmith/train/optimizer.h"
+#include "edgesmith/train/schedule.h"
+#include "train/checkpoint.h"
+#include "train/feed.h"
+#include "train/judge.h"
+#include "train/split.h"
+#include "train/training_graph.h"
+#include "train/weights.h"
+
+namespace edgesmith::train {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A batch is cut into so many shards, so that some threads find work, but no shard is larger than that: its activations
+// should stay near the core.
+constexpr int64_t kShardsOfBatch = 4, kMostOfShard = 32;
+// Judgements of a run at least.
+constexpr int64_t kJudgements = 4;
+constexpr double kSecondsBetweenWords = 0.2;
+// A gradient above so many times what it was says that the steps were too long.
+constexpr double kSuddenGrowth = 10;
+
+double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+
+std::string time_text(double seconds) {
+  char text[32];
+  if (seconds < 90) {
+    std::snprintf(text, sizeof text, "%.0f s", seconds);
+  } else {
+    std::snprintf(text, sizeof text, "%.0f min", seconds / 60);
+  }
+  return text;
+}
+
+std::string number(const char* format, double value) {
+  char text[48];
+  std::snprintf(text, sizeof text, format, value);
+  return text;
+}
+
+/// What decides the weights that come out; limits of time do not.
+std::string options_text(const DistillOptions& options, const data::Dataset& data) {
+  std::string text;
+  for (const auto& [name, list] : {std::pair("loss", &options.losses), std::pair("match", &options.match),
+                                   std::pair("feature", &options.features), std::pair("freeze", &options.freeze)}) {
+    text += std::string(name) + "=" + join(*list, ",") + "\n";
+  }
+  for (const double value : {options.feature_weight, options.temperature, options.rate.value_or(-1),
+                             options.weight_decay, options.clip, options.ema, options.warmup, options.holdout}) {
+    text += shortest(value) + "\n";
+  }
+  for (const int64_t value : {options.epochs, options.steps, options.batch, options.patience, options.memory_limit,
+                              static_cast<int64_t>(options.seed), data.size()}) {
+    text += std::to_string(value) + "\n";
+  }
+  text += options.augment.text() + "\n";
+  return text + options.optimizer + "\n" + options.schedule;
+}
+
+class Distiller {
+ public:
+  Distiller(ir::Graph& student, const ir::Graph& teacher, const data::Dataset& data, const DistillOptions& options,
+            const DistillContext& context)
+      : student_(student), teacher_(teacher), data_(data), options_(options), context_(context) {}
+
+  Result<DistillReport> run() {
+    EDGESMITH_TRY(prepare());
+    auto first = begin();
+    if (!first) return first.error();
+    if (!*first) return std::move(report_);
+    const Status status = loop();
+    if (!status) return status.error();
+    EDGESMITH_TRY(finish());
+    return std::move(report_);
+  }
+
+ private:
+  Status prepare();
+  Status choose_shard();
+  /// Judges what came, or goes on from a checkpoint. False: there is nothing to learn.
+  Result<bool> begin();
+  Status resume();
+  Status loop();
+  Status run_step(int64_t step);
+  Status run_shard(std::span<const int64_t> samples, size_t slot, int thread, std::vector<ir::Tensor>& outputs);
+  Status judge();
+  void say_progress();
+  Status save() const;
+  Status finish();
+  void stop_diverged(int64_t step, const std::string& what);
+  Curve& curve(const std::string& name, const std::string& unit);
+  void add_point(const std::string& name, const std::string& unit, double value);
+  int64_t next_judgement() const { return std::min(total_, (at_.step / interval_ + 1) * interval_); }
+
+  ir::Graph& student_;
+  const ir::Graph& teacher_;
+  const data::Dataset& data_;
+  const DistillOptions& options_;
+  const DistillContext& context_;
+  DistillReport report_;
+
+  Objective objective_;
+  BatchForm form_;
+  Split split_;
+  const OptimizerInfo* optimizer_ = nullptr;
+  const ScheduleInfo* schedule_ = nullptr;
+  TrainingGraph training_;
+  std::unique_ptr<Feed> feed_;
+  std::unique_ptr<Weights> weights_;
+  std::unique_ptr<runtime::Executor> executor_;
+  std::vector<std::unique_ptr<runtime::Executor::Session>> sessions_;  ///< by slot: shards that run side by side
+  std::vector<std::vector<ir::Tensor>> outputs_;                       ///< likewise
+  std::optional<Judge> judge_;
+
+  int64_t batch_ = 0, shard_ = 0, total_ = 0, interval_ = 0, steps_per_epoch_ = 0;
+  double rate_ = 0;
+  std::vector<int64_t> order_;  ///< the samples of epoch order_epoch_
+  int64_t order_epoch_ = -1;
+
+  Checkpoint at_;  ///< where the training is; its state and identity only when it is written
+  std::string identity_;
+  double norm_ = 0, largest_norm_ = 0;  ///< of the last step, and of those before it
+  double last_loss_ = 0;
+  bool diverged_ = false;
+  int64_t done_here_ = 0;  ///< steps of this process
+  double train_seconds_ = 0;
+  Clock::time_point start_ = Clock::now(), said_;
+};
+
+Status Distiller::prepare() {
+  optimizer_ = find_optimizer(options_.optimizer);
+  schedule_ = find_schedule(options_.schedule);
+  if (optimizer_ == nullptr) return usage_error("unknown optimizer '" + options_.optimizer + "'", "use adam");
+  if (schedule_ == nullptr) return usage_error("unknown schedule '" + options_.schedule + "'", "use cosine");
+  rate_ = options_.rate.value_or(optimizer_->rate);
+  if (data_.size() < 2) {
+    return usage_error(
+        "training needs two samples at least, one of them held out; there are " + std::to_string(data_.size()),
+        "give more with --train");
+  }
+  if (!options_.augment.empty()) {
+    auto sample = data_.sample(0);
+    if (!sample) return sample.error();
+    EDGESMITH_TRY(data::check_augment(options_.augment, *sample));
+  }
+  auto objective = make_objective(student_, teacher_,
+                                  {.losses = options_.losses,
+                                   .match = options_.match,
+                                   .features = options_.features,
+                                   .feature_weight = options_.feature_weight,
+                                   .temperature = options_.temperature});
+  if (!objective) return objective.error();
+  objective_ = std::move(*objective);
+  auto form = find_batch_form(student_, objective_, data_);
+  if (!form) return form.error();
+  form_ = *form;
+
+  split_ = split_samples(data_.size(), options_.holdout, options_.seed);
+  const auto count = static_cast<int64_t>(split_.train.size());
+  if (options_.batch > count) {
+    return usage_error("a batch of " + std::to_string(options_.batch) + " is larger than the " + std::to_string(count) +
+                           " samples that are trained on (" + std::to_string(split_.held_out.size()) + " are held out)",
+                       "use --batch " + std::to_string(count) + " or fewer");
+  }
+  batch_ = options_.batch > 0 ? options_.batch : std::min(kBatch, count);
+  steps_per_epoch_ = count / batch_;
+  total_ = options_.steps > 0 ? options_.steps : options_.epochs * steps_per_epoch_;
+  interval_ = std::max<int64_t>(1, std::min(steps_per_epoch_, (total_ + kJudgements - 1) / kJudgements));
+
+  auto training = make_training_graph(student_, objective_, form_,
+                                      {.freeze = options_.freeze, .trainable = {}, .simplify = context_.simplify});
+  if (!training) return training.error();
+  training_ = std::move(*training);
+  auto weights = Weights::create(
+      training_, {.optimizer = optimizer_, .weight_decay = options_.weight_decay, .ema = options_.ema}, *context_.pool);
+  if (!weights) return weights.error();
+  weights_ = std::move(*weights);
+  auto feed = Feed::create(student_, teacher_, objective_, form_, data_, context_.pool->num_threads());
+  if (!feed) return feed.error();
+  feed_ = std::move(*feed);
+  EDGESMITH_TRY(choose_shard());
+  auto executor = runtime::Executor::create(training_.graph);
+  if (!executor) return executor.error();
+  executor_ = std::move(*executor);
+  for (size_t s = 0; s < outputs_.size(); ++s) sessions_.push_back(executor_->make_session());
+  const int64_t judged = form_.per_sample && form_.fixed > 0 ? form_.fixed : std::min<int64_t>(shard_, kMostOfShard);
+  judge_.emplace(Judge{objective_, form_, *feed_, split_.held_out, judged, *context_.pool, *context_.progress});
+  identity_ = training_identity({&student_, &teacher_}, options_text(options_, data_));
+  return {};
+}
+
+Status Distiller::choose_shard() {
+  shard_ = std::clamp<int64_t>((batch_ + kShardsOfBatch - 1) / kShardsOfBatch, 1, kMostOfShard);
+  const bool fixed = form_.per_sample && form_.fixed > 0;
+  if (fixed) shard_ = form_.fixed;
+  if (!form_.per_sample || has_free_dims(student_)) shard_ = 1;
+  int64_t side_by_side = context_.pool->num_threads();
+  while (true) {
+    const auto bytes = activation_bytes(training_.graph, shard_);
+    report_.activation_bytes = bytes ? *bytes : 0;
+    if (options_.memory_limit == 0 || report_.activation_bytes <= options_.memory_limit) break;
+    if (shard_ == 1 || fixed) {
+      return io_error("training keeps " + std::to_string(report_.activation_bytes) + " bytes of activations for " +
+                          std::to_string(shard_) + " samples, the limit is " + std::to_string(options_.memory_limit),
+                      "raise --memory-limit");
+    }
+    shard_ = (shard_ + 1) / 2;
+  }
+  if (options_.memory_limit > 0 && report_.activation_bytes > 0) {
+    side_by_side = std::min(side_by_side, options_.memory_limit / report_.activation_bytes);
+  }
+  const int64_t shards = (batch_ + shard_ - 1) / shard_;
+  outputs_.resize(static_cast<size_t>(std::clamp<int64_t>(side_by_side, 1, shards)));
+  report_.shard = shard_;
+  return {};
+}
+
+Result<bool> Distiller::begin() {
+  if (!options_.resume.empty()) {
+    EDGESMITH_TRY(resume());
+    return true;
+  }
+  auto verdict = judge_->judge(student_, "judge the student");
+  if (!verdict) return verdict.error();
+  at_.first_loss = at_.best_loss = report_.loss_before = report_.loss_after = verdict->loss;
+  if (!std::isfinite(verdict->loss)) {
+    return invalid_error("the student's loss is not a number before any training",
+                         "check that student and teacher take the same inputs");
+  }
+  add_point("held-out loss", "", verdict->loss);
+  if (verdict->hits) add_point(judge_->hits_name(), "%", *verdict->hits);
+  report_.nothing_to_learn = verdict->loss == 0;
+  return !report_.nothing_to_learn;
+}
+
+Status Distiller::resume() {
+  auto checkpoint = read_checkpoint(options_.resume);
+  if (!checkpoint) return checkpoint.error();
+  if (checkpoint->identity != identity_) {
+    return usage_error(options_.resume +
+                           ": is a checkpoint of another training: the student, the teacher, the data or "
+                           "the options differ",
+                       "give those that it was made with, or start without --resume");
+  }
+  const Status status = weights_->set_state(checkpoint->state);
+  const bool fits = checkpoint->best.empty() || checkpoint->best.size() == training_.parameters.size();
+  if (!status || !fits || checkpoint->step < 0 || checkpoint->step > total_) {
+    return invalid_error(options_.resume + ": is damaged", "start without --resume");
+  }
+  at_ = std::move(*checkpoint);
+  at_.state.clear();
+  report_.loss_before = at_.first_loss;
+  report_.loss_after = at_.best_loss;
+  report_.notes.push_back("resumed after " + std::to_string(at_.step) + " of " + std::to_string(total_) + " steps");
+  return {};
+}
+
+Status Distiller::loop() {
+  bool out_of_time = false;
+  while (at_.step < total_ && !diverged_) {
+    const int64_t from = at_.step, until = next_judgement();
+    context_.progress->begin("train to step " + std::to_string(until) + " of " + std::to_string(total_),
+                             (until - from) * batch_);
+    while (at_.step < until && !diverged_ && !interrupted()) {
+      const Clock::time_point start = Clock::now();
+      const Status status = run_step(at_.step);
+      if (!status) {
+        context_.progress->end();
+        return status.error();
+      }
+      train_seconds_ += seconds_since(start);
+      if (diverged_) break;
+      ++at_.step;
+      ++done_here_;
+      context_.progress->update((at_.step - from) * batch_);
+      say_progress();
+      out_of_time = options_.time_limit > 0 && seconds_since(start_) >= options_.time_limit;
+      if (out_of_time) break;
+    }
+    context_.progress->end();
+    if (interrupted()) {
+      report_.interrupted = true;
+      return save();
+    }
+    if (diverged_) break;
+    // A judgement between two regular ones is none that a resumed training would know of.
+    if (at_.step < until) EDGESMITH_TRY(save());
+    EDGESMITH_TRY(judge());
+    if (diverged_) break;
+    if (at_.step == until) EDGESMITH_TRY(save());
+    if (out_of_time) {
+      report_.notes.push_back("stopped by the time limit after " + std::to_string(at_.step) + " of " +
+                              std::to_string(total_) + " steps");
+      break;
+    }
+    if (options_.patience > 0 && at_.worse >= options_.patience && at_.step < total_) {
+      report_.notes.push_back("stopped after " + std::to_string(at_.step) + " of " + std::to_string(total_) +
+                              " steps: " + std::to_string(at_.worse) + " judgements found nothing better");
+      break;
+    }
+  }
+  return {};
+}
+
+Status Distiller::run_shard(std::span<const int64_t> samples, size_t slot, int thread,
+                            std::vector<ir::Tensor>& outputs) {
+  const Draw draw = {options_.augment, options_.seed, order_epoch_, split_.train};
+  auto fed = feed_->load(samples, shard_, thread, options_.augment.empty() ? nullptr : &draw);
+  if (!fed) return fed.error();
+  std::vector<ir::Tensor> inputs = std::move(fed->inputs);
+  const std::vector<ir::Tensor>& tensors = weights_->tensors();
+  inputs.insert(inputs.end(), tensors.begin(), tensors.end());
+  inputs.insert(inputs.end(), fed->targets.begin(), fed->targets.end());
+  inputs.push_back(fed->weights);
+  return sessions_[slot]->run_into(inputs, outputs);
+}
+
+Status Distiller::run_step(int64_t step) {
+  const int64_t epoch = step / steps_per_epoch_;
+  if (epoch != order_epoch_) {
+    order_ = shuffled(split_.train, options_.seed, epoch);
+    order_epoch_ = epoch;
+  }
+  const std::span<const int64_t> samples =
+      std::span(order_).subspan(static_cast<size_t>(step % steps_per_epoch_ * batch_), static_cast<size_t>(batch_));
+  const int64_t shards = (batch_ + shard_ - 1) / shard_, most = static_cast<int64_t>(outputs_.size());
+  double loss = 0;
+  for (int64_t first = 0; first < shards; first += most) {
+    const int64_t wave = std::min(most, shards - first);
+    std::vector<std::optional<Error>> errors(static_cast<size_t>(wave));
+    context_.pool->parallel_for(wave, [&](int64_t index, int thread) {
+      const auto slot = static_cast<size_t>(index);
+      const int64_t begin = (first + index) * shard_, end = std::min(batch_, begin + shard_);
+      const Status status = run_shard(samples.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+                                      slot, thread, outputs_[slot]);
+      if (!status) errors[slot] = status.error();
+    });
+    for (const auto& error : errors) {
+      if (error) return *error;
+    }
+    for (int64_t index = 0; index < wave; ++index) {
+      loss += static_cast<double>(outputs_[static_cast<size_t>(index)][training_.loss].data<float>()[0]);
+    }
+    weights_->add_gradients(std::span(outputs_).first(static_cast<size_t>(wave)), first == 0);
+  }
+  double scale = 1 / static_cast<double>(batch_);
+  loss *= scale;
+  if (!std::isfinite(loss)) return stop_diverged(step, "the loss is not a number"), Status();
+  const double norm = weights_->gradient_norm(scale);
+  if (!std::isfinite(norm)) return stop_diverged(step, "a gradient is not a number"), Status();
+  largest_norm_ = std::max(largest_norm_, norm_);
+  norm_ = norm;
+  if (options_.clip > 0 && norm > options_.clip) scale *= options_.clip / norm;
+  const auto warmup = static_cast<int64_t>(options_.warmup * static_cast<double>(total_));
+  weights_->step(step + 1, rate_ * rate_factor(*schedule_, step, total_, warmup), scale);
+  at_.interval_loss += loss;
+  ++at_.interval_steps;
+  last_loss_ = loss;
+  return {};
+}
+
+void Distiller::stop_diverged(int64_t step, const std::string& what) {
+  diverged_ = true;
+  std::string cause = "likely the learning rate of " + shortest(rate_) + " is too high: lower it with --lr";
+  if (options_.clip == 0) cause += ", or limit gradients with --clip 1";
+  if (norm_ > kSuddenGrowth * largest_norm_ && largest_norm_ > 0) {
+    cause += " (the norm of the gradient had grown from " + number("%.3g", largest_norm_) + " to " +
+             number("%.3g", norm_) + ")";
+  }
+  const std::string text = "stopped at step " + std::to_string(step + 1) + " of " + std::to_string(total_) + ": " +
+                           what + "; " + cause + "; the best weights before it are kept";
+  report_.warnings.push_back(text);
+  report_.notes.push_back(text);
+}
+
+void Distiller::say_progress() {
+  if (at_.step % interval_ != 0 && at_.step < total_ && seconds_since(said_) < kSecondsBetweenWords) return;
+  said_ = Clock::now();
+  const double each = train_seconds_ / static_cast<double>(done_here_);
+  const double left = seconds_since(start_) / static_cast<double>(done_here_) * static_cast<double>(total_ - at_.step);
+  context_.progress->detail("loss " + number("%.4g", last_loss_) + ", " +
+                            number("%.0f", static_cast<double>(batch_) / each) + " images/s, " + time_text(left) +
+                            " left");
+}
+
+Curve& Distiller::curve(const std::string& name, const std::string& unit) {
+  for (Curve& curve : at_.curves) {
+    if (curve.name == name) return curve;
+  }
+  return at_.curves.emplace_back(Curve{name, unit, {}, {}});
+}
+
+void Distiller::add_point(const std::string& name, const std::string& unit, double value) {
+  Curve& points = curve(name, unit);
+  points.steps.push_back(static_cast<double>(at_.step));
+  points.values.push_back(value);
+}
+
+Status Distiller::judge() {
+  add_point("loss", "", at_.interval_loss / static_cast<double>(std::max<int64_t>(1, at_.interval_steps)));
+  at_.interval_loss = 0;
+  at_.interval_steps = 0;
+  std::vector<Parameter> parameters = weights_->parameters();
+  for (const Parameter& parameter : parameters) {
+    const auto numbers = parameter.value.data<float>();
+    if (!std::all_of(numbers.begin(), numbers.end(), [](float number) { return std::isfinite(number); })) {
+      stop_diverged(at_.step - 1, "weight '" + parameter.name + "' holds NaN or infinity");
+      return {};
+    }
+  }
+  ir::Graph candidate = student_.clone();
+  EDGESMITH_TRY(write_back(parameters, candidate));
+  auto verdict = judge_->judge(candidate, "judge step " + std::to_string(at_.step));
+  if (!verdict) return verdict.error();
+  add_point("held-out loss", "", verdict->loss);
+  if (verdict->hits) add_point(judge_->hits_name(), "%", *verdict->hits);
+  ++at_.worse;
+  if (!(verdict->loss < at_.best_loss)) return {};
+  at_.best_loss = verdict->loss;
+  at_.worse = 0;
+  at_.best.clear();
+  for (Parameter& parameter : parameters) at_.best.push_back(std::move(parameter.value));
+  return {};
+}
+
+Status Distiller::save() const {
+  if (options_.checkpoint.empty()) return {};
+  Checkpoint checkpoint = at_;
+  checkpoint.identity = identity_;
+  checkpoint.state = weights_->state();
+  return write_checkpoint(options_.checkpoint, checkpoint);
+}
+
+Status Distiller::finish() {
+  report_.steps = at_.step;
+  report_.loss_after = at_.best_loss;
+  report_.curves = at_.curves;
+  if (train_seconds_ > 0) {
+    report_.samples_per_second = static_cast<double>(done_here_ * batch_) / train_seconds_;
+  }
+  if (at_.best.empty()) {
+    if (!report_.interrupted) {
+      report_.notes.push_back("no weights did better on the " + std::to_string(split_.held_out.size()) +
+                              " held-out samples than those that the student came with");
+    }
+    return {};
+  }
+  std::vector<Parameter> best = training_.parameters;
+  for (size_t p = 0; p < best.size(); ++p) best[p].value = at_.best[p].reshaped(best[p].value.dims());
+  EDGESMITH_TRY(write_back(best, student_));
+  report_.changed = true;
+  report_.notes.push_back(std::to_string(at_.step) + " steps of " + std::to_string(batch_) + " samples against " +
+                          objective_.text() + ": the loss on " + std::to_string(split_.held_out.size()) +
+                          " held-out samples fell from " + number("%.4g", at_.first_loss) + " to " +
+                          number("%.4g", at_.best_loss));
+  return {};
+}
+
+}  // namespace
+
+Result<DistillReport> distill(ir::Graph& student, const ir::Graph& teacher, const data::Dataset& data,
+                              const DistillOptions& options, const DistillContext& context) {
+  return Distiller(student, teacher, data, options, context).run();
+}
+
+}  // namespace edgesmith::train

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "train/weights.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace edgesmith::train {
+namespace {
+
+// Elements that are worth a thread's trip.
+constexpr size_t kPiece = 8192;
+
+}  // namespace
+
+Result<std::unique_ptr<Weights>> Weights::create(const TrainingGraph& training, const Settings& settings,
+                                                 ThreadPool& pool) {
+  std::unique_ptr<Weights> weights(new Weights(training, settings, pool));
+  for (const Parameter& parameter : training.parameters) weights->views_.push_back(parameter.value.dense());
+  weights->slots_.resize(training.trained.size());
+  for (size_t k = 0; k < training.trained.size(); ++k) {
+    Slot& slot = weights->slots_[k];
+    slot.parameter = training.trained[k];
+    const Parameter& parameter = training.parameters[slot.parameter];
+    if (parameter.value.dtype() != ir::DType::f32) {
+      return unsupported_error(
+          "weight '" + parameter.name + "' is " + parameter.value.type().text() + ": only float32 is trained",
+          "freeze it with --freeze " + parameter.name);
+    }
+    slot.value = parameter.value.to_floats();
+    slot.gradient.resize(slot.value.size());
+    if (settings.ema > 0) slot.mean = slot.value;
+    slot.states.assign(static_cast<size_t>(settings.optimizer->num_states), std::vector<float>(slot.value.size()));
+    const auto bytes = std::as_bytes(std::span<const float>(slot.value));
+    weights->views_[slot.parameter] = ir::Tensor(ir::DType::f32, parameter.value.dims(), bytes, nullptr);
+    for (size_t begin = 0; begin < slot.value.size(); begin += kPiece) {
+      weights->pieces_.push_back({k, begin, std::min(begin + kPiece, slot.value.size())});
+    }
+  }
+  return weights;
+}
+
+void Weights::add_gradients(std::span<const std::vector<ir::Tensor>> outputs, bool first) {
+  pool_.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t index, int) {
+    const Piece& piece = pieces_[static_cast<size_t>(index)];
+    float* sum = slots_[piece.slot].gradient.data();
+    for (size_t shard = 0; shard < outputs.size(); ++shard) {
+      const float* part = outputs[shard][training_.loss + 1 + piece.slot].data<float>().data();
+      if (first && shard == 0) {
+        std::copy(part + piece.begin, part + piece.end, sum + piece.begin);
+      } else {
+        for (size_t i = piece.begin; i < piece.end; ++i) sum[i] += part[i];
+      }
+    }
+  });
+}
+
+double Weights::gradient_norm(double scale) const {
+  std::vector<double> sums(pieces_.size());
+  pool_.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t index, int) {
+    const Piece& piece = pieces_[static_cast<size_t>(index)];
+    const std::vector<float>& gradient = slots_[piece.slot].gradient;
+    double sum = 0;
+    for (size_t i = piece.begin; i < piece.end; ++i) {
+      sum += static_cast<double>(gradient[i]) * static_cast<double>(gradient[i]);
+    }
+    sums[static_cast<size_t>(index)] = sum;
+  });
+  double total = 0;
+  for (const double sum : sums) total += sum;
+  return std::sqrt(total) * scale;
+}
+
+void Weights::step(int64_t number, double rate, double scale) {
+  const auto factor = static_cast<float>(scale);
+  const auto keep = static_cast<float>(settings_.ema);
+  pool_.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t index, int) {
+    const Piece& piece = pieces_[static_cast<size_t>(index)];
+    Slot& slot = slots_[piece.slot];
+    const Parameter& parameter = training_.parameters[slot.parameter];
+    const size_t count = piece.end - piece.begin;
+    const std::span<float> value(slot.value.data() + piece.begin, count);
+    const std::span<float> gradient(slot.gradient.data() + piece.begin, count);
+    std::vector<std::span<float>> states;
+    for (std::vector<float>& state : slot.states) states.emplace_back(state.data() + piece.begin, count);
+    for (float& g : gradient) g *= factor;
+    const OptimizerStep step = {.number = number,
+                                .rate = rate * static_cast<double>(parameter.rate),
+                                .weight_decay = parameter.decay ? settings_.weight_decay : 0};
+    settings_.optimizer->update(step, value, gradient, states);
+    if (slot.mean.empty()) return;
+    float* mean = slot.mean.data() + piece.begin;
+    for (size_t i = 0; i < count; ++i) mean[i] = keep * mean[i] + (1 - keep) * value[i];
+  });
+}
+
+std::vector<Parameter> Weights::parameters() const {
+  std::vector<Parameter> parameters = training_.parameters;
+  for (const Slot& slot : slots_) {
+    ir::Tensor& value = parameters[slot.parameter].value;
+    value = ir::Tensor::of<float>(value.dims(), slot.mean.empty() ? slot.value : slot.mean);
+  }
+  return parameters;
+}
+
+std::vector<std::vector<float>*> Weights::arrays() {
+  std::vector<std::vector<float>*> arrays;
+  for (Slot& slot : slots_) {
+    arrays.push_back(&slot.value);
+    if (!slot.mean.empty()) arrays.push_back(&slot.mean);
+    for (std::vector<float>& state : slot.states) arrays.push_back(&state);
+  }
+  return arrays;
+}
+
+std::vector<ir::Tensor> Weights::state() const {
+  std::vector<ir::Tensor> state;
+  for (const std::vector<float>* array : const_cast<Weights*>(this)->arrays()) {
+    state.push_back(ir::Tensor::of<float>({static_cast<int64_t>(array->size())}, *array));
+  }
+  return state;
+}
+
+Status Weights::set_state(std::span<const ir::Tensor> state) {
+  const std::vector<std::vector<float>*> own = arrays();
+  if (own.size() != state.size()) return invalid_error("it holds other arrays than this training");
+  for (size_t i = 0; i < own.size(); ++i) {
+    if (state[i].dtype() != ir::DType::f32 || state[i].size() != static_cast<int64_t>(own[i]->size())) {
+      return invalid_error("it holds arrays of other sizes than this training");
+    }
+  }
+  for (size_t i = 0; i < own.size(); ++i) {
+    const std::span<const float> numbers = state[i].data<float>();
+    std::copy(numbers.begin(), numbers.end(), own[i]->begin());  // in place: views of it are out
+  }
+  return {};
+}
+
+}  // namespace edgesmith::train

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command distill: exit codes, error lines, JSON, report, interruption.
+#include <signal.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "cli/tool_test.h"
+
+namespace edgesmith::testing {
+namespace {
+
+/// Scores of three numbers by way of hidden ones; the place of the largest number is the class.
+constexpr const char* kTeacher = R"(graph @teacher(%x: f32[N,3]) -> (logits: f32[N,3]) {
+  %w1 = constant {1, 0, 0, 0, 1, 0, 0, 0, 1} : f32[3,3]
+  %w2 = constant {8, -4, -4, -4, 8, -4, -4, -4, 8} : f32[3,3]
+  %h = mat_mul %x, %w1 : f32[N,3]
+  %r = relu %h : f32[N,3]
+  %y = mat_mul %r, %w2 : f32[N,3]
+  return %y
+}
+)";
+
+std::string student(const std::string& output = "logits") {
+  return "graph @student(%x: f32[N,3]) -> (" + output + R"(: f32[N,3]) {
+  %w1 = constant random(seed=4) : f32[3,16]
+  %w2 = constant random(seed=5) : f32[16,3]
+  %h = mat_mul %x, %w1 : f32[N,16] @"first"
+  %r = relu %h : f32[N,16]
+  %y = mat_mul %r, %w2 : f32[N,3]
+  return %y
+}
+)";
+}
+
+class Distill : public ToolTest {
+ protected:
+  void SetUp() override {
+    write_model(kTeacher, folder_ / "t.onnx");
+    write_model(student(), folder_ / "s.onnx");
+    write_data(folder_ / "train.npz", 300, 1);
+    write_data(folder_ / "eval.npz", 200, 2);
+  }
+  std::vector<std::string> command(std::vector<std::string> more = {}) {
+    std::vector<std::string> args = {"distill", "s.onnx",    "-o",   "o.onnx", "--teacher", "t.onnx",
+                                     "--train", "train.npz", "--lr", "0.02",   "--epochs",  "30"};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  }
+};
+
+TEST_F(Distill, TrainsAndReports) {
+  const Json json = json_of(command({"--eval", "eval.npz", "--report", "r"}));
+  const Json& step = json["steps"][0];
+  EXPECT_EQ(step["pass"], "distill");
+  EXPECT_EQ(step["status"], "accepted");
+  EXPECT_GT(step["metric"]["value"].get<double>(), 90);
+  EXPECT_LT(step["metric"]["drop"].get<double>(), -20);
+  ASSERT_EQ(step["curves"].size(), 3u);
+  EXPECT_EQ(step["curves"][0]["name"], "held-out loss");
+  EXPECT_EQ(step["curves"][2]["name"], "loss");
+  EXPECT_EQ(step["curves"][0]["values"].size(), 31u);
+  EXPECT_GT(step["measured"]["images_per_second"].get<double>(), 0);
+  const auto page = read_file(folder_ / "r/report.html");
+  ASSERT_TRUE(page.ok());
+  EXPECT_NE(page->find("losses of distill"), std::string::npos);
+  EXPECT_NE(page->find("agreement in distill"), std::string::npos);
+}
+
+TEST_F(Distill, SaysLossRateAndTimeLeft) {
+  const ToolResult result = run(command({"--steps", "8"}));
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("train to step 8 of 8: "), std::string::npos) << result.err;
+  for (const char* part : {"  loss ", " images/s, ", " left\n", "agreement "}) {
+    EXPECT_NE(result.err.find(part), std::string::npos) << part << " in " << result.err;
+  }
+}
+
+TEST_F(Distill, GivesTheSameFileForAnyNumberOfThreads) {
+  ASSERT_EQ(run(command({"--threads", "1", "-q"})).exit_code, 0);
+  const auto one = read_file(folder_ / "o.onnx");
+  ASSERT_EQ(run(command({"--threads", "2", "-q", "--force"})).exit_code, 0);
+  EXPECT_EQ(*read_file(folder_ / "o.onnx"), *one);
+}
+
+TEST_F(Distill, RepairsAgainstTheOriginalInARecipe) {
+  ASSERT_TRUE(write_file(folder_ / "r.toml", R"(model = "s.onnx"
+[data]
+train = "train.npz"
+[[step]]
+pass = "prune"
+sparsity = 0.5
+repair = "none"
+[[step]]
+pass = "distill"
+epochs = 10
+)")
+                  .ok());
+  const Json json = json_of({"run", "r.toml", "-o", "out"});
+  EXPECT_EQ(json["steps"][1]["status"], "accepted") << json["steps"][1].dump(1);
+  EXPECT_EQ(json["steps"][1]["size"]["nonzero"], json["steps"][0]["size"]["nonzero"]);
+  EXPECT_LT(json["steps"][1]["size"]["nonzero"], json["model"]["nonzero"]);
+}
+
+TEST_F(Distill, IsARepairOfOtherPasses) {
+  const std::vector<std::string> prune = {"prune",      "s.onnx", "-o",      "p.onnx",
+                                          "--sparsity", "0.5",    "--calib", "train.npz"};
+  std::vector<std::string> more = prune;
+  more.insert(more.end(), {"--repair", "distill", "--train", "eval.npz", "--force"});
+  EXPECT_EQ(json_of(prune)["steps"][0]["curves"].size(), 0u);
+  const Json step = json_of(more)["steps"][0];
+  ASSERT_EQ(step["curves"].size(), 3u);
+  const auto losses = step["curves"][0]["values"].get<std::vector<double>>();
+  EXPECT_LT(*std::min_element(losses.begin(), losses.end()), losses.front());
+}
+
+TEST_F(Distill, DerivesAStudent) {
+  std::vector<std::string> args = command({"--student", "width=0.5"});
+  args.erase(std::find(args.begin(), args.end(), "--teacher"), std::find(args.begin(), args.end(), "--train"));
+  const Json json = json_of(args);
+  EXPECT_EQ(json["steps"][0]["status"], "accepted");
+  EXPECT_EQ(json["output"]["params"], 48);  // 8 of 16 hidden numbers
+}
+
+TEST_F(Distill, SaysWhatIsMissing) {
+  expect_error({"distill", "s.onnx", "-o", "o.onnx", "--teacher", "t.onnx"}, 2,
+               "distill needs training data; give some with --train");
+  expect_error(
+      {"distill", "s.onnx", "-o", "o.onnx", "--train", "train.npz", "-q"}, 2,
+      "the student is its own teacher: no step before distill changed what it answers; name another model with "
+      "--teacher");
+  expect_error({"distill", "s.onnx", "-o", "o.onnx", "--train", "train.npz", "--teacher", "none.onnx", "-q"}, 5,
+               "s.onnx: none.onnx: cannot open: No such file or directory; check the path");
+  expect_error(
+      command({"--loss", "cross-entropy", "--labels", "none", "-q"}), 2,
+      "a loss needs labels, the training data have none; name them with --labels, or use a loss that needs none: "
+      "kl or mse");
+  expect_error(
+      command({"--batch", "1000", "-q"}), 2,
+      "a batch of 1000 is larger than the 270 samples that are trained on (30 are held out); use --batch 270 or "
+      "fewer");
+  EXPECT_EQ(folder_.names().size(), 4u);
+}
+
+TEST_F(Distill, SaysHowToMapOutputs) {
+  write_model(student("a"), folder_ / "s.onnx");
+  write_model(R"(graph @two(%x: f32[N,3]) -> (b, c) {
+  %b = relu %x
+  %c = neg %x
+  return %b, %c
+}
+)",
+              folder_ / "t.onnx");
+  expect_error(command({"-q"}), 2,
+               "output 'a' of the student has no counterpart among the teacher's (b, c); map it with --match a=NAME");
+  EXPECT_EQ(run(command({"--match", "a=b", "-q"})).exit_code, 0);
+}
+
+TEST_F(Distill, WarnsWhereNothingIsBetter) {
+  const ToolResult result = run(command({"--lr", "0", "-q"}));
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_NE(result.err.find("distill changed nothing: no weights did better on the 30 held-out samples"),
+            std::string::npos)
+      << result.err;
+}
+
+TEST_F(Distill, StopsInOrderWhenInterruptedAndGoesOnToTheSameFile) {
+  const std::vector<std::string> endless = {"--steps", "4000", "--checkpoint", "c.npz", "--threads", "1"};
+  ToolOptions options;
+  options.while_running = [&](int pid) {
+    for (int i = 0; i < 3000; ++i) {  // wait for the second judgement
+      const auto events = read_file(folder_ / "e.jsonl");
+      if (events.ok() && events->find("\"what\":\"train to step 8 of") != std::string::npos) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    kill(pid, SIGINT);
+  };
+  std::vector<std::string> args = endless;
+  args.insert(args.end(), {"--events", "e.jsonl"});
+  const ToolResult result = run(command(args), options);
+  EXPECT_EQ(result.exit_code, 130) << result.err;
+  EXPECT_NE(result.err.find("interrupted in distill; the best weights so far are in o.onnx"), std::string::npos)
+      << result.err;
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "o.onnx"));
+  ASSERT_TRUE(std::filesystem::exists(folder_ / "c.npz"));
+  ASSERT_EQ(run(command({"--steps", "4000", "--resume", "c.npz", "-q", "--force"})).exit_code, 0);
+  const auto resumed = read_file(folder_ / "o.onnx");
+  ASSERT_EQ(run(command({"--steps", "4000", "-q", "--force"})).exit_code, 0);
+  EXPECT_EQ(*read_file(folder_ / "o.onnx"), *resumed);
+  const ToolResult other = run(command({"--steps", "4000", "--seed", "1", "--resume", "c.npz", "-q", "--force"}));
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_NE(other.err.find("is a checkpoint of another training"), std::string::npos) << other.err;
+}
+
+}  // namespace
+}  // namespace edgesmith::testing
