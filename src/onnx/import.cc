@@ -243,6 +243,17 @@ Result<NamedTensor> import_tensor_file(const std::string& path) {
   return NamedTensor{std::string(view->name), *std::move(tensor)};
 }
 
+ir::ForeignPtr foreign_of_part(const ir::Graph& graph) {
+  const auto* whole = foreign_as<ModelForeign>(graph.foreign);
+  if (whole == nullptr) return nullptr;
+  auto part = std::make_shared<ModelForeign>(*whole);
+  part->external_data = false;
+  part->quantization_annotations.clear();
+  part->input_order.clear();
+  part->outputs.clear();
+  return part;
+}
+
 SourceInfo source_info(const ir::Graph& graph) {
   SourceInfo info;
   if (const auto* foreign = foreign_as<ModelForeign>(graph.foreign)) {

@@ -22,6 +22,8 @@ bool glob_match(std::string_view pattern, std::string_view text);
 /// Bytes of "2GiB", "1.5 MB", "512k" or "4096": units of 1000 with a B alone, of 1024 with iB or without B, in any
 /// case. Nothing for other texts, and for sizes that are not positive.
 std::optional<int64_t> parse_bytes(std::string_view text);
+/// Seconds of "90", "1.5s", "10m" or "2 h". Nothing for other texts, and for times that are not positive.
+std::optional<double> parse_seconds(std::string_view text);
 /// Shortest decimal text that reads back as the same float/double ("0.1", "inf", "nan").
 std::string shortest(float value);
 std::string shortest(double value);

@@ -35,4 +35,7 @@ struct SourceInfo {
 };
 SourceInfo source_info(const ir::Graph& graph);
 
+/// What a graph made of some nodes of `graph` keeps of its source: opsets and functions, not the interface.
+ir::ForeignPtr foreign_of_part(const ir::Graph& graph);
+
 }  // namespace edgesmith::onnx

@@ -91,13 +91,22 @@ void apply(const Assignment& assignment, const Plan& plan, ir::Graph& graph) {
         continue;
       }
       const ir::Tensor codes = data_codes(*value.constant(), quant);
+      ir::Value* coded = nullptr;  // one constant for all of them
       const std::vector<ir::Use> uses(value.uses().begin(), value.uses().end());
       for (const ir::Use& use : uses) {
         const std::vector<int> operands = data_operands(*use.node);
         const bool as_data = std::find(operands.begin(), operands.end(), use.index) != operands.end();
         const Role role = plan.nodes[static_cast<size_t>(use.node->id())].role;
-        if (as_data && (role == Role::integer || role == Role::moves)) set_constant(graph, *use.node, use.index, codes);
+        if (!as_data || (role != Role::integer && role != Role::moves)) continue;
+        if (coded == nullptr) {
+          set_constant(graph, *use.node, use.index, codes);
+          coded = use.node->input(use.index);
+          if (coded == &value) break;  // all its readers are this node
+        } else {
+          graph.set_input(*use.node, use.index, coded);
+        }
       }
+      if (value.unused()) graph.erase(*node);  // no copy of reals beside the codes
     }
   }
 }

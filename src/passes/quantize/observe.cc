@@ -79,6 +79,13 @@ class RowCollector {
   std::vector<std::pair<size_t, int64_t>> pieces_;  // of all inputs
 };
 
+// Whether what is not finite in `tensor` is minus infinity, as in attention masks (masks.h).
+bool is_mask(const ir::Tensor& tensor) {
+  const auto numbers = tensor.data<float>();
+  return std::all_of(numbers.begin(), numbers.end(),
+                     [](float x) { return x < std::numeric_limits<float>::infinity(); });
+}
+
 // The samples' own name for a value, for messages.
 std::string describe(const ir::Value& value) {
   const std::string name = value.name().empty() ? value.node().label() : "'" + value.name() + "'";
@@ -115,7 +122,9 @@ Result<Extremes> observe_ranges(const ir::Graph& graph, const std::vector<ir::Va
       const ir::Tensor dense = tensor.dense();
       if (wanted[id_of(value)] && dense.size() > 0) {
         seen[id_of(value)] = find_ends(dense.data<float>().data(), dense.size());
-        if (!seen[id_of(value)]->finite) {
+        if (!seen[id_of(value)]->finite && !value.is_graph_input() && is_mask(dense)) {
+          seen[id_of(value)]->min = -std::numeric_limits<float>::infinity();
+        } else if (!seen[id_of(value)]->finite) {
           error = invalid_error(stream.batch_name(batch.index) + ": " + describe(value) + " holds NaN or infinity",
                                 "remove the sample, or look into the model");
           return;

@@ -19,11 +19,14 @@
 #include "edgesmith/passes/pass.h"
 #include "passes/quantize/choice.h"
 #include "passes/quantize/findings.h"
+#include "passes/quantize/fold_weights.h"
 #include "passes/quantize/low_bit_layers.h"
+#include "passes/quantize/masks.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/observe.h"
 #include "passes/quantize/plan.h"
 #include "passes/quantize/selectors.h"
+#include "passes/quantize/tables.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -192,12 +195,24 @@ class Quantizer {
   }
 
   Result<Change> run(const std::vector<bool>& selected) {
-    Regions regions = find_regions(graph_, *context_.target, selected, "it was not selected");
-    std::vector<LayerGroup> layers = find_layers(graph_, regions.nodes);
-    std::vector<LayerInputs> inputs = make_inputs(layers);
-    auto extremes =
-        observe_ranges(graph_, regions.watched, watched_layers(layers, inputs), inputs, *context_.pool, all_);
-    if (!extremes) return extremes.error();
+    std::vector<bool> chosen = selected, masked(selected.size(), false);
+    Regions regions;
+    std::vector<LayerGroup> layers;
+    std::vector<LayerInputs> inputs;
+    Result<Extremes> extremes = Extremes();
+    for (bool again = true; again;) {
+      regions = find_regions(graph_, *context_.target, chosen, "it was not selected");
+      layers = find_layers(graph_, regions.nodes);
+      inputs = make_inputs(layers);
+      extremes = observe_ranges(graph_, regions.watched, watched_layers(layers, inputs), inputs, *context_.pool, all_);
+      if (!extremes) return extremes.error();
+      again = leave_masks(extremes->range, chosen, masked);
+    }
+    for (size_t id = 0; id < masked.size(); ++id) {
+      NodePlan& node = regions.nodes[id];
+      if (masked[id] && node.role == Role::floating)
+        node.reason = "it works on a mask, whose numbers would take all codes";
+    }
     Plan plan = plan_scales(graph_, std::move(regions), *context_.target, extremes->range);
     const bool nothing = layers.empty() && std::all_of(plan.sets.begin(), plan.sets.end(),
                                                        [](const ScaleSet& set) { return set.given.has_value(); });
@@ -223,6 +238,18 @@ class Quantizer {
   }
 
  private:
+  // Takes the nodes that work on masks out of `chosen`. True when that is news.
+  bool leave_masks(const std::vector<Range>& seen, std::vector<bool>& chosen, std::vector<bool>& masked) const {
+    const std::vector<bool> on_mask = nodes_on_masks(graph_, seen);
+    bool news = false;
+    for (size_t id = 0; id < chosen.size(); ++id) {
+      if (!on_mask[id] || !chosen[id]) continue;
+      chosen[id] = false;
+      masked[id] = news = true;
+    }
+    return news;
+  }
+
   // One for each layer; none where nothing will ask for them.
   std::vector<LayerInputs> make_inputs(const std::vector<LayerGroup>& layers) const {
     if (!weights_.compensate && !weights_.correct_bias) return {};
@@ -381,12 +408,38 @@ Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, c
   }
   context.notes.push_back("weights of " + std::to_string(layers.size()) +
                           " operators are int8 codes; arithmetic is float");
-  return layers.empty() ? Change::none : Change::changed;
+  const int tables = quantize_tables(graph, selected, context);
+  return layers.empty() && tables == 0 ? Change::none : Change::changed;
+}
+
+// A graph input that is a result too must not be annotated: its codes would be the result. Other readers get an
+// identity of it, which an annotation on it makes vanish again.
+std::vector<ir::Node*> part_inputs_from_results(ir::Graph& graph) {
+  std::vector<ir::Node*> identities;
+  for (ir::Value* input : graph.inputs()) {
+    if (!input->is_graph_output() || input->type().dtype != ir::DType::f32) continue;
+    ir::Node* first = nullptr;
+    const std::vector<ir::Use> uses(input->uses().begin(), input->uses().end());
+    for (const ir::Use& use : uses) {
+      if (use.node->is(ir::OpKind::output)) continue;
+      if (first == nullptr) {
+        ir::Node* position = &input->node();
+        while (position->is(ir::OpKind::input) || position->is(ir::OpKind::constant)) position = position->next();
+        first = &graph.insert_before(*position, ir::OpKind::identity, {input});
+        first->output().set_type(input->type());
+        identities.push_back(first);
+      }
+      graph.set_input(*use.node, use.index, &first->output());
+    }
+  }
+  return identities;
 }
 
 Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
+  EDGESMITH_TRY(fold_weights(graph));
+  selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
   const std::string& activations = options.word("activations");
   const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||
                       options.is_set("size") || options.is_set("sqnr");
@@ -408,8 +461,19 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
   }
   const targets::Target target = target_with(*context.target, activations);
   const targets::Target* given = std::exchange(context.target, &target);
+  const std::vector<ir::Node*> identities = part_inputs_from_results(graph);
+  selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
   auto change = Quantizer(graph, options, context).run(*selected);
   context.target = given;
+  for (ir::Node* identity : identities) {
+    if (identity->output().quant()) continue;
+    graph.replace_all_uses(identity->output(), *identity->input(0));
+    graph.erase(*identity);
+  }
+  if (change && quantize_tables(graph, *selected, context) > 0) {
+    EDGESMITH_TRY(ops::infer_types(graph));
+    return Change::changed;
+  }
   return change;
 }
 

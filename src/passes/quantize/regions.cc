@@ -7,6 +7,7 @@
 // only where their result is needed as codes: as a last operator they stay float, which costs nothing and keeps small
 // probabilities apart.
 #include <algorithm>
+#include <map>
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/index_code.h"
@@ -54,18 +55,35 @@ class RegionFinder {
     plan_of(node) = {.role = Role::floating, .reason = std::move(reason), .advice = std::move(advice)};
   }
 
+  // Ids of the values that carry one scale with `value`.
+  std::vector<int> tied_to(const ir::Value& value) {
+    const auto known = members_.find(ties_.find(value.id()));
+    return known != members_.end() ? known->second : std::vector<int>{value.id()};
+  }
+
+  std::vector<int> take_tied_to(const ir::Value& value) {
+    const auto known = members_.find(ties_.find(value.id()));
+    if (known == members_.end()) return {value.id()};
+    std::vector<int> ids = std::move(known->second);
+    members_.erase(known);
+    return ids;
+  }
+
   // Requires codes on a value and on everything tied to it. True when that is news.
   bool require(const ir::Value& value) {
     if (is_required(value)) return false;
-    const int root = ties_.find(value.id());
-    for (int id = 0; id < graph_.num_value_ids(); ++id) {
-      if (ties_.find(id) == root) regions_.required[static_cast<size_t>(id)] = true;
-    }
+    for (const int id : tied_to(value)) regions_.required[static_cast<size_t>(id)] = true;
     return true;
   }
 
   void tie(const ir::Value& a, const ir::Value& b) {
-    ties_.tie(a.id(), b.id());
+    if (!ties_.tied(a.id(), b.id())) {
+      std::vector<int> more = take_tied_to(a), fewer = take_tied_to(b);
+      if (more.size() < fewer.size()) more.swap(fewer);  // short lists go into long ones: n log n in all
+      more.insert(more.end(), fewer.begin(), fewer.end());
+      ties_.tie(a.id(), b.id());
+      members_[ties_.find(a.id())] = std::move(more);
+    }
     regions_.ties.emplace_back(a.id(), b.id());
     const bool either = is_required(a) || is_required(b);
     if (!either) return;
@@ -260,7 +278,8 @@ class RegionFinder {
   std::vector<bool> index_code_;
   std::vector<int> depth_;
   Ties ties_;
-  std::vector<ir::Node*> open_;  // Sigmoid, Softmax: integer when their result is needed as codes
+  std::map<int, std::vector<int>> members_;  // of every set of more than one, by its representative
+  std::vector<ir::Node*> open_;              // Sigmoid, Softmax: integer when their result is needed as codes
   Regions regions_;
 };
 

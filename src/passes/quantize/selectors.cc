@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/quantize/selectors.h"
 
+#include <algorithm>
+
 #include "edgesmith/base/text.h"
 
 namespace edgesmith::passes::quantize {
@@ -59,6 +61,9 @@ Result<std::vector<bool>> select_nodes(const ir::Graph& graph, const std::vector
     EDGESMITH_TRY(for_each_match(graph, "--skip", pattern, names_of, mark(false)));
   for (const std::string& pattern : skip_ops) {
     EDGESMITH_TRY(for_each_match(graph, "--skip-op", pattern, operators_of, mark(false)));
+  }
+  if (!only.empty() && std::find(selected.begin(), selected.end(), true) == selected.end()) {
+    return usage_error("--only '" + only[0] + "' and --skip leave no node", "leave one of them out");
   }
   return selected;
 }
