@@ -17,7 +17,7 @@
 namespace edgesmith::onnx {
 namespace {
 
-std::string quoted(std::string_view name) { return "'" + std::string(name) + "'"; }
+std::string in_quotes(std::string_view name) { return "'" + std::string(name) + "'"; }
 
 class GraphBuilder {
  public:
@@ -49,7 +49,7 @@ class GraphBuilder {
   Status define(std::string_view name, ir::Value& value, const std::string& by) {
     const auto [at, fresh] = values_.emplace(name, Definition{&value, by});
     if (fresh) return {};
-    return invalid_error("tensor " + quoted(name) + " is defined twice: by " + at->second.by + " and by " + by);
+    return invalid_error("tensor " + in_quotes(name) + " is defined twice: by " + at->second.by + " and by " + by);
   }
   ir::Value* find(std::string_view name) const {
     const auto found = values_.find(name);
@@ -63,7 +63,7 @@ class GraphBuilder {
     for (const ValueInfoView& input : view_.inputs) {
       if (input.name.empty()) return invalid_error("a graph input has no name");
       if (!declared.emplace(input.name, &input).second) {
-        return invalid_error("tensor " + quoted(input.name) + " is defined twice: both times as a graph input");
+        return invalid_error("tensor " + in_quotes(input.name) + " is defined twice: both times as a graph input");
       }
     }
     std::set<std::string_view> constant;
@@ -134,7 +134,7 @@ class GraphBuilder {
     const NodeView& view = view_.nodes[position];
     for (const std::string& name : reads_[position].names) {
       if (find(name) == nullptr) {
-        return invalid_error(describe(view) + ": reads " + quoted(name) + ", which nothing defines");
+        return invalid_error(describe(view) + ": reads " + in_quotes(name) + ", which nothing defines");
       }
     }
     if (view.outputs.empty()) return invalid_error(describe(view) + ": has no outputs");
@@ -197,7 +197,7 @@ class GraphBuilder {
     if (view_.outputs.empty()) return invalid_error("the graph has no outputs");
     for (const ValueInfoView& output : view_.outputs) {
       ir::Value* value = find(output.name);
-      if (value == nullptr) return invalid_error("graph output " + quoted(output.name) + " is not defined by any node");
+      if (value == nullptr) return invalid_error("graph output " + in_quotes(output.name) + " is not defined by any node");
       graph().add_output(std::string(output.name), *value);
       graph().declared_outputs.back() = output.type;
     }

@@ -32,6 +32,9 @@ struct BuiltGraph {
 /// Turns the messages into nodes and values. Errors: invalid, unsupported (messages name the node, not the file).
 Result<BuiltGraph> build_graph(const GraphView& view, const ImportSource& source);
 
+/// The tensor of a constant that is stored as it is; null for anything else, and for no value.
+const ir::Tensor* dense_constant(const ir::Value* value);
+
 /// Turns look-ups in constant codebooks into palette constants (docs/onnx.md says which). Needs inferred types.
 void find_palettes(ir::Graph& graph);
 

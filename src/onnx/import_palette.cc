@@ -15,11 +15,6 @@ namespace {
 
 using ir::OpKind;
 
-const ir::Tensor* dense_constant(const ir::Value* value) {
-  const ir::Tensor* tensor = value != nullptr ? value->constant() : nullptr;
-  return tensor != nullptr && tensor->encoding() == ir::Encoding::dense ? tensor : nullptr;
-}
-
 ir::Node* maker(const ir::Value* value, OpKind op) {
   return value != nullptr && value->node().is(op) ? &value->node() : nullptr;
 }

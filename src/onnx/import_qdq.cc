@@ -23,11 +23,6 @@ bool is_code(ir::DType dtype) {
   return ir::is_integer(dtype) && ir::dtype_bits(dtype) <= 32 && dtype != ir::DType::u32;
 }
 
-const ir::Tensor* dense_constant(const ir::Value* value) {
-  const ir::Tensor* tensor = value != nullptr ? value->constant() : nullptr;
-  return tensor != nullptr && tensor->encoding() == ir::Encoding::dense ? tensor : nullptr;
-}
-
 /// The channel axis of a node whose scale is a list, counted from the front; -1 when that is not known.
 int channel_axis(const ir::Node& node) {
   const int rank = node.input(0)->type().rank();
@@ -176,6 +171,11 @@ void annotate_pair(ir::Graph& graph, ir::Node& quantize) {
 }
 
 }  // namespace
+
+const ir::Tensor* dense_constant(const ir::Value* value) {
+  const ir::Tensor* tensor = value != nullptr ? value->constant() : nullptr;
+  return tensor != nullptr && tensor->encoding() == ir::Encoding::dense ? tensor : nullptr;
+}
 
 void annotate_quantization(ir::Graph& graph) {
   for (ir::Node& node : graph.nodes()) {

@@ -9,9 +9,9 @@
 namespace edgesmith::train {
 namespace {
 
-// Codes of zero are a mask where they are more than this share of the weights, and so many times as frequent as their
-// two neighbours together: rounding alone does not make them so.
-constexpr double kMaskedShare = 0.05, kBesideNeighbours = 2;
+// Codes of zero are a mask only where they are so many times as frequent as their two neighbours together: rounding
+// alone does not make them so.
+constexpr double kBesideNeighbours = 2;
 constexpr int kFewestBits = 2;
 
 // Which step belongs to which weight, and the dims with which steps broadcast.

@@ -7,9 +7,6 @@
 namespace edgesmith::train {
 namespace {
 
-// Exact zeros are a mask where they are more than this share of a weight, as for the share pass.
-constexpr double kMaskedShare = 0.05;
-
 // True for zeros that pruning made: not for a few that happen to be zero, nor for a layer that begins at zero.
 bool is_masked(const std::vector<float>& numbers) {
   const auto zeros = static_cast<double>(std::count(numbers.begin(), numbers.end(), 0.0F));

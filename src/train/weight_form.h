@@ -15,6 +15,9 @@
 
 namespace edgesmith::train {
 
+/// Zeros are a mask where they are more than this share of a weight, as for the share pass.
+inline constexpr double kMaskedShare = 0.05;
+
 /// Puts nodes into a graph, in order, before one of its nodes.
 class NodeMaker {
  public:

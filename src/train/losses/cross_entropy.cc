@@ -6,13 +6,13 @@
 namespace edgesmith::train {
 namespace {
 
-ops::Term build(const LossOperands& operands) {
+ops::Term entropy_of_labels(const LossOperands& operands) {
   return -sum_of_sample(log_softmax(operands.student, operands.class_axis) * operands.labels, operands);
 }
 
 }  // namespace
 
 extern const LossInfo cross_entropy_loss = {"cross-entropy", "negative log-probability of the label's class", true,
-                                            true, build};
+                                            true, entropy_of_labels};
 
 }  // namespace edgesmith::train

@@ -9,7 +9,7 @@ namespace {
 // Against features that are zero everywhere.
 constexpr double kLeastPower = 1e-6;
 
-ops::Term build(const LossOperands& operands) {
+ops::Term feature_difference(const LossOperands& operands) {
   const ops::Term off = operands.student - operands.teacher;
   return mean_of_sample(off * off, operands) /
          (mean_of_sample(operands.teacher * operands.teacher, operands) + kLeastPower);
@@ -18,6 +18,6 @@ ops::Term build(const LossOperands& operands) {
 }  // namespace
 
 extern const LossInfo features_loss = {"features", "relative squared difference of the values that --feature names",
-                                       false, false, build};
+                                       false, false, feature_difference};
 
 }  // namespace edgesmith::train

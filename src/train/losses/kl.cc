@@ -7,7 +7,7 @@
 namespace edgesmith::train {
 namespace {
 
-ops::Term build(const LossOperands& operands) {
+ops::Term divergence(const LossOperands& operands) {
   const double t = operands.temperature;
   const ops::Term log_p = log_softmax(operands.teacher / t, operands.class_axis);
   const ops::Term log_q = log_softmax(operands.student / t, operands.class_axis);
@@ -18,6 +18,6 @@ ops::Term build(const LossOperands& operands) {
 
 }  // namespace
 
-extern const LossInfo kl_loss = {"kl", "divergence of the class probabilities from the teacher's", false, true, build};
+extern const LossInfo kl_loss = {"kl", "divergence of the class probabilities from the teacher's", false, true, divergence};
 
 }  // namespace edgesmith::train
