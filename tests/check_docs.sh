@@ -13,5 +13,11 @@ for table in passes ops metrics targets; do
     bad=1
   fi
 done
+if [ "${1:-}" = "--fix" ]; then
+  tests/operator_families.sh > docs/operators.md
+elif ! diff -u docs/operators.md <(tests/operator_families.sh) >&2; then
+  echo "docs: docs/operators.md is stale; run tests/check_docs.sh --fix" >&2
+  bad=1
+fi
 [ "$bad" -eq 0 ] && echo "docs: ok"
 exit "$bad"

@@ -80,6 +80,7 @@ Graph Graph::clone() const {
     twin->doc = node.doc;
     twin->foreign = node.foreign;
     twin->opaque_op = node.opaque_op;
+    twin->subgraphs = node.subgraphs;
     for (const auto& value : node.outputs_) {
       std::unique_ptr<Value> v(new Value(*twin, value->id_, value->index_));
       v->name_ = value->name_;
@@ -237,6 +238,7 @@ void Graph::erase(Node& node) {
   node.tensor_ = Tensor();
   node.attributes_ = Attributes();
   node.foreign.reset();
+  node.subgraphs.reset();
 }
 
 void Graph::move_before(Node& node, Node& position) {

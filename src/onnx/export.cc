@@ -14,6 +14,7 @@
 #include "onnx/export_graph.h"
 #include "onnx/export_opset.h"
 #include "onnx/foreign.h"
+#include "onnx/functions.h"
 #include "onnx/tensor_io.h"
 
 namespace edgesmith::onnx {
@@ -90,7 +91,7 @@ class ModelWriter {
     if (!plan->note.empty()) exported.notes.push_back(plan->note);
     Writer& model = exported.model;
     model.integer(model_field::ir_version, ir_version_);
-    if (source_ != nullptr) model.encoded(wire::as_bytes(source_->model_extra));
+    if (source_ != nullptr) model.encoded(wire::as_bytes(kept_fields()));
     model.message(model_field::graph, graph_message());
     put_opsets(model);
     for (const auto& [key, value] : graph_.metadata) {
@@ -109,6 +110,17 @@ class ModelWriter {
                                "export the model without its gradients");
     }
     return {};
+  }
+
+  /// Fields of the source's model that have no place in the graph, without functions whose calls are gone.
+  std::string kept_fields() const {
+    std::vector<NodeView> nodes;
+    for (const ir::Node& node : graph_.nodes()) {
+      const auto* opaque = foreign_as<OpaqueForeign>(node.foreign);
+      if (opaque == nullptr || source_->called.empty()) continue;
+      if (auto view = parse_node(opaque->message); view.ok()) nodes.push_back(*std::move(view));
+    }
+    return without_dropped_functions(source_->model_extra, source_->called, nodes);
   }
 
   Writer graph_message() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct ModelForeign final : ir::Foreign {
   std::vector<std::string> quantization_annotations;  ///< encoded fields
   std::vector<std::string> input_order;               ///< graph.input with the overridable initializers in it
   std::vector<DeclaredInfo> outputs;
+  std::set<std::string> called;  ///< functions that the source's nodes call: "domain::name"
 };
 
 /// On a value: a graph input, or an output of an opaque node.

@@ -11,6 +11,7 @@
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
 #include "onnx/forms.h"
+#include "onnx/functions.h"
 #include "onnx/import_graph.h"
 #include "onnx/node_order.h"
 #include "onnx/sniff.h"
@@ -20,6 +21,7 @@ namespace edgesmith::onnx {
 namespace {
 
 constexpr int64_t kOldestIr = 3;
+constexpr int64_t kMostInnerNodes = 200'000;  // far above any model's subgraphs and functions
 
 Error not_onnx(const Sniffed& sniffed) { return invalid_error("not an ONNX model: " + sniffed.what, sniffed.hint); }
 
@@ -153,6 +155,7 @@ Result<std::set<size_t>> unsupported_nodes(const BuiltGraph& built) {
 /// Builds, infers and verifies; nodes in a form that is not supported become opaque, and the rest is built again.
 Result<BuiltGraph> build_typed(const GraphView& view, ImportSource& source) {
   while (true) {
+    *source.inner_nodes_left = kMostInnerNodes;
     auto built = build_graph(view, source);
     if (!built) return built.error();
     EDGESMITH_TRY(ops::infer_types(built->graph));
@@ -185,6 +188,7 @@ std::shared_ptr<ModelForeign> keep_model(const ModelView& model, const GraphView
   for (Bytes annotation : graph.quantization_annotations) {
     foreign->quantization_annotations.emplace_back(wire::as_text(annotation));
   }
+  foreign->called = called_functions(model.functions, graph.nodes);
   for (const ValueInfoView& input : graph.inputs) foreign->input_order.emplace_back(input.name);
   for (const ValueInfoView& output : graph.outputs) {
     foreign->outputs.push_back({output.type, std::string(wire::as_text(output.message.bytes))});
@@ -201,7 +205,8 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
   if (!view) return view.error().in("damaged file");
   EDGESMITH_TRY(check_opset(*model, *view, *opset));
   ExternalData files(folder);
-  ImportSource source{*model, std::move(owner), files, *opset, {}};
+  int64_t inner_nodes_left = 0;
+  ImportSource source{*model, std::move(owner), files, *opset, {}, nullptr, 0, &inner_nodes_left};
   auto built = build_typed(*view, source);
   if (!built) return built.error();
   ir::Graph graph = std::move(built->graph);

@@ -7,8 +7,11 @@
 
 #include "edgesmith/base/log.h"
 #include "edgesmith/ops/op_info.h"
+#include "onnx/compound.h"
 #include "onnx/forms.h"
+#include "onnx/functions.h"
 #include "onnx/import_node.h"
+#include "onnx/import_subgraphs.h"
 #include "onnx/inline_external.h"
 #include "onnx/node_order.h"
 #include "onnx/subgraph.h"
@@ -21,10 +24,12 @@ std::string in_quotes(std::string_view name) { return "'" + std::string(name) + 
 
 class GraphBuilder {
  public:
-  GraphBuilder(const GraphView& view, const ImportSource& source) : view_(view), source_(source) {}
+  GraphBuilder(const GraphView& view, const ImportSource& source, const Surroundings& around)
+      : view_(view), source_(source), around_(around) {}
 
   Result<BuiltGraph> run() {
     EDGESMITH_TRY(add_inputs_and_initializers());
+    add_captured();
     EDGESMITH_TRY(note_reads());
     auto order = topological_order(view_.nodes, reads_);
     if (!order) return order.error();
@@ -52,9 +57,11 @@ class GraphBuilder {
     return invalid_error("tensor " + in_quotes(name) + " is defined twice: by " + at->second.by + " and by " + by);
   }
   ir::Value* find(std::string_view name) const {
-    const auto found = values_.find(name);
-    return found == values_.end() ? nullptr : found->second.value;
+    if (const auto found = values_.find(name); found != values_.end()) return found->second.value;
+    const auto outer = outer_.find(name);
+    return outer == outer_.end() ? nullptr : outer->second;
   }
+  bool is_absent(std::string_view name) const { return around_.absent.count(name) != 0; }
 
   // --- inputs and constants ---
 
@@ -83,7 +90,18 @@ class GraphBuilder {
     return {};
   }
 
+  /// What the graph reads of the one around it; its own names hide those of other graphs of the same node.
+  void add_captured() {
+    for (size_t i = 0; i < around_.captured.size(); ++i) {
+      outer_[around_.captured[i]] = &graph().add_input(around_.captured[i], around_.types[i]);
+    }
+  }
+
   Status add_input(const ValueInfoView& input) {
+    if (is_absent(input.name)) {
+      graph().add_input({}, {});
+      return {};
+    }
     ir::Value& value = graph().add_input(std::string(input.name), input.type);
     auto foreign = std::make_shared<ValueForeign>();
     foreign->declared = {input.type, std::string(wire::as_text(input.message.bytes))};
@@ -133,7 +151,7 @@ class GraphBuilder {
   Status add_node(size_t position) {
     const NodeView& view = view_.nodes[position];
     for (const std::string& name : reads_[position].names) {
-      if (find(name) == nullptr) {
+      if (find(name) == nullptr && !is_absent(name)) {
         return invalid_error(describe(view) + ": reads " + in_quotes(name) + ", which nothing defines");
       }
     }
@@ -151,6 +169,9 @@ class GraphBuilder {
 
   /// Adds the node in canonical form. Unsupported (without a change of the graph): it must be opaque.
   Status convert(size_t position);
+  /// Adds a quantized operator whose scales and zero points are constant as operators on reals between Q/DQ, which
+  /// become annotations. Unsupported (without a change that matters): it must be opaque.
+  Status spell_out_quantized(const CompoundRow& row, size_t position);
 
   Status add_opaque(size_t position) {
     const NodeView& view = view_.nodes[position];
@@ -172,7 +193,30 @@ class GraphBuilder {
     ir::Node& node = graph().append(ir::OpKind::opaque, operands, static_cast<int>(view.outputs.size()));
     node.opaque_op = (view.domain.empty() ? "" : std::string(view.domain) + "::") + std::string(view.op_type);
     node.foreign = std::move(foreign);
+    auto subgraphs = read_subgraphs(view, types_of(node), captured_[position], source_);
+    if (subgraphs) {
+      node.subgraphs = std::move(*subgraphs);
+    } else {
+      log::debug(describe(view) + ": cannot be run: " + subgraphs.error().message);
+    }
     return finish(node, position);
+  }
+
+  /// The types of the operands as far as they are known before inference.
+  std::vector<ir::Type> types_of(const ir::Node& node) const {
+    std::vector<ir::Type> types;
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ir::Value* value = node.input(i);
+      types.push_back(value != nullptr ? value->type() : ir::Type());
+      if (value != nullptr) types.back().dtype = early_dtype_of(*value);
+    }
+    return types;
+  }
+
+  ir::DType early_dtype_of(const ir::Value& value) const {
+    if (value.type().dtype != ir::DType::undefined) return value.type().dtype;
+    const auto id = static_cast<size_t>(value.id());
+    return id < early_dtypes_.size() ? early_dtypes_[id] : ir::DType::undefined;
   }
 
   /// Names, types and symbols of a node that has been appended.
@@ -217,7 +261,7 @@ class GraphBuilder {
         ir::Value* value = find(info.name);
         if (value == nullptr || value->constant() != nullptr || value->is_graph_input()) continue;
         built_.value_infos.emplace_back(value, info.type);
-        if (!value->node().is(ir::OpKind::opaque)) continue;
+        if (!value->node().is(ir::OpKind::opaque) || info.message.bytes.empty()) continue;
         auto foreign = std::make_shared<ValueForeign>();
         foreign->declared = {info.type, std::string(wire::as_text(info.message.bytes))};
         value->foreign = std::move(foreign);
@@ -234,7 +278,9 @@ class GraphBuilder {
   };
   const GraphView& view_;
   const ImportSource& source_;
+  const Surroundings& around_;
   BuiltGraph built_;
+  std::map<std::string, ir::Value*, std::less<>> outer_;
   std::map<std::string, Definition, std::less<>> values_;
   std::vector<NodeReads> reads_;
   std::vector<std::vector<std::string>> captured_;
@@ -252,10 +298,7 @@ class Raising final : public RaiseContext {
     return &builder_.graph().add_constant(std::move(tensor), {}, &builder_.graph().output_node());
   }
   ir::DType dtype(const ir::Value* value) const override {
-    if (value == nullptr) return ir::DType::undefined;
-    if (value->type().dtype != ir::DType::undefined) return value->type().dtype;
-    const auto id = static_cast<size_t>(value->id());
-    return id < builder_.early_dtypes_.size() ? builder_.early_dtypes_[id] : ir::DType::undefined;
+    return value != nullptr ? builder_.early_dtype_of(*value) : ir::DType::undefined;
   }
   int rank(const ir::Value* value) const override { return value != nullptr ? value->type().rank() : -1; }
   bool output_read(int index) const override {
@@ -278,14 +321,45 @@ class Raising final : public RaiseContext {
   const NodeView& view_;
 };
 
+Status GraphBuilder::spell_out_quantized(const CompoundRow& row, size_t position) {
+  const NodeView& view = view_.nodes[position];
+  std::vector<ir::Value*> operands;
+  for (std::string_view input : view.inputs) operands.push_back(input.empty() ? nullptr : find(input));
+  std::vector<ir::Type> types;
+  for (const ir::Value* value : operands) types.push_back(value != nullptr ? value->type() : ir::Type());
+  auto attributes = decode_attributes(view, FormRow{row.op, 1, row.attributes}, source_);
+  if (!attributes) return attributes.error();
+  const int first_id = graph().num_node_ids();
+  Emitter emit(graph(), operands, types, *std::move(attributes), static_cast<int>(view.outputs.size()));
+  emit.for_annotations();
+  std::string reason = row.emit(emit);
+  if (reason.empty() && !emit.has_results(view.outputs)) reason = "one of its outputs is not known";
+  if (!reason.empty()) {
+    emit.undo();
+    return unsupported_error(std::move(reason));
+  }
+  built_.file_position.resize(static_cast<size_t>(graph().num_node_ids()), SIZE_MAX);
+  for (int id = first_id; id < graph().num_node_ids(); ++id) built_.file_position[static_cast<size_t>(id)] = position;
+  Raising context(*this, view);
+  for (ir::Node* node : emit.nodes()) context.note_dtypes(*node);
+  for (size_t i = 0; i < view.outputs.size(); ++i) {
+    if (view.outputs[i].empty()) continue;
+    ir::Value& value = *emit.results()[i];
+    value.set_name(std::string(view.outputs[i]));
+    value.node().set_name(std::string(view.name));
+    EDGESMITH_TRY(define(view.outputs[i], value, value.node().label()));
+  }
+  return {};
+}
+
 Status GraphBuilder::convert(size_t position) {
   const NodeView& view = view_.nodes[position];
-  if (!view.domain.empty()) return unsupported_error("its domain is not known");
   if (source_.forced_opaque.count(position) != 0) return unsupported_error("a form that is not known");
-  for (const FunctionView& function : source_.model.functions) {
-    if (function.name == view.op_type && canonical_domain(function.domain).empty())
-      return unsupported_error("a function");
+  if (find_function(source_.model, view) != nullptr) return unsupported_error("a function");
+  if (const CompoundRow* row = find_compound(view); row != nullptr && row->makes_annotations) {
+    return spell_out_quantized(*row, position);
   }
+  if (!view.domain.empty()) return unsupported_error("its domain is not known");
   if (view.op_type == "Constant" && view.outputs.size() == 1 && view.inputs.empty()) {
     auto tensor = decode_constant(view, source_);
     if (!tensor)
@@ -331,8 +405,8 @@ Status GraphBuilder::convert(size_t position) {
 
 }  // namespace
 
-Result<BuiltGraph> build_graph(const GraphView& view, const ImportSource& source) {
-  return GraphBuilder(view, source).run();
+Result<BuiltGraph> build_graph(const GraphView& view, const ImportSource& source, const Surroundings& surroundings) {
+  return GraphBuilder(view, source, surroundings).run();
 }
 
 }  // namespace edgesmith::onnx

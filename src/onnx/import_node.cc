@@ -138,7 +138,7 @@ Result<ir::Attributes> decode_attributes(const NodeView& node, const FormRow& ro
   for (const AttributeView& view : node.attributes) {
     const std::string label = "attribute '" + std::string(view.name) + "'";
     const char kind = kind_letter(view.type);
-    if (view.reference || kind == 0 || !row_has(row, view.name, kind))
+    if (!view.reference.empty() || kind == 0 || !row_has(row, view.name, kind))
       return unsupported_error(label + " is not known");
     if (attributes.has(view.name)) return invalid_error(label + " is given twice");
     auto attribute = decode_attribute(view, source);
@@ -149,7 +149,7 @@ Result<ir::Attributes> decode_attributes(const NodeView& node, const FormRow& ro
 }
 
 Result<ir::Tensor> decode_constant(const NodeView& node, const ImportSource& source) {
-  if (node.attributes.size() != 1 || node.attributes[0].reference) {
+  if (node.attributes.size() != 1 || !node.attributes[0].reference.empty()) {
     return unsupported_error("needs exactly one attribute");
   }
   const AttributeView& view = node.attributes[0];

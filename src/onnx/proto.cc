@@ -85,18 +85,6 @@ Result<OpsetImport> parse_opset(const Message& message) {
   return import;
 }
 
-Result<FunctionView> parse_function(const Message& message) {
-  FunctionView function;
-  Reader reader(message);
-  Field field;
-  while (reader.next(field)) {
-    if (field.is(1, WireType::bytes)) function.name = field.text();
-    if (field.is(10, WireType::bytes)) function.domain = field.text();
-  }
-  EDGESMITH_TRY(reader.status());
-  return function;
-}
-
 /// The type of an attribute whose `type` field is absent (IR versions before 2), by the field that holds its value.
 AttributeType type_of_field(uint32_t number) {
   switch (number) {
@@ -130,7 +118,7 @@ Result<AttributeView> parse_attribute(const Message& message) {
     } else if (field.is(attribute_field::type, WireType::varint)) {
       attribute.type = static_cast<AttributeType>(field.scalar);
     } else if (field.is(attribute_field::ref_attr_name, WireType::bytes)) {
-      attribute.reference = !field.bytes.empty();
+      attribute.reference = field.text();
     } else if (guess == AttributeType::undefined) {
       guess = type_of_field(field.number);
     }
@@ -280,6 +268,44 @@ Result<GraphView> parse_graph(const Message& message) {
   }
   EDGESMITH_TRY(reader.status());
   return graph;
+}
+
+Result<FunctionView> parse_function(const Message& message) {
+  FunctionView function;
+  function.message = message;
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.is(function_field::name, WireType::bytes)) function.name = field.text();
+    if (field.is(function_field::domain, WireType::bytes)) function.domain = canonical_domain(field.text());
+  }
+  EDGESMITH_TRY(reader.status());
+  return function;
+}
+
+Result<FunctionBody> parse_function_body(const Message& message) {
+  FunctionBody function;
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.type != WireType::bytes) continue;
+    switch (field.number) {
+      case function_field::input:
+      case function_field::output: {
+        ValueInfoView value;
+        value.name = field.text();
+        auto& list = field.number == function_field::input ? function.graph.inputs : function.graph.outputs;
+        list.push_back(std::move(value));
+        break;
+      }
+      case function_field::node: EDGESMITH_TRY(append(function.graph.nodes, field, parse_node)); break;
+      case function_field::opset_import: EDGESMITH_TRY(append(function.opsets, field, parse_opset)); break;
+      case function_field::attribute_proto: EDGESMITH_TRY(append(function.defaults, field, parse_attribute)); break;
+      default: break;
+    }
+  }
+  EDGESMITH_TRY(reader.status());
+  return function;
 }
 
 Result<ModelView> parse_model(const Message& message) {

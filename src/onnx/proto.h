@@ -43,6 +43,9 @@ enum : uint32_t {
   overload = 8
 };
 }
+namespace function_field {
+enum : uint32_t { name = 1, input = 4, output = 5, node = 7, opset_import = 9, domain = 10, attribute_proto = 11 };
+}
 namespace attribute_field {
 enum : uint32_t {
   name = 1,
@@ -105,7 +108,7 @@ enum class AttributeType : int64_t {
 struct AttributeView {
   std::string_view name;
   AttributeType type = AttributeType::undefined;
-  bool reference = false;  ///< ref_attr_name is set: the value is the function's attribute of that name
+  std::string_view reference;  ///< ref_attr_name: the value is the function's attribute of that name
   wire::Message message;
 };
 
@@ -162,6 +165,14 @@ struct OpsetImport {
 
 struct FunctionView {
   std::string_view name, domain;
+  wire::Message message;
+};
+
+/// What a function computes.
+struct FunctionBody {
+  GraphView graph;  ///< inputs and outputs have names only
+  std::vector<OpsetImport> opsets;
+  std::vector<AttributeView> defaults;  ///< of its attributes
 };
 
 struct ModelView {
@@ -182,6 +193,8 @@ Result<NodeView> parse_node(const wire::Message& message);
 Result<TensorView> parse_tensor(const wire::Message& message);
 Result<SparseTensorView> parse_sparse_tensor(const wire::Message& message);
 Result<ValueInfoView> parse_value_info(const wire::Message& message);
+Result<FunctionView> parse_function(const wire::Message& message);
+Result<FunctionBody> parse_function_body(const wire::Message& message);
 
 /// "" for the default domain under both of its names.
 inline std::string_view canonical_domain(std::string_view domain) { return domain == "ai.onnx" ? "" : domain; }

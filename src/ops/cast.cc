@@ -2,9 +2,9 @@
 // cast: the elements of x as type `to` (attribute, ONNX's number of the type). f32, f64, f16, bf16, bool, all integers.
 //
 // Floats become integers by dropping the fraction; integers that do not fit wrap around; floats beyond an integer type
-// give what x86 processors give (ONNX leaves that open, numpy and ONNX Runtime agree on it). 4- and 2-bit integers are
-// clamped. Everything but zero is true. To f16 and bf16: to nearest, ties to even. Strings and 8-bit floats are not
-// supported; the attributes saturate and round_mode matter only to the latter.
+// give what x86 processors give (ONNX leaves that open, numpy and ONNX Runtime agree on it); 4- and 2-bit integers are
+// the low bits of that, as in ONNX's reference. Everything but zero is true. To f16 and bf16: to nearest, ties to even.
+// Strings and 8-bit floats are not supported; the attributes saturate and round_mode matter only to the latter.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -104,11 +104,8 @@ ir::Tensor convert_all(const ir::Tensor& x, DType to) {
   }
   if (ir::dtype_bits(to) < 8) {
     std::vector<int8_t> codes;
-    const auto low = static_cast<double>(ir::min_code(to)), high = static_cast<double>(ir::max_code(to));
-    for (From value : from) {
-      const auto real = static_cast<double>(value);
-      codes.push_back(static_cast<int8_t>(std::trunc(real >= low ? std::min(real, high) : real < low ? low : 0)));
-    }
+    codes.reserve(from.size());
+    for (From value : from) codes.push_back(static_cast<int8_t>(convert<int32_t, From>(value)));
     return pack(ir::Tensor::of<int8_t>(x.dims(), codes), to);
   }
   auto converted = dispatch(NumberOrBoolTypes{}, to, [&]<typename To>() -> Result<ir::Tensor> {

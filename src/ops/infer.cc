@@ -7,6 +7,7 @@
 #include <map>
 
 #include "edgesmith/ops/op_info.h"
+#include "ops/subgraphs.h"
 
 namespace edgesmith::ops {
 namespace {
@@ -88,6 +89,7 @@ class Inference final : public InferContext {
 
   /// Sets the types of the node's outputs.
   Status infer(ir::Node& node) {
+    if (node.subgraphs != nullptr) return set_types(node, infer_subgraphs(node, *this));
     const OpInfo* op = find_op(node.op());
     if (op == nullptr || op->infer == nullptr) return {};
     Status status = infer_types_of(node, *op);
@@ -101,12 +103,17 @@ class Inference final : public InferContext {
     EDGESMITH_TRY(verify_node(node));
     auto types = op.infer(node, *this);
     if (!types) return types.error().in(node.label());
-    for (int i = 0; i < node.num_outputs() && i < static_cast<int>(types->size()); ++i) {
-      auto type = combine(node.output(i).type(), (*types)[static_cast<size_t>(i)]);
+    EDGESMITH_TRY(set_types(node, *types));
+    fold(node);
+    return {};
+  }
+
+  static Status set_types(ir::Node& node, const std::vector<ir::Type>& types) {
+    for (int i = 0; i < node.num_outputs() && i < static_cast<int>(types.size()); ++i) {
+      auto type = combine(node.output(i).type(), types[static_cast<size_t>(i)]);
       if (!type) return type.error().in(node.label());
       node.output(i).set_type(std::move(*type));
     }
-    fold(node);
     return {};
   }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The operator table: one row of ir/ops.def, one `<name>_info` in src/ops/<name>.cc.
+#include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ops/op_info.h"
+#include "ops/subgraphs.h"
 
 namespace edgesmith::ops {
 
@@ -73,7 +75,22 @@ std::optional<ChannelRelation> channel_relation(const ir::Node& node, int axis) 
   return op->channels(node, axis);
 }
 
+const ir::Node* find_unknown(const ir::Node& node) {
+  if (!node.is(ir::OpKind::opaque)) return nullptr;
+  if (node.subgraphs == nullptr) return &node;
+  for (const ir::Graph& graph : node.subgraphs->graphs) {
+    for (const ir::Node& inner : graph.nodes()) {
+      if (const ir::Node* unknown = find_unknown(inner)) return unknown;
+    }
+  }
+  return nullptr;
+}
+
 Result<std::vector<ir::Tensor>> eval_node(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  if (node.subgraphs != nullptr) {
+    auto outputs = eval_subgraphs(node, inputs);
+    return outputs ? std::move(outputs) : outputs.error().in(node.label());
+  }
   const OpInfo* op = find_op(node.op());
   if (op == nullptr) {
     return unsupported_error(node.label() + ": cannot be run", "it is an operator that edgesmith does not know");

@@ -22,8 +22,11 @@ using ir::OpKind;
 
 namespace {
 
-Error no_kernel(const ir::Node& node) {
-  const std::string op = node.is(OpKind::opaque) ? node.opaque_op : std::string(ir::onnx_name(node.op()));
+// Checks that the node can be run.
+Status check_known(const ir::Node& node) {
+  const ir::Node* unknown = ops::find_unknown(node);
+  if (unknown == nullptr) return {};
+  const std::string op = unknown->opaque_op + (unknown != &node ? " in " + node.opaque_op : "");
   return unsupported_error(node.label() + ": operator " + op + " cannot be run",
                            "a model with it can be converted, but not evaluated or calibrated");
 }
@@ -126,7 +129,7 @@ bool view_allowed(const Program& program, const ir::Node& node) {
 
 Result<Step> make_step(const Program& program, const ir::Node& node) {
   Step step = plain_step(program, node);
-  if (ops::find_op(node.op()) == nullptr) return no_kernel(node);
+  EDGESMITH_TRY(check_known(node));
   if (program.options.reference) return step;
   step.view = is_view(node) && view_allowed(program, node);
   if (step.view) return step;
@@ -459,7 +462,7 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
   Compiler compiler(program);
   for (const ir::Node& node : graph.nodes()) {
     if (structural(node)) continue;
-    if (ops::find_op(node.op()) == nullptr) return no_kernel(node);
+    EDGESMITH_TRY(check_known(node));
     auto folded = fold(program, node);
     if (!folded) return folded.error();
     if (*folded) continue;

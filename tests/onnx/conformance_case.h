@@ -31,7 +31,8 @@ struct CaseResult {
 using Variation = Result<ir::Graph> (*)(ir::Graph graph, const std::string& folder);
 
 /// Imports and runs a case in a process of its own, so that a crash is an outcome too. Floats are compared with ONNX's
-/// tolerances (relative 1e-3, absolute 1e-7), everything else exactly.
+/// tolerances (relative 1e-3, halves two units in the last place, absolute 1e-7 of the largest number if that is above
+/// 1), everything else exactly.
 CaseResult run_case(const ConformanceCase& test_case, Variation variation = nullptr);
 
 }  // namespace edgesmith::onnx

@@ -75,7 +75,9 @@ std::string docs_text(const Results& results) {
       "# Conformance\n\nWritten by `UPDATE_CONFORMANCE=1 build/release/tests/onnx/onnx_conformance_test` "
       "from ONNX's own test data (Debian's libonnx-testdata, up to\nopset 17). A case passes when the "
       "model is imported, every operator in it is known, and the reference evaluation gives the expected\n"
-      "outputs (floats: relative 1e-3, absolute 1e-7, as ONNX does; everything else exactly).\n\n" +
+      "outputs (floats: relative 1e-3, halves two units in the last place, absolute 1e-7 of the largest number if that "
+      "is\n"
+      "above 1; everything else exactly).\n\n" +
       std::to_string(passed) + " of " + std::to_string(results.size()) +
       " cases pass. No case gives a wrong answer; the rest are not supported, for the reasons given\n"
       "(each case: tests/onnx/conformance_not_passing.txt).\n\n| operator | passed | of | what is not supported |\n"

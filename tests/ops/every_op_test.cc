@@ -102,7 +102,16 @@ std::vector<NamedAttribute> random_attributes(Random& random, OpKind op) {
                                                  "sampling_ratio",
                                                  "periodic",
                                                  "linear_before_reset",
-                                                 "layout"};
+                                                 "layout",
+                                                 "is_causal",
+                                                 "q_num_heads",
+                                                 "kv_num_heads",
+                                                 "num_heads",
+                                                 "qk_matmul_output_mode",
+                                                 "left_window_size",
+                                                 "interleaved",
+                                                 "inverse",
+                                                 "onesided"};
   static const std::vector<std::string> kLists = {"kernel_shape", "strides",        "pads",         "dilations",
                                                   "perm",         "output_padding", "output_shape", "axes"};
   static const std::vector<std::pair<std::string, std::vector<std::string>>> kTexts = {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators and forms that ONNX's conformance vectors of opset 17 do not have: results worked out by hand.
+#include <array>
+
 #include "eval_helper.h"
 
 namespace edgesmith::ops {
@@ -62,6 +64,82 @@ TEST(NewerOpsets, TopKOrdersEqualOnesByPlaceAndNanFirst) {
   const auto least = run_op(OpKind::top_k, {x, k}, {{"largest", int64_t{0}}}, 2);
   ASSERT_TRUE(least.ok()) << least.error().text();
   EXPECT_EQ((*least)[1].to_int64s(), (std::vector<int64_t>{3, 0, 2}));
+}
+
+TEST(NewerOpsets, AttentionWithoutScoresIsTheMeanOfWhatIsSeen) {
+  // Two steps of one head of size 1, scale 0: every step of K that is seen counts the same.
+  const Tensor q = Tensor::of<float>({1, 1, 2, 1}, std::vector<float>{1, 1});
+  const Tensor v = Tensor::of<float>({1, 1, 2, 1}, std::vector<float>{2, 6});
+  const auto run = [&](const std::vector<NamedAttribute>& attributes, const std::vector<Tensor>& rest = {}) {
+    std::vector<Tensor> operands = {q, q, v};
+    operands.insert(operands.end(), rest.begin(), rest.end());
+    return run_op(OpKind::attention, operands, attributes);
+  };
+  expect_near(run({{"scale", 0.0F}}), {4, 4});
+  expect_near(run({{"scale", 0.0F}, {"is_causal", int64_t{1}}}), {2, 4});
+  expect_near(run({{"scale", 0.0F}, {"left_window_size", int64_t{0}}, {"right_window_size", int64_t{0}}}), {2, 6});
+  // A mask that leaves out everything for the first step; a past of one step.
+  constexpr std::array<bool, 4> kSeen = {false, false, true, false};
+  const Tensor mask = Tensor::of<bool>({2, 2}, std::span<const bool>(kSeen));
+  expect_near(run({{"scale", 0.0F}}, {mask}), {0, 2});
+  const Tensor past = Tensor::of<float>({1, 1, 1, 1}, std::vector<float>{10});
+  expect_near(run({{"scale", 0.0F}, {"is_causal", int64_t{1}}}, {Tensor(), past, past}), {6, 6});
+}
+
+TEST(NewerOpsets, AttentionWeighsByTheSoftmaxOfProducts) {
+  // Two heads in one vector [1, 1, 2 * 1]; products 0 and log 3 of head 0: weights 1/4 and 3/4; head 1: equal.
+  const Tensor q = Tensor::of<float>({1, 1, 2}, std::vector<float>{1, 0});
+  const Tensor k = Tensor::of<float>({1, 2, 2}, std::vector<float>{0, 5, std::log(3.0F), 7});
+  const Tensor v = Tensor::of<float>({1, 2, 2}, std::vector<float>{4, 1, 8, 2});
+  const std::vector<NamedAttribute> heads = {{"q_num_heads", int64_t{2}}, {"kv_num_heads", int64_t{2}}};
+  expect_near(run_op(OpKind::attention, {q, k, v}, heads), {7, 1.5F});
+  EXPECT_FALSE(run_op(OpKind::attention, {q, k, v}).ok());
+}
+
+TEST(NewerOpsets, RotaryEmbeddingTurnsPairs) {
+  // A quarter turn at position 1, none at position 0.
+  const Tensor x = Tensor::of<float>({1, 1, 2, 4}, std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8});
+  const Tensor cosines = Tensor::of<float>({2, 2}, std::vector<float>{1, 1, 0, 0});
+  const Tensor sines = Tensor::of<float>({2, 2}, std::vector<float>{0, 0, 1, 1});
+  const Tensor positions = Tensor::of<int64_t>({1, 2}, std::vector<int64_t>{0, 1});
+  const auto run = [&](const std::vector<NamedAttribute>& attributes) {
+    return run_op(OpKind::rotary_embedding, {x, cosines, sines, positions}, attributes);
+  };
+  expect_near(run({}), {1, 2, 3, 4, -7, -8, 5, 6});
+  expect_near(run({{"interleaved", int64_t{1}}}), {1, 2, 3, 4, -6, 5, -8, 7});
+}
+
+TEST(NewerOpsets, DftOfAnyLengthAndBack) {
+  const Tensor x = Tensor::of<float>({1, 3, 1}, std::vector<float>{1, 2, 4});
+  const auto spectrum = run_op(OpKind::dft, {x});
+  const float root = std::sqrt(3.0F);
+  expect_near(spectrum, {7, 0, -2, root, -2, -root});
+  expect_near(run_op(OpKind::dft, {spectrum->front()}, {{"inverse", int64_t{1}}}), {1, 0, 2, 0, 4, 0});
+  const auto half = run_op(OpKind::dft, {x}, {{"onesided", int64_t{1}}});
+  expect_near(half, {7, 0, -2, root});
+  const std::vector<NamedAttribute> back = {{"onesided", int64_t{1}}, {"inverse", int64_t{1}}};
+  expect_near(run_op(OpKind::dft, {half->front(), Tensor::scalar<int64_t>(3)}, back), {1, 2, 4});
+}
+
+TEST(NewerOpsets, SwishIsASigmoidTimesItsOperand) {
+  expect_near(run_op(OpKind::swish, {vector({0, 2})}, {{"alpha", 0.5F}}), {0, 2 / (1 + std::exp(-1.0F))});
+}
+
+TEST(NewerOpsets, BitwiseOperatorsTakeEveryBit) {
+  const Tensor a = Tensor::of<int8_t>({2}, std::vector<int8_t>{12, -1}),
+               b = Tensor::of<int8_t>({2}, std::vector<int8_t>{10, 1});
+  expect_ints(run_op(OpKind::bitwise_and, {a, b}), {2}, {8, 1});
+  expect_ints(run_op(OpKind::bitwise_or, {a, b}), {2}, {14, -1});
+  expect_ints(run_op(OpKind::bitwise_xor, {a, b}), {2}, {6, -2});
+  expect_ints(run_op(OpKind::bitwise_not, {a}), {2}, {-13, 0});
+}
+
+TEST(NewerOpsets, IntegersOfFewBitsKeepTheLowOnes) {
+  const auto cast = [](DType to) {
+    return run_op(OpKind::cast, {vector({-9, -1.5F, 7, 9})}, {{"to", static_cast<int64_t>(to)}});
+  };
+  expect_ints(cast(DType::i4), {4}, {7, -1, 7, -7});
+  expect_ints(cast(DType::u4), {4}, {7, 15, 7, 9});
 }
 
 }  // namespace

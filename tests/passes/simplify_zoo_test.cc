@@ -5,6 +5,7 @@
 #include "edgesmith/ir/text.h"
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/onnx/import.h"
+#include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "golden_run.h"
 #include "support/zoo.h"
@@ -20,7 +21,7 @@ Result<passes::Change> simplify(ir::Graph& graph) {
 
 bool has_opaque_nodes(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes()) {
-    if (node.is(ir::OpKind::opaque)) return true;
+    if (ops::find_unknown(node) != nullptr) return true;
   }
   return false;
 }

@@ -28,14 +28,16 @@ inline ir::Tensor through_quant(const ir::Value& value, const ir::Tensor& tensor
 }
 
 /// Feeds one tensor for each graph input, in order, and returns the results. Errors: of the node that failed;
-/// unsupported for an opaque node, named.
+/// unsupported for an opaque node that nobody can run, named.
 inline Result<std::vector<ir::Tensor>> reference_run(const ir::Graph& graph, std::span<const ir::Tensor> inputs) {
   std::vector<ir::Tensor> values(static_cast<size_t>(graph.num_value_ids()));
   const auto at = [&](const ir::Value& value) -> ir::Tensor& { return values[static_cast<size_t>(value.id())]; };
   size_t next_input = 0;
   for (const ir::Node& node : graph.nodes()) {
     if (node.is(ir::OpKind::output)) continue;
-    if (node.is(ir::OpKind::opaque)) return unsupported_error(node.opaque_op + ": operator is not known");
+    if (const ir::Node* unknown = ops::find_unknown(node)) {
+      return unsupported_error(unknown->opaque_op + ": operator is not known");
+    }
     if (node.is(ir::OpKind::input)) {
       if (next_input == inputs.size()) return usage_error("too few inputs");
       at(node.output()) = through_quant(node.output(), inputs[next_input++]);

@@ -133,7 +133,7 @@ std::string shared_text(const std::vector<SharedWeight>& shared) {
 void find_problems(const ir::Graph& graph, const targets::Target* target, Inspection& inspection) {
   std::map<std::string, int64_t> opaque;
   for (const ir::Node& node : graph.nodes()) {
-    if (node.is(ir::OpKind::opaque)) ++opaque[node.opaque_op];
+    if (const ir::Node* unknown = ops::find_unknown(node)) ++opaque[unknown->opaque_op];
     if (target == nullptr || is_structural(node)) continue;
     if (ops::cost_of(node).macs > 0 && !target->runs_integer(node.op())) {
       inspection.float_on_target.push_back(node.label());

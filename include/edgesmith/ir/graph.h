@@ -27,6 +27,7 @@ namespace edgesmith::ir {
 
 class Graph;
 class Node;
+struct Subgraphs;  // edgesmith/ir/subgraphs.h
 
 /// What an importer keeps about a node, value or graph so that its exporter can write it back unchanged (unknown
 /// protobuf fields, opset imports, the bytes of an opaque node). Nobody else looks inside.
@@ -123,6 +124,8 @@ class Node {
   ForeignPtr foreign;
   /// Opaque nodes: the operator's name for people and selectors, "com.acme.edge::SwishWithGain".
   std::string opaque_op;
+  /// Opaque nodes: the graphs that say what the node computes, or null: then it cannot be run.
+  std::shared_ptr<const Subgraphs> subgraphs;
 
  private:
   friend class Graph;

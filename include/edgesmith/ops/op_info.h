@@ -102,6 +102,10 @@ QuantFacts quant_facts(const ir::Node& node);
 /// The channel relation along `axis`; nothing for ops without any.
 std::optional<ChannelRelation> channel_relation(const ir::Node& node, int axis);
 
+/// The node itself, or a node at any depth of its subgraphs, that cannot be run because nobody here knows its operator;
+/// null when there is none.
+const ir::Node* find_unknown(const ir::Node& node);
+
 /// Runs one node by its reference evaluation.
 Result<std::vector<ir::Tensor>> eval_node(const ir::Node& node, std::span<const ir::Tensor* const> inputs);
 

@@ -53,6 +53,11 @@ Reason raise_resize(RaisedNode& node, RaiseContext& context);
 int needs_resize(const ir::Node& node);
 void lower_resize(const ir::Node& node, LoweredNode& out, LowerContext& context);
 
+// simple.cc: the axis of DFT became an input in 20.
+Reason raise_dft(RaisedNode& node, RaiseContext& context);
+int needs_dft(const ir::Node& node);
+void lower_dft(const ir::Node& node, LoweredNode& out, LowerContext& context);
+
 // inference.cc: operators that also exist for training.
 Reason raise_batch_normalization(RaisedNode& node, RaiseContext& context);
 Reason raise_dropout(RaisedNode& node, RaiseContext& context);
@@ -64,6 +69,7 @@ Reason raise_roi_align(RaisedNode& node, RaiseContext& context);
 int needs_pool(const ir::Node& node);
 int needs_lp_pool(const ir::Node& node);
 int needs_arg(const ir::Node& node);
+int needs_attention(const ir::Node& node);
 int needs_cast(const ir::Node& node);
 int needs_depth_to_space(const ir::Node& node);
 int needs_gemm(const ir::Node& node);

@@ -20,6 +20,8 @@ struct LateAttribute {
 constexpr std::array kLate = {
     LateAttribute{"ArgMax", "select_last_index", 12},
     LateAttribute{"ArgMin", "select_last_index", 12},
+    LateAttribute{"Attention", "left_window_size", 25},
+    LateAttribute{"Attention", "right_window_size", 25},
     LateAttribute{"AveragePool", "count_include_pad", 7},
     LateAttribute{"AveragePool", "ceil_mode", 10},
     LateAttribute{"AveragePool", "dilations", 19},
@@ -129,6 +131,32 @@ void lower_grid_sample(const ir::Node& node, LoweredNode& out, LowerContext& con
   if (context.opset() >= 20 && prefixed) mode = mode.substr(2);
   if (context.opset() < 20 && (mode == "linear" || mode == "cubic")) mode = "bi" + mode;
   out.attributes.set("mode", mode);
+}
+
+int needs_attention(const ir::Node& node) {
+  const ir::Attributes& a = node.attributes();
+  if (a.get_int("left_window_size", -1) != -1 || a.get_int("right_window_size", -1) != -1) return 25;
+  return node.input(6) != nullptr ? 24 : 23;
+}
+
+Reason raise_dft(RaisedNode& node, RaiseContext& context) {
+  if (context.opset() >= 20) return node.attributes.has("axis") ? "axis is no attribute from opset 20 on" : "";
+  const int64_t axis = node.attributes.get_int("axis", 1);
+  node.attributes.erase("axis");
+  node.set_input(2, context.constant(ir::Tensor::scalar<int64_t>(axis)));
+  return {};
+}
+
+int needs_dft(const ir::Node& node) {
+  const bool backward = node.attributes().get_int("inverse", 0) != 0 && node.attributes().get_int("onesided", 0) != 0;
+  return !backward && constant_ints(node, 2) ? 17 : 20;
+}
+
+void lower_dft(const ir::Node& node, LoweredNode& out, LowerContext& context) {
+  if (context.opset() >= 20) return;
+  if (const auto axis = constant_ints(node, 2); axis && axis->size() == 1) out.attributes.set("axis", axis->front());
+  out.drop_inputs_from(2);
+  trim(out);
 }
 
 Reason raise_scatter(RaisedNode& node, RaiseContext&) {

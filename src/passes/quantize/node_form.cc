@@ -55,7 +55,11 @@ std::optional<Obstacle> find_layer_obstacle(const ir::Node& node, const ops::Qua
 }  // namespace
 
 std::optional<Obstacle> find_obstacle(const ir::Node& node, const targets::Target& target) {
-  if (node.is(OpKind::opaque)) return Obstacle{"edgesmith does not know this operator", ""};
+  if (node.is(OpKind::opaque)) {
+    return Obstacle{
+        node.subgraphs != nullptr ? "what it is made of is not quantized" : "edgesmith does not know this operator",
+        ""};
+  }
   if (node.is(OpKind::gemm)) {
     if (auto obstacle = find_gemm_obstacle(node)) return obstacle;
   }

@@ -10,10 +10,11 @@ namespace {
 // A graph needs two or three rounds; the bound only stops passes that undo each other.
 constexpr int kMaxRounds = 20;
 
-constexpr std::array<std::string_view, 13> kPipeline = {
+constexpr std::array<std::string_view, 14> kPipeline = {
     "eliminate-dead-nodes",             // less to look at
     "eliminate-identities",             // patterns below meet their producers directly
     "fold-constants",                   // weights behind Transpose or Cast, shape code
+    "inline-branches",                  // after fold-constants made conditions known
     "canonicalize-ops",                 // before the fusions: makes Gemm of MatMul and Add
     "fuse-transposes",                  //
     "fuse-slices",                      //
@@ -28,7 +29,9 @@ constexpr std::array<std::string_view, 13> kPipeline = {
 
 const OptionSchema& options() {
   static const OptionSchema schema = {
-      {"dense", OptionKind::flag, "false", "also write shared weights (codebooks and indices) out in full"}};
+      {"dense", OptionKind::flag, "false", "also write shared weights (codebooks and indices) out in full"},
+      {"inline_functions", OptionKind::flag, "false",
+       "also put functions that the model defines in place of their calls"}};
   return schema;
 }
 
@@ -52,14 +55,17 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
     change = Change::changed;
     context.notes.push_back(std::to_string(count) + " shared weights are written out in full");
   }
+  const auto run_small = [&](std::string_view name, Change& into) -> Status {
+    const PassInfo& pass = *find_pass(name);
+    auto result = run_pass(pass, graph, Options(pass.options()), context);
+    if (!result) return result.error();
+    if (*result == Change::changed) into = Change::changed;
+    return {};
+  };
+  if (options.flag("inline_functions")) EDGESMITH_TRY(run_small("inline-functions", change));
   for (int round = 0; round < kMaxRounds; ++round) {
     Change in_round = Change::none;
-    for (const std::string_view name : kPipeline) {
-      const PassInfo& pass = *find_pass(name);
-      auto result = run_pass(pass, graph, Options(pass.options()), context);
-      if (!result) return result.error();
-      if (*result == Change::changed) in_round = Change::changed;
-    }
+    for (const std::string_view name : kPipeline) EDGESMITH_TRY(run_small(name, in_round));
     if (in_round == Change::none) break;
     change = Change::changed;
   }

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// dft: the discrete Fourier transform along one axis (fourier.h).
+//
+// Operands: x [..., 1] (reals) or [..., 2] (real and imaginary parts), optional dft_length N (a scalar; x is cut or
+// filled with zeros to it; default: the axis' dim), optional axis (a scalar, default -2; never the last one). Result:
+// [..., N, ..., 2]. Attributes: inverse = 0 (1: the inverse transform, divided by N), onesided = 0 (1: only the first
+// N / 2 + 1 of the axis; with inverse, x is onesided and the result real, [..., 1], N = 2 (dim - 1) by default). f32,
+// f64; f16 and bf16 through f32.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "ops/check.h"
+#include "ops/dispatch.h"
+#include "ops/elements.h"
+#include "ops/fourier.h"
+#include "ops/gradient_rules.h"
+#include "ops/operands.h"
+
+namespace edgesmith::ops::dft_op {
+namespace {
+
+constexpr int64_t kDefaultAxis = -2;
+
+bool flag(const ir::Node& node, std::string_view name) { return node.attributes().get_int(name, 0) != 0; }
+
+Status verify(const ir::Node& node) {
+  EDGESMITH_TRY(check_attributes(node, {{"inverse", AttributeKind::integer}, {"onesided", AttributeKind::integer}}));
+  EDGESMITH_TRY(check_flag(node, "inverse"));
+  EDGESMITH_TRY(check_flag(node, "onesided"));
+  const auto& shape = node.input(0)->type().shape;
+  if (!shape) return {};
+  if (shape->size() < 2) return invalid_error("x has rank " + std::to_string(shape->size()) + ", must be 2 or more");
+  const ir::Dim& parts = shape->back();
+  if (!parts.known() || parts.value() == 1 || parts.value() == 2) return {};
+  return invalid_error("the last dim of x is " + parts.text() + ", must be 1 or 2");
+}
+
+// The number in a scalar operand.
+Result<int64_t> number(const ir::Tensor& tensor, std::string_view what) {
+  const auto numbers = read_ints(tensor, what);
+  if (!numbers) return numbers.error();
+  if (numbers->size() == 1) return numbers->front();
+  return invalid_error(std::string(what) + " is " + tensor.type().text() + ", must be one number");
+}
+
+// The axis counted from the front.
+Result<size_t> axis_of(const ir::Tensor* operand, int rank) {
+  Result<int64_t> stated = kDefaultAxis;
+  if (operand != nullptr) stated = number(*operand, "axis");
+  if (!stated) return stated.error();
+  const auto axis = normalize_axis(*stated, rank);
+  if (!axis) return axis.error();
+  if (*axis == rank - 1) return invalid_error("axis is the last one, which holds real and imaginary parts");
+  return static_cast<size_t>(*axis);
+}
+
+int64_t default_length(const ir::Node& node, int64_t dim) {
+  return flag(node, "inverse") && flag(node, "onesided") ? std::max<int64_t>(2 * (dim - 1), 0) : dim;
+}
+
+int64_t result_length(const ir::Node& node, int64_t length) {
+  return flag(node, "onesided") && !flag(node, "inverse") ? length / 2 + 1 : length;
+}
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
+  ir::Type type = node.input(0)->type();
+  if (!type.shape) return std::vector{type};
+  const bool real = flag(node, "inverse") && flag(node, "onesided");
+  const ir::Tensor* stated = context.constant(node, 2);
+  if (node.input(2) != nullptr && stated == nullptr) {
+    for (ir::Dim& dim : *type.shape) dim = ir::Dim();
+    type.shape->back() = ir::Dim(real ? 1 : 2);
+    return std::vector{type};
+  }
+  const auto axis = axis_of(stated, type.rank());
+  if (!axis) return axis.error();
+  ir::Dim& dim = (*type.shape)[*axis];
+  if (const ir::Tensor* length = context.constant(node, 1)) {
+    const auto known = number(*length, "dft_length");
+    if (!known) return known.error();
+    if (*known < 1) return invalid_error("dft_length is " + std::to_string(*known));
+    dim = ir::Dim(result_length(node, *known));
+  } else if (node.input(1) != nullptr) {
+    dim = ir::Dim();
+  } else if (dim.known()) {
+    dim = ir::Dim(result_length(node, default_length(node, dim.value())));
+  } else if (flag(node, "onesided")) {
+    dim = ir::Dim();
+  }
+  type.shape->back() = ir::Dim(real ? 1 : 2);
+  return std::vector{type};
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor& x = *inputs[0];
+  if (x.rank() < 2 || (x.dims().back() != 1 && x.dims().back() != 2)) {
+    return invalid_error("x is " + x.type().text() + ", its last dim must be 1 or 2");
+  }
+  const auto axis = axis_of(operand(inputs, 2), x.rank());
+  if (!axis) return axis.error();
+  const int64_t parts = x.dims().back(), dim = x.dims()[*axis];
+  const bool inverse = flag(node, "inverse"), real = inverse && flag(node, "onesided");
+  Result<int64_t> length = default_length(node, dim);
+  if (const ir::Tensor* stated = operand(inputs, 1)) length = number(*stated, "dft_length");
+  if (!length) return length.error();
+  if (*length < 1) return invalid_error("dft_length is " + std::to_string(*length));
+  if (real && parts == 1)
+    return invalid_error("x is real, its inverse onesided transform needs real and imaginary parts");
+  const int64_t out_length = result_length(node, *length), out_parts = real ? 1 : 2;
+  ir::Dims dims = x.dims();
+  dims[*axis] = out_length;
+  dims.back() = out_parts;
+  EDGESMITH_TRY(check_size(ir::DType::f64, {*length, 2}));
+  auto made = make_tensor(x.dtype(), dims);
+  if (!made) return made.error();
+  int64_t inner = 1, outer = 1;
+  for (size_t d = 0; d < *axis; ++d) outer *= x.dims()[d];
+  for (size_t d = *axis + 1; d + 1 < dims.size(); ++d) inner *= x.dims()[d];
+  return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+    const T* from = x.data<T>().data();
+    T* to = made->mutable_data<T>().data();
+    Spectrum line(static_cast<size_t>(*length));
+    for (int64_t o = 0; o < outer; ++o) {
+      for (int64_t i = 0; i < inner; ++i) {
+        const int64_t stored = real ? *length / 2 + 1 : *length;
+        std::fill(line.begin(), line.end(), 0);
+        for (int64_t n = 0; n < std::min(dim, stored); ++n) {
+          const T* at = from + ((o * dim + n) * inner + i) * parts;
+          line[static_cast<size_t>(n)] = {static_cast<double>(at[0]), parts == 2 ? static_cast<double>(at[1]) : 0};
+        }
+        // The other half of the spectrum of a real signal; what cannot be real at its ends is dropped.
+        if (real) {
+          line[0] = line[0].real();
+          if (*length % 2 == 0) line[static_cast<size_t>(*length / 2)] = line[static_cast<size_t>(*length / 2)].real();
+          for (int64_t n = *length / 2 + 1; n < *length; ++n) {
+            line[static_cast<size_t>(n)] = std::conj(line[static_cast<size_t>(*length - n)]);
+          }
+        }
+        const Spectrum spectrum = fourier(line, inverse);
+        const double divisor = inverse ? static_cast<double>(*length) : 1;
+        for (int64_t k = 0; k < out_length; ++k) {
+          T* at = to + ((o * out_length + k) * inner + i) * out_parts;
+          at[0] = static_cast<T>(spectrum[static_cast<size_t>(k)].real() / divisor);
+          if (!real) at[1] = static_cast<T>(spectrum[static_cast<size_t>(k)].imag() / divisor);
+        }
+      }
+    }
+    return std::vector{std::move(*made)};
+  });
+}
+
+}  // namespace
+
+extern const OpInfo dft_info = {.kind = ir::OpKind::dft,
+                                .min_inputs = 1,
+                                .max_inputs = 3,
+                                .min_outputs = 1,
+                                .max_outputs = 1,
+                                .verify = verify,
+                                .infer = infer,
+                                .eval = half_as_float<eval>,
+                                .cost = nullptr,
+                                .quant = nullptr,
+                                .no_gradient = kNotWritten};
+
+}  // namespace edgesmith::ops::dft_op

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// stft: the discrete Fourier transforms of frames of a signal (fourier.h). Operands: signal [batch, length, 1] (reals)
+// or [batch, length, 2], frame_step (a scalar: from the start of a frame to that of the next), optional window [N],
+// optional frame_length N (a scalar; default: the window's, else the signal's). Result: [batch, frames, bins, 2],
+// frames = (length - N) / frame_step + 1. Attribute onesided = 1 (bins = N / 2 + 1; 0: N). f32, f64; f16 and bf16
+// through f32.
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "ops/check.h"
+#include "ops/dispatch.h"
+#include "ops/elements.h"
+#include "ops/fourier.h"
+#include "ops/gradient_rules.h"
+#include "ops/operands.h"
+
+namespace edgesmith::ops::stft_op {
+namespace {
+
+Status verify(const ir::Node& node) {
+  EDGESMITH_TRY(check_attributes(node, {{"onesided", AttributeKind::integer}}));
+  EDGESMITH_TRY(check_flag(node, "onesided"));
+  EDGESMITH_TRY(check_same_dtype(node, {0, 2}));
+  const int rank = node.input(0)->type().rank();
+  return rank < 0 || rank == 3 ? Status{} : invalid_error("signal has rank " + std::to_string(rank) + ", must be 3");
+}
+
+Result<int64_t> number(const ir::Tensor& tensor, std::string_view what) {
+  const auto numbers = read_ints(tensor, what);
+  if (!numbers) return numbers.error();
+  if (numbers->size() == 1 && numbers->front() > 0) return numbers->front();
+  return invalid_error(std::string(what) + " is " + tensor.type().text() + ", must be one number above 0");
+}
+
+struct Frames {
+  int64_t step = 1, length = 0, count = 0, bins = 0;
+};
+
+// `window` is its length, -1 when it is absent.
+Result<Frames> frames_of(const ir::Node& node, int64_t signal, const ir::Tensor& step, int64_t window,
+                         const ir::Tensor* length) {
+  Frames frames;
+  const auto stated = number(step, "frame_step");
+  if (!stated) return stated.error();
+  frames.step = *stated;
+  frames.length = window >= 0 ? window : signal;
+  if (length != nullptr) {
+    const auto known = number(*length, "frame_length");
+    if (!known) return known.error();
+    frames.length = *known;
+  }
+  if ((window >= 0 && window != frames.length) || frames.length < 1 || frames.length > signal) {
+    return invalid_error("frames of " + std::to_string(frames.length) + " do not fit a window of " +
+                         std::to_string(window) + " and a signal of " + std::to_string(signal));
+  }
+  frames.count = (signal - frames.length) / frames.step + 1;
+  frames.bins = node.attributes().get_int("onesided", 1) != 0 ? frames.length / 2 + 1 : frames.length;
+  return frames;
+}
+
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
+  const ir::Type& signal = node.input(0)->type();
+  ir::Type type{signal.dtype, ir::Shape(4)};
+  type.shape->back() = ir::Dim(2);
+  if (!signal.shape) return std::vector{type};
+  type.shape->front() = signal.shape->front();
+  const ir::Tensor *step = context.constant(node, 1), *length = context.constant(node, 3);
+  int64_t window = -1;
+  if (node.input(2) != nullptr) {
+    const auto dims = node.input(2)->type().static_dims();
+    if (!dims || dims->size() != 1) return std::vector{type};
+    window = dims->front();
+  }
+  const ir::Dim& samples = (*signal.shape)[1];
+  if (step == nullptr || (node.input(3) != nullptr && length == nullptr) || !samples.known()) return std::vector{type};
+  const auto frames = frames_of(node, samples.value(), *step, window, length);
+  if (!frames) return frames.error();
+  (*type.shape)[1] = ir::Dim(frames->count);
+  (*type.shape)[2] = ir::Dim(frames->bins);
+  return std::vector{type};
+}
+
+Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  const ir::Tensor& signal = *inputs[0];
+  const ir::Tensor* window = operand(inputs, 2);
+  const ir::Dims& dims = signal.dims();
+  if (dims.size() != 3 || (dims[2] != 1 && dims[2] != 2)) return invalid_error("signal is " + signal.type().text());
+  if (window != nullptr && (window->rank() != 1 || window->dtype() != signal.dtype())) {
+    return invalid_error("window is " + window->type().text() + " for a signal of " + signal.type().text());
+  }
+  const auto frames = frames_of(node, dims[1], *inputs[1], window != nullptr ? window->size() : -1, operand(inputs, 3));
+  if (!frames) return frames.error();
+  auto made = make_tensor(signal.dtype(), {dims[0], frames->count, frames->bins, 2});
+  if (!made) return made.error();
+  return dispatch(FloatTypes{}, signal.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+    const T* from = signal.data<T>().data();
+    const T* weights = window != nullptr ? window->data<T>().data() : nullptr;
+    T* to = made->mutable_data<T>().data();
+    Spectrum frame(static_cast<size_t>(frames->length));
+    for (int64_t b = 0; b < dims[0]; ++b) {
+      for (int64_t f = 0; f < frames->count; ++f) {
+        for (int64_t n = 0; n < frames->length; ++n) {
+          const T* at = from + (b * dims[1] + f * frames->step + n) * dims[2];
+          const double weight = weights != nullptr ? static_cast<double>(weights[n]) : 1;
+          frame[static_cast<size_t>(n)] = {static_cast<double>(at[0]) * weight,
+                                           dims[2] == 2 ? static_cast<double>(at[1]) * weight : 0};
+        }
+        const Spectrum spectrum = fourier(frame, false);
+        for (int64_t k = 0; k < frames->bins; ++k) {
+          *to++ = static_cast<T>(spectrum[static_cast<size_t>(k)].real());
+          *to++ = static_cast<T>(spectrum[static_cast<size_t>(k)].imag());
+        }
+      }
+    }
+    return std::vector{std::move(*made)};
+  });
+}
+
+}  // namespace
+
+extern const OpInfo stft_info = {.kind = ir::OpKind::stft,
+                                 .min_inputs = 2,
+                                 .max_inputs = 4,
+                                 .min_outputs = 1,
+                                 .max_outputs = 1,
+                                 .verify = verify,
+                                 .infer = infer,
+                                 .eval = half_as_float<eval>,
+                                 .cost = nullptr,
+                                 .quant = nullptr,
+                                 .no_gradient = kNotWritten};
+
+}  // namespace edgesmith::ops::stft_op

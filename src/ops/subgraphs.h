@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opaque nodes that graphs say the meaning of (ir/subgraphs.h): If, Loop, Scan, functions.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "edgesmith/ops/op_info.h"
+
+namespace edgesmith::ops {
+
+/// Runs the node's graphs by the reference evaluation. Errors: invalid (a condition that is no truth value, results
+/// that do not fit together), unsupported, io (a loop without end); those of the nodes inside.
+Result<std::vector<ir::Tensor>> eval_subgraphs(const ir::Node& node, std::span<const ir::Tensor* const> inputs);
+
+/// The types of the node's outputs as far as they follow from those of the operands; fewer, or incomplete ones, where
+/// they do not: also where something inside is wrong, which whoever runs the node will say.
+std::vector<ir::Type> infer_subgraphs(const ir::Node& node, const InferContext& context);
+
+/// What is known of an input of a graph.
+struct KnownInput {
+  ir::Type type;
+  const ir::Tensor* constant = nullptr;
+};
+
+/// The types of the results of `body` with these inputs.
+Result<std::vector<ir::Type>> infer_body(const ir::Graph& body, std::span<const KnownInput> inputs);
+
+}  // namespace edgesmith::ops
