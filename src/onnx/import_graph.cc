@@ -241,7 +241,8 @@ class GraphBuilder {
     if (view_.outputs.empty()) return invalid_error("the graph has no outputs");
     for (const ValueInfoView& output : view_.outputs) {
       ir::Value* value = find(output.name);
-      if (value == nullptr) return invalid_error("graph output " + in_quotes(output.name) + " is not defined by any node");
+      if (value == nullptr)
+        return invalid_error("graph output " + in_quotes(output.name) + " is not defined by any node");
       graph().add_output(std::string(output.name), *value);
       graph().declared_outputs.back() = output.type;
     }

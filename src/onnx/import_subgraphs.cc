@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "edgesmith/ops/op_info.h"
 #include "onnx/compound.h"
 #include "onnx/forms.h"
 #include "onnx/functions.h"
@@ -14,8 +15,6 @@ namespace {
 
 using Kind = ir::Subgraphs::Kind;
 using Read = Result<std::shared_ptr<const ir::Subgraphs>>;
-
-constexpr int kMaxDepth = 32;
 
 /// Puts the attributes of a call where the nodes of a function refer to them. What the call leaves out is absent.
 void put_call_attributes(std::vector<NodeView>& nodes, const CallAttributes& call) {

@@ -12,8 +12,6 @@ using wire::WireType;
 using Names = std::set<std::string>;
 using Renames = std::map<std::string, std::string>;
 
-constexpr int kMaxDepth = 32;
-
 bool is_graph_field(const Field& field) {
   return field.type == WireType::bytes &&
          (field.number == attribute_field::g || field.number == attribute_field::graphs);

@@ -11,6 +11,9 @@
 
 namespace edgesmith::onnx {
 
+/// Bodies within bodies at most: each takes a call of its own.
+inline constexpr int kMaxDepth = 32;
+
 /// Names that the subgraphs of `node` read from the scope around it, each once, in order of first use.
 /// Errors: invalid (malformed, nested too deeply).
 Result<std::vector<std::string>> captured_names(const NodeView& node);

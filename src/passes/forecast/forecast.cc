@@ -8,6 +8,7 @@
 #include "edgesmith/passes/forecast.h"
 
 #include <bit>
+#include <cmath>
 #include <deque>
 #include <map>
 #include <optional>

@@ -18,6 +18,7 @@ ops::Term divergence(const LossOperands& operands) {
 
 }  // namespace
 
-extern const LossInfo kl_loss = {"kl", "divergence of the class probabilities from the teacher's", false, true, divergence};
+extern const LossInfo kl_loss = {"kl", "divergence of the class probabilities from the teacher's", false, true,
+                                 divergence};
 
 }  // namespace edgesmith::train

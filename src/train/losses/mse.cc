@@ -12,6 +12,7 @@ ops::Term squared_difference(const LossOperands& operands) {
 
 }  // namespace
 
-extern const LossInfo mse_loss = {"mse", "mean squared difference from the teacher's results", false, false, squared_difference};
+extern const LossInfo mse_loss = {"mse", "mean squared difference from the teacher's results", false, false,
+                                  squared_difference};
 
 }  // namespace edgesmith::train
