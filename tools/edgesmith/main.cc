@@ -43,8 +43,9 @@ constexpr CommandEntry kCommands[] = {
     {"bench", cli::add_bench},     {"select", cli::add_select},     {"compare", cli::add_compare},
     {"infer", cli::add_infer},     {"simplify", cli::add_simplify}, {"prune", cli::add_prune},
     {"share", cli::add_share},     {"quantize", cli::add_quantize}, {"pack", cli::add_pack},
-    {"unpack", cli::add_unpack},   {"run", cli::add_run},           {"passes", cli::add_passes},
-    {"ops", cli::add_ops},         {"metrics", cli::add_metrics},   {"targets", cli::add_targets},
+    {"unpack", cli::add_unpack},   {"run", cli::add_run},           {"report", cli::add_report},
+    {"passes", cli::add_passes},   {"ops", cli::add_ops},           {"metrics", cli::add_metrics},
+    {"targets", cli::add_targets},
 };
 
 /// Adds the command that is named, or all of them (to list them, or to suggest one): putting a command's options

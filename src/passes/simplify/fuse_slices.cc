@@ -50,7 +50,8 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
   for (const auto part : {&Cuts::starts, &Cuts::ends, &Cuts::axes, &Cuts::steps}) {
     ir::Ints& all = (*cuts).*part;
     all.insert(all.end(), ((*more).*part).begin(), ((*more).*part).end());
-    operands.push_back(&graph.add_constant(ir::Tensor::of<int64_t>({static_cast<int64_t>(all.size())}, all), {}, &node));
+    operands.push_back(
+        &graph.add_constant(ir::Tensor::of<int64_t>({static_cast<int64_t>(all.size())}, all), {}, &node));
   }
   ir::Node& merged = graph.insert_before(node, OpKind::slice, operands);
   replace_node(graph, node, merged.output());
