@@ -62,6 +62,7 @@ void add_pack(Program& program);
 void add_unpack(Program& program);
 void add_run(Program& program);
 void add_reduce(Program& program);
+void add_report(Program& program);
 void add_passes(Program& program);
 void add_ops(Program& program);
 void add_metrics(Program& program);

@@ -44,8 +44,8 @@ constexpr CommandEntry kCommands[] = {
     {"infer", cli::add_infer},     {"simplify", cli::add_simplify}, {"prune", cli::add_prune},
     {"share", cli::add_share},     {"quantize", cli::add_quantize}, {"distill", cli::add_distill},
     {"pack", cli::add_pack},       {"unpack", cli::add_unpack},     {"run", cli::add_run},
-    {"reduce", cli::add_reduce},   {"passes", cli::add_passes},     {"ops", cli::add_ops},
-    {"metrics", cli::add_metrics}, {"targets", cli::add_targets},
+    {"reduce", cli::add_reduce},   {"report", cli::add_report},     {"passes", cli::add_passes},
+    {"ops", cli::add_ops},         {"metrics", cli::add_metrics},   {"targets", cli::add_targets},
 };
 
 /// Adds the command that is named, or all of them (to list them, or to suggest one): putting a command's options
