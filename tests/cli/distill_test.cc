@@ -52,7 +52,7 @@ class Distill : public ToolTest {
 };
 
 TEST_F(Distill, TrainsAndReports) {
-  const Json json = json_of(command({"--eval", "eval.npz", "--report", "r"}));
+  const Json json = json_of(command({"--loss", "kl", "--eval", "eval.npz", "--report", "r"}));
   const Json& step = json["steps"][0];
   EXPECT_EQ(step["pass"], "distill");
   EXPECT_EQ(step["status"], "accepted");
