@@ -70,7 +70,8 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
                               static_cast<int64_t>(options.seed), data.size()}) {
     text += std::to_string(value) + "\n";
   }
-  return text + options.optimizer + "\n" + options.schedule + "\n" + options.augment.text();
+  text += options.augment.text() + "\n";
+  return text + options.optimizer + "\n" + options.schedule;
 }
 
 class Distiller {
@@ -154,6 +155,11 @@ Status Distiller::prepare() {
         "training needs two samples at least, one of them held out; there are " + std::to_string(data_.size()),
         "give more with --train");
   }
+  if (!options_.augment.empty()) {
+    auto sample = data_.sample(0);
+    if (!sample) return sample.error();
+    EDGESMITH_TRY(data::check_augment(options_.augment, *sample));
+  }
   auto objective = make_objective(student_, teacher_,
                                   {.losses = options_.losses,
                                    .match = options_.match,
@@ -162,12 +168,6 @@ Status Distiller::prepare() {
                                    .temperature = options_.temperature});
   if (!objective) return objective.error();
   objective_ = std::move(*objective);
-  objective_.mixes_labels = objective_.needs_labels && options_.augment.mixup > 0;
-  if (!options_.augment.empty()) {
-    const auto sample = data_.sample(0);
-    if (!sample) return sample.error();
-    EDGESMITH_TRY(data::check_augment(options_.augment, *sample));
-  }
   auto form = find_batch_form(student_, objective_, data_);
   if (!form) return form.error();
   form_ = *form;
@@ -321,8 +321,8 @@ Status Distiller::loop() {
 
 Status Distiller::run_shard(std::span<const int64_t> samples, size_t slot, int thread,
                             std::vector<ir::Tensor>& outputs) {
-  const Augmentation augmentation{options_.augment, options_.seed, order_epoch_, split_.train};
-  auto fed = feed_->load(samples, thread, &augmentation);
+  const Draw draw = {options_.augment, options_.seed, order_epoch_, split_.train};
+  auto fed = feed_->load(samples, shard_, thread, options_.augment.empty() ? nullptr : &draw);
   if (!fed) return fed.error();
   std::vector<ir::Tensor> inputs = std::move(fed->inputs);
   const std::vector<ir::Tensor>& tensors = weights_->tensors();

@@ -14,7 +14,9 @@ namespace {
 Status check_finite(const data::Sample& sample, const std::string& name) {
   for (const ir::Tensor& tensor : sample.inputs) {
     if (!ir::is_float(tensor.dtype())) continue;
-    for (const float number : tensor.to_floats()) {
+    const bool as_it_is = tensor.dtype() == ir::DType::f32 && tensor.encoding() == ir::Encoding::dense;
+    const std::vector<float> converted = as_it_is ? std::vector<float>() : tensor.to_floats();
+    for (const float number : as_it_is ? tensor.data<float>() : std::span<const float>(converted)) {
       if (!std::isfinite(number)) return invalid_error(name + ": the sample holds NaN or infinity");
     }
   }
@@ -23,6 +25,12 @@ Status check_finite(const data::Sample& sample, const std::string& name) {
 
 ir::Tensor as_f32(const ir::Tensor& tensor) {
   return tensor.dtype() == ir::DType::f32 ? tensor.dense() : ir::Tensor::of<float>(tensor.dims(), tensor.to_floats());
+}
+
+// Whether samples may go in one batch. What costs more is asked only where it may matter.
+bool go_together(const data::Sample& a, const data::Sample& b, const ir::Graph& graph) {
+  if (a.inputs.size() > 1) return data::can_stack(a, b, graph);
+  return a.inputs[0].dims() == b.inputs[0].dims() && a.inputs[0].dtype() == b.inputs[0].dtype();
 }
 
 // Row `row` of [rows, ...], as [1, ...].
@@ -49,10 +57,23 @@ ir::Tensor join_rows(std::span<const std::vector<ir::Tensor>> rows, size_t value
   return out;
 }
 
-Result<data::AugmentedSample> plain_sample(const data::Dataset& data, int64_t index) {
-  auto sample = data.sample(index);
-  if (!sample) return sample.error();
-  return data::AugmentedSample{.sample = std::move(*sample)};
+// Appends the shares of the classes of one sample.
+Status add_label(const data::AugmentedSample& made, const std::string& name, int64_t classes,
+                 std::vector<float>& labels) {
+  const size_t first = labels.size();
+  labels.resize(first + static_cast<size_t>(classes), 0);
+  const auto add = [&](int64_t label, float share) -> Status {
+    if (share == 0) return {};
+    if (label < 0) return usage_error(name + ": has no label, and a loss needs it", "use kl or mse");
+    if (label >= classes) {
+      return invalid_error(name + ": its label is " + std::to_string(label) + ", the student has " +
+                           std::to_string(classes) + " classes");
+    }
+    labels[first + static_cast<size_t>(label)] += share;
+    return {};
+  };
+  EDGESMITH_TRY(add(made.sample.label, made.weight));
+  return add(made.other_label, 1 - made.weight);
 }
 
 }  // namespace
@@ -88,6 +109,10 @@ Result<BatchForm> find_batch_form(const ir::Graph& student, const Objective& obj
     const auto& value = (*inferred)[static_cast<size_t>(pair.student)];
     if (!value || value->empty() || value->front() != batch) form.per_sample = false;
   }
+  if (!form.per_sample && objective.needs_labels) {
+    return unsupported_error("the results of several samples are not one row each, labels cannot be held against them",
+                             "use kl or mse");
+  }
   if (!form.per_sample && form.fixed > 1) {
     return unsupported_error("the results of a batch of " + std::to_string(form.fixed) + " are not one row a sample",
                              "train a model with batch 1 or a free batch");
@@ -120,66 +145,57 @@ Result<std::unique_ptr<Feed>> Feed::create(const ir::Graph& student, const ir::G
   return feed;
 }
 
-Result<Shard> Feed::load(std::span<const int64_t> indices, int thread, const Augmentation* augmentation) {
-  const bool changed = augmentation != nullptr && !augmentation->augment.empty();
+Result<Shard> Feed::load(std::span<const int64_t> indices, int64_t fill, int thread, const Draw* draw) {
   std::vector<data::Sample> samples;
-  std::vector<int64_t> other_labels;
-  std::vector<float> shares;
+  const int64_t classes = objective_.needs_labels ? objective_.pairs.front().classes : 0;
+  std::vector<float> labels;
   for (const int64_t index : indices) {
-    auto made = changed ? data::augmented_sample(data_, augmentation->augment, augmentation->seed, augmentation->epoch,
-                                                 index, augmentation->among)
-                        : plain_sample(data_, index);
-    if (!made) return made.error();
-    const data::Sample* sample = &made->sample;
-    EDGESMITH_TRY(check_finite(*sample, data_.sample_name(index)));
-    if (!samples.empty() && !data::can_stack(samples.front(), *sample, student_)) {
+    data::AugmentedSample made;
+    if (draw != nullptr) {
+      auto sample = data::augmented_sample(data_, draw->augment, draw->seed, draw->epoch, index, draw->among);
+      if (!sample) return sample.error();
+      made = std::move(*sample);
+    } else {
+      auto sample = data_.sample(index);
+      if (!sample) return sample.error();
+      made.sample = std::move(*sample);
+    }
+    EDGESMITH_TRY(check_finite(made.sample, data_.sample_name(index)));
+    if (!samples.empty() && !go_together(samples.front(), made.sample, student_)) {
       return invalid_error(data_.sample_name(index) +
                                ": its dims, or an input without a batch axis, are not those of " +
                                data_.sample_name(indices.front()),
                            "resize the samples to one shape");
     }
-    other_labels.push_back(made->other_label >= 0 ? made->other_label : sample->label);
-    shares.push_back(made->weight);
-    samples.push_back(std::move(made->sample));
+    if (classes > 0) EDGESMITH_TRY(add_label(made, data_.sample_name(index), classes, labels));
+    samples.push_back(std::move(made.sample));
   }
   Shard shard;
+  const auto count = static_cast<int64_t>(samples.size()), fed = std::max(count, fill);
+  if (objective_.needs_teacher) EDGESMITH_TRY(teach(indices, samples, thread, draw == nullptr, fed, shard));
+  samples.resize(static_cast<size_t>(fed), samples.back());
   auto inputs = data::stack_inputs(samples, student_);
   if (!inputs) return inputs.error();
   shard.inputs = std::move(*inputs);
-  const int64_t fed = form_.per_sample && form_.fixed > 0 ? form_.fixed : static_cast<int64_t>(samples.size());
-  if (objective_.needs_teacher) EDGESMITH_TRY(teach(indices, samples, thread, !changed, shard));
-  std::vector<float> weights(static_cast<size_t>(fed), 0), labels(weights.size(), 0);
-  for (size_t s = 0; s < samples.size(); ++s) {
-    weights[s] = 1;
-    labels[s] = static_cast<float>(samples[s].label);
-    if (objective_.needs_labels && samples[s].label < 0) {
-      return usage_error(data_.sample_name(indices[s]) + ": has no label, and a loss needs it", "use kl or mse");
-    }
+  if (classes > 0) {
+    labels.resize(static_cast<size_t>(fed * classes), 0);
+    shard.targets.push_back(ir::Tensor::of<float>({fed, classes}, labels));
   }
-  if (objective_.needs_labels && objective_.mixes_labels) {
-    std::vector<float> others(weights.size(), 0), first(weights.size(), 1);
-    for (size_t s = 0; s < samples.size(); ++s) {
-      others[s] = static_cast<float>(other_labels[s]);
-      first[s] = shares[s];
-    }
-    shard.targets.push_back(ir::Tensor::of<float>({fed}, others));
-    shard.targets.push_back(ir::Tensor::of<float>({fed}, first));
-  }
-  if (objective_.needs_labels) shard.targets.push_back(ir::Tensor::of<float>({fed}, labels));
+  std::vector<float> weights(static_cast<size_t>(fed), 0);
+  std::fill_n(weights.begin(), count, 1.0f);
   shard.weights = ir::Tensor::of<float>({fed}, weights);
   return shard;
 }
 
-Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
-                   Shard& shard) {
+Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread,
+                   bool as_they_are, int64_t fed, Shard& shard) {
   std::vector<std::vector<ir::Tensor>> rows(samples.size());
-  bool all_kept = true;
-  for (size_t s = 0; s < samples.size(); ++s) {
-    if (keep) rows[s] = kept_[static_cast<size_t>(indices[s])];
+  bool all_kept = as_they_are;
+  for (size_t s = 0; s < samples.size() && as_they_are; ++s) {
+    rows[s] = kept_[static_cast<size_t>(indices[s])];
     all_kept = all_kept && !rows[s].empty();
   }
-  if (!all_kept) EDGESMITH_TRY(ask_teacher(indices, samples, thread, keep, rows));
-  const int64_t fed = form_.per_sample && form_.fixed > 0 ? form_.fixed : static_cast<int64_t>(samples.size());
+  if (!all_kept) EDGESMITH_TRY(ask_teacher(indices, samples, thread, as_they_are, rows));
   for (size_t v = 0; v < num_values_; ++v) {
     shard.targets.push_back(form_.per_sample ? join_rows(rows, v, fed) : rows[0][v]);
   }

@@ -26,15 +26,13 @@ bool has_free_dims(const ir::Graph& graph);
 
 /// What a graph with losses is fed beside its parameters, for a few samples.
 struct Shard {
-  std::vector<ir::Tensor> inputs;  ///< of the student
-  /// The teacher's values by pair (those that have one), then, if needed, second labels with the shares of the first,
-  /// and labels.
-  std::vector<ir::Tensor> targets;
-  ir::Tensor weights;  ///< [N]: 1 for samples, 0 for what fills up a fixed batch
+  std::vector<ir::Tensor> inputs;   ///< of the student
+  std::vector<ir::Tensor> targets;  ///< the teacher's values by pair (those that have one), then the labels if needed
+  ir::Tensor weights;               ///< [N]: 1 for samples, 0 for what fills the batch up
 };
 
-/// How samples are changed at random.
-struct Augmentation {
+/// How samples of an epoch are changed at random.
+struct Draw {
   const data::Augment& augment;
   uint64_t seed = 0;
   int64_t epoch = 0;
@@ -55,14 +53,15 @@ class Feed {
   /// Decodes `samples`, at most a batch of a student that has a fixed one. `thread` in [0, num_threads) is not used by
   /// another call at the same time. Errors: those of decoding and running, invalid (samples of different dims, numbers
   /// that are not finite), usage (labels that are not there).
-  /// With `augmentation` (or null) the teacher sees the changed samples, and is asked anew.
-  Result<Shard> load(std::span<const int64_t> samples, int thread, const Augmentation* augmentation = nullptr);
+  /// `draw`: samples are augmented, and the teacher sees them so; null: they are as they are.
+  /// Fewer samples than `fill` are filled up, by some that do not count: sessions plan for one batch, once.
+  Result<Shard> load(std::span<const int64_t> samples, int64_t fill, int thread, const Draw* draw = nullptr);
 
  private:
   Feed(const ir::Graph& student, const Objective& objective, const BatchForm& form, const data::Dataset& data)
       : student_(student), objective_(objective), form_(form), data_(data) {}
-  Status teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
-               Shard& shard);
+  Status teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool as_they_are,
+               int64_t fed, Shard& shard);
   Status ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
                      std::vector<std::vector<ir::Tensor>>& rows);
 

@@ -43,7 +43,7 @@ Result<Verdict> Judge::judge(const ir::Graph& student, const std::string& what) 
   for (int t = 0; t < pool.num_threads(); ++t) sessions.push_back((*executor)->make_session());
 
   const auto run_part = [&](std::span<const int64_t> part, int thread, Part& result) -> Status {
-    auto fed = feed.load(part, thread);
+    auto fed = feed.load(part, form.fixed, thread);
     if (!fed) return fed.error();
     std::vector<ir::Tensor> inputs = fed->inputs;
     inputs.insert(inputs.end(), fed->targets.begin(), fed->targets.end());
@@ -54,12 +54,12 @@ Result<Verdict> Judge::judge(const ir::Graph& student, const std::string& what) 
     if (answer == nullptr) return {};
     const std::vector<float> scores = (*outputs)[loss_output + 1].to_floats();
     const auto classes = static_cast<size_t>(answer->classes);
-    const bool by_teacher = answer->teacher >= 0;  // then its scores come first, else the labels come last
-    const std::span<const float> wanted = (by_teacher ? fed->targets.front() : fed->targets.back()).data<float>();
+    // The teacher's scores come first; labels come last.
+    const std::span<const float> wanted =
+        (answer->teacher >= 0 ? fed->targets.front() : fed->targets.back()).data<float>();
     for (size_t s = 0; s < part.size(); ++s) {
       const int64_t given = arg_max(std::span(scores).subspan(s * classes, classes));
-      const int64_t right =
-          by_teacher ? arg_max(wanted.subspan(s * classes, classes)) : static_cast<int64_t>(wanted[s]);
+      const int64_t right = arg_max(wanted.subspan(s * classes, classes));
       result.hits += given == right ? 1 : 0;
     }
     return {};

@@ -35,7 +35,6 @@ struct Objective {
   std::vector<LossTerm> terms;
   double temperature = 1;
   bool needs_teacher = false, needs_labels = false;
-  bool mixes_labels = false;  ///< samples may have a second label, with a share
 
   /// The pair whose largest score is the answer; null where no value holds scores of classes.
   const Pair* answer() const;

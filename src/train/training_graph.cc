@@ -14,8 +14,6 @@ namespace {
 // Names that a model's own inputs are unlikely to have.
 constexpr const char* kTeacher = "edgesmith.teacher.";
 constexpr const char* kLabels = "edgesmith.labels";
-constexpr const char* kOtherLabels = "edgesmith.other_labels";
-constexpr const char* kLabelShare = "edgesmith.label_share";
 constexpr const char* kWeights = "edgesmith.sample_weights";
 constexpr const char* kLoss = "edgesmith.loss";
 
@@ -55,19 +53,17 @@ Error explain(const Error& error, const ir::Graph& graph, ir::Value& loss, const
 ops::Term append_losses(ops::GradientBuilder& build, const Objective& objective, const BatchForm& form) {
   ir::Graph& graph = build.graph();
   std::vector<ops::Term> teachers(objective.pairs.size());
-  ops::Term labels, other_labels, label_share;
+  ops::Term labels;
   for (size_t p = 0; p < objective.pairs.size(); ++p) {
     const Pair& pair = objective.pairs[p];
     if (pair.teacher < 0) continue;
     const ir::Type type = {ir::DType::f32, student_value(graph, pair).type().shape};
     teachers[p] = build.term(graph.add_input(kTeacher + std::to_string(p), type));
   }
-  if (objective.needs_labels && objective.mixes_labels) {
-    other_labels = build.term(graph.add_input(kOtherLabels, vector_of_samples(graph, objective, form)));
-    label_share = build.term(graph.add_input(kLabelShare, vector_of_samples(graph, objective, form)));
-  }
   if (objective.needs_labels) {
-    labels = build.term(graph.add_input(kLabels, vector_of_samples(graph, objective, form)));
+    ir::Type type = vector_of_samples(graph, objective, form);
+    type.shape->emplace_back(objective.pairs.front().classes);
+    labels = build.term(graph.add_input(kLabels, std::move(type)));
   }
   ops::Term total;
   for (const LossTerm& term : objective.terms) {
@@ -76,8 +72,6 @@ ops::Term append_losses(ops::GradientBuilder& build, const Objective& objective,
     operands.student = ops::cast(build.term(student_value(graph, pair)), ir::DType::f32);
     operands.teacher = teachers[term.pair];
     operands.labels = labels;
-    operands.other_labels = other_labels;
-    operands.label_share = label_share;
     operands.rank = pair.rank;
     operands.class_axis = pair.class_axis;
     operands.classes = pair.classes;

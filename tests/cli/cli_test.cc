@@ -248,6 +248,7 @@ TEST_F(Cli, ListsItsTables) {
   for (const Json& pass : passes["passes"]) {
     const bool quantizes = pass["name"] == "quantize", prunes = pass["name"] == "prune" || pass["name"] == "share";
     EXPECT_EQ(pass["needs_calib"], quantizes || prunes) << pass;
+    EXPECT_EQ(pass["needs_train"], pass["name"] == "distill") << pass;
     EXPECT_EQ(pass["calib_unless"], quantizes ? Json("weights_only,repair=none")
                                     : prunes  ? Json("repair=none")
                                               : Json())

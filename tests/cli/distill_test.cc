@@ -2,6 +2,7 @@
 // The command distill: exit codes, error lines, JSON, report, interruption.
 #include <signal.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <thread>
@@ -85,13 +86,12 @@ TEST_F(Distill, GivesTheSameFileForAnyNumberOfThreads) {
 }
 
 TEST_F(Distill, RepairsAgainstTheOriginalInARecipe) {
-  ASSERT_TRUE(write_file(folder_ / "r.toml", R"(model = "t.onnx"
+  ASSERT_TRUE(write_file(folder_ / "r.toml", R"(model = "s.onnx"
 [data]
 train = "train.npz"
-calib = "train.npz"
 [[step]]
-pass = "share"
-bits = 1
+pass = "prune"
+sparsity = 0.5
 repair = "none"
 [[step]]
 pass = "distill"
@@ -100,6 +100,28 @@ epochs = 10
                   .ok());
   const Json json = json_of({"run", "r.toml", "-o", "out"});
   EXPECT_EQ(json["steps"][1]["status"], "accepted") << json["steps"][1].dump(1);
+  EXPECT_EQ(json["steps"][1]["size"]["nonzero"], json["steps"][0]["size"]["nonzero"]);
+  EXPECT_LT(json["steps"][1]["size"]["nonzero"], json["model"]["nonzero"]);
+}
+
+TEST_F(Distill, IsARepairOfOtherPasses) {
+  const std::vector<std::string> prune = {"prune",      "s.onnx", "-o",      "p.onnx",
+                                          "--sparsity", "0.5",    "--calib", "train.npz"};
+  std::vector<std::string> more = prune;
+  more.insert(more.end(), {"--repair", "distill", "--train", "eval.npz", "--force"});
+  EXPECT_EQ(json_of(prune)["steps"][0]["curves"].size(), 0u);
+  const Json step = json_of(more)["steps"][0];
+  ASSERT_EQ(step["curves"].size(), 3u);
+  const auto losses = step["curves"][0]["values"].get<std::vector<double>>();
+  EXPECT_LT(*std::min_element(losses.begin(), losses.end()), losses.front());
+}
+
+TEST_F(Distill, DerivesAStudent) {
+  std::vector<std::string> args = command({"--student", "width=0.5"});
+  args.erase(std::find(args.begin(), args.end(), "--teacher"), std::find(args.begin(), args.end(), "--train"));
+  const Json json = json_of(args);
+  EXPECT_EQ(json["steps"][0]["status"], "accepted");
+  EXPECT_EQ(json["output"]["params"], 48);  // 8 of 16 hidden numbers
 }
 
 TEST_F(Distill, SaysWhatIsMissing) {

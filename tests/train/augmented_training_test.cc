@@ -8,9 +8,7 @@
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/train/distill.h"
-#include "edgesmith/train/loss.h"
 #include "train/points.h"
-#include "train/run_plainly.h"
 
 namespace edgesmith::train {
 namespace {
@@ -110,29 +108,6 @@ TEST(QuantizedTraining, FindsBetterCodesAndStaysWithinTheirBits) {
     ++weights;
   }
   EXPECT_EQ(weights, 2);
-}
-
-TEST(MixedLabels, CountByTheirShares) {
-  auto graph = ir::parse("graph @g(%s: f32[N,2], %a: f32[N], %b: f32[N], %share: f32[N]) -> (s) { return %s }");
-  ASSERT_TRUE(graph.ok());
-  ops::GradientBuilder build(*graph);
-  const std::vector<ir::Value*> inputs = graph->inputs();
-  LossOperands operands;
-  operands.student = build.term(*inputs[0]);
-  operands.labels = build.term(*inputs[1]);
-  operands.other_labels = build.term(*inputs[2]);
-  operands.label_share = build.term(*inputs[3]);
-  operands.rank = 2;
-  operands.classes = 2;
-  const ops::Term each = find_loss("cross-entropy")->build(operands);
-  ASSERT_TRUE(ops::infer_types(*graph).ok());
-  const auto one = [](float number) { return ir::Tensor::of<float>({1}, std::vector<float>{number}); };
-  const auto losses = run_plainly(
-      *graph, {ir::Tensor::of<float>({1, 2}, std::vector<float>{std::log(3.0F), 0}), one(0), one(1), one(0.25F)},
-      {each.value});
-  ASSERT_TRUE(losses.ok()) << losses.error().text();
-  // Probabilities 3/4 and 1/4.
-  EXPECT_NEAR((*losses)[0].to_floats()[0], -0.25 * std::log(0.75) - 0.75 * std::log(0.25), 1e-6);
 }
 
 }  // namespace

@@ -124,6 +124,26 @@ TEST(Distill, GivesTheSameBitsForAnyNumberOfThreads) {
   EXPECT_NE(text_of(run(network(2), network(1), other, data, 2).student), one);
 }
 
+TEST(Distill, AugmentsTheSameWayForAnyNumberOfThreads) {
+  DistillOptions options = {.epochs = 3};
+  const std::string plain = text_of(run(network(2), network(1), options).student);
+  options.augment = {.mixup = 0.5, .noise = 0.1};
+  const Points data({1, 4}, 300);
+  const std::string one = text_of(run(network(2), network(1), options, data, 1).student);
+  EXPECT_NE(one, plain);
+  EXPECT_EQ(text_of(run(network(2), network(1), options, data, 2).student), one);
+  options.augment = {.flip = true};
+  expect_error(run(network(2), network(1), options), ErrorKind::usage, "flip changes pictures", "");
+}
+
+TEST(Distill, LearnsMixedLabels) {
+  const Outcome done =
+      run(network(2), network(2), {.losses = {"cross-entropy"}, .rate = 0.01, .epochs = 40, .augment = {.mixup = 0.2}},
+          Points({1, 4}, 300, /*labels=*/true));
+  ASSERT_TRUE(done.report.ok()) << done.report.error().text();
+  EXPECT_GT(done.report->curves[1].values.back(), 80);
+}
+
 TEST(Distill, KeepsMasks) {
   ir::Graph student = network(2);
   for (ir::Node& node : student.nodes()) {

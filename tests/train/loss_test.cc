@@ -13,11 +13,11 @@
 namespace edgesmith::train {
 namespace {
 
-/// The losses of rows of `classes` numbers; labels where the loss needs them.
+/// The losses of rows of `classes` numbers; `other` are shares of classes where the loss needs labels.
 std::vector<float> losses(const char* name, int64_t classes, const std::vector<float>& student,
                           const std::vector<float>& other, double temperature = 1) {
   auto graph = ir::parse("graph @g(%s: f32[N," + std::to_string(classes) + "], %t: f32[N," + std::to_string(classes) +
-                         "], %labels: f32[N]) -> (s) { return %s }");
+                         "], %labels: f32[N," + std::to_string(classes) + "]) -> (s) { return %s }");
   EXPECT_TRUE(graph.ok()) << graph.error().text();
   ops::GradientBuilder build(*graph);
   const std::vector<ir::Value*> inputs = graph->inputs();
@@ -34,12 +34,11 @@ std::vector<float> losses(const char* name, int64_t classes, const std::vector<f
   EXPECT_TRUE(ops::infer_types(*graph).ok());
   const auto rows = static_cast<int64_t>(student.size()) / classes;
   const std::vector<float> none(student.size(), 0);
-  const auto results = run_plainly(
-      *graph,
-      {ir::Tensor::of<float>({rows, classes}, student),
-       ir::Tensor::of<float>({rows, classes}, loss->needs_labels ? none : other),
-       ir::Tensor::of<float>({rows}, loss->needs_labels ? other : std::vector<float>(static_cast<size_t>(rows), 0))},
-      {each.value});
+  const auto results = run_plainly(*graph,
+                                   {ir::Tensor::of<float>({rows, classes}, student),
+                                    ir::Tensor::of<float>({rows, classes}, loss->needs_labels ? none : other),
+                                    ir::Tensor::of<float>({rows, classes}, loss->needs_labels ? other : none)},
+                                   {each.value});
   EXPECT_TRUE(results.ok()) << results.error().text();
   EXPECT_EQ((*results)[0].dims(), (ir::Dims{rows}));
   return (*results)[0].to_floats();
@@ -66,9 +65,10 @@ TEST(Loss, MseIsTheMeanOverTheNumbersOfASample) {
 }
 
 TEST(Loss, CrossEntropyIsTheLogOfTheLabelsProbability) {
-  const auto each = losses("cross-entropy", 3, {1, 2, 3, 0, 0, 0}, {2, 1});
+  const auto each = losses("cross-entropy", 3, {1, 2, 3, 0, 0, 0, 1, 2, 3}, {0, 0, 1, 0, 1, 0, 0, 0.25f, 0.75f});
   EXPECT_NEAR(each[0], 0.407606, 1e-5);
   EXPECT_NEAR(each[1], std::log(3.0), 1e-6);
+  EXPECT_NEAR(each[2], 0.25 * 1.407606 + 0.75 * 0.407606, 1e-5);
 }
 
 TEST(Loss, FeaturesAreRelativeToTheTeachers) {

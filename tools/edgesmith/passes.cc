@@ -50,6 +50,7 @@ std::string all_as_json() {
                     {"summary", pass.summary},
                     {"step", pass.is_step},
                     {"needs_calib", pass.needs_calib},
+                    {"needs_train", pass.needs_train},
                     {"calib_unless",
                      pass.calib_unless.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(pass.calib_unless)},
                     {"options", std::move(options)}});
@@ -78,6 +79,7 @@ std::string all_as_markdown() {
       const std::string unless = std::string(pass.calib_unless);
       if (pass.needs_calib)
         text += "\nNeeds calibration data" + (unless.empty() ? "" : " unless `" + unless + "` is set") + ".\n";
+      if (pass.needs_train) text += "\nNeeds training data.\n";
       if (!pass.options().empty()) text += "\n" + options_table(pass).markdown();
     }
   }

@@ -15,10 +15,8 @@ namespace edgesmith::train {
 struct LossOperands {
   ops::Term student;  ///< [N, ...]
   ops::Term teacher;  ///< the same dims; without a value when the loss does not need it
-  ops::Term labels;   ///< [N] class numbers as floats; without a value when the loss does not need them
-  /// Of mixed samples [N]: a second class, and the share of the first; without values when none are mixed.
-  ops::Term other_labels, label_share;
-  int rank = 0;  ///< of student
+  ops::Term labels;   ///< [N, classes]: the share of each class; without a value when the loss does not need them
+  int rank = 0;       ///< of student
   int class_axis = 1;
   int64_t classes = -1;    ///< along class_axis; -1: not known
   double temperature = 1;  ///< of softened probabilities

@@ -2,10 +2,9 @@
 // distill: trains the model against a teacher. The forms that passes before it gave the weights stay: masks, codebooks,
 // grids (src/train/parameters.h). Without a teacher of its own it is repair: the original is the teacher.
 #include <charconv>
-#include <optional>
 
 #include "edgesmith/base/text.h"
-#include "edgesmith/data/augment.h"
+#include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "edgesmith/train/loss.h"
 #include "edgesmith/train/optimizer.h"
@@ -49,10 +48,8 @@ OptionSchema make_options() {
   return {
       path("teacher", "the model to learn from; unset: the model as it was before the first step"),
       list("student", "",
-           "train a smaller model made from this one: width=0.5 (channels), depth=0.5 (residual blocks); "
-           "weights=fitted, teacher or fresh"),
-      list("augment", "",
-           "random changes of the training samples: flip, shift=4, cutout=8, mixup=0.2, noise=0.01; unset: none"),
+           "train a smaller model of the teacher's form instead: width=0.5 (share of the channels), depth=0.5 (of the "
+           "residual blocks), weights=fitted, teacher or fresh"),
       list(
           "loss", "auto",
           "kl, mse or cross-entropy (which needs labels), with weights as kl,cross-entropy=0.5; auto: kl for scores of "
@@ -72,6 +69,7 @@ OptionSchema make_options() {
       real("clip", "0", "largest norm of a step's gradient; 0: any", 0, 1e9),
       real("ema", "0", "share that a running mean of the weights keeps at each step; 0: the weights themselves count",
            0, 0.999999),
+      list("augment", "none", "changes of the samples trained on: flip, shift=4, cutout=8, mixup=0.2, noise=0.01"),
       real("holdout", "0.1", "share of the training samples that judge which weights are kept", 0.0001, 0.9),
       integer("patience", "0", "judgements without a better one that end the training; 0: none do", 0),
       list("freeze", "", "names (globs) of weights that stay as they are"),
@@ -105,9 +103,6 @@ Result<train::DistillOptions> read_options(const Options& options) {
   };
   const auto text = [&](std::string_view name) { return options.is_set(name) ? options.word(name) : std::string(); };
   train::DistillOptions result;
-  auto augment = data::parse_augment(join(list("augment"), ","));
-  if (!augment) return augment.error();
-  result.augment = *augment;
   result.losses = list("loss");
   result.match = list("match");
   result.features = list("feature");
@@ -121,6 +116,9 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.ema = options.real("ema");
   result.warmup = options.real("warmup");
   result.freeze = list("freeze");
+  auto augment = data::parse_augment(join(options.list("augment"), ","));
+  if (!augment) return augment.error();
+  result.augment = *augment;
   result.epochs = options.integer("epochs");
   if (options.is_set("steps")) result.steps = options.integer("steps");
   if (options.is_set("batch")) result.batch = options.integer("batch");
@@ -156,16 +154,19 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
     if (!loaded) return loaded.error();
     named = std::move(*loaded);
   }
-  std::optional<ir::Graph> whole;
-  if (options.is_set("student")) {
-    auto asked = parse_student(join(options.list("student"), ","));
-    if (!asked) return asked.error();
-    auto student = derive_student(graph, *asked, context.train, context);
+  const ir::Graph& teacher = named ? *named : *context.original;
+  const bool derived = options.is_set("student");
+  if (derived) {
+    auto student = parse_student(join(options.list("student"), ","));
     if (!student) return student.error();
-    whole = std::move(graph);
-    graph = std::move(*student);
+    ir::Graph from = (named ? *named : graph).clone();
+    EDGESMITH_TRY(ops::infer_types(from));
+    auto made = derive_student(from, *student, context.train, context);
+    if (!made) return made.error();
+    graph = std::move(*made);
+    EDGESMITH_TRY(ops::infer_types(graph));
   }
-  auto report = train_step(graph, named ? *named : *context.original, *context.train, std::move(*settings), context);
+  auto report = train_step(graph, teacher, *context.train, std::move(*settings), context);
   if (!report) return report.error();
   if (report->nothing_to_learn) {
     if (!named) {
@@ -175,7 +176,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
     context.notes.push_back("there is nothing to learn: the student gives what the teacher gives");
   }
   context.stopped_early = report->interrupted;
-  return report->changed || whole ? Change::changed : Change::none;
+  return report->changed || derived ? Change::changed : Change::none;
 }
 
 }  // namespace
