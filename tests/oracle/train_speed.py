@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Training speed beside PyTorch on the same machine: forward, backward and a step of SGD with Nesterov momentum on random
-pictures, batch 128, one thread, in turns in one run; PyTorch with planes and with channels last. Build train_bench first
+pictures, batch 128, one thread, CPU time, in turns in one run; PyTorch with planes and with channels last. Build train_bench first
 (tests/runtime/bench/train_bench.cc). train_speed.py [--models a,b] [--rounds N] [--batch N] [--options "--shard 32"]
 
 pip install torch --index-url https://download.pytorch.org/whl/cpu
@@ -94,12 +94,12 @@ class Torch:
         self.step_of = torch.optim.SGD(self.model.parameters(), lr=1e-4, momentum=0.9, nesterov=True)
 
     def seconds(self, steps):
-        start = time.monotonic()
+        start = time.process_time()
         for _ in range(steps):
             self.step_of.zero_grad(set_to_none=True)
             self.torch.nn.functional.cross_entropy(self.model(self.x), self.labels).backward()
             self.step_of.step()
-        return time.monotonic() - start
+        return time.process_time() - start
 
 
 class Edgesmith:

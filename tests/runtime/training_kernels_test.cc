@@ -56,7 +56,13 @@ const std::vector<Window>& windows() {
       {.kernel_h = 1, .kernel_w = 1, .stride_y = 2, .stride_x = 2},
       {.kernel_h = 2, .kernel_w = 3, .stride_y = 3, .stride_x = 2, .pads = {1, 0, 0, 2}},
       {.kernel_h = 3, .kernel_w = 3, .dilation_y = 2, .dilation_x = 3, .pads = {2, 3, 2, 3}},
-      {.kernel_h = 3, .kernel_w = 3, .stride_y = 2, .stride_x = 3, .dilation_y = 3, .dilation_x = 2, .pads = {2, 0, 1, 1}},
+      {.kernel_h = 3,
+       .kernel_w = 3,
+       .stride_y = 2,
+       .stride_x = 3,
+       .dilation_y = 3,
+       .dilation_x = 2,
+       .pads = {2, 0, 1, 1}},
       {.kernel_h = 7, .kernel_w = 7, .stride_y = 2, .stride_x = 2, .pads = {3, 3, 3, 3}},
   };
   return all;
@@ -101,6 +107,18 @@ TEST(ConvTranspose, LeavesOutputsEmptyThatNoTapReaches) {
              {{1, 3, 4, 5}, {3, 4, 3, 3}});
 }
 
+// Large kernels on small planes: products first, then their sums.
+TEST(ConvTranspose, OfLargeKernels) {
+  for (const int64_t size : {4, 6, 8, 13}) {
+    check_node("conv_transpose_f32", "conv_transpose %x0, %x1, %x2", {{2, 50, size, size}, {50, 7, 5, 5}, {7}});
+    check_node("conv_transpose_f32", "conv_transpose %x0, %x1 {dilations=[2,3], pads=[1,0,0,2]}",
+               {{3, 40, size, size + 3}, {40, 5, 4, 3}});
+  }
+  check_body("conv_transpose_f32", "  %c = conv_transpose %x0, %x1\n  %s = add %c, %x2\n  %y = relu %s\n",
+             {{2, 50, 4, 4}, {50, 6, 5, 5}, {2, 6, 8, 8}});
+  check_node("conv_transpose_f32", "conv_transpose %x0, %x1", {{2, 40, 16}, {40, 5, 9}});
+}
+
 TEST(ConvTranspose, AddsAResidualAndClamps) {
   for (const char* strides : {"[1,1]", "[2,2]"}) {
     const int64_t size = strides[1] == '1' ? 9 : 17;
@@ -115,11 +133,10 @@ TEST(ConvTranspose, AddsAResidualAndClamps) {
 void check_winograd_transpose(const ir::Dims& x, const ir::Dims& w, const std::string& pads, bool bias) {
   const std::string add_bias = bias ? ", %b" : "";
   const ir::Dims bias_dims = {w[1]};
-  const ir::Graph graph = parse_graph("graph @g(%x: " + ir::type_of(ir::DType::f32, x).text() + ", %w: " +
-                                      ir::type_of(ir::DType::f32, w).text() + ", %b: " +
-                                      ir::type_of(ir::DType::f32, bias_dims).text() +
-                                      ") -> (y) {\n  %c = conv_transpose %x, %w" + add_bias + " {pads=" + pads +
-                                      "}\n  %y = relu %c\n  return %y\n}");
+  const ir::Graph graph = parse_graph(
+      "graph @g(%x: " + ir::type_of(ir::DType::f32, x).text() + ", %w: " + ir::type_of(ir::DType::f32, w).text() +
+      ", %b: " + ir::type_of(ir::DType::f32, bias_dims).text() + ") -> (y) {\n  %c = conv_transpose %x, %w" + add_bias +
+      " {pads=" + pads + "}\n  %y = relu %c\n  return %y\n}");
   SCOPED_TRACE(ir::print(graph));
   const std::vector<ir::Tensor> inputs = {random_tensor(x, 1), random_tensor(w, 2), random_tensor(bias_dims, 3)};
   const ir::Tensor expected = run_graph(graph, inputs, Isa::scalar, {.reference = true})[0];
@@ -160,9 +177,10 @@ void check_weight_gradient(const Window& w, int64_t samples, int64_t channels, i
   const int64_t columns = outputs(width, w.kernel_w, w.stride_x, w.dilation_x, w.pads[1] + w.pads[3]);
   Window begins = w;
   begins.pads[2] = begins.pads[3] = 0;
-  check_node("conv_weight_gradient_f32",
-             "conv_weight_gradient %x0, %x1 {kernel_shape=" + list({w.kernel_h, w.kernel_w}) + ", " + begins.text() + "}",
-             {{samples, channels, height, width}, {samples, out_channels, rows, columns}}, tolerance);
+  check_node(
+      "conv_weight_gradient_f32",
+      "conv_weight_gradient %x0, %x1 {kernel_shape=" + list({w.kernel_h, w.kernel_w}) + ", " + begins.text() + "}",
+      {{samples, channels, height, width}, {samples, out_channels, rows, columns}}, tolerance);
 }
 
 TEST(ConvWeightGradient, IsTheDefinitionForEveryWindow) {
@@ -190,13 +208,14 @@ TEST(ConvWeightGradient, OfManySamplesAndLargeImages) {
   check_weight_gradient({.kernel_h = 3, .kernel_w = 3, .pads = {1, 1, 1, 1}}, 21, 16, 8, 8, 24, 1e-5);
   check_weight_gradient({.kernel_h = 3, .kernel_w = 3, .pads = {1, 1, 1, 1}}, 37, 3, 5, 5, 10, 1e-5);
   check_weight_gradient({.kernel_h = 5, .kernel_w = 5}, 2, 3, 52, 47, 6, 1e-5);
-  check_weight_gradient({.kernel_h = 3, .kernel_w = 3, .stride_y = 2, .stride_x = 2, .pads = {1, 1, 1, 1}}, 2, 16, 75, 70,
-                        17, 1e-5);
+  check_weight_gradient({.kernel_h = 3, .kernel_w = 3, .stride_y = 2, .stride_x = 2, .pads = {1, 1, 1, 1}}, 2, 16, 75,
+                        70, 17, 1e-5);
 }
 
 TEST(ConvWeightGradient, KeepsGroupsApart) {
   check_weight_gradient({.kernel_h = 3, .kernel_w = 3, .pads = {1, 1, 1, 1}, .group = 3}, 2, 6, 9, 9, 15);
-  check_weight_gradient({.kernel_h = 3, .kernel_w = 2, .stride_y = 2, .pads = {1, 0, 1, 1}, .group = 2}, 2, 32, 9, 9, 6);
+  check_weight_gradient({.kernel_h = 3, .kernel_w = 2, .stride_y = 2, .pads = {1, 0, 1, 1}, .group = 2}, 2, 32, 9, 9,
+                        6);
 }
 
 TEST(ConvWeightGradient, OfLines) {
@@ -208,16 +227,16 @@ TEST(MaxPoolGradient, OfAllWidths) {
   for (const int64_t width : {2, 3, 4, 7, 8, 15, 16, 17, 31, 32, 33, 34, 49, 66}) {
     check_node("max_pool_gradient_f32", "max_pool_gradient %x0, %x1 {kernel_shape=[2,2], strides=[2,2]}",
                {{2, 3, 7, width}, {2, 3, 3, width / 2}}, 0);
-    check_node("max_pool_gradient_f32", "max_pool_gradient %x0, %x1 {kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]}",
+    check_node("max_pool_gradient_f32",
+               "max_pool_gradient %x0, %x1 {kernel_shape=[3,3], pads=[1,1,1,1], strides=[2,2]}",
                {{2, 3, 9, width}, {2, 3, 5, (width + 1) / 2}}, 1e-6);
   }
   check_node("max_pool_gradient_f32", "max_pool_gradient %x0, %x1 {dilations=[2,2], kernel_shape=[3,3]}",
              {{2, 3, 9, 20}, {2, 3, 5, 16}}, 1e-6);
   check_node("max_pool_gradient_f32", "max_pool_gradient %x0, %x1 {kernel_shape=[3], pads=[1,1]}",
              {{2, 3, 9}, {2, 3, 9}}, 1e-6);
-  check_node("max_pool_gradient_f32",
-             "max_pool_gradient %x0, %x1 {ceil_mode=1, kernel_shape=[2,2], strides=[2,2]}", {{1, 2, 7, 5}, {1, 2, 4, 3}},
-             0);
+  check_node("max_pool_gradient_f32", "max_pool_gradient %x0, %x1 {ceil_mode=1, kernel_shape=[2,2], strides=[2,2]}",
+             {{1, 2, 7, 5}, {1, 2, 4, 3}}, 0);
 }
 
 // Equal numbers, zeros of both signs and numbers that are none.
@@ -226,12 +245,12 @@ TEST(MaxPoolGradient, GoesToTheFirstLargest) {
   for (const char* attributes : {"kernel_shape=[2,2], strides=[2,2]", "kernel_shape=[2,2]"}) {
     const bool apart = std::string(attributes).find("strides") != std::string::npos;
     const ir::Dims dims = {1, 1, 4, 6}, pooled = apart ? ir::Dims{1, 1, 2, 3} : ir::Dims{1, 1, 3, 5};
-    const ir::Graph graph = parse_graph("graph @g(%x: f32[1,1,4,6], %d: " + ir::type_of(ir::DType::f32, pooled).text() +
-                                        ") -> (y) {\n  %y = max_pool_gradient %x, %d {" + attributes +
-                                        "}\n  return %y\n}");
+    const ir::Graph graph =
+        parse_graph("graph @g(%x: f32[1,1,4,6], %d: " + ir::type_of(ir::DType::f32, pooled).text() +
+                    ") -> (y) {\n  %y = max_pool_gradient %x, %d {" + attributes + "}\n  return %y\n}");
     check_graph(graph,
-                {ir::Tensor::of<float>(dims, {1,   1, nan, 2, nan, nan, 1, 1,   nan, nan, nan, nan,
-                                              0.0, -0.0F, 3, nan, 5, nan, -1, 0, 3,   3,   5,   5}),
+                {ir::Tensor::of<float>(dims, {1,   1,     nan, 2,   nan, nan, 1,  1, nan, nan, nan, nan,
+                                              0.0, -0.0F, 3,   nan, 5,   nan, -1, 0, 3,   3,   5,   5}),
                  random_tensor(pooled, 3)},
                 1e-6);
   }
@@ -242,8 +261,9 @@ TEST(AveragePoolGradient, CountsPaddingAsTold) {
     for (const char* more : {"", "count_include_pad=1, ", "sum=1, "}) {
       const int64_t columns = (width + 2 - 3) + 1;
       check_body("average_pool_gradient_f32",
-                 "  %s = constant {2,3,9," + std::to_string(width) + "} : i64[4]\n  %y = average_pool_gradient %x0, %s {" +
-                     std::string(more) + "kernel_shape=[3,3], pads=[1,0,1,2], strides=[2,1]}\n",
+                 "  %s = constant {2,3,9," + std::to_string(width) +
+                     "} : i64[4]\n  %y = average_pool_gradient %x0, %s {" + std::string(more) +
+                     "kernel_shape=[3,3], pads=[1,0,1,2], strides=[2,1]}\n",
                  {{2, 3, 5, columns}}, 1e-6);
     }
   }
@@ -273,7 +293,8 @@ TEST(Gate, ShowsTheMaskToObserversOfEverything) {
   int masks = 0;
   const Observer observer = [&](const ir::Value& value, const ir::Tensor&) { masks += value.name() == "m" ? 1 : 0; };
   const std::vector<ir::Tensor> inputs = {random_tensor({3, 7}, 1), random_tensor({3, 7}, 2)};
-  const auto shown = run_graph(graph, inputs, Isa::scalar, {}, &observer), plain = run_graph(graph, inputs, Isa::scalar);
+  const auto shown = run_graph(graph, inputs, Isa::scalar, {}, &observer),
+             plain = run_graph(graph, inputs, Isa::scalar);
   EXPECT_EQ(masks, 1);
   EXPECT_TRUE(shown[0].identical_to(plain[0]));
 }

@@ -48,8 +48,8 @@ OptionSchema make_options() {
   return {
       path("teacher", "the model to learn from; unset: the model as it was before the first step"),
       list("student", "",
-           "train a smaller model of the teacher's form instead: width=0.5 (share of the channels), depth=0.5 (of the "
-           "residual blocks), weights=fitted, teacher or fresh"),
+           "train a smaller model made from this one: width=0.5 (share of the channels), depth=0.5 (of the residual "
+           "blocks), weights=fitted, teacher or fresh"),
       list(
           "loss", "auto",
           "kl, mse or cross-entropy (which needs labels), with weights as kl,cross-entropy=0.5; auto: kl for scores of "
@@ -159,9 +159,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
   if (derived) {
     auto student = parse_student(join(options.list("student"), ","));
     if (!student) return student.error();
-    ir::Graph from = (named ? *named : graph).clone();
-    EDGESMITH_TRY(ops::infer_types(from));
-    auto made = derive_student(from, *student, context.train, context);
+    auto made = derive_student(graph, *student, context.train, context);
     if (!made) return made.error();
     graph = std::move(*made);
     EDGESMITH_TRY(ops::infer_types(graph));

@@ -27,7 +27,8 @@ std::optional<ir::Dims> broadcast_output_dims(const ir::Node& node, OperandDims 
 Result<std::shared_ptr<const Prepared>> bind_broadcast(const ir::Node& node, const Prepared* prepared,
                                                        OperandDims inputs, const ir::Dims& output, Isa isa);
 
-/// Calls body(a's offset, its step, b's offset, its step, offset of the result, length) for every run; steps are 0 or 1.
+/// Calls body(a's offset, its step, b's offset, its step, offset of the result, length) for every run; steps are 0
+/// or 1.
 template <typename Body>
 void for_runs(const BroadcastWalk& walk, const Body& body) {
   const auto& axes = walk.axes;

@@ -6,9 +6,12 @@
 //   stride 2, kernel 3, pad 1     outputs 0 2 4 ..: tap 1 of inputs 0 1 2 ..
 //                                 outputs 1 3 5 ..: tap 2 of inputs 0 1 2 .., tap 0 of inputs 1 2 3 ..
 //
-// No product with a zero is made. Weights that are not constant are packed in every run. Scratch: the weights of all
-// phases, one sample's outputs of all phases where there are several, and what the convolution of one needs.
+// No product with a zero is made but in padding. Where that is much (large kernels on small planes, without padding in
+// the convolution whose gradient it is), the products of every input with every tap are made first, and summed up then.
+// Weights are packed in every run. Scratch: the weights of all phases, one sample's outputs of all phases where there
+// are several, and what the convolution of one needs; or the packed input of one sample, and the products.
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "runtime/native/conv_common.h"
@@ -35,8 +38,17 @@ struct Phase {
   int64_t outputs = 0;        // floats before its outputs, where there are several phases
 };
 
+// Adding up a product costs about as much as making three.
+constexpr int64_t kSumCost = 3;
+// Planes are taken to be read in vectors of so many numbers; the same for every instruction set, since both ways give
+// different bits.
+constexpr int64_t kVector = 16;
+
 struct Shape : Prepared {
   std::vector<Phase> phases;
+  bool by_columns = false;  // products first
+  ops::Window window;
+  int64_t positions = 0, position_step = 0, packed_floats = 0;  // with by_columns: of an input plane
   int64_t stride_y = 1, stride_x = 1, out_height = 1, out_width = 1, plane = 0, kernel_taps = 1;
   int64_t weight_floats = 0, output_floats = 0, conv_bytes = 0;
 };
@@ -112,9 +124,9 @@ Result<std::shared_ptr<Shape>> shape_of(const ir::Node& node, const ir::Dims& in
   s->plane = s->out_height * s->out_width;
   s->kernel_taps = ir::num_elements(window->kernel);
   const int64_t kernel_x = window->kernel[last];
-  const auto rows = flat ? phases_of(1, 1, 1, 1, 0)
-                         : phases_of(s->out_height, window->kernel[0], s->stride_y, window->dilations[0],
-                                     window->pads_begin[0]);
+  const auto rows =
+      flat ? phases_of(1, 1, 1, 1, 0)
+           : phases_of(s->out_height, window->kernel[0], s->stride_y, window->dilations[0], window->pads_begin[0]);
   const auto columns =
       phases_of(s->out_width, kernel_x, s->stride_x, window->dilations[last], window->pads_begin[last]);
   const bool several = rows.size() * columns.size() > 1;
@@ -130,8 +142,8 @@ Result<std::shared_ptr<Shape>> shape_of(const ir::Node& node, const ir::Dims& in
       }
       if (!phase.taps.empty()) {
         const int64_t height = flat ? 1 : window->input[0], width = window->input[last];
-        phase.conv = plane_conv(layout_of(y, x, height, width), several ? 1 : input[0], input[1], groups, out_channels,
-                                table);
+        phase.conv =
+            plane_conv(layout_of(y, x, height, width), several ? 1 : input[0], input[1], groups, out_channels, table);
         s->weight_floats += round_up(out_channels * phase.conv.k, 16);
         s->conv_bytes = std::max(s->conv_bytes, plane_conv_scratch(phase.conv, table));
       }
@@ -139,7 +151,47 @@ Result<std::shared_ptr<Shape>> shape_of(const ir::Node& node, const ir::Dims& in
       s->phases.push_back(std::move(phase));
     }
   }
+  s->window = *window;
+  s->positions = ir::num_elements(window->input);
+  s->position_step = round_up(s->positions, kVector);
+  const int64_t sums = kSumCost * s->out_height * round_up(s->out_width, kVector);
+  s->by_columns = !several && s->stride_y == 1 && s->stride_x == 1 && groups == 1 &&
+                  10 * (s->position_step * input[1] + sums) < 9 * s->plane * input[1];
+  if (s->by_columns) {
+    s->packed_floats = round_up(packed_columns_size(s->positions, input[1], table), 16);
+    s->weight_floats = s->conv_bytes = 0;
+    s->output_floats = out_channels * s->kernel_taps * s->position_step;
+  }
   return s;
+}
+
+// One sample by the products of every input with every tap. `packed` and `products`: scratch.
+void run_by_columns(const Shape& s, const NativeTable& table, int64_t channels, int64_t out_channels, const float* in,
+                    const float* weight, const float* bias, float* packed, float* products, float* out) {
+  const int64_t rows = out_channels * s.kernel_taps;
+  pack_columns({in, s.positions, 1, channels, s.positions}, 1.0F, table, packed);
+  multiply(table, {{weight, 1, rows, rows, channels}, packed, s.positions, nullptr, products, s.position_step}, {});
+  const ops::Window& w = s.window;
+  const bool flat = w.input.size() == 1;
+  const size_t last = flat ? 0 : 1;
+  ColumnSums sums = {};
+  sums.step = s.position_step;
+  sums.kernel_h = flat ? 1 : w.kernel[0];
+  sums.kernel_w = w.kernel[last];
+  sums.dilation_y = flat ? 1 : w.dilations[0];
+  sums.dilation_x = w.dilations[last];
+  sums.height = flat ? 1 : w.input[0];
+  sums.width = w.input[last];
+  sums.pad_top = flat ? 0 : w.pads_begin[0];
+  sums.pad_left = w.pads_begin[last];
+  sums.out_height = s.out_height;
+  sums.out_width = s.out_width;
+  for (int64_t c = 0; c < out_channels; ++c) {
+    sums.columns = products + c * s.kernel_taps * s.position_step;
+    sums.start = bias == nullptr ? 0.0F : bias[c];
+    sums.out = out + c * s.plane;
+    table.sum_columns(sums);
+  }
 }
 
 // Packs the weights [in][out of a group][taps] of one phase as pack_rows() does those of a convolution, whose rows are
@@ -173,7 +225,7 @@ bool supports(const ir::Node& node) { return is_float_conv(node); }
 Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&, Isa isa) {
   const auto shape = shape_of(node, *inputs[0], *inputs[1], native_table(isa));
   if (!shape) return shape.error();
-  return (*shape)->conv_bytes + ((*shape)->weight_floats + (*shape)->output_floats) * 4;
+  return (*shape)->conv_bytes + ((*shape)->weight_floats + (*shape)->packed_floats + (*shape)->output_floats) * 4;
 }
 
 Result<std::shared_ptr<const Prepared>> bind(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&,
@@ -218,12 +270,14 @@ Status run(const KernelCall& call) {
   }
   const float* bias = offset == nullptr ? nullptr : offset->data<float>().data();
   auto* weights = reinterpret_cast<float*>(call.scratch + s.conv_bytes);
-  float* outputs = weights + s.weight_floats;
-  pack_weights(call.inputs[1]->data<float>().data(), s, table, weights);
+  float* packed = weights + s.weight_floats;
+  float* outputs = packed + s.packed_floats;
+  const float* weight = call.inputs[1]->data<float>().data();
+  if (!s.by_columns) pack_weights(weight, s, table, weights);
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
   const float* residual = call.residual.floats();
-  if (s.phases.size() == 1 && !s.phases[0].taps.empty()) {
+  if (!s.by_columns && s.phases.size() == 1 && !s.phases[0].taps.empty()) {
     run_plane_conv(call, s.phases[0].conv, table, {in, weights, bias, residual, out});
     return {};
   }
@@ -236,7 +290,8 @@ Status run(const KernelCall& call) {
                             .isa = call.isa};
   const int64_t in_floats = samples == 0 ? 0 : call.inputs[0]->size() / samples, out_floats = channels * s.plane;
   for (int64_t n = 0; n < samples; ++n, in += in_floats, out += out_floats) {
-    for (const Phase& phase : s.phases) {
+    if (s.by_columns) run_by_columns(s, table, input[1], channels, in, weight, bias, packed, outputs, out);
+    for (const Phase& phase : s.by_columns ? std::span<const Phase>() : std::span(s.phases)) {
       float* made = outputs + phase.outputs;
       if (!phase.taps.empty()) {
         run_plane_conv(plain, phase.conv, table, {in, weights + phase.weights, bias, nullptr, made});

@@ -5,9 +5,9 @@
 //   dy [place][output channels]', packed     times     x [place of the window + tap][input channels]
 //
 // Input planes are turned so that channels lie side by side, with their padding; for every place the columns of a tile
-// are then whole vectors of that picture, and a table of offsets leads from place to place. Where channels fill vectors,
-// a vector is so many channels at one tap. Else it is part of a run of neighbouring columns of the picture, which are
-// neighbours in memory, and where such runs are short they are first packed into a panel.
+// are then whole vectors of that picture, and a table of offsets leads from place to place. Where channels fill
+// vectors, a vector is so many channels at one tap. Else it is part of a run of neighbouring columns of the picture,
+// which are neighbours in memory, and where such runs are short they are first packed into a panel.
 //
 // Sums run over samples, then places, in ascending order with one fused multiply-add each, whatever is done at a time.
 #include <algorithm>
@@ -43,11 +43,11 @@ struct Shape : Prepared {
   bool packed = false;   // runs are copied into panels
   int64_t rows = 0, pitch = 0, picture = 0, group_step = 0;  // of a turned picture; floats of one, and between groups
   int64_t together = 1, pass = 0;
-  std::vector<int64_t> offsets;          // of the places of `together` samples
-  std::vector<Segment> runs;             // with packed: the columns of a group
-  std::vector<ColumnVector> vectors;     // the same in vectors
-  std::vector<int64_t> column_of;        // [channel of a group][tap] -> column of the sums
-  int64_t columns = 0;                   // of the sums of a group, in whole vectors
+  std::vector<int64_t> offsets;       // of the places of `together` samples
+  std::vector<Segment> runs;          // with packed: the columns of a group
+  std::vector<ColumnVector> vectors;  // the same in vectors
+  std::vector<int64_t> column_of;     // [channel of a group][tap] -> column of the sums
+  int64_t columns = 0;                // of the sums of a group, in whole vectors
 };
 
 // What lies where in scratch.
@@ -145,8 +145,8 @@ Result<std::shared_ptr<Shape>> shape_of(const ir::Node& node, const ir::Dims& x,
   s.group_out = s.out_channels / s.groups;
   s.taps = kernel_h * kernel_w;
   s.rows = std::max<int64_t>(0, out_height - 1) * stride_y + (kernel_h - 1) * dilation_y + 1;
-  s.pitch = std::max(std::max<int64_t>(0, out_width - 1) * stride_x + (kernel_w - 1) * dilation_x + 1,
-                     s.pad_left + s.width);
+  s.pitch =
+      std::max(std::max<int64_t>(0, out_width - 1) * stride_x + (kernel_w - 1) * dilation_x + 1, s.pad_left + s.width);
   std::vector<int64_t> tap_places;
   for (int64_t ky = 0; ky < kernel_h; ++ky) {
     for (int64_t kx = 0; kx < kernel_w; ++kx) tap_places.push_back(ky * dilation_y * s.pitch + kx * dilation_x);

@@ -73,7 +73,11 @@ Status run(const KernelCall& call) {
 
 }  // namespace
 
-const Kernel kExpandF32 = {
-    .provider = "native", .name = "expand_f32", .op = ir::OpKind::expand, .supports = supports, .bind = bind, .run = run};
+const Kernel kExpandF32 = {.provider = "native",
+                           .name = "expand_f32",
+                           .op = ir::OpKind::expand,
+                           .supports = supports,
+                           .bind = bind,
+                           .run = run};
 
 }  // namespace edgesmith::runtime::native

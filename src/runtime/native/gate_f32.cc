@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradient of a Relu: what passes where its result is above zero. It takes the Where that fuse_gate.h describes, whose
-// operand 0 is then what is compared, or the mask itself where that was made.
+// The gradient of a Relu: what passes where its result is above zero. It takes the Where that fuse_gate.h describes,
+// whose operand 0 is then what is compared, or the mask itself where that was made.
 #include "runtime/fuse_gate.h"
 #include "runtime/native/kernels.h"
 #include "runtime/native/table.h"

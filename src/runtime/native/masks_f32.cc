@@ -61,7 +61,8 @@ bool selects_floats(const ir::Node& node) {
   const ir::Type& mask = node.input(0)->type();
   for (int i = 1; i < 3; ++i) {
     const ir::Type& type = node.input(i)->type();
-    if (!is_float(*node.input(i)) || !(known_same_dims(mask, type) || (is_number(type) && type.rank() <= mask.rank()))) {
+    if (!is_float(*node.input(i)) ||
+        !(known_same_dims(mask, type) || (is_number(type) && type.rank() <= mask.rank()))) {
       return false;
     }
   }
@@ -87,11 +88,8 @@ const Kernel kGreaterOrEqualF32 =
 const Kernel kLessF32 = comparison<Comparison::less>("less_f32", ir::OpKind::less);
 const Kernel kLessOrEqualF32 = comparison<Comparison::less_or_equal>("less_or_equal_f32", ir::OpKind::less_or_equal);
 const Kernel kEqualF32 = comparison<Comparison::equal>("equal_f32", ir::OpKind::equal);
-const Kernel kAnd = {.provider = "native",
-                     .name = "and",
-                     .op = ir::OpKind::logical_and,
-                     .supports = joins_masks,
-                     .run = run_and};
+const Kernel kAnd = {
+    .provider = "native", .name = "and", .op = ir::OpKind::logical_and, .supports = joins_masks, .run = run_and};
 const Kernel kWhereF32 = {
     .provider = "native", .name = "where_f32", .op = ir::OpKind::where, .supports = selects_floats, .run = select};
 

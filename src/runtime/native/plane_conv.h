@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Convolution of float32 planes as a matrix product: output channels by pixels, summed over input channels and taps. The
-// right operand is never written out whole: tiles read it from padded planes by a table of offsets, or from a panel
+// Convolution of float32 planes as a matrix product: output channels by pixels, summed over input channels and taps.
+// The right operand is never written out whole: tiles read it from padded planes by a table of offsets, or from a panel
 // packed for one tile of pixels at a time, where rows are short or several groups of channels read it.
 //
 // The kernels of conv and conv_transpose are made of it.
@@ -31,9 +31,10 @@ int64_t plane_conv_scratch(const PlaneConv& conv, const NativeTable& table);
 
 /// What one call reads and writes.
 struct PlaneConvOperands {
-  const float* input;     ///< planes
-  const float* weights;   ///< for each group the matrix [group_out, k] packed by pack_rows(); k: channel by channel, taps
-  const float* bias;      ///< [out_channels] or null
+  const float* input;  ///< planes
+  const float*
+      weights;        ///< for each group the matrix [group_out, k] packed by pack_rows(); k: channel by channel, taps
+  const float* bias;  ///< [out_channels] or null
   const float* residual;  ///< null, or what is added before the epilogue: it lies as the output does
   float* output;
 };

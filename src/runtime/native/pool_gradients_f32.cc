@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradients of max and average pools of float32 planes, plane by plane: numbers of dy are added in order to what won
-// their window, or shared out over it. Max pools by windows of 2 x 2 side by side have an inner loop of their own.
+// The gradients of max and average pools of float32 planes, plane by plane: numbers of dy are added in order to what
+// won their window, or shared out over it. Max pools by windows of 2 x 2 side by side have an inner loop of their own.
 #include <algorithm>
 
 #include "edgesmith/ops/window.h"
@@ -109,8 +109,7 @@ Status run_max(const KernelCall& call) {
   float* dx = call.outputs[0].as<float>();
   const int64_t planes = dims[0] * dims[1], size = g.y.size * g.x.size, outputs = g.y.outputs * g.x.outputs;
   if (g.small_square) {
-    native_table(call.isa).max_pool_gradient(
-        {in, dy, planes, g.y.size, g.x.size, g.y.outputs, g.x.outputs, dx});
+    native_table(call.isa).max_pool_gradient({in, dy, planes, g.y.size, g.x.size, g.y.outputs, g.x.outputs, dx});
     return {};
   }
   std::fill_n(dx, planes * size, 0.0F);

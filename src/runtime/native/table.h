@@ -95,12 +95,23 @@ struct PoolWindow {
 };
 
 /// The gradient of max pools by windows of 2 x 2 that do not overlap and all lie inside the planes: each number of dy
-/// goes to the first largest of its window (not-a-number loses against every number), all others are zero.
+/// goes to the first largest of its window (not-a-number counts as minus infinity), all others are zero.
 struct PoolGradient {
   const float* in;
   const float* dy;
   int64_t planes, height, width, out_height, out_width;
   float* dx;
+};
+
+/// One plane of a transposed convolution of stride 1 from the products of its inputs with every tap: out[y][x] = start
+/// + the sum over taps, row by row, of columns[tap][y + pad_top - ky * dilation_y][x + pad_left - kx * dilation_x], as
+/// far as those exist.
+struct ColumnSums {
+  const float* columns;  ///< [kernel_h * kernel_w][height][width], a tap every `step` floats
+  int64_t step, kernel_h, kernel_w, dilation_y, dilation_x, height, width, pad_top, pad_left;
+  float start;
+  int64_t out_height, out_width;
+  float* out;
 };
 
 /// Rows of an image turned to blocks of `lanes` channels: out[block][row][column][lane]. Row 0 is row `first` of the
@@ -171,6 +182,7 @@ struct NativeTable {
   void (*depthwise_window)(const DepthwiseWindow& window);
   void (*max_pool_window)(const PoolWindow& window);
   void (*average_pool_window)(const PoolWindow& window);
+  void (*sum_columns)(const ColumnSums& sums);
   void (*max_pool_gradient)(const PoolGradient& pool);
   void (*block_rows)(const BlockedRows& rows);
   void (*winograd_weights)(const WinogradWeights& weights);

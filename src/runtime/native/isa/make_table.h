@@ -26,6 +26,7 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .depthwise_window = depthwise_window,
           .max_pool_window = pool_window<true>,
           .average_pool_window = pool_window<false>,
+          .sum_columns = sum_columns,
           .max_pool_gradient = max_pool_gradient,
           .block_rows = block_rows,
           .winograd_weights = winograd_weights,

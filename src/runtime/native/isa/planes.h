@@ -5,6 +5,7 @@
 
 namespace {
 
+using edgesmith::runtime::native::ColumnSums;
 using edgesmith::runtime::native::PlaneCopy;
 
 inline void fill_run(float* out, int64_t count, Vec value) {
@@ -76,6 +77,24 @@ void lay_out_plane(const PlaneCopy& c) {
       fill_run(plane, (c.rows - end_row) * c.pitch, fill);
       plane += (c.rows - end_row) * c.pitch;
     }
+  }
+}
+
+void sum_columns(const ColumnSums& s) {
+  for (int64_t y = 0; y < s.out_height; ++y) {
+    for_vectors(s.out_width, [&](int64_t x, int n) {
+      Vec sum = set1(s.start);
+      for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
+        const int64_t row = y + s.pad_top - ky * s.dilation_y;
+        if (row < 0 || row >= s.height) continue;
+        const float* taps = s.columns + ky * s.kernel_w * s.step + row * s.width;
+        int64_t column = x + s.pad_left;
+        for (int64_t kx = 0; kx < s.kernel_w; ++kx, taps += s.step, column -= s.dilation_x) {
+          sum = add(sum, load_masked(taps + column, mask_between(-column, s.width - column)));
+        }
+      }
+      store_upto(s.out + y * s.out_width + x, sum, n);
+    });
   }
 }
 

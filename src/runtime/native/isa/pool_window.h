@@ -58,35 +58,42 @@ void pool_window(const PoolWindow& p) {
   }
 }
 
-// The larger of two, the first where they are equal or the second is not a number: whether it is the second.
-inline bool second_wins(float a, float b) { return (b > a) | ((a != a) & (b == b)); }
-
-// Written so that the compiler makes vectors of it: no branches, and loads and stores of neighbours.
 void max_pool_gradient(const PoolGradient& p) {
-  const int64_t pairs = p.out_width, rows = p.out_height;
+  const Vec zero = set1(0), least = set1(-__builtin_inff());
   for (int64_t plane = 0; plane < p.planes; ++plane) {
     const float* in = p.in + plane * p.height * p.width;
+    const float* dy = p.dy + plane * p.out_height * p.out_width;
     float* dx = p.dx + plane * p.height * p.width;
-    const float* __restrict dy = p.dy + plane * rows * pairs;
-    for (int64_t y = 0; y < rows; ++y, dy += pairs) {
-      const float* __restrict upper = in + 2 * y * p.width;
-      const float* __restrict lower = upper + p.width;
-      float* __restrict to_upper = dx + 2 * y * p.width;
-      float* __restrict to_lower = to_upper + p.width;
-      for (int64_t x = 0; x < pairs; ++x) {
-        const float a = upper[2 * x], b = upper[2 * x + 1], c = lower[2 * x], d = lower[2 * x + 1];
-        const bool right_above = second_wins(a, b), right_below = second_wins(c, d);
-        const float above = right_above ? b : a, below = right_below ? d : c;
-        const bool is_below = second_wins(above, below);
-        const float g = dy[x], up = is_below ? 0.0F : g, down = is_below ? g : 0.0F;
-        to_upper[2 * x] = right_above ? 0.0F : up;
-        to_upper[2 * x + 1] = right_above ? up : 0.0F;
-        to_lower[2 * x] = right_below ? 0.0F : down;
-        to_lower[2 * x + 1] = right_below ? down : 0.0F;
-      }
-      for (int64_t x = 2 * pairs; x < p.width; ++x) to_upper[x] = to_lower[x] = 0;
+    for (int64_t y = 0; y < p.out_height; ++y, dy += p.out_width) {
+      const float* upper = in + 2 * y * p.width;
+      const float* lower = upper + p.width;
+      float* to_upper = dx + 2 * y * p.width;
+      float* to_lower = to_upper + p.width;
+      for_vectors(p.out_width, [&](int64_t x, int n) {
+        const int low = 2 * n < kLanes ? 2 * n : kLanes, high = 2 * n - low;
+        const auto load_row = [&](const float* row, Vec& left, Vec& right) {  // max: not-a-number becomes the least
+          const Vec first = load_upto(row, low), second = high > 0 ? load_upto(row + kLanes, high) : zero;
+          left = max(even_numbers(first, second), least);
+          right = max(odd_numbers(first, second), least);
+        };
+        const auto store_row = [&](Vec left, Vec right, float* row) {
+          Vec first, second;
+          interleave(left, right, first, second);
+          store_upto(row, first, low);
+          if (high > 0) store_upto(row + kLanes, second, high);
+        };
+        Vec a, b, c, d;
+        load_row(upper + 2 * x, a, b);
+        load_row(lower + 2 * x, c, d);
+        const Vec g = load_upto(dy + x, n);
+        const Vec above = select_less(a, b, b, a), below = select_less(c, d, d, c);
+        const Vec up = select_less(above, below, zero, g), down = select_less(above, below, g, zero);
+        store_row(select_less(a, b, zero, up), select_less(a, b, up, zero), to_upper + 2 * x);
+        store_row(select_less(c, d, zero, down), select_less(c, d, down, zero), to_lower + 2 * x);
+      });
+      for (int64_t x = 2 * p.out_width; x < p.width; ++x) to_upper[x] = to_lower[x] = 0;
     }
-    for (int64_t i = 2 * rows * p.width; i < p.height * p.width; ++i) dx[i] = 0;
+    for (int64_t i = 2 * p.out_height * p.width; i < p.height * p.width; ++i) dx[i] = 0;
   }
 }
 

@@ -40,6 +40,12 @@ inline Vec odd_numbers(Vec a, Vec b) {
   const __m512i odd = _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
   return _mm512_permutex2var_ps(a, odd, b);
 }
+// The first numbers of a and b in turns, then the others: the opposite of the two above.
+inline void interleave(Vec a, Vec b, Vec& low, Vec& high) {
+  const __m512i lower = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  low = _mm512_permutex2var_ps(a, lower, b);
+  high = _mm512_permutex2var_ps(a, _mm512_add_epi32(lower, _mm512_set1_epi32(8)), b);
+}
 // Lanes [begin, end), where either may lie outside the vector; what is masked out is not read, and zero.
 using Mask = __mmask16;
 inline Mask mask_between(int64_t begin, int64_t end) {
@@ -116,6 +122,11 @@ inline Vec odd_numbers(Vec a, Vec b) {
   const __m256d mixed = _mm256_castps_pd(_mm256_shuffle_ps(a, b, _MM_SHUFFLE(3, 1, 3, 1)));
   return _mm256_castpd_ps(_mm256_permute4x64_pd(mixed, _MM_SHUFFLE(3, 1, 2, 0)));
 }
+inline void interleave(Vec a, Vec b, Vec& low, Vec& high) {
+  const __m256 first = _mm256_unpacklo_ps(a, b), second = _mm256_unpackhi_ps(a, b);
+  low = _mm256_permute2f128_ps(first, second, 0x20);
+  high = _mm256_permute2f128_ps(first, second, 0x31);
+}
 using Mask = __m256i;
 inline Mask mask_between(int64_t begin, int64_t end) {
   const auto limit = [](int64_t n) { return n < 0 ? 0 : n > 8 ? 8 : static_cast<int>(n); };
@@ -171,6 +182,10 @@ inline Vec load_n(const float* p, int) { return *p; }
 inline void store_n(float* p, Vec v, int) { *p = v; }
 inline Vec even_numbers(Vec a, Vec) { return a; }
 inline Vec odd_numbers(Vec, Vec b) { return b; }
+inline void interleave(Vec a, Vec b, Vec& low, Vec& high) {
+  low = a;
+  high = b;
+}
 using Mask = bool;
 inline Mask mask_between(int64_t begin, int64_t end) { return begin <= 0 && end > 0; }
 inline Vec load_masked(const float* p, Mask mask) { return mask ? *p : 0.0F; }

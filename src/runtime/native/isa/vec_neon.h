@@ -31,6 +31,10 @@ inline void store_n(float* p, Vec v, int n) {
 // The numbers at even places of a, then of b.
 inline Vec even_numbers(Vec a, Vec b) { return vuzp1q_f32(a, b); }
 inline Vec odd_numbers(Vec a, Vec b) { return vuzp2q_f32(a, b); }
+inline void interleave(Vec a, Vec b, Vec& low, Vec& high) {
+  low = vzip1q_f32(a, b);
+  high = vzip2q_f32(a, b);
+}
 // Lanes [begin, end); what lies outside is not read, and zero.
 struct Mask {
   int begin, end;
