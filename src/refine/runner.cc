@@ -191,9 +191,9 @@ Status Run::measure_baseline() {
 Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step,
                          Evaluations& evaluations) {
   step.size = measure_size(candidate);
-  auto bytes = onnx::export_bytes(candidate);
+  auto bytes = onnx::export_size(candidate);
   if (!bytes) return bytes.error().in(recipe_.model + ": " + pass);
-  step.size.bytes = static_cast<int64_t>(bytes->size());
+  step.size.bytes = static_cast<int64_t>(*bytes);
   if (data_.eval == nullptr) return {};
   const Clock::time_point start = Clock::now();
   for (const runtime::Arithmetic arithmetic : arithmetics_.models) {
