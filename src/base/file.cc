@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
+#include <map>
+#include <mutex>
 
 namespace edgesmith {
 namespace {
@@ -23,7 +27,46 @@ Error io_error_from_errno(const std::string& path, const char* what, int code) {
   return io_error(path + ": " + what + ": " + std::strerror(code), hint);
 }
 
+/// Where files are mapped: begin and end of each.
+class Mappings {
+ public:
+  void add(const std::byte* begin, size_t size) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ends_[begin] = begin + size;
+  }
+  void remove(const std::byte* begin) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    ends_.erase(begin);
+  }
+  /// Calls madvise() with the lock held, so that the mapping stays.
+  void forget(std::span<const std::byte> bytes) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    auto after = ends_.upper_bound(bytes.data());
+    if (after == ends_.begin()) return;
+    if (std::prev(after)->second < bytes.data() + bytes.size()) return;
+    // Whole pages only: their neighbours may be in use.
+    const auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+    const uintptr_t begin = (reinterpret_cast<uintptr_t>(bytes.data()) + page - 1) / page * page;
+    const uintptr_t end = reinterpret_cast<uintptr_t>(bytes.data() + bytes.size()) / page * page;
+    if (begin < end) (void)::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<const std::byte*, const std::byte*> ends_;
+};
+
+/// Never destroyed: tensors may outlive every other static object.
+Mappings& mappings() {
+  static Mappings* const all = new Mappings;
+  return *all;
+}
+
 }  // namespace
+
+void forget_pages(std::span<const std::byte> bytes) {
+  if (!bytes.empty()) mappings().forget(bytes);
+}
 
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -45,13 +88,16 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
       return io_error_from_errno(path, "cannot map into memory", code);
     }
     file->data_ = static_cast<const std::byte*>(data);
+    mappings().add(file->data_, file->size_);
   }
   ::close(fd);
   return std::shared_ptr<const MappedFile>(file);
 }
 
 MappedFile::~MappedFile() {
-  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+  if (data_ == nullptr) return;
+  mappings().remove(data_);
+  ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
 Result<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string& path) {
@@ -88,12 +134,14 @@ void AtomicFile::write(std::span<const std::byte> bytes) {
     return;
   }
   while (!bytes.empty() && failed_errno_ == 0) {
-    const ssize_t n = ::write(fd_, bytes.data(), bytes.size());
+    const ssize_t n = ::write(fd_, bytes.data(), std::min(bytes.size(), kPieceBytes));
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0)
+    if (n < 0) {
       failed_errno_ = errno;
-    else
+    } else {
+      forget_pages(bytes.first(static_cast<size_t>(n)));
       bytes = bytes.subspan(static_cast<size_t>(n));
+    }
   }
 }
 

@@ -3,10 +3,12 @@
 
 #include <openssl/evp.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
 #include "edgesmith/base/check.h"
+#include "edgesmith/base/file.h"
 
 namespace edgesmith {
 
@@ -23,7 +25,12 @@ std::string sha256_hex(std::span<const std::span<const std::byte>> parts) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(), EVP_MD_CTX_free);
   EDGESMITH_CHECK(context != nullptr && EVP_DigestInit_ex(context.get(), EVP_sha256(), nullptr) == 1);
   for (const std::span<const std::byte> part : parts) {
-    EDGESMITH_CHECK(EVP_DigestUpdate(context.get(), part.data(), part.size()) == 1);
+    for (std::span<const std::byte> rest = part; !rest.empty();) {
+      const std::span<const std::byte> piece = rest.first(std::min(rest.size(), kPieceBytes));
+      EDGESMITH_CHECK(EVP_DigestUpdate(context.get(), piece.data(), piece.size()) == 1);
+      if (part.size() > kPieceBytes) forget_pages(piece);
+      rest = rest.subspan(piece.size());
+    }
   }
   EDGESMITH_CHECK(EVP_DigestFinal_ex(context.get(), digest.data(), nullptr) == 1);
   std::string hex;

@@ -313,6 +313,12 @@ Result<std::string> export_bytes(const ir::Graph& graph, const ExportOptions&) {
   return exported->model.str();
 }
 
+Result<uint64_t> export_size(const ir::Graph& graph, const ExportOptions&) {
+  auto exported = ModelWriter(graph, nullptr).run();
+  if (!exported) return exported.error();
+  return exported->model.size();
+}
+
 Result<ExportSummary> export_file(const ir::Graph& graph, const std::string& path, const ExportOptions&) {
   std::optional<ExternalWriter> external;
   if (wants_external(graph)) {

@@ -3,13 +3,13 @@
 #include "edgesmith/onnx/import.h"
 
 #include <cmath>
-#include <cstring>
 #include <filesystem>
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
+#include "ir/scan.h"
 #include "onnx/forms.h"
 #include "onnx/functions.h"
 #include "onnx/import_graph.h"
@@ -86,13 +86,7 @@ float not_finite(const ir::Tensor& tensor) {
     }
     return 0;
   }
-  const wire::Bytes bytes = tensor.bytes();
-  for (size_t at = 0; at < bytes.size(); at += sizeof(float)) {
-    float value = 0;
-    std::memcpy(&value, bytes.data() + at, sizeof value);
-    if (!std::isfinite(value)) return value;
-  }
-  return 0;
+  return ir::first_not_finite(tensor.bytes());
 }
 
 /// NaN and infinity in the weights of Conv, Gemm and MatMul make every answer useless.

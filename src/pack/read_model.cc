@@ -24,4 +24,20 @@ Result<std::vector<ModelFile>> read_model(const std::string& path) {
   return files;
 }
 
+Result<int64_t> model_bytes(const std::string& path) {
+  auto bytes = read_file(path);
+  if (!bytes) return bytes.error();
+  const ModelFile model{"", std::move(*bytes)};
+  auto locations = external_locations(model);
+  if (!locations) return locations.error().in(path);
+  auto total = static_cast<int64_t>(model.bytes.size());
+  onnx::ExternalData data(std::filesystem::path(path).parent_path().string());
+  for (const std::string& location : *locations) {
+    auto file = data.open(location);
+    if (!file) return file.error().in(path);
+    total += static_cast<int64_t>((*file)->bytes().size());
+  }
+  return total;
+}
+
 }  // namespace edgesmith::pack

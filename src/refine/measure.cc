@@ -7,6 +7,7 @@
 #include "edgesmith/data/run_model.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
+#include "ir/scan.h"
 
 namespace edgesmith::refine {
 namespace {
@@ -21,6 +22,9 @@ int64_t bytes_of(const Outputs& outputs) {
 }
 
 int64_t count_nonzero(const ir::Tensor& tensor) {
+  if (tensor.encoding() == ir::Encoding::dense && tensor.dtype() == ir::DType::f32) {
+    return ir::count_nonzero(tensor.bytes());
+  }
   int64_t count = 0;
   for (const float value : tensor.to_floats()) count += value != 0 ? 1 : 0;
   return count;
@@ -131,7 +135,7 @@ int64_t model_file_bytes(const ir::Graph& graph, const std::string& path) {
   return size_of(path) + (onnx::source_info(graph).external_data ? size_of(path + ".data") : 0);
 }
 
-ModelSize measure_size(const ir::Graph& graph) {
+ModelSize measure_size(const ir::Graph& graph, bool look_at_weights) {
   ModelSize size;
   for (const ir::Node& node : graph.nodes()) {
     size.macs += ops::cost_of(node).macs;
@@ -140,7 +144,7 @@ ModelSize measure_size(const ir::Graph& graph) {
     const bool weight = node.is(ir::OpKind::constant) && node.tensor().rank() > 0;
     if (!weight || !ir::is_float(node.tensor().dtype())) continue;
     size.params += node.tensor().size();
-    size.nonzero += count_nonzero(node.tensor());
+    size.nonzero += look_at_weights ? count_nonzero(node.tensor()) : node.tensor().size();
   }
   if (auto plan = runtime::plan_memory(graph)) size.peak_activation_bytes = plan->arena_bytes;
   return size;

@@ -199,11 +199,9 @@ Status Run::measure_baseline() {
 Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step,
                          Evaluations& evaluations) {
   step.size = measure_size(candidate);
-  auto bytes = onnx::export_bytes(candidate);
+  auto bytes = output_bytes(candidate, recipe_.output, pool_);
   if (!bytes) return bytes.error().in(recipe_.model + ": " + pass);
-  auto size = output_bytes(std::move(*bytes), recipe_.output, pool_);
-  if (!size) return size.error().in(recipe_.model + ": " + pass);
-  step.size.bytes = *size;
+  step.size.bytes = *bytes;
   if (data_.eval == nullptr) return {};
   const Clock::time_point start = Clock::now();
   for (const runtime::Arithmetic arithmetic : arithmetics_.models) {

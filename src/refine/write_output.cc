@@ -34,9 +34,14 @@ class Passing {
 
 bool is_packed_name(const std::string& path) { return path.ends_with(".esm"); }
 
-Result<int64_t> output_bytes(std::string onnx, const std::string& path, ThreadPool& pool) {
-  if (!is_packed_name(path)) return static_cast<int64_t>(onnx.size());
-  const pack::ModelFile file{"", std::move(onnx)};
+Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, ThreadPool& pool) {
+  if (!is_packed_name(path)) {
+    auto size = onnx::export_size(graph);
+    return size ? Result<int64_t>(static_cast<int64_t>(*size)) : size.error();
+  }
+  auto onnx = onnx::export_bytes(graph);
+  if (!onnx) return onnx.error();
+  const pack::ModelFile file{"", std::move(*onnx)};
   auto packed = pack::pack(std::span(&file, 1), pool);
   if (!packed) return packed.error();
   return static_cast<int64_t>(packed->bytes.size());

@@ -15,7 +15,7 @@ bool is_packed_name(const std::string& path);
 
 /// Bytes of a model as the file of that name holds it; `onnx` are the model's without external data. Errors: those of
 /// packing.
-Result<int64_t> output_bytes(std::string onnx, const std::string& path, ThreadPool& pool);
+Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, ThreadPool& pool);
 
 /// Writes `graph` to `path`. A packed file goes by way of an ONNX file beside it, which is removed. The summary is of
 /// what was written; its opset and notes are those of the ONNX model. Errors: io, unsupported.

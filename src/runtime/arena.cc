@@ -11,17 +11,82 @@ namespace {
 
 int64_t round_up(int64_t value, int64_t unit) { return (value + unit - 1) / unit * unit; }
 
+// Buffers by the steps of their lives: a segment tree, so that a life of any length takes O(log steps) entries.
+class Lives {
+ public:
+  explicit Lives(std::span<const Buffer> buffers) : buffers_(buffers) {
+    int last = 0;
+    for (const Buffer& buffer : buffers) low_ = std::min(low_, buffer.first);
+    for (const Buffer& buffer : buffers) last = std::max(last, buffer.last);
+    while (leaves_ < static_cast<size_t>(last - low_) + 1) leaves_ *= 2;
+    alive_.resize(2 * leaves_);
+    begins_.resize(leaves_);
+  }
+
+  void add(size_t i) {
+    const size_t first = at(buffers_[i].first);
+    begins_[first].push_back(i);
+    size_t left = first + leaves_, right = at(buffers_[i].last) + leaves_ + 1;
+    for (; left < right; left /= 2, right /= 2) {
+      if (left % 2 == 1) alive_[left++].push_back(i);
+      if (right % 2 == 1) alive_[--right].push_back(i);
+    }
+  }
+  // Those that are alive together with `buffer`, each once, in no order.
+  std::vector<size_t> with(const Buffer& buffer) const {
+    std::vector<size_t> found;
+    for (size_t node = at(buffer.first) + leaves_; node > 0; node /= 2) {
+      found.insert(found.end(), alive_[node].begin(), alive_[node].end());
+    }
+    for (int step = buffer.first + 1; step <= buffer.last; ++step) {
+      found.insert(found.end(), begins_[at(step)].begin(), begins_[at(step)].end());
+    }
+    return found;
+  }
+  // Those that are alive at `step` and were not taken yet; some that were may be among them.
+  std::vector<size_t> take(int step) {
+    std::vector<size_t> found;
+    for (size_t node = at(step) + leaves_; node > 0; node /= 2) {
+      found.insert(found.end(), alive_[node].begin(), alive_[node].end());
+      alive_[node].clear();
+    }
+    return found;
+  }
+
+ private:
+  size_t at(int step) const { return static_cast<size_t>(step - low_); }
+
+  std::span<const Buffer> buffers_;
+  int low_ = 0;
+  size_t leaves_ = 1;
+  std::vector<std::vector<size_t>> alive_;   // by node of the tree: buffers that are alive in all its steps
+  std::vector<std::vector<size_t>> begins_;  // by step
+};
+
 // Places buffers in the given order, each at the lowest offset that is free for its whole life.
 ArenaPlan place(std::span<const Buffer> buffers, std::span<const size_t> order, int64_t alignment) {
   ArenaPlan plan;
   plan.offsets.assign(buffers.size(), 0);
-  std::vector<size_t> placed;  // ascending in offset
+  const auto lower = [&](size_t a, size_t b) { return plan.offsets[a] < plan.offsets[b]; };
+  Lives lives(buffers);
+  std::vector<size_t> placed, fresh;  // all, ascending in offset; and those that are to join them
   for (const size_t i : order) {
     const Buffer& buffer = buffers[i];
-    if (buffer.bytes == 0) continue;
+    if (buffer.bytes == 0 || buffer.last < buffer.first) continue;
     const int64_t size = round_up(buffer.bytes, alignment);
+    std::vector<size_t> together = lives.with(buffer);
+    // Many of them: then all are at hand in order, and need not be sorted again.
+    const bool many = together.size() > 64 && together.size() > (placed.size() + fresh.size()) / 16;
+    if (many) {
+      std::sort(fresh.begin(), fresh.end(), lower);
+      const auto middle = placed.insert(placed.end(), fresh.begin(), fresh.end());
+      std::inplace_merge(placed.begin(), middle, placed.end(), lower);
+      fresh.clear();
+    } else {
+      std::sort(together.begin(), together.end(), lower);
+    }
     int64_t offset = 0;
-    for (const size_t j : placed) {
+    for (const size_t j : many ? placed : together) {
       const Buffer& other = buffers[j];
       if (other.last < buffer.first || other.first > buffer.last) continue;
       if (plan.offsets[j] >= offset + size) break;
@@ -29,9 +94,8 @@ ArenaPlan place(std::span<const Buffer> buffers, std::span<const size_t> order, 
     }
     plan.offsets[i] = offset;
     plan.bytes = std::max(plan.bytes, offset + size);
-    const auto position = std::upper_bound(placed.begin(), placed.end(), offset,
-                                           [&](int64_t o, size_t j) { return o < plan.offsets[j]; });
-    placed.insert(position, i);
+    fresh.push_back(i);
+    lives.add(i);
   }
   return plan;
 }
@@ -54,15 +118,22 @@ std::vector<size_t> by_breadth(std::span<const Buffer> buffers, std::span<const 
   int64_t alive = 0;
   for (const auto& [step, bytes] : change) steps.emplace_back(alive += bytes, step);
   std::stable_sort(steps.begin(), steps.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<size_t> rank(buffers.size());
+  for (size_t r = 0; r < largest_first.size(); ++r) rank[largest_first[r]] = r;
+  Lives lives(buffers);
+  for (const size_t i : largest_first) {
+    if (buffers[i].first <= buffers[i].last) lives.add(i);
+  }
   std::vector<size_t> order;
-  std::vector<size_t> waiting(largest_first.begin(), largest_first.end());
+  std::vector<bool> taken(buffers.size(), false);
   for (const auto& [bytes, step] : steps) {
-    std::vector<size_t> later;
-    for (const size_t i : waiting) {
-      const bool here = buffers[i].first <= step && step <= buffers[i].last;
-      (here ? order : later).push_back(i);
+    if (bytes == 0) continue;  // the end of the last one
+    std::vector<size_t> here = lives.take(step);
+    std::sort(here.begin(), here.end(), [&](size_t a, size_t b) { return rank[a] < rank[b]; });
+    for (const size_t i : here) {
+      if (!taken[i]) order.push_back(i);
+      taken[i] = true;
     }
-    waiting = std::move(later);
   }
   return order;
 }

@@ -193,7 +193,9 @@ Row many_row(const std::string& number, const std::string& title, const std::fun
           .title = title,
           .text = "g (float[1,4] x) => (float[1,4] y) { y = Relu(x) }",
           .db = 15,
-          .edit = edit};
+          .quantize_args = {"--calibrator", "minmax"},
+          .edit = edit,
+          .big = true};
 }
 
 ::onnx::NodeProto& add_node(Model& model, const std::string& op, const std::vector<std::string>& inputs,

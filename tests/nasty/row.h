@@ -41,6 +41,7 @@ struct Row {
   std::function<void(const std::string& folder)> inputs = nullptr;  ///< writes input_N.pb there in place of seeded ones
   std::string bytes = {};
   int64_t grows = 16;      ///< most bytes by which simplify may enlarge the file (small constants, lengths of messages)
+  bool big = false;        ///< takes long: run with the slow tests
   bool true_types = true;  ///< false: declared types are wrong, and may be corrected
 };
 

@@ -208,7 +208,8 @@ std::vector<Row> dynamic_rows() {
           y = Add(h, p)
         })",
        .codes = {.quantize = 0},
-       .check = [](Ran& ran) { EXPECT_LT(ran.int8.ByteSizeLong(), 4096u); }},
+       .check = [](Ran& ran) { EXPECT_LT(ran.int8.ByteSizeLong(), 4096u); },
+       .big = true},
   };
 }
 

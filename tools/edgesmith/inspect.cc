@@ -31,6 +31,9 @@ using report::Table;
 /// Lines of the list of expensive nodes.
 constexpr size_t kMostNodes = 10;
 
+/// Weights of more bytes are looked at only when asked for: sorting them takes minutes.
+constexpr int64_t kMostWeightBytes = int64_t{256} << 20;
+
 /// All nodes of one operator together.
 struct OpCount {
   int64_t count = 0, macs = 0, params = 0;
@@ -55,6 +58,7 @@ struct Inspection {
   std::map<std::string, OpCount> ops;
   QuantCount quant;
   std::vector<SharedWeight> shared;
+  bool looked_at_weights = true;  ///< false: `weights` and `forecasts` are empty, `size.nonzero` is not known
   passes::ModelFacts weights;
   std::vector<Forecast> forecasts;  ///< empty: not wanted
   std::vector<std::string> problems;
@@ -152,10 +156,20 @@ void find_problems(const ir::Graph& graph, const targets::Target* target, Inspec
   }
 }
 
-Inspection inspect(const ir::Graph& graph, const std::string& path, const targets::Target* target) {
+int64_t weight_bytes(const ir::Graph& graph) {
+  int64_t bytes = 0;
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.is(ir::OpKind::constant)) bytes += node.tensor().stored_bytes();
+  }
+  return bytes;
+}
+
+Inspection inspect(const ir::Graph& graph, const std::string& path, const targets::Target* target, bool all_weights) {
   Inspection inspection;
   inspection.source = onnx::source_info(graph);
-  inspection.size = refine::measure_size(graph);
+  const int64_t bytes = weight_bytes(graph);
+  inspection.looked_at_weights = all_weights || bytes <= kMostWeightBytes;
+  inspection.size = refine::measure_size(graph, inspection.looked_at_weights);
   if (const auto plan = runtime::plan_memory(graph)) inspection.memory = *plan;
   inspection.size.bytes = refine::model_file_bytes(graph, path);
   std::vector<bool> seen(static_cast<size_t>(graph.num_value_ids()), false);
@@ -169,6 +183,10 @@ Inspection inspect(const ir::Graph& graph, const std::string& path, const target
   count_quant(graph, inspection);
   find_shared(graph, inspection);
   find_problems(graph, target, inspection);
+  if (!inspection.looked_at_weights) {
+    inspection.problems.push_back("weights of " + report::bytes_text(bytes) +
+                                  " are not looked at: --weights counts zeros and distinct numbers, and forecasts");
+  }
   return inspection;
 }
 
@@ -331,7 +349,7 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
                  {"external_data", in.source.external_data},
                  {"bytes", in.size.bytes},
                  {"params", in.size.params},
-                 {"nonzero", in.size.nonzero},
+                 {"nonzero", in.looked_at_weights ? Json(in.size.nonzero) : Json()},
                  {"macs", in.size.macs},
                  {"nodes", in.size.nodes},
                  {"peak_activation_bytes", in.memory ? Json(in.memory->arena_bytes) : Json()},
@@ -423,7 +441,7 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
 
 struct Flags {
   std::string model, target;
-  bool no_forecast = false;
+  bool no_forecast = false, weights = false;
 };
 
 Result<int> run(const Flags& flags, const Common& common) {
@@ -433,13 +451,15 @@ Result<int> run(const Flags& flags, const Common& common) {
   auto graph = onnx::import_file(model);
   if (!graph) return graph.error();
   const targets::Target* wanted = flags.target.empty() ? nullptr : &*target;
-  Inspection inspection = inspect(*graph, model, wanted);
+  Inspection inspection = inspect(*graph, model, wanted, flags.weights);
   if (inspection.source.external_data) inspection.size.bytes = bytes_with_external_data(model, inspection.size.bytes);
   ThreadPool pool(common.threads);
-  auto facts = passes::find_weight_facts(*graph, pool);
-  if (!facts) return facts.error().in(model);
-  inspection.weights = std::move(*facts);
-  if (!flags.no_forecast) {
+  if (inspection.looked_at_weights) {
+    auto facts = passes::find_weight_facts(*graph, pool);
+    if (!facts) return facts.error().in(model);
+    inspection.weights = std::move(*facts);
+  }
+  if (inspection.looked_at_weights && !flags.no_forecast) {
     inspection.forecasts = make_forecasts(*graph, model, inspection.size.bytes, *target, pool);
   }
   EDGESMITH_TRY(show_document(common, "inspect " + model, as_json(*graph, model, inspection, wanted),
@@ -459,6 +479,7 @@ void add_inspect(Program& program) {
       ->type_name("NAME");
   command->add_flag("--no-forecast", flags->no_forecast,
                     "leave out what each technique would save, which takes longest");
+  command->add_flag("--weights", flags->weights, "look at every weight of models over 256 MiB, too");
   add_report_option(command, program.common);
   add_work_options(command, program.common);
 }

@@ -77,11 +77,8 @@ std::string bytes_or_none(const std::optional<int64_t>& bytes) { return bytes ? 
 }  // namespace
 
 int64_t bytes_with_external_data(const std::string& path, int64_t otherwise) {
-  const auto files = pack::read_model(path);
-  if (!files) return otherwise;
-  int64_t bytes = 0;
-  for (const pack::ModelFile& file : *files) bytes += static_cast<int64_t>(file.bytes.size());
-  return bytes;
+  const auto bytes = pack::model_bytes(path);
+  return bytes ? *bytes : otherwise;
 }
 
 std::vector<Forecast> make_forecasts(const ir::Graph& graph, const std::string& path, int64_t bytes,

@@ -33,6 +33,13 @@ class MappedFile {
   size_t size_ = 0;
 };
 
+/// Large files are read in pieces of this size where they are read once from end to end.
+inline constexpr size_t kPieceBytes = size_t{8} << 20;
+
+/// Gives back the memory behind `bytes` where they lie in a MappedFile: they are read from the file again when they are
+/// used again. Nothing happens to other memory. For whoever has read a large tensor once, and goes on to the next.
+void forget_pages(std::span<const std::byte> bytes);
+
 /// Writes `path` through a temporary file in the same folder and a rename: readers see the old file or the whole new
 /// one. A writer that is destroyed without commit() leaves nothing behind. A device or a pipe (/dev/null, /dev/stdout)
 /// is written itself: it must not be replaced by a file.

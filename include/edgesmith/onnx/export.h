@@ -29,6 +29,9 @@ struct ExportSummary {
 /// `<path>.data` when the source had them or the file would pass 2 GB. Errors: io, unsupported.
 Result<ExportSummary> export_file(const ir::Graph& graph, const std::string& path, const ExportOptions& options = {});
 
+/// The bytes that export_bytes() would give, without making them.
+Result<uint64_t> export_size(const ir::Graph& graph, const ExportOptions& options = {});
+
 /// The same into memory (no external data); `bytes` of reports and caches.
 Result<std::string> export_bytes(const ir::Graph& graph, const ExportOptions& options = {});
 

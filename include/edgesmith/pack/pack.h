@@ -40,6 +40,8 @@ struct Unpacked {
 
 /// Reads a model and the external data that it names. Errors: invalid (no ONNX model, data that are missing), io.
 Result<std::vector<ModelFile>> read_model(const std::string& path);
+/// Bytes of these files, without reading the external ones. Errors: as read_model().
+Result<int64_t> model_bytes(const std::string& path);
 /// The .esm of a model. The bytes do not depend on the number of threads. Errors: invalid (no ONNX model).
 Result<Packed> pack(std::span<const ModelFile> files, ThreadPool& pool);
 /// About how many bytes pack() would take, in much less time: of large models a sample of the weights is coded. Within

@@ -6,7 +6,9 @@
 //   %y = add %a, %b     =>   %y = add %a, %a
 //
 // Opaque nodes are never equal. When both are results of the graph, both stay: the interface needs two names.
+#include <algorithm>
 #include <map>
+#include <span>
 #include <string_view>
 
 #include "passes/rewrite.h"
@@ -19,11 +21,18 @@ using ir::OpKind;
 // Nodes with different keys differ; equal keys are compared in full.
 using Key = std::vector<int64_t>;
 
+// At each end of a constant.
+constexpr size_t kHashedBytes = 4096;
+
 int64_t content_hash(const ir::Tensor& tensor) {
   if (tensor.encoding() != ir::Encoding::dense || tensor.dtype() == ir::DType::string) return 0;
+  // Both ends tell weights apart; those that are alike there are compared in full.
   const auto bytes = tensor.bytes();
-  return static_cast<int64_t>(
-      std::hash<std::string_view>()({reinterpret_cast<const char*>(bytes.data()), bytes.size()}));
+  const size_t end = std::min(bytes.size(), kHashedBytes);
+  const auto hash_of = [](std::span<const std::byte> part) {
+    return std::hash<std::string_view>()({reinterpret_cast<const char*>(part.data()), part.size()});
+  };
+  return static_cast<int64_t>(hash_of(bytes.first(end)) * 31 + hash_of(bytes.last(end)));
 }
 
 Key key_of(const ir::Node& node) {
