@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradient of a depthwise convolution's weight: for every tap the sum of the products of dy and of the input moved by
-// that tap. Rows are read where NativeTable's layouts of planes have them. The numbers of a row go to 16 lanes, which are
-// kept over all rows and samples and meet in a tree at the end: one order on every instruction set. Scratch: one laid out
-// plane, and the lanes of one channel.
+// The gradient of a depthwise convolution's weight: for every tap the sum of the products of dy and of the input moved
+// by that tap. Rows are read where NativeTable's layouts of planes have them. The numbers of a row go to 16 lanes,
+// which are kept over all rows and samples and meet in a tree at the end: one order on every instruction set. Scratch:
+// one laid out plane, and the lanes of one channel.
 #include <algorithm>
 
 #include "runtime/native/conv_common.h"

@@ -3,7 +3,8 @@
 // has 144.
 //
 //   x planes ─turn, B'dB─▶ [tile][36][channels]      ┐  36 products, summed over the tiles of all samples, each
-//   dy planes ─turn, A d A'─▶ [tile][36][features]   ┘  [features][channels] ─G's G─▶ [features][9][channels] ─turn─▶ dw
+//   dy planes ─turn, A d A'─▶ [tile][36][features]   ┘  [features][channels] ─G's G─▶ [features][9][channels] ─turn─▶
+//   dw
 //
 // Stride 1, dilation 1, one group, any padding and size. Sums are reassociated: the results differ from those of
 // conv_weight_gradient_f32 by about 1e-5 of the largest one, so it runs only where ExecutorOptions::reassociate allows
@@ -34,7 +35,8 @@ bool supports(const ir::Node& node) {
   const ir::Ints kernel = attributes.get_ints("kernel_shape");
   const auto weight = node.output().type().static_dims();
   if (kernel.size() != 2 || !all_equal(kernel, 3) || !weight) return false;
-  if ((*weight)[0] < kMinChannels || (*weight)[1] < kMinChannels || (*weight)[0] * (*weight)[1] > kMostPairs) return false;
+  if ((*weight)[0] < kMinChannels || (*weight)[1] < kMinChannels || (*weight)[0] * (*weight)[1] > kMostPairs)
+    return false;
   return all_equal(attributes.get_ints("strides"), 1) && all_equal(attributes.get_ints("dilations"), 1);
 }
 
@@ -81,8 +83,7 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& x, const ir::Dims& 
   // A blocked row has room for all of the input, also for what no window reads.
   s.tiles_x = (std::max(s.out_width, s.pad_left + s.width - 2) + kTile - 1) / kTile;
   s.tiles_y = (s.out_height + kTile - 1) / kTile;
-  const int64_t row_bytes =
-      std::max<int64_t>(1, s.tiles_x * kPoints * (s.padded_channels + s.padded_features) * 4);
+  const int64_t row_bytes = std::max<int64_t>(1, s.tiles_x * kPoints * (s.padded_channels + s.padded_features) * 4);
   s.rows_at_once = std::clamp<int64_t>(kBlockBytes / row_bytes, 1, std::max<int64_t>(1, s.tiles_y));
   if (s.rows_at_once == s.tiles_y) {
     s.samples_at_once = std::clamp<int64_t>(kBlockBytes / (row_bytes * s.tiles_y), 1, std::max<int64_t>(1, s.samples));
@@ -106,7 +107,9 @@ Result<std::shared_ptr<const Prepared>> bind(const ir::Node& node, const Prepare
 class WeightGradient {
  public:
   WeightGradient(const KernelCall& call, const Shape& shape)
-      : s_(shape), table_(native_table(call.isa)), x_(call.inputs[0]->data<float>().data()),
+      : s_(shape),
+        table_(native_table(call.isa)),
+        x_(call.inputs[0]->data<float>().data()),
         dy_(call.inputs[1]->data<float>().data()) {
     const Parts parts(s_);
     blocked_ = reinterpret_cast<float*>(call.scratch);
