@@ -107,6 +107,24 @@ TEST(ConvTranspose, LeavesOutputsEmptyThatNoTapReaches) {
              {{1, 3, 4, 5}, {3, 4, 3, 3}});
 }
 
+TEST(ConvTranspose, OfOneChannelAGroup) {
+  for (const int64_t kernel : {3, 5}) {
+    for (const int64_t stride : {1, 2}) {
+      for (const int64_t size : {1, 4, 8, 17, 33}) {
+        const std::string pad = std::to_string(kernel / 2), s = std::to_string(stride);
+        check_node("conv_transpose_f32",
+                   "conv_transpose %x0, %x1, %x2 {group=5, output_padding=[" + std::to_string(stride - 1) +
+                       ",0], pads=[" + pad + "," + pad + "," + pad + "," + pad + "], strides=[" + s + "," + s + "]}",
+                   {{2, 5, size, size + 2}, {5, 1, kernel, kernel}, {5}});
+      }
+    }
+  }
+  check_body("conv_transpose_f32",
+             "  %c = conv_transpose %x0, %x1 {group=4, pads=[0,2,1,0], strides=[2,2]}\n  %s = add %c, %x2\n"
+             "  %y = relu %s\n",
+             {{2, 4, 6, 9}, {4, 1, 3, 3}, {2, 4, 12, 17}});
+}
+
 // Large kernels on small planes: products first, then their sums.
 TEST(ConvTranspose, OfLargeKernels) {
   for (const int64_t size : {4, 6, 8, 13}) {
@@ -221,6 +239,92 @@ TEST(ConvWeightGradient, KeepsGroupsApart) {
 TEST(ConvWeightGradient, OfLines) {
   check_node("conv_weight_gradient_f32", "conv_weight_gradient %x0, %x1 {kernel_shape=[4], pads=[2,0], strides=[2]}",
              {{3, 5, 21}, {3, 8, 10}});
+}
+
+void check_winograd_weight_gradient(const ir::Dims& x, const ir::Dims& dy, const std::string& pads) {
+  const ir::Graph graph = parse_graph(
+      "graph @g(%x: " + ir::type_of(ir::DType::f32, x).text() + ", %d: " + ir::type_of(ir::DType::f32, dy).text() +
+      ") -> (y) {\n  %y = conv_weight_gradient %x, %d {kernel_shape=[3,3], pads=" + pads + "}\n  return %y\n}");
+  SCOPED_TRACE(ir::print(graph));
+  const std::vector<ir::Tensor> inputs = {random_tensor(x, 1), random_tensor(dy, 2)};
+  const ir::Tensor expected = run_graph(graph, inputs, Isa::scalar, {.reference = true})[0];
+  ir::Tensor first;
+  for (const Isa isa : float_isas()) {
+    const auto program = compile(graph, {.reassociate = true}, isa);
+    ASSERT_TRUE(program.ok()) << program.error().text();
+    ASSERT_EQ(program->steps[0].choice_name(), "native.winograd_weight_gradient_f32");
+    const ir::Tensor y = run_graph(graph, inputs, isa, {.reassociate = true})[0];
+    expect_close(y, expected, 2e-5);
+    if (first.valid()) {
+      EXPECT_TRUE(y.identical_to(first)) << isa_word(isa);
+    }
+    first = y;
+  }
+  add_to_digest(first);
+}
+
+TEST(WinogradWeightGradient, IsTheDefinition) {
+  for (const int64_t channels : {8, 15, 16, 33, 80}) {
+    for (const int64_t size : {1, 4, 7, 17}) {
+      check_winograd_weight_gradient({2, channels, size, size + 1}, {2, 100 - channels, size, size + 1}, "[1,1,0,0]");
+    }
+  }
+  check_winograd_weight_gradient({3, 9, 8, 6}, {3, 17, 6, 4}, "[0,0,0,0]");
+  check_winograd_weight_gradient({3, 9, 8, 6}, {3, 17, 10, 8}, "[2,2,0,0]");
+  check_winograd_weight_gradient({3, 9, 8, 30}, {3, 17, 5, 9}, "[0,1,0,0]");  // some of x was not read
+  check_winograd_weight_gradient({61, 12, 5, 8}, {61, 20, 5, 8}, "[1,1,0,0]");
+  check_winograd_weight_gradient({1, 40, 50, 61}, {1, 24, 50, 61}, "[1,1,0,0]");
+}
+
+TEST(DepthwiseWeightGradient, IsTheDefinitionForEveryWindow) {
+  for (const Window& w : windows()) {
+    for (const int64_t width : {7, 16, 19, 33}) {
+      for (const int64_t multiplier : {1, 2}) {
+        const auto outputs = [](int64_t size, int64_t kernel, int64_t stride, int64_t dilation, int64_t pads) {
+          return (size + pads - (kernel - 1) * dilation - 1) / stride + 1;
+        };
+        const int64_t rows = outputs(13, w.kernel_h, w.stride_y, w.dilation_y, w.pads[0] + w.pads[2]);
+        const int64_t columns = outputs(width, w.kernel_w, w.stride_x, w.dilation_x, w.pads[1] + w.pads[3]);
+        Window begins = w;
+        begins.group = 3;
+        begins.pads[2] = begins.pads[3] = 0;
+        check_node("depthwise_weight_gradient_f32",
+                   "conv_weight_gradient %x0, %x1 {kernel_shape=" + list({w.kernel_h, w.kernel_w}) + ", " +
+                       begins.text() + "}",
+                   {{2, 3, 13, width}, {2, 3 * multiplier, rows, columns}}, 1e-5);
+      }
+    }
+  }
+  check_node("depthwise_weight_gradient_f32",
+             "conv_weight_gradient %x0, %x1 {group=5, kernel_shape=[4], pads=[2,0], strides=[2]}",
+             {{3, 5, 21}, {3, 5, 10}});
+}
+
+TEST(GatherGradient, AddsWhereNumbersCameFrom) {
+  const std::string indices = "  %i = constant {1,-1,1,0} : i64[4]\n  %s = constant {6} : i64[1]\n";
+  check_body("gather_gradient_f32", indices + "  %y = gather_gradient %x0, %i, %s {axis=1}\n", {{2, 4, 9}}, 1e-6);
+  check_body("gather_gradient_f32", indices + "  %y = gather_gradient %x0, %i, %s {axis=2}\n", {{2, 3, 4}}, 1e-6);
+  check_body("gather_gradient_f32",
+             "  %i = constant {1,0,-3,1,2,0} : i32[2,3]\n  %s = constant {3} : i64[1]\n"
+             "  %y = gather_gradient %x0, %i, %s\n",
+             {{2, 3, 5}}, 1e-6);
+}
+
+// An identity that rounds, as in training with learned steps.
+TEST(Identity, RoundsToItsAnnotation) {
+  ir::Graph graph = parse_graph("graph @g(%x: f32[5,7]) -> (y) {\n  %y = identity %x\n  return %y\n}");
+  ir::Quant quant;
+  quant.dtype = ir::DType::i32;
+  quant.scale = {1.0F};
+  quant.zero_point = {0};
+  graph.output_node().input(0)->set_quant(quant);
+  ir::Tensor x = random_tensor({5, 7}, 1);
+  for (float& number : x.mutable_data<float>()) number *= 10;
+  const auto program = compile(graph, {}, Isa::scalar);
+  ASSERT_TRUE(program.ok());
+  EXPECT_EQ(program->steps.at(0).choice_name(), "native.identity_f32");
+  const std::vector<ir::Tensor> y = check_graph(graph, {x}, 0);
+  for (size_t i = 0; i < 35; ++i) EXPECT_EQ(y[0].data<float>()[i], std::nearbyint(x.data<float>()[i]));
 }
 
 TEST(MaxPoolGradient, OfAllWidths) {

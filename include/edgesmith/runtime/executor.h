@@ -43,7 +43,8 @@ struct ExecutorOptions {
   bool reference = false;  ///< evaluate every node plainly (ops::eval, runtime/integer; clear before fast)
   Arithmetic arithmetic = Arithmetic::fake_quant;
   int64_t memory_limit = 0;  ///< most bytes of activations in one session; 0: no limit
-  /// Kernels that reassociate sums may be used (bench and the host as a target; never calibration or accuracy).
+  /// Kernels that reassociate sums may be used (training, bench and the host as a target; never calibration or
+  /// accuracy).
   bool reassociate = false;
   /// Kernels other than the first one that takes the node. Not with `reference`.
   KernelChoices choices = {};

@@ -46,6 +46,7 @@ constexpr int64_t kVector = 16;
 
 struct Shape : Prepared {
   std::vector<Phase> phases;
+  bool depthwise = false;   // by NativeTable::depthwise_window
   bool by_columns = false;  // products first
   ops::Window window;
   int64_t positions = 0, position_step = 0, packed_floats = 0;  // with by_columns: of an input plane
@@ -109,6 +110,20 @@ Result<ops::Window> window_of(const ir::Node& node, const ir::Dims& input, const
                                         ir::Dims(weight.begin() + 2, weight.end()));
 }
 
+// Whether it is depthwise by a window that NativeTable::depthwise_window takes, turned around.
+bool is_small_depthwise(const ops::Window& w, const ir::Dims& weight, int64_t groups) {
+  if (groups == 1 || groups != weight[0] || weight[1] != 1 || w.kernel.size() != 2) return false;
+  if (w.kernel[0] != 3 && w.kernel[0] != 5) return false;
+  if (w.kernel[1] != w.kernel[0] || w.strides[0] > 2 || w.strides[1] != w.strides[0]) return false;
+  return w.dilations[0] == 1 && w.dilations[1] == 1 && w.pads_begin[0] >= 0 && w.pads_begin[0] < w.kernel[0] &&
+         w.pads_begin[1] >= 0 && w.pads_begin[1] < w.kernel[1];
+}
+
+// Numbers of a line of the input with strides between them.
+int64_t spread_size(const ops::Window& w, size_t axis) {
+  return std::max<int64_t>(0, (w.input[axis] - 1) * w.strides[axis] + 1);
+}
+
 Result<std::shared_ptr<Shape>> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight,
                                         const NativeTable& table) {
   const auto window = window_of(node, input, weight);
@@ -155,6 +170,14 @@ Result<std::shared_ptr<Shape>> shape_of(const ir::Node& node, const ir::Dims& in
   s->positions = ir::num_elements(window->input);
   s->position_step = round_up(s->positions, kVector);
   const int64_t sums = kSumCost * s->out_height * round_up(s->out_width, kVector);
+  s->depthwise = is_small_depthwise(s->window, weight, groups);
+  if (s->depthwise) {
+    s->conv_bytes = 0;
+    s->weight_floats = round_up(ir::num_elements(weight), 16);
+    s->packed_floats = s->stride_y == 1 ? 0 : round_up(spread_size(s->window, 0) * spread_size(s->window, 1), 16);
+    s->output_floats = 0;
+    return s;
+  }
   s->by_columns = !several && s->stride_y == 1 && s->stride_x == 1 && groups == 1 &&
                   10 * (s->position_step * input[1] + sums) < 9 * s->plane * input[1];
   if (s->by_columns) {
@@ -163,6 +186,40 @@ Result<std::shared_ptr<Shape>> shape_of(const ir::Node& node, const ir::Dims& in
     s->output_floats = out_channels * s->kernel_taps * s->position_step;
   }
   return s;
+}
+
+// One sample of a depthwise one. `turned`: the weights, the last tap first; `spread`: scratch for a plane.
+void run_depthwise(const Shape& s, const NativeTable& table, int64_t channels, const float* in, const float* turned,
+                   const float* bias, float* spread, float* out) {
+  const ops::Window& w = s.window;
+  const Epilogue none;
+  DepthwiseWindow job = {};
+  job.multiplier = job.stride = 1;
+  job.kernel = w.kernel[0];
+  job.height = spread_size(w, 0);
+  job.width = spread_size(w, 1);
+  job.pad_top = w.kernel[0] - 1 - w.pads_begin[0];
+  job.pad_left = w.kernel[1] - 1 - w.pads_begin[1];
+  job.out_height = s.out_height;
+  job.out_width = s.out_width;
+  job.epilogue = &none;
+  const auto run = [&](const float* planes, int64_t first, int64_t count) {
+    job.in = planes;
+    job.planes = count;
+    job.weights = turned + first * s.kernel_taps;
+    job.bias = bias == nullptr ? nullptr : bias + first;
+    job.out = out + first * s.plane;
+    table.depthwise_window(job);
+  };
+  if (s.stride_y == 1) return run(in, 0, channels);
+  std::fill_n(spread, job.height * job.width, 0.0F);
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t y = 0; y < w.input[0]; ++y) {
+      float* row = spread + y * s.stride_y * job.width;
+      for (int64_t x = 0; x < w.input[1]; ++x) row[x * s.stride_x] = *in++;
+    }
+    run(spread, c, 1);
+  }
 }
 
 // One sample by the products of every input with every tap. `packed` and `products`: scratch.
@@ -273,11 +330,18 @@ Status run(const KernelCall& call) {
   float* packed = weights + s.weight_floats;
   float* outputs = packed + s.packed_floats;
   const float* weight = call.inputs[1]->data<float>().data();
-  if (!s.by_columns) pack_weights(weight, s, table, weights);
+  if (s.depthwise) {
+    for (int64_t c = 0; c < channels; ++c) {
+      std::reverse_copy(weight + c * s.kernel_taps, weight + (c + 1) * s.kernel_taps, weights + c * s.kernel_taps);
+    }
+  } else if (!s.by_columns) {
+    pack_weights(weight, s, table, weights);
+  }
+  const bool phase_by_phase = !s.depthwise && !s.by_columns;
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
   const float* residual = call.residual.floats();
-  if (!s.by_columns && s.phases.size() == 1 && !s.phases[0].taps.empty()) {
+  if (phase_by_phase && s.phases.size() == 1 && !s.phases[0].taps.empty()) {
     run_plane_conv(call, s.phases[0].conv, table, {in, weights, bias, residual, out});
     return {};
   }
@@ -291,7 +355,10 @@ Status run(const KernelCall& call) {
   const int64_t in_floats = samples == 0 ? 0 : call.inputs[0]->size() / samples, out_floats = channels * s.plane;
   for (int64_t n = 0; n < samples; ++n, in += in_floats, out += out_floats) {
     if (s.by_columns) run_by_columns(s, table, input[1], channels, in, weight, bias, packed, outputs, out);
-    for (const Phase& phase : s.by_columns ? std::span<const Phase>() : std::span(s.phases)) {
+    if (s.depthwise) {
+      run_depthwise(s, table_for_width(call.isa, s.out_width), channels, in, weights, bias, packed, out);
+    }
+    for (const Phase& phase : phase_by_phase ? std::span(s.phases) : std::span<const Phase>()) {
       float* made = outputs + phase.outputs;
       if (!phase.taps.empty()) {
         run_plane_conv(plain, phase.conv, table, {in, weights + phase.weights, bias, nullptr, made});

@@ -114,6 +114,18 @@ struct ColumnSums {
   float* out;
 };
 
+/// The gradient of a depthwise convolution's weight by one plane: for every tap, the products of dy[y][x] and plane[y *
+/// pitch + x + tap] are added to stripes[tap][x modulo 16].
+struct Correlation {
+  const float* plane;
+  int64_t pitch;
+  const int64_t* taps;
+  int64_t num_taps;
+  const float* dy;
+  int64_t height, width;  ///< of dy
+  float* stripes;
+};
+
 /// Rows of an image turned to blocks of `lanes` channels: out[block][row][column][lane]. Row 0 is row `first` of the
 /// image; what lies outside the image, and lanes beyond the last channel, are zero.
 struct BlockedRows {
@@ -146,6 +158,13 @@ struct WinogradWeights {
   bool turned;        ///< the last tap comes first, as in the gradient of the input
   int64_t channels, padded_out;
   float* points;  ///< 36 matrices [channels][padded_out], packed as pack_columns() does
+};
+
+/// The gradient of such weights from the sums of products at every point.
+struct WinogradSums {
+  const float* sums;         ///< [36][features][padded]
+  int64_t features, padded;  ///< channels of the input, in whole vectors
+  float* taps;               ///< [features][9][padded]
 };
 
 enum class Binary { add, sub, mul, div };
@@ -182,9 +201,13 @@ struct NativeTable {
   void (*depthwise_window)(const DepthwiseWindow& window);
   void (*max_pool_window)(const PoolWindow& window);
   void (*average_pool_window)(const PoolWindow& window);
+  void (*correlate)(const Correlation& correlation);
   void (*sum_columns)(const ColumnSums& sums);
   void (*max_pool_gradient)(const PoolGradient& pool);
   void (*block_rows)(const BlockedRows& rows);
+  /// Tiles of 4x4 numbers of dy (blocked, with rows = 4 * tiles_y and pitch = 4 * tiles_x) to `transformed`.
+  void (*winograd_gradient)(const WinogradTiles& tiles);
+  void (*winograd_sums)(const WinogradSums& sums);  ///< sums to taps
   void (*winograd_weights)(const WinogradWeights& weights);
   void (*winograd_input)(const WinogradTiles& tiles);     ///< blocked to transformed
   void (*winograd_multiply)(const WinogradTiles& tiles);  ///< transformed to products

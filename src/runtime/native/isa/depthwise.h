@@ -5,6 +5,7 @@
 
 namespace {
 
+using edgesmith::runtime::native::Correlation;
 using edgesmith::runtime::native::DepthwisePlane;
 
 // N vectors of outputs that lie side by side in the padded plane.
@@ -48,6 +49,56 @@ void depthwise(const DepthwisePlane& p) {
       store_upto(p.out + y * p.width + x, load_upto(p.flat + y * p.pitch + x, n), n);
     });
   }
+}
+
+// T taps together: each number of dy is loaded once for them, and none waits for the sum of another.
+template <int T>
+inline void correlate_taps(const Correlation& c, int64_t first) {
+  constexpr int kVectors = 16 / kLanes;
+  float* stripes = c.stripes + first * 16;
+  Vec sums[T][kVectors];
+#pragma GCC unroll 3
+  for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kVectors; ++j) sums[t][j] = load(stripes + t * 16 + j * kLanes);
+  }
+  for (int64_t y = 0; y < c.height; ++y) {
+    const float* dy = c.dy + y * c.width;
+    const float* row = c.plane + y * c.pitch;
+    int64_t x = 0;
+    for (; x + 16 <= c.width; x += 16) {
+#pragma GCC unroll 16
+      for (int j = 0; j < kVectors; ++j) {
+        const Vec g = load(dy + x + j * kLanes);
+#pragma GCC unroll 3
+        for (int t = 0; t < T; ++t) {
+          sums[t][j] = fmadd(g, load(row + c.taps[first + t] + x + j * kLanes), sums[t][j]);
+        }
+      }
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < kVectors; ++j) {
+      const int64_t left = c.width - x - j * kLanes;
+      if (left <= 0) break;
+      const int n = left < kLanes ? static_cast<int>(left) : kLanes;
+      const Vec g = load_upto(dy + x + j * kLanes, n);
+#pragma GCC unroll 3
+      for (int t = 0; t < T; ++t) {
+        sums[t][j] = fmadd(g, load_upto(row + c.taps[first + t] + x + j * kLanes, n), sums[t][j]);
+      }
+    }
+  }
+#pragma GCC unroll 3
+  for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 16
+    for (int j = 0; j < kVectors; ++j) store(stripes + t * 16 + j * kLanes, sums[t][j]);
+  }
+}
+
+void correlate(const Correlation& c) {
+  int64_t tap = 0;
+  for (; tap + 3 <= c.num_taps; tap += 3) correlate_taps<3>(c, tap);
+  for (; tap < c.num_taps; ++tap) correlate_taps<1>(c, tap);
 }
 
 }  // namespace

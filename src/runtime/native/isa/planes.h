@@ -81,21 +81,27 @@ void lay_out_plane(const PlaneCopy& c) {
 }
 
 void sum_columns(const ColumnSums& s) {
-  for (int64_t y = 0; y < s.out_height; ++y) {
-    for_vectors(s.out_width, [&](int64_t x, int n) {
+  constexpr int64_t kKept = 16;  // masks of the taps of a row, the same for all rows
+  for_vectors(s.out_width, [&](int64_t x, int n) {
+    const auto mask_of = [&](int64_t kx) {
+      const int64_t column = x + s.pad_left - kx * s.dilation_x;
+      return mask_between(-column, s.width - column);
+    };
+    Mask masks[kKept];
+    for (int64_t kx = 0; kx < s.kernel_w && kx < kKept; ++kx) masks[kx] = mask_of(kx);
+    for (int64_t y = 0; y < s.out_height; ++y) {
       Vec sum = set1(s.start);
       for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
         const int64_t row = y + s.pad_top - ky * s.dilation_y;
         if (row < 0 || row >= s.height) continue;
-        const float* taps = s.columns + ky * s.kernel_w * s.step + row * s.width;
-        int64_t column = x + s.pad_left;
-        for (int64_t kx = 0; kx < s.kernel_w; ++kx, taps += s.step, column -= s.dilation_x) {
-          sum = add(sum, load_masked(taps + column, mask_between(-column, s.width - column)));
+        const float* taps = s.columns + ky * s.kernel_w * s.step + row * s.width + x + s.pad_left;
+        for (int64_t kx = 0; kx < s.kernel_w; ++kx, taps += s.step - s.dilation_x) {
+          sum = add(sum, load_masked(taps, kx < kKept ? masks[kx] : mask_of(kx)));
         }
       }
       store_upto(s.out + y * s.out_width + x, sum, n);
-    });
-  }
+    }
+  });
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 namespace {
 
 using edgesmith::runtime::native::BlockedRows;
+using edgesmith::runtime::native::WinogradSums;
 using edgesmith::runtime::native::WinogradTiles;
 using edgesmith::runtime::native::WinogradWeights;
 
@@ -136,6 +137,80 @@ void winograd_input(const WinogradTiles& t) {
         winograd_in(half + y * 6, 1, row, 1);
 #pragma GCC unroll 6
         for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * t.channels, row[x]);
+      }
+    }
+  }
+}
+
+// Four numbers to six: A.
+inline void winograd_spread(const Vec* d, int step, Vec* out, int out_step) {
+  const Vec two = set1(2), four = set1(4);
+  const Vec even = add(d[0], d[2 * step]), odd = add(d[step], d[3 * step]);
+  const Vec even_twice = fmadd(four, d[2 * step], d[0]);
+  const Vec odd_twice = mul(two, fmadd(four, d[3 * step], d[step]));
+  out[0] = d[0];
+  out[out_step] = add(even, odd);
+  out[2 * out_step] = sub(even, odd);
+  out[3 * out_step] = add(even_twice, odd_twice);
+  out[4 * out_step] = sub(even_twice, odd_twice);
+  out[5 * out_step] = d[3 * step];
+}
+
+void winograd_gradient(const WinogradTiles& t) {
+  for (int64_t c = 0; c < t.channels; c += kLanes) {
+    const float* in = t.blocked + c * t.rows * t.pitch;
+    for (int64_t tile = 0; tile < t.tiles_y * t.tiles_x; ++tile) {
+      const float* corner = in + (tile / t.tiles_x * 4 * t.pitch + tile % t.tiles_x * 4) * kLanes;
+      Vec half[24];
+#pragma GCC unroll 4
+      for (int x = 0; x < 4; ++x) {
+        Vec column[4];
+#pragma GCC unroll 4
+        for (int y = 0; y < 4; ++y) column[y] = load(corner + (y * t.pitch + x) * kLanes);
+        winograd_spread(column, 1, half + x, 4);
+      }
+      float* out = t.transformed + tile * 36 * t.channels + c;
+#pragma GCC unroll 6
+      for (int y = 0; y < 6; ++y) {
+        Vec row[6];
+        winograd_spread(half + y * 4, 1, row, 1);
+#pragma GCC unroll 6
+        for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * t.channels, row[x]);
+      }
+    }
+  }
+}
+
+// Six numbers to three: G^T.
+inline void winograd_gather(const Vec* s, int step, Vec* out, int out_step) {
+  const Vec near = add(s[step], s[2 * step]), far = add(s[3 * step], s[4 * step]);
+  const Vec near_apart = sub(s[2 * step], s[step]), far_apart = sub(s[3 * step], s[4 * step]);
+  const Vec sixth = set1(1.0F / 6);
+  out[0] = fmadd(far, set1(1.0F / 24), fmadd(near, set1(-1.0F / 6), mul(s[0], set1(0.25F))));
+  out[out_step] = fmadd(far_apart, set1(1.0F / 12), mul(near_apart, sixth));
+  out[2 * out_step] = fmadd(sub(far, near), sixth, s[5 * step]);
+}
+
+void winograd_sums(const WinogradSums& w) {
+  const int64_t matrix = w.features * w.padded;
+  for (int64_t m = 0; m < w.features; ++m) {
+    for (int64_t c = 0; c < w.padded; c += kLanes) {
+      const float* in = w.sums + m * w.padded + c;
+      Vec half[18];
+#pragma GCC unroll 6
+      for (int x = 0; x < 6; ++x) {
+        Vec column[6];
+#pragma GCC unroll 6
+        for (int y = 0; y < 6; ++y) column[y] = load(in + (y * 6 + x) * matrix);
+        winograd_gather(column, 1, half + x, 6);
+      }
+      float* out = w.taps + m * 9 * w.padded + c;
+#pragma GCC unroll 3
+      for (int y = 0; y < 3; ++y) {
+        Vec row[3];
+        winograd_gather(half + y * 6, 1, row, 1);
+#pragma GCC unroll 3
+        for (int x = 0; x < 3; ++x) store(out + (y * 3 + x) * w.padded, row[x]);
       }
     }
   }
