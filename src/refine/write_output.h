@@ -13,8 +13,7 @@ namespace edgesmith::refine {
 /// True for "DIR/model.esm".
 bool is_packed_name(const std::string& path);
 
-/// Bytes of a model as the file of that name holds it; `onnx` are the model's without external data. Errors: those of
-/// packing.
+/// Bytes of the model as a file of that name holds it, external data within. Errors: those of exporting and packing.
 Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, ThreadPool& pool);
 
 /// Writes `graph` to `path`. A packed file goes by way of an ONNX file beside it, which is removed. The summary is of

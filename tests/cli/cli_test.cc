@@ -495,7 +495,8 @@ TEST_F(Cli, SharesBitsBetweenLayersWithinABudget) {
   ASSERT_EQ(mixed.exit_code, 0) << mixed.err;
   const Json json = Json::parse(mixed.out);
   EXPECT_NE(json["steps"][0]["notes"].dump().find("bits are shared out"), std::string::npos);
-  for (const Json& layer : Json::parse(*read_file(folder_ / "r/report.json"))["layers"]) {
+  const Json report = Json::parse(*read_file(folder_ / "r/report.json"));
+  for (const Json& layer : report["layers"]) {
     EXPECT_GE(layer["numbers"]["bits"].get<double>(), 2) << layer;
     EXPECT_LE(layer["numbers"]["bits"].get<double>(), 8) << layer;
   }

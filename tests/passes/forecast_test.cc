@@ -92,7 +92,8 @@ TEST(WeightFacts, OfCodesCountsCodes) {
   std::vector<int8_t> codes;
   for (int i = 0; i < 720; ++i) codes.push_back(static_cast<int8_t>(i % 5));
   graph.set_tensor(weight->node(), ir::Tensor::affine(ir::Tensor::of<int8_t>({20, 4, 3, 3}, codes), quant));
-  const WeightFacts* own = facts_of(look(graph), "first");
+  const ModelFacts facts = look(graph);
+  const WeightFacts* own = facts_of(facts, "first");
   ASSERT_NE(own, nullptr);
   EXPECT_EQ(own->distinct, 5);
   EXPECT_EQ(own->nonzero, 576);
