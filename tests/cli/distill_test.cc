@@ -108,7 +108,8 @@ TEST_F(Distill, IsARepairOfOtherPasses) {
   const std::vector<std::string> prune = {"prune",      "s.onnx", "-o",      "p.onnx",
                                           "--sparsity", "0.9",    "--calib", "train.npz"};
   std::vector<std::string> more = prune;
-  more.insert(more.end(), {"--repair", "distill", "--train", "eval.npz", "--force"});
+  write_data(folder_ / "more.npz", 3000, 3);
+  more.insert(more.end(), {"--repair", "distill", "--train", "more.npz", "--force"});
   EXPECT_EQ(json_of(prune)["steps"][0]["curves"].size(), 0u);
   const Json step = json_of(more)["steps"][0];
   ASSERT_EQ(step["curves"].size(), 3u);
