@@ -52,7 +52,7 @@ class Distill : public ToolTest {
 };
 
 TEST_F(Distill, TrainsAndReports) {
-  const Json json = json_of(command({"--eval", "eval.npz", "--report", "r"}));
+  const Json json = json_of(command({"--loss", "kl", "--eval", "eval.npz", "--report", "r"}));
   const Json& step = json["steps"][0];
   EXPECT_EQ(step["pass"], "distill");
   EXPECT_EQ(step["status"], "accepted");
@@ -106,9 +106,10 @@ epochs = 10
 
 TEST_F(Distill, IsARepairOfOtherPasses) {
   const std::vector<std::string> prune = {"prune",      "s.onnx", "-o",      "p.onnx",
-                                          "--sparsity", "0.5",    "--calib", "train.npz"};
+                                          "--sparsity", "0.9",    "--calib", "train.npz"};
   std::vector<std::string> more = prune;
-  more.insert(more.end(), {"--repair", "distill", "--train", "eval.npz", "--force"});
+  write_data(folder_ / "more.npz", 3000, 3);
+  more.insert(more.end(), {"--repair", "distill", "--train", "more.npz", "--force"});
   EXPECT_EQ(json_of(prune)["steps"][0]["curves"].size(), 0u);
   const Json step = json_of(more)["steps"][0];
   ASSERT_EQ(step["curves"].size(), 3u);

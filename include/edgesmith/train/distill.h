@@ -20,7 +20,7 @@ namespace edgesmith::train {
 
 struct DistillOptions {
   // What is compared (objective.h).
-  std::vector<std::string> losses;    ///< "kl", "cross-entropy=0.5"; empty: kl for scores of classes, else mse
+  std::vector<std::string> losses;    ///< "kl", "cross-entropy=0.5"; empty: mse
   std::vector<std::string> match;     ///< "student=teacher", of outputs
   std::vector<std::string> features;  ///< "student=teacher", of values inside
   double feature_weight = 1;

@@ -50,10 +50,7 @@ OptionSchema make_options() {
       list("student", "",
            "train a smaller model made from this one: width=0.5 (share of the channels), depth=0.5 (of the residual "
            "blocks), weights=fitted, teacher or fresh"),
-      list(
-          "loss", "auto",
-          "kl, mse or cross-entropy (which needs labels), with weights as kl,cross-entropy=0.5; auto: kl for scores of "
-          "classes, else mse"),
+      list("loss", "mse", "mse, kl or cross-entropy (which needs labels), with weights as kl,cross-entropy=0.5"),
       list("match", "", "outputs held against each other, as student=teacher, where names differ"),
       list("feature", "", "values inside held against each other, as student=teacher"),
       real("feature_weight", "1", "weight of each feature's loss", 0, 1e6),
