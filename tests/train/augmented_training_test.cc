@@ -94,7 +94,7 @@ TEST(QuantizedTraining, FindsBetterCodesAndStaysWithinTheirBits) {
     student.set_tensor(node, ir::Tensor::affine(ir::Tensor::of<int8_t>(node.tensor().dims(), codes),
                                                 {.dtype = ir::DType::i8, .scale = {largest / 3}, .zero_point = {0}}));
   }
-  const Outcome done = train(std::move(student), {.rate = 0.01, .epochs = 30});
+  const Outcome done = train(std::move(student), {.losses = {"kl"}, .rate = 0.01, .epochs = 30});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();
   EXPECT_LT(done.report->loss_after, 0.5 * done.report->loss_before);
   int weights = 0;
