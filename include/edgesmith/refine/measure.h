@@ -88,8 +88,8 @@ Result<std::vector<ir::Tensor>> run_all(const ir::Graph& graph, const data::Data
 /// Bytes of the file `path` that `graph` was read from, with its external data.
 int64_t model_file_bytes(const ir::Graph& graph, const std::string& path);
 
-/// Everything but the bytes: parameters, non-zeros, MACs, nodes, peak activation memory. Without `look_at_weights` every
-/// parameter counts as one that is not zero.
+/// Everything but the bytes: parameters, non-zeros, MACs, nodes, peak activation memory. Without `look_at_weights`
+/// every parameter counts as one that is not zero.
 ModelSize measure_size(const ir::Graph& graph, bool look_at_weights = true);
 
 /// The metric of a run that names none: top1 where there are labels, else agreement.
