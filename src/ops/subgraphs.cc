@@ -262,7 +262,8 @@ int64_t listed(const ir::Ints& list, size_t index) { return index < list.size() 
 Result<Tensors> run_scan(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Subgraphs& scan = *node.subgraphs;
   const ir::Graph& body = scan.graphs.front();
-  const auto end = static_cast<size_t>(scan.num_inputs - (scan.batched ? 1 : 0)), first = end - static_cast<size_t>(scan.num_scanned);
+  const auto end = static_cast<size_t>(scan.num_inputs - (scan.batched ? 1 : 0)),
+             first = end - static_cast<size_t>(scan.num_scanned);
   auto steps = first_states(node, inputs, 0, first, body.num_outputs() - static_cast<int>(first));
   if (!steps) return steps.error();
   std::vector<size_t> axes;
@@ -377,8 +378,7 @@ Result<std::vector<ir::Tensor>> eval_subgraphs(const ir::Node& node, std::span<c
   switch (subgraphs.kind) {
     case ir::Subgraphs::Kind::function: return run_verified(subgraphs.graphs.front(), {inputs.begin(), inputs.end()});
     case ir::Subgraphs::Kind::loop: return run_loop(node, inputs);
-    case ir::Subgraphs::Kind::scan:
-      return subgraphs.batched ? run_batched_scan(node, inputs) : run_scan(node, inputs);
+    case ir::Subgraphs::Kind::scan: return subgraphs.batched ? run_batched_scan(node, inputs) : run_scan(node, inputs);
     case ir::Subgraphs::Kind::branches: break;
   }
   if (inputs.empty() || inputs[0] == nullptr) return invalid_error("the condition is missing");

@@ -34,8 +34,8 @@ struct Subgraphs {
   /// 1 is backward). As many as there are scanned operands, or stacked results.
   int num_scanned = 0;
   Ints input_axes, input_backward, output_axes, output_backward;
-  /// Scan of opset 8: operand 0 (lengths of sequences) is absent, all others and the results have a batch as axis 0, for
-  /// each entry of which the body runs on its own. `num_inputs` counts operand 0, too.
+  /// Scan of opset 8: operand 0 (lengths of sequences) is absent, all others and the results have a batch as axis 0,
+  /// for each entry of which the body runs on its own. `num_inputs` counts operand 0, too.
   bool batched = false;
 };
 
