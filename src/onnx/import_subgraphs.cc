@@ -127,12 +127,12 @@ Status read_loop(const NodeView& node, const ImportSource& source, const Surroun
 }
 
 Status read_scan(const NodeView& node, const ImportSource& source, const Surroundings& around, ir::Subgraphs& out) {
-  if (source.opset < 9) return unsupported_error("its form before opset 9 is not known");
   out.kind = Kind::scan;
+  out.batched = source.opset < 9;
   NodeView plain = node;
   std::erase_if(plain.attributes, [](const AttributeView& a) { return a.name == "body"; });
   const FormRow row{"Scan", 9,
-                    "num_scan_inputs:i scan_input_axes:I scan_input_directions:I scan_output_axes:I "
+                    "directions:I num_scan_inputs:i scan_input_axes:I scan_input_directions:I scan_output_axes:I "
                     "scan_output_directions:I"};
   const auto attributes = decode_attributes(plain, row, source);
   if (!attributes) return attributes.error();
@@ -143,11 +143,13 @@ Status read_scan(const NodeView& node, const ImportSource& source, const Surroun
   }
   out.num_scanned = static_cast<int>(scanned);
   out.input_axes = attributes->get_ints("scan_input_axes");
-  out.input_backward = attributes->get_ints("scan_input_directions");
+  out.input_backward = attributes->get_ints(out.batched ? "directions" : "scan_input_directions");
   out.output_axes = attributes->get_ints("scan_output_axes");
   out.output_backward = attributes->get_ints("scan_output_directions");
   EDGESMITH_TRY(add_graph(node, "body", source, around, out));
-  return check_body(out, around, node.inputs.size(), node.inputs.size() - static_cast<size_t>(scanned));
+  const size_t operands = node.inputs.size() - (out.batched ? 1 : 0);
+  if (static_cast<size_t>(scanned) > operands) return invalid_error("num_scan_inputs is more than there are");
+  return check_body(out, around, operands, operands - static_cast<size_t>(scanned));
 }
 
 // --- functions ---

@@ -258,10 +258,12 @@ Result<Tensors> run_loop(const ir::Node& node, std::span<const ir::Tensor* const
 // A number out of a list of attributes that may be absent.
 int64_t listed(const ir::Ints& list, size_t index) { return index < list.size() ? list[index] : 0; }
 
+// `inputs`: states, scanned operands, outer values.
 Result<Tensors> run_scan(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Subgraphs& scan = *node.subgraphs;
   const ir::Graph& body = scan.graphs.front();
-  const auto end = static_cast<size_t>(scan.num_inputs), first = end - static_cast<size_t>(scan.num_scanned);
+  const auto end = static_cast<size_t>(scan.num_inputs - (scan.batched ? 1 : 0)),
+             first = end - static_cast<size_t>(scan.num_scanned);
   auto steps = first_states(node, inputs, 0, first, body.num_outputs() - static_cast<int>(first));
   if (!steps) return steps.error();
   std::vector<size_t> axes;
@@ -278,7 +280,7 @@ Result<Tensors> run_scan(const ir::Node& node, std::span<const ir::Tensor* const
     }
     length = dim;
   }
-  const Pointers outer = captured(node, inputs);
+  const Pointers outer(inputs.begin() + static_cast<std::ptrdiff_t>(end), inputs.end());
   Tensors slices(axes.size());
   const auto arguments = [&] {
     Pointers all;
@@ -324,6 +326,51 @@ Result<Tensors> run_scan(const ir::Node& node, std::span<const ir::Tensor* const
   return outputs;
 }
 
+// Entry `index` of axis 0.
+Result<ir::Tensor> entry_of(const ir::Tensor& whole, int64_t index) {
+  auto maps = identity_maps(whole.dims());
+  maps[0] = {index};
+  auto entry = take(whole, maps, nullptr);
+  if (!entry) return entry;
+  return entry->reshaped({whole.dims().begin() + 1, whole.dims().end()});
+}
+
+// Scan of opset 8: one run for each entry of the batch.
+Result<Tensors> run_batched_scan(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+  if (operand(inputs, 0) != nullptr) return unsupported_error("sequences of different lengths");
+  const auto own = static_cast<size_t>(node.subgraphs->num_inputs);
+  int64_t batch = 0;
+  for (size_t i = 1; i < own; ++i) {
+    if (inputs[i] == nullptr || inputs[i]->rank() == 0) return invalid_error("an operand has no batch");
+    if (i > 1 && inputs[i]->dims()[0] != batch) return invalid_error("operands have batches of different sizes");
+    batch = inputs[i]->dims()[0];
+  }
+  std::vector<Tensors> by_output;
+  for (int64_t b = 0; b < batch; ++b) {
+    Tensors entries;
+    for (size_t i = 1; i < own; ++i) {
+      auto entry = entry_of(*inputs[i], b);
+      if (!entry) return entry.error();
+      entries.push_back(std::move(*entry));
+    }
+    Pointers operands;
+    for (const ir::Tensor& entry : entries) operands.push_back(&entry);
+    operands.insert(operands.end(), inputs.begin() + static_cast<std::ptrdiff_t>(own), inputs.end());
+    auto results = run_scan(node, operands);
+    if (!results) return results;
+    by_output.resize(results->size());
+    for (size_t i = 0; i < results->size(); ++i) by_output[i].push_back(std::move((*results)[i]));
+  }
+  if (batch == 0) return unsupported_error("the batch is empty");
+  Tensors outputs;
+  for (size_t i = 0; i < by_output.size(); ++i) {
+    auto stacked = stack(by_output[i], 0, false, node.subgraphs->graphs.front(), {}, i);
+    if (!stacked) return stacked.error();
+    outputs.push_back(std::move(*stacked));
+  }
+  return outputs;
+}
+
 }  // namespace
 
 Result<std::vector<ir::Tensor>> eval_subgraphs(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
@@ -331,7 +378,7 @@ Result<std::vector<ir::Tensor>> eval_subgraphs(const ir::Node& node, std::span<c
   switch (subgraphs.kind) {
     case ir::Subgraphs::Kind::function: return run_verified(subgraphs.graphs.front(), {inputs.begin(), inputs.end()});
     case ir::Subgraphs::Kind::loop: return run_loop(node, inputs);
-    case ir::Subgraphs::Kind::scan: return run_scan(node, inputs);
+    case ir::Subgraphs::Kind::scan: return subgraphs.batched ? run_batched_scan(node, inputs) : run_scan(node, inputs);
     case ir::Subgraphs::Kind::branches: break;
   }
   if (inputs.empty() || inputs[0] == nullptr) return invalid_error("the condition is missing");

@@ -129,6 +129,7 @@ Result<TypeList> infer_loop(const ir::Node& node, const InferContext& context) {
 
 Result<TypeList> infer_scan(const ir::Node& node, const InferContext& context) {
   const ir::Subgraphs& scan = *node.subgraphs;
+  if (scan.batched) return TypeList{};  // only old models have it
   const int states = scan.num_inputs - scan.num_scanned;
   ir::Dim length;
   std::vector<KnownInput> inputs;

@@ -36,7 +36,9 @@ std::shared_ptr<Subgraphs> holding(Subgraphs::Kind kind, int num_inputs, const s
 Change run(const std::string& pass, ir::Graph& graph, const std::string& flag = {}) {
   const PassInfo& info = *find_pass(pass);
   Options options(info.options());
-  if (!flag.empty()) EXPECT_TRUE(options.set(flag, OptionValue(true)).ok());
+  if (!flag.empty()) {
+    EXPECT_TRUE(options.set(flag, OptionValue(true)).ok());
+  }
   PassContext context;
   auto change = run_pass(info, graph, options, context);
   EXPECT_TRUE(change.ok()) << change.error().text();

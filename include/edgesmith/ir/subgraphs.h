@@ -19,8 +19,8 @@ struct Subgraphs {
   enum class Kind {
     function,  ///< one graph, whose first results are the node's outputs
     branches,  ///< If: operand 0 chooses between the first (true) and the second
-    loop,      ///< Loop of ONNX, opset 11 and later
-    scan,      ///< Scan of ONNX, opset 9 and later
+    loop,      ///< Loop of ONNX
+    scan,      ///< Scan of ONNX
   };
   Kind kind = Kind::function;
   int num_inputs = 0;
@@ -34,6 +34,9 @@ struct Subgraphs {
   /// 1 is backward). As many as there are scanned operands, or stacked results.
   int num_scanned = 0;
   Ints input_axes, input_backward, output_axes, output_backward;
+  /// Scan of opset 8: operand 0 (lengths of sequences) is absent, all others and the results have a batch as axis 0,
+  /// for each entry of which the body runs on its own. `num_inputs` counts operand 0, too.
+  bool batched = false;
 };
 
 /// Puts the nodes of `body` in the place of `node`: they read `operands` where the body reads its inputs (null or
