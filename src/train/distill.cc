@@ -196,7 +196,7 @@ Status Distiller::prepare() {
   if (!feed) return feed.error();
   feed_ = std::move(*feed);
   EDGESMITH_TRY(choose_shard());
-  auto executor = runtime::Executor::create(training_.graph);
+  auto executor = runtime::Executor::create(training_.graph, {.reassociate = true});
   if (!executor) return executor.error();
   executor_ = std::move(*executor);
   for (size_t s = 0; s < outputs_.size(); ++s) sessions_.push_back(executor_->make_session());
