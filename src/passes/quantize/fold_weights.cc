@@ -48,7 +48,9 @@ bool has_plain_operands(const ir::Node& node) {
 
 Status fold_weights(ir::Graph& graph) {
   for (ir::Node& node : graph.nodes()) {
-    if (!moves_numbers(node) || !has_plain_operands(node) || node.output().quant() || !becomes_weight(node.output())) {
+    // Of a constant that others read as well (a tied embedding) this would make a copy.
+    if (!moves_numbers(node) || node.input(0)->uses().size() != 1 || !has_plain_operands(node) ||
+        node.output().quant() || !becomes_weight(node.output())) {
       continue;
     }
     std::vector<const ir::Tensor*> operands;
