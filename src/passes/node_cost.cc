@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/ops/op_info.h"
 
 namespace edgesmith::passes {
@@ -52,10 +53,6 @@ int64_t bytes_of(const ir::Value& value) {
   return ir::packed_bytes(elements_of(value), ir::dtype_bits(dtype));
 }
 
-bool is_structural_node(const ir::Node& node) {
-  return node.is(OpKind::input) || node.is(OpKind::output) || node.is(OpKind::constant);
-}
-
 bool is_clamp(const ir::Node& node) { return node.is(OpKind::relu) || node.is(OpKind::clip); }
 
 bool is_renamer(const ir::Node& node) {
@@ -64,12 +61,12 @@ bool is_renamer(const ir::Node& node) {
 
 /// True for what a runtime does ahead of time or as part of another operator.
 bool is_free(const ir::Node& node) {
-  if (is_structural_node(node) || node.is(OpKind::quantize_linear) || node.is(OpKind::dequantize_linear)) return true;
+  if (ir::is_structural(node) || node.is(OpKind::quantize_linear) || node.is(OpKind::dequantize_linear)) return true;
   if (is_renamer(node)) return true;
   if (is_clamp(node)) {
     const ir::Node* before = &node.input(0)->node();
     while (is_renamer(*before)) before = &before->input(0)->node();
-    return !is_structural_node(*before) && node.input(0)->uses().size() == 1;
+    return !ir::is_structural(*before) && node.input(0)->uses().size() == 1;
   }
   for (int i = 0; i < node.num_inputs(); ++i) {
     if (node.input(i) != nullptr && node.input(i)->constant() == nullptr) return false;

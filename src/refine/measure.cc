@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "edgesmith/data/run_model.h"
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "ir/scan.h"
@@ -28,10 +29,6 @@ int64_t count_nonzero(const ir::Tensor& tensor) {
   int64_t count = 0;
   for (const float value : tensor.to_floats()) count += value != 0 ? 1 : 0;
   return count;
-}
-
-bool is_structural(const ir::Node& node) {
-  return node.is(ir::OpKind::input) || node.is(ir::OpKind::output) || node.is(ir::OpKind::constant);
 }
 
 }  // namespace
@@ -139,7 +136,7 @@ ModelSize measure_size(const ir::Graph& graph, bool look_at_weights) {
   ModelSize size;
   for (const ir::Node& node : graph.nodes()) {
     size.macs += ops::cost_of(node).macs;
-    if (!is_structural(node)) ++size.nodes;
+    if (!ir::is_structural(node)) ++size.nodes;
     // Scalars are settings (the bounds of a Clip, the value of a Pad), not parameters.
     const bool weight = node.is(ir::OpKind::constant) && node.tensor().rank() > 0;
     if (!weight || !ir::is_float(node.tensor().dtype())) continue;

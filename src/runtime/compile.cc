@@ -5,6 +5,7 @@
 #include <map>
 
 #include "edgesmith/base/check.h"
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/ops/op_info.h"
 #include "runtime/arena.h"
 #include "runtime/choices.h"
@@ -29,10 +30,6 @@ Status check_known(const ir::Node& node) {
   const std::string op = unknown->opaque_op + (unknown != &node ? " in " + node.opaque_op : "");
   return unsupported_error(node.label() + ": operator " + op + " cannot be run",
                            "a model with it can be converted, but not evaluated or calibrated");
-}
-
-bool structural(const ir::Node& node) {
-  return node.is(OpKind::input) || node.is(OpKind::output) || node.is(OpKind::constant);
 }
 
 // The constant operands of a node; null where an operand is absent or computed.
@@ -461,7 +458,7 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
   }
   Compiler compiler(program);
   for (const ir::Node& node : graph.nodes()) {
-    if (structural(node)) continue;
+    if (ir::is_structural(node)) continue;
     EDGESMITH_TRY(check_known(node));
     auto folded = fold(program, node);
     if (!folded) return folded.error();

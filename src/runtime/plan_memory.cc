@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The activation memory that a device needs for one sample: every value in one arena, annotated values as codes.
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
 #include "runtime/shape_plan.h"
@@ -7,10 +8,6 @@
 namespace edgesmith::runtime {
 
 namespace {
-
-bool structural(const ir::Node& node) {
-  return node.is(ir::OpKind::input) || node.is(ir::OpKind::output) || node.is(ir::OpKind::constant);
-}
 
 // The clamp that is the only reader of the node's only output: it needs no memory of its own.
 const ir::Node* activation_of(const ir::Node& node) {
@@ -25,7 +22,7 @@ std::vector<Step> device_steps(const Program& program) {
   std::vector<Step> steps;
   std::vector<bool> fused(static_cast<size_t>(graph.num_node_ids()));
   for (const ir::Node& node : graph.nodes()) {
-    if (structural(node) || fused[static_cast<size_t>(node.id())]) continue;
+    if (ir::is_structural(node) || fused[static_cast<size_t>(node.id())]) continue;
     Step step = plain_step(program, node);
     step.view = is_view(node);
     if (!step.view) step.activation = activation_of(node);

@@ -3,16 +3,13 @@
 
 #include <algorithm>
 
+#include "edgesmith/ir/structural.h"
 #include "passes/quantize/node_form.h"
 
 namespace edgesmith::passes::select {
 namespace {
 
 using ir::OpKind;
-
-bool is_structural(const ir::Node& node) {
-  return node.is(OpKind::input) || node.is(OpKind::output) || node.is(OpKind::constant);
-}
 
 bool results_carry_codes(const ir::Node& node) {
   for (int i = 0; i < node.num_outputs(); ++i) {
@@ -52,7 +49,7 @@ Units find_units(const ir::Graph& graph, const targets::Target& target) {
   Units units;
   units.of_node.assign(static_cast<size_t>(graph.num_node_ids()), -1);
   for (ir::Node& node : graph.nodes()) {
-    if (is_structural(node)) continue;
+    if (ir::is_structural(node)) continue;
     const ir::Value* operand = node.input(0);
     const int before = operand != nullptr ? units.of_node[static_cast<size_t>(operand->node().id())] : -1;
     const bool clamps = before >= 0 && quantize::clamp_bounds(node) && !operand->quant() && operand->uses().size() == 1;

@@ -3,16 +3,13 @@
 
 #include <algorithm>
 
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/onnx/import.h"
 
 namespace edgesmith::refine {
 namespace {
 
 using ir::OpKind;
-
-bool is_structural(const ir::Node& node) {
-  return node.is(OpKind::input) || node.is(OpKind::output) || node.is(OpKind::constant);
-}
 
 void copy_value(const ir::Value& from, ir::Value& to) {
   to.set_name(from.name());
@@ -100,7 +97,7 @@ std::vector<PartResult> results_of(const ir::Graph& graph) {
 std::vector<const ir::Node*> operators_of(const ir::Graph& graph) {
   std::vector<const ir::Node*> operators;
   for (const ir::Node& node : graph.nodes()) {
-    if (!is_structural(node)) operators.push_back(&node);
+    if (!ir::is_structural(node)) operators.push_back(&node);
   }
   return operators;
 }

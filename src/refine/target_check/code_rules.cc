@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "edgesmith/base/text.h"
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/ops/op_info.h"
 #include "refine/target_check/rules.h"
 
@@ -40,7 +41,7 @@ class CodeRules {
       return;
     }
     for (const ir::Node& node : graph_.nodes()) {
-      if (is_structural_node(node) && !node.is(OpKind::input)) continue;
+      if (ir::is_structural(node) && !node.is(OpKind::input)) continue;
       for (int i = 0; i < node.num_outputs(); ++i) check_activation(node, node.output(i));
       check_layer(node);
       if (node.is(OpKind::concat)) check_concat(node);

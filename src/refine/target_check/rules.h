@@ -29,8 +29,6 @@ void check_pair_sums(const ir::Graph& graph, const targets::Target& target, Find
 /// ram, flash.
 void check_memory(const ir::Graph& graph, const targets::Target& target, Findings& findings);
 
-/// input, output, constant.
-bool is_structural_node(const ir::Node& node);
 /// The weight of a layer when it is stored as (or annotated with) 8-bit codes, else null.
 const ir::Value* coded_weight(const ir::Node& node);
 /// The codes of such a weight, row-major.

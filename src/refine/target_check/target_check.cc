@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/refine/target_check.h"
 
+#include "edgesmith/ir/structural.h"
 #include "refine/target_check/rules.h"
 
 namespace edgesmith::refine {
@@ -15,17 +16,13 @@ void Findings::hint(const ir::Node* node, std::string rule, std::string value, s
       {node != nullptr ? node->label() : "", std::move(rule), std::move(value), std::move(limit), std::move(fix)});
 }
 
-bool is_structural_node(const ir::Node& node) {
-  return node.is(ir::OpKind::input) || node.is(ir::OpKind::output) || node.is(ir::OpKind::constant);
-}
-
 TargetCheck check_target(const ir::Graph& graph, const targets::Target& target) {
   TargetCheck check;
   Findings findings{check};
   check_memory(graph, target, findings);
   check_shapes(graph, target, findings);
   for (const ir::Node& node : graph.nodes()) {
-    if (!is_structural_node(node)) check_node(node, target, findings);
+    if (!ir::is_structural(node)) check_node(node, target, findings);
   }
   check_codes(graph, target, findings);
   check_pair_sums(graph, target, findings);
