@@ -10,6 +10,7 @@
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
 #include "ir/scan.h"
+#include "onnx/compound.h"
 #include "onnx/forms.h"
 #include "onnx/functions.h"
 #include "onnx/import_graph.h"
@@ -190,7 +191,8 @@ std::shared_ptr<ModelForeign> keep_model(const ModelView& model, const GraphView
   return foreign;
 }
 
-Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> owner, const std::string& folder) {
+Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> owner, const std::string& folder,
+                               const ImportOptions& options) {
   auto model = read_model(bytes);
   if (!model) return model.error();
   auto opset = default_opset(*model);
@@ -201,6 +203,10 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
   ExternalData files(folder);
   int64_t inner_nodes_left = 0;
   ImportSource source{*model, std::move(owner), files, *opset, {}, nullptr, 0, &inner_nodes_left};
+  for (size_t n = 0; options.keep_quantized_operators && n < view->nodes.size(); ++n) {
+    const CompoundRow* row = find_compound(view->nodes[n]);
+    if (row != nullptr && row->makes_annotations) source.forced_opaque.insert(n);
+  }
   auto built = build_typed(*view, source);
   if (!built) return built.error();
   ir::Graph graph = std::move(built->graph);
@@ -216,18 +222,19 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
 }  // namespace
 
 Result<ir::Graph> import_bytes(std::span<const std::byte> bytes, std::shared_ptr<const void> owner,
-                               const std::string& folder, const std::string& name_for_errors) {
-  auto graph = import_model(bytes, std::move(owner), folder);
+                               const std::string& folder, const std::string& name_for_errors,
+                               const ImportOptions& options) {
+  auto graph = import_model(bytes, std::move(owner), folder, options);
   if (graph) return graph;
   Error error = graph.error().in(name_for_errors);
   if (error.kind == ErrorKind::invalid && error.hint.empty()) error.hint = "export the model again";
   return error;
 }
 
-Result<ir::Graph> import_file(const std::string& path) {
+Result<ir::Graph> import_file(const std::string& path, const ImportOptions& options) {
   auto file = MappedFile::open(path);
   if (!file) return file.error();
-  return import_bytes((*file)->bytes(), *file, std::filesystem::path(path).parent_path().string(), path);
+  return import_bytes((*file)->bytes(), *file, std::filesystem::path(path).parent_path().string(), path, options);
 }
 
 Result<NamedTensor> import_tensor_file(const std::string& path) {

@@ -160,7 +160,7 @@ Status Run::load() {
   if (!file) return file.error();
   report_.model.path = recipe_.model;
   report_.model.sha256 = sha256_hex((*file)->bytes());
-  auto graph = onnx::import_file(recipe_.model);
+  auto graph = onnx::import_file(recipe_.model, {.keep_quantized_operators = true});
   if (!graph) return graph.error();
   original_ = std::move(*graph);
   report_.model.opset = onnx::source_info(*original_).opset;

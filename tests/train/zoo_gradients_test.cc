@@ -130,7 +130,7 @@ std::vector<std::pair<std::string, int64_t>> picture_sizes(const ir::Graph& grap
 bool check(const std::string& path) {
   SCOPED_TRACE(path);
   if (std::filesystem::file_size(path) > kLargestFile) return false;
-  auto graph = onnx::import_file(path);
+  auto graph = onnx::import_file(path, {.keep_quantized_operators = true});
   EXPECT_TRUE(graph.ok()) << graph.error().text();
   if (!graph || has_opaque_nodes(*graph) || has_no_gradients(*graph)) return false;
   auto inputs = data::seeded_inputs(
