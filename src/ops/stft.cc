@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// stft: the discrete Fourier transforms of frames of a signal (fourier.h). Operands: signal [batch, length, 1] (reals)
-// or [batch, length, 2], frame_step (a scalar: from the start of a frame to that of the next), optional window [N],
-// optional frame_length N (a scalar; default: the window's, else the signal's). Result: [batch, frames, bins, 2],
-// frames = (length - N) / frame_step + 1. Attribute onesided = 1 (bins = N / 2 + 1; 0: N). f32, f64; f16 and bf16
-// through f32.
+// stft: the discrete Fourier transforms of frames of a signal (fourier.h). Operands: signal [batch, length, 1] (reals;
+// also [batch, length], as PyTorch's exporter writes and ONNX Runtime reads it) or [batch, length, 2], frame_step (a
+// scalar: from the start of a frame to that of the next), optional window [N], optional frame_length N (a scalar;
+// default: the window's, else the signal's). Result: [batch, frames, bins, 2], frames = (length - N) / frame_step + 1.
+// Attribute onesided = 1 (bins = N / 2 + 1; 0: N). f32, f64; f16 and bf16 through f32.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -23,7 +23,8 @@ Status verify(const ir::Node& node) {
   EDGESMITH_TRY(check_flag(node, "onesided"));
   EDGESMITH_TRY(check_same_dtype(node, {0, 2}));
   const int rank = node.input(0)->type().rank();
-  return rank < 0 || rank == 3 ? Status{} : invalid_error("signal has rank " + std::to_string(rank) + ", must be 3");
+  if (rank < 0 || rank == 2 || rank == 3) return {};
+  return invalid_error("signal has rank " + std::to_string(rank) + ", must be 2 or 3");
 }
 
 Result<int64_t> number(const ir::Tensor& tensor, std::string_view what) {
@@ -85,7 +86,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   const ir::Tensor& signal = *inputs[0];
   const ir::Tensor* window = operand(inputs, 2);
   const ir::Dims& dims = signal.dims();
-  if (dims.size() != 3 || (dims[2] != 1 && dims[2] != 2)) return invalid_error("signal is " + signal.type().text());
+  const int64_t parts = dims.size() == 2 ? 1 : dims.size() == 3 ? dims[2] : 0;
+  if (parts != 1 && parts != 2) return invalid_error("signal is " + signal.type().text());
   if (window != nullptr && (window->rank() != 1 || window->dtype() != signal.dtype())) {
     return invalid_error("window is " + window->type().text() + " for a signal of " + signal.type().text());
   }
@@ -101,10 +103,10 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
     for (int64_t b = 0; b < dims[0]; ++b) {
       for (int64_t f = 0; f < frames->count; ++f) {
         for (int64_t n = 0; n < frames->length; ++n) {
-          const T* at = from + (b * dims[1] + f * frames->step + n) * dims[2];
+          const T* at = from + (b * dims[1] + f * frames->step + n) * parts;
           const double weight = weights != nullptr ? static_cast<double>(weights[n]) : 1;
           frame[static_cast<size_t>(n)] = {static_cast<double>(at[0]) * weight,
-                                           dims[2] == 2 ? static_cast<double>(at[1]) * weight : 0};
+                                           parts == 2 ? static_cast<double>(at[1]) * weight : 0};
         }
         const Spectrum spectrum = fourier(frame, false);
         for (int64_t k = 0; k < frames->bins; ++k) {

@@ -142,5 +142,15 @@ TEST(NewerOpsets, IntegersOfFewBitsKeepTheLowOnes) {
   expect_ints(cast(DType::u4), {4}, {7, 15, 7, 9});
 }
 
+TEST(NewerOpsets, StftTakesSignalsWithAndWithoutAnAxisForTheParts) {
+  // Frames {1, 2} and {3, 4}, of two bins: sum and difference.
+  const std::vector<float> samples = {1, 2, 3, 4};
+  const Tensor step = Tensor::of<int64_t>({}, std::vector<int64_t>{2});
+  for (const ir::Dims& dims : {ir::Dims{1, 4}, ir::Dims{1, 4, 1}}) {
+    expect_near(run_op(OpKind::stft, {Tensor::of<float>(dims, samples), step, vector({1, 1})}, {}),
+                {3, 0, -1, 0, 7, 0, -1, 0});
+  }
+}
+
 }  // namespace
 }  // namespace edgesmith::ops
