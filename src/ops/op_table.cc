@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The operator table: one row of ir/ops.def, one `<name>_info` in src/ops/<name>.cc.
+// The operator table: one row of ir/ops.def, one `<name>_op::<name>_info` in src/ops/<name>.cc.
 #include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ops/op_info.h"
 #include "ops/subgraphs.h"
