@@ -69,6 +69,14 @@ void replace_node(ir::Graph& graph, ir::Node& node, ir::Value& replacement) {
   bypass_node(graph, node, replacement);
 }
 
+Change rewrite_nodes(ir::Graph& graph, bool (*rewrite)(ir::Graph& graph, ir::Node& node)) {
+  Change change = Change::none;
+  for (ir::Node& node : graph.nodes()) {
+    if (rewrite(graph, node)) change = Change::changed;
+  }
+  return change;
+}
+
 std::optional<std::vector<double>> per_channel(const Tensor& tensor, int rank, int axis, int64_t channels) {
   if (tensor.dtype() != ir::DType::f32 || tensor.rank() > rank) return std::nullopt;
   for (int d = 0; d < tensor.rank(); ++d) {

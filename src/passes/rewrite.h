@@ -31,6 +31,9 @@ void replace_node(ir::Graph& graph, ir::Node& node, ir::Value& replacement);
 /// The same without renaming.
 void bypass_node(ir::Graph& graph, ir::Node& node, ir::Value& replacement);
 
+/// Calls `rewrite` for every node, in order; it returns whether it changed the graph.
+Change rewrite_nodes(ir::Graph& graph, bool (*rewrite)(ir::Graph& graph, ir::Node& node));
+
 /// A tensor that broadcasts against a value of rank `rank` along axis `axis` only (every other dim 1), as `channels`
 /// numbers. nullopt when it varies along another axis or is not f32.
 std::optional<std::vector<double>> per_channel(const ir::Tensor& tensor, int rank, int axis, int64_t channels);

@@ -32,13 +32,7 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
-  Change change = Change::none;
-  for (ir::Node& node : graph.nodes()) {
-    if (fuse(graph, node)) change = Change::changed;
-  }
-  return change;
-}
+Result<Change> run(ir::Graph& graph, const Options&, PassContext&) { return rewrite_nodes(graph, fuse); }
 
 }  // namespace
 
