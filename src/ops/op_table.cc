@@ -88,7 +88,8 @@ const ir::Node* find_unknown(const ir::Node& node) {
 
 Result<std::vector<ir::Tensor>> eval_node(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   if (node.subgraphs != nullptr) {
-    auto outputs = eval_subgraphs(node, inputs);
+    PlainBodies bodies;
+    auto outputs = eval_subgraphs(node, inputs, bodies);
     return outputs ? std::move(outputs) : outputs.error().in(node.label());
   }
   const OpInfo* op = find_op(node.op());

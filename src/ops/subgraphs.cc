@@ -115,21 +115,6 @@ class GraphRun {
   std::vector<size_t> left_;  ///< reads that are still to come
 };
 
-Result<Tensors> run_graph(const ir::Graph& graph, std::span<const ir::Tensor* const> inputs) {
-  return GraphRun(graph).run(inputs);
-}
-
-// Evaluations rely on what verification found right, so the nodes are verified with the types that they will meet.
-Status verify_body(const ir::Graph& body, const Pointers& inputs) {
-  const auto types = infer_body(body, types_of(inputs));
-  return types ? Status{} : types.error();
-}
-
-Result<Tensors> run_verified(const ir::Graph& body, const Pointers& inputs) {
-  EDGESMITH_TRY(verify_body(body, inputs));
-  return run_graph(body, inputs);
-}
-
 Result<bool> truth(const ir::Tensor& tensor) {
   if (tensor.dtype() == ir::DType::boolean && tensor.size() == 1) return tensor.data<bool>()[0];
   return invalid_error("the condition is " + tensor.type().text() + ", must be one bool");
@@ -209,7 +194,7 @@ Result<Steps> first_states(const ir::Node& node, std::span<const ir::Tensor* con
   return steps;
 }
 
-Result<Tensors> run_loop(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+Result<Tensors> run_loop(const ir::Node& node, std::span<const ir::Tensor* const> inputs, BodyRunner& bodies) {
   const ir::Subgraphs& loop = *node.subgraphs;
   const ir::Graph& body = loop.graphs.front();
   const std::vector<ir::Value*> formals = body.inputs();
@@ -234,11 +219,11 @@ Result<Tensors> run_loop(const ir::Node& node, std::span<const ir::Tensor* const
     all.insert(all.end(), outer.begin(), outer.end());
     return all;
   };
-  EDGESMITH_TRY(verify_body(body, arguments()));
+  EDGESMITH_TRY(bodies.check(body, arguments()));
   for (int64_t step = 0; *go && step < most; ++step) {
     if (step == kMostSteps) return io_error("runs more than " + std::to_string(kMostSteps) + " steps");
     number = counter<int64_t>(step, *formals[0]);
-    auto results = run_graph(body, arguments());
+    auto results = bodies.run(body, arguments());
     if (!results) return results.error();
     go = truth(results->front());
     if (!go) return go.error();
@@ -259,7 +244,7 @@ Result<Tensors> run_loop(const ir::Node& node, std::span<const ir::Tensor* const
 int64_t listed(const ir::Ints& list, size_t index) { return index < list.size() ? list[index] : 0; }
 
 // `inputs`: states, scanned operands, outer values.
-Result<Tensors> run_scan(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+Result<Tensors> run_scan(const ir::Node& node, std::span<const ir::Tensor* const> inputs, BodyRunner& bodies) {
   const ir::Subgraphs& scan = *node.subgraphs;
   const ir::Graph& body = scan.graphs.front();
   const auto end = static_cast<size_t>(scan.num_inputs - (scan.batched ? 1 : 0)),
@@ -304,8 +289,8 @@ Result<Tensors> run_scan(const ir::Node& node, std::span<const ir::Tensor* const
   };
   for (int64_t step = 0; step < length; ++step) {
     EDGESMITH_TRY(cut(step));
-    if (step == 0) EDGESMITH_TRY(verify_body(body, arguments()));
-    auto results = run_graph(body, arguments());
+    if (step == 0) EDGESMITH_TRY(bodies.check(body, arguments()));
+    auto results = bodies.run(body, arguments());
     if (!results) return results.error();
     EDGESMITH_TRY(steps->take(*results, 0));
   }
@@ -336,7 +321,7 @@ Result<ir::Tensor> entry_of(const ir::Tensor& whole, int64_t index) {
 }
 
 // Scan of opset 8: one run for each entry of the batch.
-Result<Tensors> run_batched_scan(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+Result<Tensors> run_batched_scan(const ir::Node& node, std::span<const ir::Tensor* const> inputs, BodyRunner& bodies) {
   if (operand(inputs, 0) != nullptr) return unsupported_error("sequences of different lengths");
   const auto own = static_cast<size_t>(node.subgraphs->num_inputs);
   int64_t batch = 0;
@@ -356,7 +341,7 @@ Result<Tensors> run_batched_scan(const ir::Node& node, std::span<const ir::Tenso
     Pointers operands;
     for (const ir::Tensor& entry : entries) operands.push_back(&entry);
     operands.insert(operands.end(), inputs.begin() + static_cast<std::ptrdiff_t>(own), inputs.end());
-    auto results = run_scan(node, operands);
+    auto results = run_scan(node, operands, bodies);
     if (!results) return results;
     by_output.resize(results->size());
     for (size_t i = 0; i < results->size(); ++i) by_output[i].push_back(std::move((*results)[i]));
@@ -373,18 +358,36 @@ Result<Tensors> run_batched_scan(const ir::Node& node, std::span<const ir::Tenso
 
 }  // namespace
 
-Result<std::vector<ir::Tensor>> eval_subgraphs(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
+Status PlainBodies::check(const ir::Graph& body, std::span<const ir::Tensor* const> operands) {
+  // Evaluations rely on what verification found right, so the nodes are verified with the types that they will meet.
+  const auto types = infer_body(body, types_of({operands.begin(), operands.end()}));
+  return types ? Status{} : types.error();
+}
+
+Result<Tensors> PlainBodies::run(const ir::Graph& body, std::span<const ir::Tensor* const> operands) {
+  return GraphRun(body).run(operands);
+}
+
+Result<std::vector<ir::Tensor>> eval_subgraphs(const ir::Node& node, std::span<const ir::Tensor* const> inputs,
+                                               BodyRunner& bodies) {
   const ir::Subgraphs& subgraphs = *node.subgraphs;
+  const ir::Graph* body = &subgraphs.graphs.front();
+  Pointers operands(inputs.begin(), inputs.end());
   switch (subgraphs.kind) {
-    case ir::Subgraphs::Kind::function: return run_verified(subgraphs.graphs.front(), {inputs.begin(), inputs.end()});
-    case ir::Subgraphs::Kind::loop: return run_loop(node, inputs);
-    case ir::Subgraphs::Kind::scan: return subgraphs.batched ? run_batched_scan(node, inputs) : run_scan(node, inputs);
-    case ir::Subgraphs::Kind::branches: break;
+    case ir::Subgraphs::Kind::function: break;
+    case ir::Subgraphs::Kind::loop: return run_loop(node, inputs, bodies);
+    case ir::Subgraphs::Kind::scan:
+      return subgraphs.batched ? run_batched_scan(node, inputs, bodies) : run_scan(node, inputs, bodies);
+    case ir::Subgraphs::Kind::branches: {
+      if (inputs.empty() || inputs[0] == nullptr) return invalid_error("the condition is missing");
+      const auto condition = truth(*inputs[0]);
+      if (!condition) return condition.error();
+      body = &subgraphs.graphs[*condition ? 0 : 1];
+      operands = captured(node, inputs);
+    }
   }
-  if (inputs.empty() || inputs[0] == nullptr) return invalid_error("the condition is missing");
-  const auto condition = truth(*inputs[0]);
-  if (!condition) return condition.error();
-  return run_verified(subgraphs.graphs[*condition ? 0 : 1], captured(node, inputs));
+  EDGESMITH_TRY(bodies.check(*body, operands));
+  return bodies.run(*body, operands);
 }
 
 }  // namespace edgesmith::ops

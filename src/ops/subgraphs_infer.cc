@@ -167,7 +167,7 @@ Result<TypeList> infer_kind(const ir::Node& node, const InferContext& context) {
 
 }  // namespace
 
-Result<std::vector<ir::Type>> infer_body(const ir::Graph& body, std::span<const KnownInput> inputs) {
+Result<ir::Graph> typed_body(const ir::Graph& body, std::span<const KnownInput> inputs) {
   ir::Graph copy = body.clone();
   size_t next = 0;
   for (ir::Value* formal : copy.inputs()) {
@@ -182,8 +182,14 @@ Result<std::vector<ir::Type>> infer_body(const ir::Graph& body, std::span<const 
     }
   }
   EDGESMITH_TRY(infer_types(copy));
+  return copy;
+}
+
+Result<std::vector<ir::Type>> infer_body(const ir::Graph& body, std::span<const KnownInput> inputs) {
+  const auto typed = typed_body(body, inputs);
+  if (!typed) return typed.error();
   TypeList types;
-  for (int i = 0; i < copy.num_outputs(); ++i) types.push_back(copy.output_node().input(i)->type());
+  for (int i = 0; i < typed->num_outputs(); ++i) types.push_back(typed->output_node().input(i)->type());
   return types;
 }
 

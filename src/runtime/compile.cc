@@ -8,6 +8,7 @@
 #include "edgesmith/ir/structural.h"
 #include "edgesmith/ops/op_info.h"
 #include "runtime/arena.h"
+#include "runtime/bodies.h"
 #include "runtime/choices.h"
 #include "runtime/fuse_gate.h"
 #include "runtime/fuse_pad.h"
@@ -460,6 +461,7 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
   for (const ir::Node& node : graph.nodes()) {
     if (ir::is_structural(node)) continue;
     EDGESMITH_TRY(check_known(node));
+    if (node.subgraphs != nullptr && !options.reference && !program.bodies) program.bodies = std::make_shared<Bodies>();
     auto folded = fold(program, node);
     if (!folded) return folded.error();
     if (*folded) continue;

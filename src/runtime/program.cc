@@ -9,8 +9,12 @@ using ir::OpKind;
 
 Result<std::vector<ir::Tensor>> evaluate(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   auto outputs = ops::eval_node(node, inputs);
-  if (!outputs || static_cast<int>(outputs->size()) >= node.num_outputs()) return outputs;
-  return unsupported_error(node.label() + ": output " + std::to_string(outputs->size()) + " cannot be computed");
+  return outputs ? complete(node, std::move(*outputs)) : outputs;
+}
+
+Result<std::vector<ir::Tensor>> complete(const ir::Node& node, std::vector<ir::Tensor> outputs) {
+  if (static_cast<int>(outputs.size()) >= node.num_outputs()) return outputs;
+  return unsupported_error(node.label() + ": output " + std::to_string(outputs.size()) + " cannot be computed");
 }
 
 bool is_view(const ir::Node& node) {

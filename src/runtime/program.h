@@ -56,6 +56,8 @@ struct Step {
   std::string kernel_text(Isa isa) const;
 };
 
+class Bodies;
+
 struct Program {
   const ir::Graph* graph = nullptr;
   ExecutorOptions options;
@@ -63,6 +65,7 @@ struct Program {
   std::vector<ir::Tensor> constants;  ///< by slot; valid for constants and what was folded from them
   std::vector<Step> steps;            ///< activations fused
   std::vector<Step> plain_steps;      ///< nothing fused, reals only, for observers of everything; or none
+  std::shared_ptr<Bodies> bodies;     ///< graphs inside nodes, compiled as they are met; null: no node has any
 
   int num_values() const { return graph->num_value_ids(); }
   int num_slots() const { return 3 * num_values(); }
@@ -90,6 +93,9 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
 
 /// ops::eval_node, with a tensor for every output. Errors: also unsupported, for an output that eval does not make.
 Result<std::vector<ir::Tensor>> evaluate(const ir::Node& node, std::span<const ir::Tensor* const> inputs);
+
+/// `outputs` of the node, unless one that it has is missing. Errors: unsupported.
+Result<std::vector<ir::Tensor>> complete(const ir::Node& node, std::vector<ir::Tensor> outputs);
 
 /// True when output 0 of the node is operand 0 with other dims (reshape, flatten, squeeze, unsqueeze, identity).
 bool is_view(const ir::Node& node);

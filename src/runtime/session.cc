@@ -419,9 +419,22 @@ Status SessionState::call_kernel(const Binding& binding, size_t index, const Bou
   return status.ok() ? status : Status(status.error().in(step.node->label()));
 }
 
+// Runs a node by the graphs inside it.
+Result<std::vector<ir::Tensor>> SessionState::run_bodies(const Binding& binding, size_t index) {
+  const Step& step = (*binding.steps)[index];
+  const auto& operands = binding.bound[index].operands;
+  std::vector<const ir::Tensor*> constant;
+  for (size_t i = 0; i < operands.size(); ++i) {
+    const int slot = step.operands[i];
+    if (slot >= 0 && program_.constants[static_cast<size_t>(slot)].valid()) constant.push_back(operands[i]);
+  }
+  return bodies_.run(step.shown(), operands, constant);
+}
+
 Status SessionState::run_reference(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
-  auto outputs = evaluate(step.shown(), binding.bound[index].operands);
+  const bool has_bodies = step.shown().subgraphs != nullptr && program_.bodies != nullptr;
+  auto outputs = has_bodies ? run_bodies(binding, index) : evaluate(step.shown(), binding.bound[index].operands);
   if (!outputs) return outputs.error();
   if (step.add != nullptr) {
     std::vector<const ir::Tensor*> operands = {&(*outputs)[0], &binding.values[static_cast<size_t>(step.residual)]};

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "edgesmith/runtime/executor.h"
+#include "runtime/bodies.h"
 #include "runtime/program.h"
 #include "runtime/shape_plan.h"
 
@@ -25,7 +26,7 @@ class SessionState {
  public:
   /// `pool`: threads over which large steps are cut, or null; it must outlive the session and serve it alone.
   explicit SessionState(const Program& program, ThreadPool* pool = nullptr)
-      : program_(program), pool_(pool), inputs_(program.graph->inputs()) {}
+      : program_(program), pool_(pool), inputs_(program.graph->inputs()), bodies_(program, pool) {}
 
   Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer,
                                       const StepTimer* timer = nullptr);
@@ -33,7 +34,7 @@ class SessionState {
   Status run_into(std::span<const ir::Tensor> inputs, std::vector<ir::Tensor>& outputs, const Observer* observer,
                   const StepTimer* timer = nullptr);
   /// As Executor::Session::arena_bytes.
-  int64_t arena_bytes() const { return arena_bytes_; }
+  int64_t arena_bytes() const { return arena_bytes_ + bodies_.arena_bytes(); }
 
  private:
   /// What a step needs, as far as it is known from dims.
@@ -69,6 +70,7 @@ class SessionState {
   Status run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims);
   Status call_kernel(const Binding& binding, size_t index, const BoundStep& bound);
   Status run_reference(Binding& binding, size_t index);
+  Result<std::vector<ir::Tensor>> run_bodies(const Binding& binding, size_t index);
   Status run_conversion(Binding& binding, size_t index);
   Result<ir::Dims> evaluated_dims(const Binding& binding, size_t index) const;
   Result<std::optional<std::vector<ir::Dims>>> output_dims(const Binding& binding, size_t index) const;
@@ -81,6 +83,7 @@ class SessionState {
   const Program& program_;
   ThreadPool* const pool_;
   const std::vector<ir::Value*> inputs_;
+  BodySessions bodies_;
   Binding fused_, plain_;
   AlignedBytes arena_;
   int64_t arena_bytes_ = 0;

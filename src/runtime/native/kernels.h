@@ -14,6 +14,7 @@ extern const Kernel kExpF32, kLogF32, kSigmoidF32, kTanhF32, kErfF32, kSqrtF32, 
     kEluF32, kGeluF32, kPowF32;
 extern const Kernel kSoftmaxF32, kLogSoftmaxF32, kReduceMeanF32, kReduceSumF32, kReduceMaxF32;
 extern const Kernel kBatchNormalizationF32;
+extern const Kernel kLstmF32, kGruF32, kRnnF32;
 extern const Kernel kConvTransposeF32, kWinogradConvTransposeF32, kConvWeightGradientF32, kMaxPoolGradientF32,
     kAveragePoolGradientF32, kGateF32, kSumOverChannelF32, kExpandF32;
 extern const Kernel kDepthwiseWeightGradientF32, kWinogradWeightGradientF32, kGatherGradientF32, kIdentityF32;
