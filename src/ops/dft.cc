@@ -120,7 +120,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
     const T* from = x.data<T>().data();
     T* to = made->mutable_data<T>().data();
-    Spectrum line(static_cast<size_t>(*length));
+    FourierPlan plan(static_cast<size_t>(*length), inverse);
+    std::vector<Complex> line(plan.length());
     for (int64_t o = 0; o < outer; ++o) {
       for (int64_t i = 0; i < inner; ++i) {
         const int64_t stored = real ? *length / 2 + 1 : *length;
@@ -137,12 +138,12 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
             line[static_cast<size_t>(n)] = std::conj(line[static_cast<size_t>(*length - n)]);
           }
         }
-        const Spectrum spectrum = fourier(line, inverse);
+        plan.run(line.data());
         const double divisor = inverse ? static_cast<double>(*length) : 1;
         for (int64_t k = 0; k < out_length; ++k) {
           T* at = to + ((o * out_length + k) * inner + i) * out_parts;
-          at[0] = static_cast<T>(spectrum[static_cast<size_t>(k)].real() / divisor);
-          if (!real) at[1] = static_cast<T>(spectrum[static_cast<size_t>(k)].imag() / divisor);
+          at[0] = static_cast<T>(line[static_cast<size_t>(k)].real() / divisor);
+          if (!real) at[1] = static_cast<T>(line[static_cast<size_t>(k)].imag() / divisor);
         }
       }
     }

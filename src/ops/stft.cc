@@ -99,19 +99,31 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
     const T* from = signal.data<T>().data();
     const T* weights = window != nullptr ? window->data<T>().data() : nullptr;
     T* to = made->mutable_data<T>().data();
-    Spectrum frame(static_cast<size_t>(frames->length));
+    const auto length = static_cast<size_t>(frames->length);
+    FourierPlan plan(length, false);
+    std::vector<Complex> line(length);
+    const auto put = [&](const Complex& number) {
+      *to++ = static_cast<T>(number.real());
+      *to++ = static_cast<T>(number.imag());
+    };
     for (int64_t b = 0; b < dims[0]; ++b) {
-      for (int64_t f = 0; f < frames->count; ++f) {
-        for (int64_t n = 0; n < frames->length; ++n) {
-          const T* at = from + (b * dims[1] + f * frames->step + n) * parts;
+      // Two frames of reals at a time, as real and imaginary parts: their spectra are told apart by their symmetry.
+      for (int64_t f = 0; f < frames->count; f += parts == 1 ? 2 : 1) {
+        const bool pair = parts == 1 && f + 1 < frames->count;
+        const T* at = from + (b * dims[1] + f * frames->step) * parts;
+        for (size_t n = 0; n < length; ++n) {
           const double weight = weights != nullptr ? static_cast<double>(weights[n]) : 1;
-          frame[static_cast<size_t>(n)] = {static_cast<double>(at[0]) * weight,
-                                           parts == 2 ? static_cast<double>(at[1]) * weight : 0};
+          const T* x = at + static_cast<int64_t>(n) * parts;
+          const double other = parts == 2 ? static_cast<double>(x[1]) : pair ? static_cast<double>(x[frames->step]) : 0;
+          line[n] = {static_cast<double>(x[0]) * weight, other * weight};
         }
-        const Spectrum spectrum = fourier(frame, false);
-        for (int64_t k = 0; k < frames->bins; ++k) {
-          *to++ = static_cast<T>(spectrum[static_cast<size_t>(k)].real());
-          *to++ = static_cast<T>(spectrum[static_cast<size_t>(k)].imag());
+        plan.run(line.data());
+        const auto bins = static_cast<size_t>(frames->bins);
+        const auto mirrored = [&](size_t k) { return std::conj(line[k == 0 ? 0 : length - k]); };
+        for (size_t k = 0; k < bins; ++k) put(pair ? (line[k] + mirrored(k)) * 0.5 : line[k]);
+        for (size_t k = 0; pair && k < bins; ++k) {
+          const Complex twice = line[k] - mirrored(k);  // 2 i times the second one
+          put({twice.imag() * 0.5, -twice.real() * 0.5});
         }
       }
     }

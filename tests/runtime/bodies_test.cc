@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Graphs inside nodes, compiled: If, Loop and functions against ops::eval, for several types, sessions and threads.
+#include "runtime/bodies.h"
 #include "edgesmith/base/thread_pool.h"
 #include "edgesmith/ir/subgraphs.h"
-#include "runtime/bodies.h"
 #include "runtime/run_graph.h"
 
 namespace edgesmith::runtime {

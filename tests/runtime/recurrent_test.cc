@@ -103,8 +103,10 @@ TEST(Recurrent, SizesAndAbsentOperands) {
 
 TEST(Recurrent, WhatTheKernelsDoNotDoIsLeftToTheReference) {
   for (const char* attributes : {"clip=1.5", "activations=strings[\"Relu\"]"}) {
-    const ir::Graph graph = parse_graph("graph @g(%x: f32[2,1,3], %w: f32[1,4,3], %r: f32[1,4,4]) -> (y) {\n  %y = rnn "
-                                        "%x, %w, %r {" + std::string(attributes) + "}\n  return %y\n}");
+    const ir::Graph graph = parse_graph(
+        "graph @g(%x: f32[2,1,3], %w: f32[1,4,3], %r: f32[1,4,4]) -> (y) {\n  %y = rnn "
+        "%x, %w, %r {" +
+        std::string(attributes) + "}\n  return %y\n}");
     EXPECT_FALSE(runs_by_kernels(graph)) << attributes;
   }
 }

@@ -176,8 +176,8 @@ class Direction {
                            .c = at(parts_.c) + first_row * s_.hidden});
     auto* y = call_.outputs[0].as<float>();
     for (int64_t b = first_row; b < first_row + rows; ++b, h += s_.hidden) {
-      const int64_t to = first_ ? (b * s_.steps + t) * s_.directions + direction_
-                                : (t * s_.directions + direction_) * s_.batch + b;
+      const int64_t to =
+          first_ ? (b * s_.steps + t) * s_.directions + direction_ : (t * s_.directions + direction_) * s_.batch + b;
       std::copy_n(h, s_.hidden, y + to * s_.hidden);
     }
   }

@@ -2,8 +2,8 @@
 // What the kernels of lstm, gru and rnn share: a cell applied step after step, with the weights of each direction
 // packed. ops/recurrent.h says what operands and attributes mean.
 //
-// The products with x are one matrix product for all steps. What follows at a step are products of the states with R and
-// element-wise functions over the gates of each sequence. Sequences that end at different steps go one by one.
+// The products with x are one matrix product for all steps. What follows at a step are products of the states with R
+// and element-wise functions over the gates of each sequence. Sequences that end at different steps go one by one.
 #pragma once
 
 #include <string_view>
@@ -16,10 +16,10 @@ namespace edgesmith::runtime::native {
 
 /// The weights of one direction: right operands of products, packed; biases in whole vectors.
 struct RecurrentWeights {
-  std::vector<float> of_x;       ///< W' [inputs, gates * hidden]
-  std::vector<float> of_h;       ///< R' [hidden, gates_of_h * hidden]
-  std::vector<float> apart;      ///< R' of the other gates
-  std::vector<float> bias;       ///< [gates * hidden], that of R with it but for what stands in bias_apart
+  std::vector<float> of_x;        ///< W' [inputs, gates * hidden]
+  std::vector<float> of_h;        ///< R' [hidden, gates_of_h * hidden]
+  std::vector<float> apart;       ///< R' of the other gates
+  std::vector<float> bias;        ///< [gates * hidden], that of R with it but for what stands in bias_apart
   std::vector<float> bias_apart;  ///< of R, for the gates in `apart`
 };
 
@@ -28,13 +28,13 @@ struct CellStep {
   const NativeTable& table;
   const RecurrentWeights& weights;
   int64_t rows, hidden;
-  const float* of_x;        ///< W x + biases: a row every x_step floats
+  const float* of_x;  ///< W x + biases: a row every x_step floats
   int64_t x_step;
-  float* gates;             ///< scratch: [rows, gates * hidden]
-  float* spare;             ///< scratch: [2 * hidden]
-  float* others;            ///< scratch: [rows, hidden]
-  float* h;                 ///< [rows, hidden]: the state before the step, and then the one behind it
-  float* c;                 ///< the same of the cell's state, for lstm
+  float* gates;   ///< scratch: [rows, gates * hidden]
+  float* spare;   ///< scratch: [2 * hidden]
+  float* others;  ///< scratch: [rows, hidden]
+  float* h;       ///< [rows, hidden]: the state before the step, and then the one behind it
+  float* c;       ///< the same of the cell's state, for lstm
 };
 
 /// products [rows, columns] (one every `step` floats) = states [rows, hidden] times a packed matrix, plus a bias that

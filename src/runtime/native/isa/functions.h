@@ -33,32 +33,23 @@ inline Vec exp_of(Vec x) {
 }
 
 // The natural logarithm.
-inline float log_of(float x) {
-  if (!(x > 0) || x == kInfinity) return x == 0 ? -kInfinity : x < 0 ? __builtin_nanf("") : x;
-  int exponent = 0;
-  if (x < 1.17549435e-38F) {
-    x *= 16777216.0F;
-    exponent = -24;
-  }
-  uint32_t bits;
-  __builtin_memcpy(&bits, &x, 4);
-  exponent += static_cast<int>(bits >> 23) - 127;
-  bits = (bits & 0x7FFFFFU) | 0x3F800000U;
-  float m;
-  __builtin_memcpy(&m, &bits, 4);
-  if (m > 1.41421356F) {
-    m *= 0.5F;
-    ++exponent;
-  }
-  const float f = m - 1, z = f * f, e = static_cast<float>(exponent);
+inline Vec log_of(Vec x) {
+  constexpr float kSmallestNormal = 1.17549435e-38F, kSmallest = 1.40129846e-45F;
+  const Vec tiny = set1(kSmallestNormal);
+  const Vec normal = select_less(x, tiny, mul(x, set1(16777216.0F)), x);
+  Vec m = mantissa_of(normal), e = add(exponent_of(normal), select_less(x, tiny, set1(-24), set1(0)));
+  const Vec root = set1(1.41421356F);
+  e = select_less(root, m, add(e, set1(1)), e);
+  m = select_less(root, m, mul(m, set1(0.5F)), m);
+  const Vec f = sub(m, set1(1)), z = mul(f, f);
   constexpr float kLog[] = {7.0376836292e-2F,  -1.1514610310e-1F, 1.1676998740e-1F,
                             -1.2420140846e-1F, 1.4249322787e-1F,  -1.6668057665e-1F,
                             2.0000714765e-1F,  -2.4999993993e-1F, 3.3333331174e-1F};
-  float p = kLog[0];
-  for (int i = 1; i < 9; ++i) p = __builtin_fmaf(p, f, kLog[i]);
-  float y = __builtin_fmaf(e, -2.12194440e-4F, p * f * z);
-  y = __builtin_fmaf(-0.5F, z, y);
-  return __builtin_fmaf(e, 0.693359375F, f + y);
+  Vec y = fmadd(e, set1(-2.12194440e-4F), mul(mul(polynomial(f, kLog), f), z));
+  y = fmadd(set1(-0.5F), z, y);
+  y = fmadd(e, set1(0.693359375F), add(f, y));
+  const Vec none = select_less(x, set1(0), set1(__builtin_nanf("")), set1(-kInfinity));
+  return select_less(x, set1(kInfinity), select_less(x, set1(kSmallest), none, y), x);  // not-a-number passes
 }
 
 inline Vec with_sign_of(Vec magnitude, Vec x) { return select_less(x, set1(0), mul(magnitude, set1(-1)), magnitude); }
@@ -117,9 +108,7 @@ void unary(Unary op, const float* in, float alpha, float* out, int64_t count, co
     case Unary::magnitude: return run([](Vec x) { return magnitude_of(x); });
     case Unary::elu:
       return run([&](Vec x) { return select_less(x, set1(0), mul(set1(alpha), sub(exp_of(x), set1(1))), x); });
-    case Unary::log:
-      for (int64_t i = 0; i < count; ++i) out[i] = log_of(in[i]);
-      return apply_epilogue(epilogue, out, out, count);
+    case Unary::log: return run([](Vec x) { return log_of(x); });
   }
 }
 

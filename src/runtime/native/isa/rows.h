@@ -65,7 +65,7 @@ void softmax_row(const float* in, int64_t count, bool log, float* out, const Epi
         return e;
       },
       [](Vec a, Vec b) { return add(a, b); }, add_numbers);
-  const Vec end = set1(log ? log_of(sum) : sum);
+  const Vec end = log ? log_of(set1(sum)) : set1(sum);
   for_vectors(count, [&](int64_t i, int n) {
     const Vec x = load_upto(out + i, n);
     store_upto(out + i, finish(log ? sub(x, end) : div(x, end)), n);

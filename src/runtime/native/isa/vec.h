@@ -100,6 +100,9 @@ inline Vec select_less(Vec a, Vec b, Vec x, Vec y) {
 inline Vec power_of_two(Vec n) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23));
 }
+// Of normal numbers x > 0: x = m * 2^e with m in [1, 2).
+inline Vec exponent_of(Vec x) { return _mm512_getexp_ps(x); }
+inline Vec mantissa_of(Vec x) { return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
 
 #elif defined(__AVX2__)
 
@@ -169,6 +172,14 @@ inline Vec select_less(Vec a, Vec b, Vec x, Vec y) { return _mm256_blendv_ps(y, 
 inline Vec power_of_two(Vec n) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23));
 }
+inline Vec exponent_of(Vec x) {
+  const __m256i bits = _mm256_srli_epi32(_mm256_castps_si256(x), 23);
+  return _mm256_cvtepi32_ps(_mm256_sub_epi32(bits, _mm256_set1_epi32(127)));
+}
+inline Vec mantissa_of(Vec x) {
+  const Vec bits = _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x7FFFFF)));
+  return _mm256_or_ps(bits, _mm256_set1_ps(1));
+}
 
 #else
 
@@ -210,6 +221,18 @@ inline Vec power_of_two(Vec n) {
   float out;
   __builtin_memcpy(&out, &bits, 4);
   return out;
+}
+inline Vec exponent_of(Vec x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  return static_cast<float>(static_cast<int>(bits >> 23) - 127);
+}
+inline Vec mantissa_of(Vec x) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &x, 4);
+  bits = (bits & 0x7FFFFFU) | 0x3F800000U;
+  __builtin_memcpy(&x, &bits, 4);
+  return x;
 }
 
 #endif

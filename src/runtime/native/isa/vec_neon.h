@@ -76,5 +76,12 @@ inline Vec select_less(Vec a, Vec b, Vec x, Vec y) { return vbslq_f32(vcltq_f32(
 inline Vec power_of_two(Vec n) {
   return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtq_s32_f32(n), vdupq_n_s32(127)), 23));
 }
+inline Vec exponent_of(Vec x) {
+  return vcvtq_f32_s32(vsubq_s32(vshrq_n_s32(vreinterpretq_s32_f32(x), 23), vdupq_n_s32(127)));
+}
+inline Vec mantissa_of(Vec x) {
+  const uint32x4_t bits = vandq_u32(vreinterpretq_u32_f32(x), vdupq_n_u32(0x7FFFFFU));
+  return vreinterpretq_f32_u32(vorrq_u32(bits, vdupq_n_u32(0x3F800000U)));
+}
 
 }  // namespace
