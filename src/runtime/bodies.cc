@@ -16,9 +16,29 @@ std::string signature_of(Operands operands, const std::vector<bool>& constant) {
   std::string text;
   for (size_t i = 0; i < operands.size(); ++i) {
     text += std::string(ir::dtype_name(operands[i]->dtype())) + ":" + std::to_string(operands[i]->rank());
-    text += constant[i] ? "c " : " ";
+    if (constant[i]) text += "@" + std::to_string(reinterpret_cast<uintptr_t>(operands[i]->bytes().data()));
+    text += " ";
   }
   return text;
+}
+
+// Results that are inputs, as they came or through Identity: finds which, and puts a number in their place.
+void take_out_passed(ir::Graph& graph, std::vector<int>& passed) {
+  const std::vector<ir::Value*> inputs = graph.inputs();
+  ir::Node& results = graph.output_node();
+  for (int i = 0; i < graph.num_outputs(); ++i) {
+    const ir::Value* value = results.input(i);
+    while (value->node().is(ir::OpKind::identity) && !value->quant()) value = value->node().input(0);
+    const auto found = std::find(inputs.begin(), inputs.end(), value);
+    passed.push_back(found == inputs.end() ? -1 : static_cast<int>(found - inputs.begin()));
+    if (found != inputs.end()) graph.set_input(results, i, &graph.add_constant(ir::Tensor::scalar<float>(0)));
+  }
+}
+
+bool same_memory(const ir::Tensor& a, const ir::Tensor& b) {
+  return a.size() > 0 && a.encoding() == ir::Encoding::dense && b.encoding() == ir::Encoding::dense &&
+         a.dtype() != ir::DType::string && a.dtype() == b.dtype() && a.dims() == b.dims() &&
+         a.bytes().data() == b.bytes().data();
 }
 
 std::unique_ptr<const Body> compile_body(const ir::Graph& graph, Operands operands, const std::vector<bool>& constant,
@@ -32,6 +52,7 @@ std::unique_ptr<const Body> compile_body(const ir::Graph& graph, Operands operan
   if (!typed) return nullptr;
   auto body = std::make_unique<Body>();
   body->graph = std::move(*typed);
+  take_out_passed(body->graph, body->passed);
   ExecutorOptions options = around.options;
   options.choices.clear();
   options.observed.assign(1, false);  // nobody looks inside: no plan for observers
@@ -67,7 +88,12 @@ class BodySessions::Runner : public ops::BodyRunner {
     if (session == nullptr) session = std::make_unique<SessionState>(compiled->program, sessions_.pool_);
     std::vector<ir::Tensor> fed;
     for (const ir::Tensor* operand : operands) fed.push_back(*operand);
-    return session->run(fed, nullptr);
+    auto results = session->run(fed, nullptr);
+    if (!results) return results;
+    for (size_t i = 0; i < results->size(); ++i) {
+      if (compiled->passed[i] >= 0) (*results)[i] = fed[static_cast<size_t>(compiled->passed[i])];
+    }
+    return results;
   }
 
  private:
@@ -76,7 +102,8 @@ class BodySessions::Runner : public ops::BodyRunner {
     std::vector<bool> constant;
     for (const ir::Tensor* operand : operands) {
       if (operand == nullptr) return nullptr;
-      constant.push_back(std::find(constant_.begin(), constant_.end(), operand) != constant_.end());
+      constant.push_back(std::any_of(constant_.begin(), constant_.end(),
+                                     [&](const ir::Tensor* held) { return same_memory(*held, *operand); }));
     }
     return sessions_.program_.bodies->find(body, operands, constant, sessions_.program_);
   }

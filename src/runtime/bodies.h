@@ -3,7 +3,7 @@
 //
 // What goes in has its type only when it is there, so a body is compiled when it first runs, for the element types and
 // ranks that it meets. Operands that the graph around it holds as constants are constants inside: weights are packed
-// once.
+// once, also those that a Loop carries from step to step. What a body passes on is not copied.
 #pragma once
 
 #include <map>
@@ -29,13 +29,14 @@ class SessionState;
 struct Body {
   ir::Graph graph;
   Program program;
+  std::vector<int> passed;  ///< by result: the operand that it is, or -1; the program gives a number instead
 };
 
 /// What the bodies in a program compile to; shared by its sessions, for any number of threads.
 class Bodies {
  public:
-  /// `constant[i]`: operand i is the same tensor in every run. Null: it is left to the reference evaluation, which
-  /// will say what is wrong, if something is.
+  /// `constant[i]`: operand i shows memory that stays as it is as long as the program. Null: it is left to the
+  /// reference evaluation, which will say what is wrong, if something is.
   const Body* find(const ir::Graph& body, std::span<const ir::Tensor* const> operands,
                    const std::vector<bool>& constant, const Program& around);
 
@@ -51,7 +52,7 @@ class BodySessions {
   ~BodySessions();
   BodySessions(BodySessions&&) = delete;
 
-  /// As evaluate(). `constant`: the operands that are the same tensors in every run.
+  /// As evaluate(). `constant`: the operands that the program holds.
   Result<std::vector<ir::Tensor>> run(const ir::Node& node, std::span<const ir::Tensor* const> operands,
                                       std::span<const ir::Tensor* const> constant);
   /// Bytes of the sessions' arenas.

@@ -105,6 +105,24 @@ TEST(Bodies, LoopKeepsItsStatesFromStepToStep) {
   check_graph(graph, {ir::Tensor::scalar<int64_t>(0), random_tensor({3, 3}, 5)});
 }
 
+// States that change places, and one that is passed on: constants from outside in each of them.
+TEST(Bodies, LoopMayCarryConstants) {
+  const ir::Graph graph = graph_with(
+      "graph @g(%n: i64[], %x: f32[2,2]) -> (a, b, c, y) {\n  %go = constant {1} : bool[]\n"
+      "  %one = constant {1,2,3,4} : f32[2,2]\n  %two = constant {5,6,7,8} : f32[2,2]\n"
+      "  %a, %b, %c, %y = opaque(\"Loop\") %n, %go, %one, %two, %two, %x\n  return %a, %b, %c, %y\n}",
+      Subgraphs::Kind::loop, 6,
+      {"graph @body(%i: i64[], %go: bool[], %a: f32[*], %b: f32[*], %c: f32[*], %s: f32[*]) -> (g, b2, a2, c2, s2) {\n"
+       "  %p = mat_mul %s, %a\n  %q = mat_mul %p, %c\n  %t = tanh %q\n  %g = identity %go\n  %a2 = identity %a\n"
+       "  return %g, %b, %a2, %c, %t\n}"});
+  for (const int64_t steps : {1, 2, 5}) {
+    const auto outputs = check_graph(graph, {ir::Tensor::scalar<int64_t>(steps), random_tensor({2, 2}, 5)});
+    ASSERT_EQ(outputs.size(), 4U);
+    EXPECT_EQ(outputs[0].data<float>()[0], steps % 2 == 1 ? 5 : 1);
+    EXPECT_EQ(outputs[2].data<float>()[0], 5);
+  }
+}
+
 TEST(Bodies, WhatCannotBeCompiledIsSaidAsBefore) {
   const ir::Graph graph = with_if();
   const auto executor = Executor::create(graph);
