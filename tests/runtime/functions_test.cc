@@ -135,7 +135,7 @@ TEST(Softmax, OfMaskedRows) {
 
 TEST(Reduce, OverNeighbouringAxes) {
   const std::string last = "  %a = constant {-1} : i64[1]\n", middle = "  %a = constant {2,1} : i64[2]\n";
-  for (const char* op : {"reduce_mean", "reduce_sum", "reduce_max"}) {
+  for (const char* op : {"reduce_mean", "reduce_sum", "reduce_max", "reduce_sum_square", "reduce_l2"}) {
     const std::string node = std::string(op) + " %x, %a";
     for (const int64_t size : kSizes) {
       check_node(node, {3, size}, 2e-6, last);

@@ -201,6 +201,15 @@ TEST(Copies, ConcatPadSliceAndTranspose) {
   check_node("transpose %x0 {perm=[2,0,1]}", {{1, 3, 4}}, 0);
 }
 
+TEST(Copies, SplitIntoSeveralResults) {
+  const ir::Graph graph = parse_graph(
+      "graph @g(%x: f32[2,7,3]) -> (a, b, c, d, e) {\n  %sizes = constant {2, 0, 5} : i64[3]\n"
+      "  %a, %b, %c = split %x, %sizes {axis=1}\n  %d, %e = split %x {axis=-1, num_outputs=2}\n"
+      "  return %a, %b, %c, %d, %e\n}");
+  EXPECT_TRUE(runs_by_kernels(graph));
+  check_graph(graph, {random_tensor({2, 7, 3}, 3)}, 0);
+}
+
 TEST(Pools, OfLargeWindows) {
   check_node("average_pool %x0 {kernel_shape=[8,8], strides=[8,8]}", {{2, 3, 8, 8}}, 1e-6);
   check_node("average_pool %x0 {kernel_shape=[8,7], strides=[8,8], pads=[1,0,1,2]}", {{3, 7, 15, 16}}, 1e-6);

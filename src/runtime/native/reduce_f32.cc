@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReduceMean, ReduceSum and ReduceMax of float32 tensors over neighbouring axes that are constant. Rows are summed in
+// ReduceMean, ReduceSum, ReduceMax, ReduceSumSquare and ReduceL2 of float32 tensors over neighbouring axes that are
+// constant. Rows are summed in
 // 16 lanes where nothing lies behind those axes; else vectors lie across what does, and numbers are added in order.
 // ReduceSum also over all axes but the second, as gradients of biases do: the sums of planes are added in the order of
 // the samples.
@@ -9,6 +10,7 @@
 #include "runtime/native/conv_common.h"
 #include "runtime/native/copies.h"
 #include "runtime/native/kernels.h"
+#include "runtime/native/packing.h"
 #include "runtime/native/split.h"
 #include "runtime/native/table.h"
 
@@ -68,8 +70,8 @@ struct Sizes : Prepared {
   int64_t outer = 1, count = 1, inner = 1;
 };
 
-Result<std::shared_ptr<const Prepared>> bind(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims&,
-                                             Isa) {
+Result<std::shared_ptr<const Prepared>> bind_axes(const ir::Node& node, const Prepared*, OperandDims inputs,
+                                                  const ir::Dims&, Isa) {
   const ir::Dims& x = *inputs[0];
   const auto axes = axes_of(node, x.size());
   if (!axes) return invalid_error("axes do not fit " + ir::type_of(ir::DType::f32, x).text());
@@ -79,7 +81,19 @@ Result<std::shared_ptr<const Prepared>> bind(const ir::Node& node, const Prepare
   return std::shared_ptr<const Prepared>(std::move(sizes));
 }
 
-enum class Reduction { mean, sum, max };
+enum class Reduction { mean, sum, max, sum_square, l2 };
+
+constexpr bool squares(Reduction r) { return r == Reduction::sum_square || r == Reduction::l2; }
+
+// For the squares of what is added at once.
+template <Reduction R>
+Result<int64_t> scratch_bytes(const ir::Node& node, const Prepared*, OperandDims inputs, const ir::Dims& output,
+                              Isa isa) {
+  const auto bound = bind_axes(node, nullptr, inputs, output, isa);
+  if (!bound) return bound.error();
+  const auto& s = static_cast<const Sizes&>(**bound);
+  return squares(R) ? round_up(s.inner == 1 ? s.count : s.inner, 16) * 4 : 0;
+}
 
 template <Reduction R>
 Status run(const KernelCall& call) {
@@ -88,16 +102,22 @@ Status run(const KernelCall& call) {
   const float* in = call.inputs[0]->data<float>().data();
   float* out = call.outputs[0].as<float>();
   const int64_t block = s.count * s.inner;
-  split(call, s.outer, s.outer * block * 4 / kBytesNs, [&](int64_t first, int64_t end, std::byte*) {
+  split(call, s.outer, s.outer * block * 4 / kBytesNs, [&](int64_t first, int64_t end, std::byte* scratch) {
+    const auto squared = [&](const float* numbers, int64_t count) {
+      if (!squares(R)) return numbers;
+      auto* out_of = reinterpret_cast<float*>(scratch);
+      table.unary(Unary::square, numbers, 0, out_of, count, {});
+      return static_cast<const float*>(out_of);
+    };
     for (int64_t o = first; o < end; ++o) {
       const float* from = in + o * block;
       float* to = out + o * s.inner;
       if (s.inner == 1) {
-        *to = R == Reduction::max ? table.row_max(from, s.count) : table.row_sum(from, s.count);
+        *to = R == Reduction::max ? table.row_max(from, s.count) : table.row_sum(squared(from, s.count), s.count);
       } else {
         std::fill_n(to, s.inner, R == Reduction::max ? -std::numeric_limits<float>::infinity() : 0.0F);
         for (int64_t i = 0; i < s.count; ++i) {
-          (R == Reduction::max ? table.max_into : table.add_into)(from + i * s.inner, to, s.inner);
+          (R == Reduction::max ? table.max_into : table.add_into)(squared(from + i * s.inner, s.inner), to, s.inner);
         }
       }
     }
@@ -106,6 +126,8 @@ Status run(const KernelCall& call) {
     if (R == Reduction::mean) {
       const auto count = static_cast<float>(s.count);
       table.binary(Binary::div, to, 1, &count, 0, to, results, call.epilogue);
+    } else if (R == Reduction::l2) {
+      table.unary(Unary::square_root, to, 0, to, results, call.epilogue);
     } else if (!call.epilogue.empty()) {
       table.apply_epilogue(call.epilogue, to, to, results);
     }
@@ -127,27 +149,31 @@ Status sum_channels(const KernelCall& call) {
   return {};
 }
 
-constexpr Kernel row(std::string_view name, ir::OpKind op, Status (*run)(const KernelCall&)) {
+template <Reduction R>
+constexpr Kernel row(std::string_view name, ir::OpKind op) {
   return {.provider = "native",
           .name = name,
           .op = op,
           .epilogue = true,
           .splits = true,
           .supports = supports,
-          .bind = bind,
-          .run = run};
+          .scratch_bytes = squares(R) ? scratch_bytes<R> : nullptr,
+          .bind = bind_axes,
+          .run = run<R>};
 }
 
 }  // namespace
 
-const Kernel kReduceMeanF32 = row("reduce_mean_f32", ir::OpKind::reduce_mean, run<Reduction::mean>);
-const Kernel kReduceSumF32 = row("reduce_sum_f32", ir::OpKind::reduce_sum, run<Reduction::sum>);
+const Kernel kReduceMeanF32 = row<Reduction::mean>("reduce_mean_f32", ir::OpKind::reduce_mean);
+const Kernel kReduceSumF32 = row<Reduction::sum>("reduce_sum_f32", ir::OpKind::reduce_sum);
+const Kernel kReduceSumSquareF32 = row<Reduction::sum_square>("reduce_sum_square_f32", ir::OpKind::reduce_sum_square);
+const Kernel kReduceL2F32 = row<Reduction::l2>("reduce_l2_f32", ir::OpKind::reduce_l2);
 const Kernel kSumOverChannelF32 = {.provider = "native",
                                    .name = "sum_over_channel_f32",
                                    .op = ir::OpKind::reduce_sum,
                                    .epilogue = true,
                                    .supports = sums_over_channel,
                                    .run = sum_channels};
-const Kernel kReduceMaxF32 = row("reduce_max_f32", ir::OpKind::reduce_max, run<Reduction::max>);
+const Kernel kReduceMaxF32 = row<Reduction::max>("reduce_max_f32", ir::OpKind::reduce_max);
 
 }  // namespace edgesmith::runtime::native
