@@ -20,52 +20,17 @@ namespace {
 
 constexpr int64_t kSlack = 64;
 
-struct PackedGemm : Prepared {
-  PackedLayer layer;
-  int64_t k = 0, outputs = 0;
-  bool reals = false;  // the result
-
-  bool in_place() const { return !layer.words && layer.flip == 0; }
-  int64_t row_bytes() const { return k * layer.element_bytes(); }
-  int64_t chunk() const { return layer.chunk(row_bytes()); }
-};
-
 Status run(const KernelCall& call) {
   const auto& gemm = static_cast<const PackedGemm&>(*call.prepared);
   const int64_t elements = ir::num_elements(*call.outputs[0].dims);
   if (elements == 0) return {};
-  const int64_t rows = elements / gemm.outputs, size = gemm.row_bytes();
+  const int64_t rows = elements / gemm.outputs;
   if (call.inputs[0]->size() != rows * gemm.k) {
     return invalid_error("input has " + std::to_string(call.inputs[0]->size()) + " elements for " +
                          std::to_string(rows) + " rows of " + std::to_string(gemm.k));
   }
-  const auto* input = reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data());
-  auto* scratch = reinterpret_cast<uint8_t*>(call.scratch);
-  std::array<int64_t, kMaxChunk> places;
-  for (int64_t i = 0; i < kMaxChunk; ++i) places[static_cast<size_t>(i)] = i * size;
-  const int64_t segment = 0, chunks = (rows + gemm.chunk() - 1) / gemm.chunk();
-  for (int64_t first = 0, c = 0; c < chunks; ++c) {
-    const int64_t count = (rows - first) / (chunks - c);
-    const uint8_t* source = input + first * gemm.k;
-    if (gemm.layer.words) {
-      gemm.layer.table->widen(source, gemm.layer.flip, reinterpret_cast<int16_t*>(scratch), count * gemm.k);
-    } else if (gemm.layer.flip != 0) {
-      gemm.layer.table->flip_bytes(source, gemm.layer.flip, scratch, count * gemm.k);
-    }
-    for (const LayerBlock& block : gemm.layer.blocks) {
-      IntTiles tiles = gemm.layer.tiles(block);
-      tiles.input = gemm.in_place() ? source : scratch;
-      tiles.pixels = places.data();
-      tiles.count = count;
-      tiles.segment = &segment;
-      const int64_t bytes = gemm.reals ? 4 : 1;
-      if (gemm.reals) tiles.result = IntTiles::Result::reals;
-      tiles.out = call.outputs[0].as<uint8_t>() + (first * gemm.outputs + block.output) * bytes;
-      tiles.out_stride = gemm.outputs * bytes;
-      gemm.layer.run(tiles, block);
-    }
-    first += count;
-  }
+  gemm.multiply(reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data()), rows,
+                reinterpret_cast<uint8_t*>(call.scratch), call.outputs[0].as<uint8_t>());
   return {};
 }
 
@@ -82,8 +47,7 @@ Result<std::shared_ptr<const Prepared>> prepare_form(const integer::Form& form, 
 
 Result<int64_t> scratch_bytes(const ir::Node&, const Prepared* prepared, OperandDims, const ir::Dims& output, Isa) {
   const auto& gemm = static_cast<const PackedGemm&>(*prepared);
-  if (gemm.in_place() || gemm.outputs == 0) return 0;
-  return std::min(gemm.chunk(), ir::num_elements(output) / gemm.outputs) * gemm.row_bytes() + kSlack;
+  return gemm.outputs == 0 ? 0 : gemm.scratch_bytes(ir::num_elements(output) / gemm.outputs);
 }
 
 std::optional<ir::Dims> output_dims(const ir::Node& node, OperandDims inputs) {
@@ -109,13 +73,45 @@ constexpr Kernel row(std::string_view name, ir::OpKind op) {
 
 }  // namespace
 
+int64_t PackedGemm::scratch_bytes(int64_t rows) const {
+  return in_place() ? 0 : std::min(chunk(), rows) * row_bytes() + kSlack;
+}
+
+void PackedGemm::multiply(const uint8_t* input, int64_t rows, uint8_t* scratch, uint8_t* out) const {
+  std::array<int64_t, kMaxChunk> places;
+  for (int64_t i = 0; i < kMaxChunk; ++i) places[static_cast<size_t>(i)] = i * row_bytes();
+  const int64_t segment = 0, chunks = (rows + chunk() - 1) / chunk();
+  const int64_t bytes = result == IntTiles::Result::codes ? 1 : 4;
+  for (int64_t first = 0, c = 0; c < chunks; ++c) {
+    const int64_t count = (rows - first) / (chunks - c);
+    const uint8_t* source = input + first * k;
+    if (layer.words) {
+      layer.table->widen(source, layer.flip, reinterpret_cast<int16_t*>(scratch), count * k);
+    } else if (layer.flip != 0) {
+      layer.table->flip_bytes(source, layer.flip, scratch, count * k);
+    }
+    for (const LayerBlock& block : layer.blocks) {
+      IntTiles tiles = layer.tiles(block);
+      tiles.input = in_place() ? source : scratch;
+      tiles.pixels = places.data();
+      tiles.count = count;
+      tiles.segment = &segment;
+      tiles.result = result;
+      tiles.out = out + (first * outputs + block.output) * bytes;
+      tiles.out_stride = outputs * bytes;
+      layer.run(tiles, block);
+    }
+    first += count;
+  }
+}
+
 Result<std::shared_ptr<const Prepared>> prepare_gemm_i8(const integer::Form& form, const IntTable& table) {
   const auto layer = integer::make_weight_layer(form);
   if (!layer) return layer.error();
   auto gemm = std::make_shared<PackedGemm>();
   gemm->k = layer->k;
   gemm->outputs = layer->outputs;
-  gemm->reals = form.real_result;
+  gemm->result = form.real_result ? IntTiles::Result::reals : IntTiles::Result::codes;
   gemm->layer = pack_layer(*layer, form, table, 1, 1, layer->k);
   return std::shared_ptr<const Prepared>(std::move(gemm));
 }

@@ -16,17 +16,13 @@ namespace edgesmith::runtime::native {
 namespace {
 
 struct Rows : Prepared {
-  int64_t count = 0, length = 0;        // rows, and numbers of one
-  int64_t channels = 0, groups = 0;     // of group normalization: a row is channels / groups planes
+  int64_t count = 0, length = 0;     // rows, and numbers of one
+  int64_t channels = 0, groups = 0;  // of group normalization: a row is channels / groups planes
 };
 
-double epsilon_of(const ir::Node& node) {
-  return static_cast<double>(node.attributes().get_float("epsilon", 1e-5F));
-}
+double epsilon_of(const ir::Node& node) { return static_cast<double>(node.attributes().get_float("epsilon", 1e-5F)); }
 
-size_t first_axis(const ir::Node& node, size_t rank) {
-  return axis_index(node.attributes().get_int("axis", -1), rank);
-}
+size_t first_axis(const ir::Node& node, size_t rank) { return axis_index(node.attributes().get_int("axis", -1), rank); }
 
 // Whether an operand has the dims that are normalized, and at most ones before them.
 bool spans_row(const ir::Value* value, const ir::Node& node) {
@@ -177,7 +173,6 @@ const Kernel kLayerNormalizationF32 =
 const Kernel kRmsNormalizationF32 = row("rms_normalization_f32", ir::OpKind::rms_normalization, false, run_rows<false>);
 const Kernel kInstanceNormalizationF32 =
     row("instance_normalization_f32", ir::OpKind::instance_normalization, true, run_groups);
-const Kernel kGroupNormalizationF32 =
-    row("group_normalization_f32", ir::OpKind::group_normalization, true, run_groups);
+const Kernel kGroupNormalizationF32 = row("group_normalization_f32", ir::OpKind::group_normalization, true, run_groups);
 
 }  // namespace edgesmith::runtime::native

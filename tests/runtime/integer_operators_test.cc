@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// Operators on integer tensors, as models of other tools have them, by kernels against ops::eval.
+#include "runtime/run_graph.h"
+
+namespace edgesmith::runtime {
+namespace {
+
+template <typename T>
+ir::Tensor random_codes(const ir::Dims& dims, uint64_t seed) {
+  Random random(seed);
+  std::vector<T> codes(static_cast<size_t>(ir::num_elements(dims)));
+  for (T& code : codes) code = static_cast<T>(random.below(256));
+  return ir::Tensor::of<T>(dims, codes);
+}
+
+std::string list_of(const ir::Tensor& tensor) {
+  std::string text;
+  for (const int64_t number : tensor.to_int64s()) text += (text.empty() ? "" : ", ") + std::to_string(number);
+  return "{" + text + "} : " + tensor.type().text();
+}
+
+// Integers are exact on every instruction set.
+void check_exact(const std::string& text, const std::vector<ir::Tensor>& fed) {
+  SCOPED_TRACE(text.substr(0, 200));
+  const ir::Graph graph = parse_graph(text);
+  EXPECT_TRUE(runs_by_kernels(graph));
+  check_graph(graph, fed, 0);
+}
+
+template <typename A, typename B>
+void check_product(const ir::Dims& a, int64_t columns, const std::string& zeros, const std::string& operands) {
+  const ir::Tensor left = random_codes<A>(a, 3), right = random_codes<B>({a.back(), columns}, 5);
+  check_exact("graph @g(%a: " + left.type().text() + ") -> (y) {\n  %b = constant " + list_of(right) + "\n" + zeros +
+                  "  %y = mat_mul_integer %a, %b" + operands + "\n  return %y\n}",
+              {left});
+}
+
+TEST(IntegerOperators, MatMulIntegerOfAllSizesAndTypes) {
+  for (const int64_t k : {1, 3, 4, 17, 33}) {
+    for (const int64_t columns : {1, 7, 16, 33}) {
+      check_product<uint8_t, int8_t>({5, k}, columns, "  %z = constant {131} : u8[]\n", ", %z");
+      check_product<int8_t, int8_t>({2, 3, k}, columns, "", "");
+      check_product<uint8_t, uint8_t>({k}, columns, "  %z = constant {7} : u8[1]\n  %w = constant {200} : u8[]\n",
+                                      ", %z, %w");
+    }
+  }
+  check_product<int8_t, uint8_t>({4, 9}, 3, "  %z = constant {-100} : i8[]\n  %w = constant {0, 128, 255} : u8[3]\n",
+                                 ", %z, %w");
+  check_product<uint8_t, int8_t>({0, 4}, 3, "", "");
+}
+
+TEST(IntegerOperators, ALongSumOfTheLargestCodes) {
+  std::vector<uint8_t> most(512, 255);
+  std::string weights;
+  for (int i = 0; i < 512; ++i) weights += i == 0 ? "-128" : ", -128";
+  check_exact("graph @g(%a: u8[1,512]) -> (y) {\n  %b = constant {" + weights +
+                  "} : i8[512,1]\n  %y = mat_mul_integer %a, %b\n  return %y\n}",
+              {ir::Tensor::of<uint8_t>({1, 512}, most)});
+}
+
+TEST(IntegerOperators, CodesAndReals) {
+  for (const int64_t size : {1, 15, 16, 17, 100}) {
+    const std::string n = std::to_string(size);
+    for (const auto& [dtype, zero] : {std::pair{"u8", "131"}, {"i8", "-3"}}) {
+      const std::string constants =
+          "  %s = constant {0.0078} : f32[]\n  %z = constant {" + std::string(zero) + "} : " + dtype + "[1]\n";
+      check_exact("graph @g(%x: f32[2,3," + n + "]) -> (y, r) {\n" + constants + "  %y = quantize_linear %x, %s, %z\n" +
+                      "  %r = dequantize_linear %y, %s, %z\n  return %y, %r\n}",
+                  {random_tensor({2, 3, size}, 7)});
+    }
+  }
+}
+
+}  // namespace
+}  // namespace edgesmith::runtime
