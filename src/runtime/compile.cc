@@ -13,6 +13,7 @@
 #include "runtime/fuse_gate.h"
 #include "runtime/fuse_pad.h"
 #include "runtime/fuse_residual.h"
+#include "runtime/half_nodes.h"
 #include "runtime/integer/convert.h"
 #include "runtime/native/kernels.h"
 #include "runtime/program.h"
@@ -132,6 +133,7 @@ Result<Step> make_step(const Program& program, const ir::Node& node) {
   step.view = is_view(node) && view_allowed(program, node);
   if (step.view) return step;
   step.kernel = kernel_of(program, step);
+  if (step.kernel == nullptr) step.half = make_half_node(program, node);
   if (step.kernel == nullptr || step.kernel->prepare == nullptr) return step;
   auto prepared = step.kernel->prepare(node, constant_operands(program, node), program.isa);
   if (!prepared) return prepared.error().in(node.label());

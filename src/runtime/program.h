@@ -22,6 +22,7 @@ enum class Rep {
 enum class Conversion { none, quantize, dequantize, change_layout };
 
 struct Program;
+struct HalfNode;
 
 /// One thing to do: a node, a node with the activation fused into it, or a conversion.
 ///
@@ -39,6 +40,7 @@ struct Step {
   int residual = -1;                     ///< with `add`: the slot of its other operand
   std::vector<int> results;              ///< by output of last()
   std::shared_ptr<const Prepared> prepared;
+  std::shared_ptr<const HalfNode> half;          ///< half floats by the kernels for float32 (half_nodes.h), or null
   std::shared_ptr<const Prepared> add_prepared;  ///< with `add` on codes: Residual::prepared
   Epilogue epilogue;
   std::shared_ptr<const ir::Graph> padded_graph;  ///< with `pad`: holds padded_node

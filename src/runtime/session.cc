@@ -434,7 +434,10 @@ Result<std::vector<ir::Tensor>> SessionState::run_bodies(const Binding& binding,
 Status SessionState::run_reference(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
   const bool has_bodies = step.shown().subgraphs != nullptr && program_.bodies != nullptr;
-  auto outputs = has_bodies ? run_bodies(binding, index) : evaluate(step.shown(), binding.bound[index].operands);
+  const auto& own_operands = binding.bound[index].operands;
+  auto outputs = step.half != nullptr ? halves_.run(*step.half, own_operands)
+                 : has_bodies         ? run_bodies(binding, index)
+                                      : evaluate(step.shown(), own_operands);
   if (!outputs) return outputs.error();
   if (step.add != nullptr) {
     std::vector<const ir::Tensor*> operands = {&(*outputs)[0], &binding.values[static_cast<size_t>(step.residual)]};

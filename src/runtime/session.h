@@ -7,6 +7,7 @@
 
 #include "edgesmith/runtime/executor.h"
 #include "runtime/bodies.h"
+#include "runtime/half_nodes.h"
 #include "runtime/program.h"
 #include "runtime/shape_plan.h"
 
@@ -26,7 +27,7 @@ class SessionState {
  public:
   /// `pool`: threads over which large steps are cut, or null; it must outlive the session and serve it alone.
   explicit SessionState(const Program& program, ThreadPool* pool = nullptr)
-      : program_(program), pool_(pool), inputs_(program.graph->inputs()), bodies_(program, pool) {}
+      : program_(program), pool_(pool), inputs_(program.graph->inputs()), bodies_(program, pool), halves_(pool) {}
 
   Result<std::vector<ir::Tensor>> run(std::span<const ir::Tensor> inputs, const Observer* observer,
                                       const StepTimer* timer = nullptr);
@@ -34,7 +35,7 @@ class SessionState {
   Status run_into(std::span<const ir::Tensor> inputs, std::vector<ir::Tensor>& outputs, const Observer* observer,
                   const StepTimer* timer = nullptr);
   /// As Executor::Session::arena_bytes.
-  int64_t arena_bytes() const { return arena_bytes_ + bodies_.arena_bytes(); }
+  int64_t arena_bytes() const { return arena_bytes_ + bodies_.arena_bytes() + halves_.arena_bytes(); }
 
  private:
   /// What a step needs, as far as it is known from dims.
@@ -84,6 +85,7 @@ class SessionState {
   ThreadPool* const pool_;
   const std::vector<ir::Value*> inputs_;
   BodySessions bodies_;
+  HalfSessions halves_;
   Binding fused_, plain_;
   AlignedBytes arena_;
   int64_t arena_bytes_ = 0;

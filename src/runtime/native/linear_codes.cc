@@ -16,8 +16,8 @@ bool is_one_number(const ir::Value* value) {
 }
 
 bool one_scale(const ir::Node& node) {
-  return node.input(1)->type().dtype == ir::DType::f32 && is_one_number(node.input(1)) && is_one_number(node.input(2)) &&
-         node.attributes().get_int("block_size", 0) == 0;
+  return node.input(1)->type().dtype == ir::DType::f32 && is_one_number(node.input(1)) &&
+         is_one_number(node.input(2)) && node.attributes().get_int("block_size", 0) == 0;
 }
 
 bool supports_quantize(const ir::Node& node) {

@@ -27,8 +27,9 @@ bool supports(const ir::Node& node) {
     return false;
   }
   const ir::Value* zero = node.input(3);
-  return zero == nullptr || (zero->constant() != nullptr && (zero->constant()->size() == 1 ||
-                                                             zero->constant()->dims() == ir::Dims{b.constant()->dims()[1]}));
+  return zero == nullptr ||
+         (zero->constant() != nullptr &&
+          (zero->constant()->size() == 1 || zero->constant()->dims() == ir::Dims{b.constant()->dims()[1]}));
 }
 
 struct PackedSums : Prepared {
