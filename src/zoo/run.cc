@@ -116,6 +116,13 @@ class Zoo {
   bool said_waiting_ = false;
 };
 
+/// Of the model's file; 0 when it is not there.
+uintmax_t bytes_of(const Job& job) {
+  std::error_code error;
+  const uintmax_t bytes = fs::file_size(job.recipe.model, error);
+  return error ? 0 : bytes;
+}
+
 /// Ended by its inputs and not by its circumstances: it would end so again.
 bool is_final(const JobRecord& record) { return record.signal == 0 && record.exit_code >= 0 && record.exit_code <= 4; }
 
@@ -137,6 +144,10 @@ Status Zoo::prepare() {
       ++finished_;
     else
       waiting_.push_back(&job);
+  }
+  if (options_.jobs > 1) {  // a large one that comes last would run alone
+    std::stable_sort(waiting_.begin(), waiting_.end(),
+                     [](const Job* a, const Job* b) { return bytes_of(*a) > bytes_of(*b); });
   }
   return {};
 }
