@@ -7,6 +7,7 @@
 #include <set>
 
 #include "edgesmith/base/file.h"
+#include "edgesmith/base/progress.h"
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/passes/pass.h"
 #include "edgesmith/targets/target.h"
@@ -29,7 +30,7 @@ constexpr std::string_view kLocation = "\x0a\x08location\x12";
 std::string hash_pieces(const MappedFile& file, const std::function<void(std::string_view)>& look = {}) {
   std::string hashes;
   const auto bytes = file.bytes();
-  for (size_t at = 0; at < bytes.size(); at += kPieceBytes) {
+  for (size_t at = 0; at < bytes.size() && !interrupted(); at += kPieceBytes) {
     const auto piece = bytes.subspan(at, std::min(kPieceBytes, bytes.size() - at));
     hashes += sha256_hex(piece);
     if (look) look({reinterpret_cast<const char*>(piece.data()), piece.size()});
@@ -92,6 +93,7 @@ std::string Fingerprints::files(std::vector<std::string> paths) {
   for (const std::string& path : paths) total += fs::is_regular_file(path, error) ? fs::file_size(path, error) : 0;
   std::string text;
   for (const std::string& path : paths) {
+    if (interrupted()) return kMissing;
     text += path + " ";
     if (total <= kHashedBytes) {
       auto mapped = MappedFile::open(path);

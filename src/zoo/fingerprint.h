@@ -15,7 +15,8 @@ namespace edgesmith::zoo {
 /// Folders and lists of up to this many bytes are hashed by their contents, larger ones by names, sizes and times.
 inline constexpr uintmax_t kHashedBytes = uintmax_t{1} << 30;
 
-/// Remembers what it has hashed: a zoo's models share their data. What cannot be read is "missing".
+/// Remembers what it has hashed: a zoo's models share their data. What cannot be read is "missing". After an
+/// interruption it stops, and its answers mean nothing.
 class Fingerprints {
  public:
   /// Everything that the job reads: the model with its external data, the data, the files that options name, and the

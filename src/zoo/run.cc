@@ -94,7 +94,7 @@ class Zoo {
   Status prepare();
   bool is_finished(const Job& job, const std::vector<JobInput>& inputs) const;
   Status start_some();
-  Status start(const Job& job, Claim claim, std::vector<JobInput> inputs);
+  Status start(const Job& job, Claim claim);
   Status settle_ended();
   Status settle(Worker& worker, const ProcessEnd& end);
   void tick();
@@ -152,7 +152,7 @@ Status Zoo::prepare() {
   return {};
 }
 
-Status Zoo::start(const Job& job, Claim claim, std::vector<JobInput> inputs) {
+Status Zoo::start(const Job& job, Claim claim) {
   EDGESMITH_TRY(write_file(in(claim.path(), "recipe.toml"), refine::print_recipe(job.recipe)));
   ProcessOptions process;
   process.arguments = {"run", "recipe.toml", "--report", ".", "--json", "-q", "--threads", std::to_string(threads_)};
@@ -164,7 +164,7 @@ Status Zoo::start(const Job& job, Claim claim, std::vector<JobInput> inputs) {
   if (options_.memory_limit) process.memory_limit = std::max<int64_t>(1, *options_.memory_limit / options_.jobs);
   auto started = start_process(process);
   if (!started) return started.error();
-  workers_.push_back({&job, std::move(claim), std::move(inputs), *started, Clock::now(), {}, {}});
+  workers_.push_back({&job, std::move(claim), {}, *started, Clock::now(), {}, {}});
   watcher_.started(job.name);
   return {};
 }
@@ -172,6 +172,7 @@ Status Zoo::start(const Job& job, Claim claim, std::vector<JobInput> inputs) {
 /// Starts as many as there is room for. What another process works on goes to the end of the queue.
 Status Zoo::start_some() {
   for (size_t left = waiting_.size(); left > 0 && workers_.size() < static_cast<size_t>(options_.jobs); --left) {
+    if (interrupted()) break;
     const Job& job = *waiting_.front();
     waiting_.pop_front();
     auto claim = Claim::take(options_.folder, job.name);
@@ -180,8 +181,7 @@ Status Zoo::start_some() {
       waiting_.push_back(&job);
       continue;
     }
-    std::vector<JobInput> inputs = fingerprints_.of(job);
-    if (options_.resume && is_finished(job, inputs)) {  // by another process, since we looked
+    if (options_.resume && is_finished(job, fingerprints_.of(job))) {  // by another process, since we looked
       (*claim)->abandon();
       ++finished_;
       auto row = row_of(job);
@@ -189,7 +189,8 @@ Status Zoo::start_some() {
       watcher_.finished(*row);
       continue;
     }
-    EDGESMITH_TRY(start(job, std::move(**claim), std::move(inputs)));
+    EDGESMITH_TRY(start(job, std::move(**claim)));
+    workers_.back().inputs = fingerprints_.of(job);  // it works while we hash
   }
   return {};
 }

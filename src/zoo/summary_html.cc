@@ -28,6 +28,41 @@ bool is_drawn(const Row& row) {
          *row.bytes.after > 0 && std::isfinite(*row.value.before) && std::isfinite(*row.value.after);
 }
 
+/// A round step of 1, 2 or 5 times a power of ten that cuts `span` into at most `most` parts.
+double round_step(double span, int most) {
+  const double power = std::pow(10.0, std::floor(std::log10(span / most)));
+  for (const double factor : {1.0, 2.0, 5.0}) {
+    if (span / (factor * power) <= most) return factor * power;
+  }
+  return 10 * power;
+}
+
+/// Names beside dots, each where no earlier one is: above its dot, below it, or further up.
+class Labels {
+ public:
+  std::string place(double x, double y, const std::string& text) {
+    const double width = kCharacter * static_cast<double>(text.size());
+    const double left = std::max(kLeft + 4, x - width / 2);
+    Box box{left, y - 10, width};
+    for (const double shift : {-10.0, 22.0, -25.0, 37.0}) {
+      box.base = y + shift;
+      if (std::none_of(taken_.begin(), taken_.end(), [&](const Box& other) { return box.meets(other); })) break;
+    }
+    taken_.push_back(box);
+    return svg::label(box.left, box.base, text);
+  }
+
+ private:
+  static constexpr double kCharacter = 6.6, kLine = 14;
+  struct Box {
+    double left, base, width;
+    bool meets(const Box& other) const {
+      return std::abs(base - other.base) < kLine && left < other.left + other.width && other.left < left + width;
+    }
+  };
+  std::vector<Box> taken_;
+};
+
 /// The models that share a metric. Sizes differ by powers of ten, so their axis is logarithmic.
 std::string plot_of(const std::vector<const Row*>& rows) {
   double least = HUGE_VAL, most = 0, low = HUGE_VAL, high = -HUGE_VAL;
@@ -43,10 +78,11 @@ std::string plot_of(const std::vector<const Row*>& rows) {
   const auto x = [&](double bytes) { return kLeft + (std::log10(bytes) - left) / (right - left) * (kRight - kLeft); };
   const auto y = [&](double value) { return kBottom - (value - low) / (high - low) * (kBottom - kTop); };
   std::string body;
-  for (int tick = 0; tick <= 5; ++tick) {
-    const double value = low + (high - low) * tick / 5;
+  const double step = round_step(high - low, 6);
+  for (double value = std::ceil(low / step) * step; value <= high; value += step) {
     body += svg::line(kLeft, y(value), kRight, y(value), "grid");
-    body += svg::label(kLeft - 8, y(value) + 4, number_text("%.4g", value), "end", "dim");
+    body +=
+        svg::label(kLeft - 8, y(value) + 4, number_text("%.6g", std::abs(value) < step / 2 ? 0 : value), "end", "dim");
   }
   for (int power = static_cast<int>(std::floor(left)); power <= static_cast<int>(std::ceil(right)); ++power) {
     for (const double factor : {1.0, 2.0, 5.0}) {
@@ -61,6 +97,7 @@ std::string plot_of(const std::vector<const Row*>& rows) {
   const Row& first = *rows.front();
   body +=
       svg::label(kLeft - 60, kTop - 14, first.metric + (first.unit.empty() ? "" : ", " + first.unit), "start", "dim");
+  Labels labels;
   for (const Row* row : rows) {
     const double x1 = x(static_cast<double>(*row->bytes.before)), y1 = y(*row->value.before);
     const double x2 = x(static_cast<double>(*row->bytes.after)), y2 = y(*row->value.after);
@@ -73,8 +110,7 @@ std::string plot_of(const std::vector<const Row*>& rows) {
         "<path class=\"path\" d=\"M" + svg::at(x1) + " " + svg::at(y1) + "L" + svg::at(x2) + " " + svg::at(y2) + "\"/>";
     body += dot(x1, y1, "dot-first", *row->value.before, *row->bytes.before);
     body += dot(x2, y2, row->status == RowStatus::done ? "dot" : "dot-bad", *row->value.after, *row->bytes.after);
-    const bool at_left = x2 < kLeft + 120;
-    body += svg::label(at_left ? x2 : x2 - 4, y2 - 10, svg::short_name(row->name, 28), at_left ? "start" : "middle");
+    body += labels.place(x2, y2, svg::short_name(row->name, 28));
   }
   return svg::picture(kWidth, kHeight, "accuracy against size of all models", body);
 }

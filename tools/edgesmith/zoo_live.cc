@@ -106,7 +106,7 @@ class ZooWatcher : public zoo::Watcher {
       char text[512];
       const double share =
           model.total > 0 ? 100.0 * static_cast<double>(model.done) / static_cast<double>(model.total) : 0;
-      std::snprintf(text, sizeof text, "%-32.32s %10s  %-28.28s %s", model.name.c_str(),
+      std::snprintf(text, sizeof text, "%-28.28s %10s  %-27.27s %s", model.name.c_str(),
                     report::seconds_text(model.seconds).c_str(), model.what.c_str(),
                     model.total > 0 ? (std::to_string(static_cast<int>(share)) + " %").c_str() : "");
       lines.emplace_back(text);
