@@ -383,6 +383,14 @@ TEST_F(CliZoo, RefusesFoldersThatAreNotItsOwn) {
                    "; name another folder with -o, or take this one over with --force");
   EXPECT_EQ(run({"zoo", "other.toml", "-o", "r", "--force", "-q"}).exit_code, 0);
   EXPECT_EQ(json_file("r/summary.json")["models"][0]["name"], "b");
+  expect_error({"zoo", "collect", "r", "--jobs", "2"}, 2,
+               "zoo collect takes a folder and no options of a run; it reads what is there, and runs nothing");
+  expect_error({"zoo", "plan", "zoo.toml", "--resume"}, 2,
+               "zoo plan takes no --resume, --force or --only; it writes commands, and runs nothing");
+  expect_error(
+      {"zoo", "zoo.toml", "more.toml"}, 2,
+      "zoo: unexpected argument 'more.toml'; write zoo MANIFEST.toml, zoo plan MANIFEST.toml or zoo collect DIR");
+  EXPECT_EQ(run({"zoo", "zoo.toml", "--jobs", "0"}).exit_code, 2);
   expect_error({"zoo", "collect", "none"}, 5, "none: no such folder; name the results folder of a zoo run");
 }
 

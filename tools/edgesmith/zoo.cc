@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `edgesmith zoo MANIFEST.toml`: a recipe over many models. `zoo plan` writes the same work for make or a cluster, `zoo
 // collect` gathers what others ran.
+#include <algorithm>
 #include <filesystem>
 
 #include "cli.h"
@@ -16,7 +17,7 @@ namespace fs = std::filesystem;
 struct ZooFlags {
   std::string first, second;  ///< MANIFEST, plan MANIFEST or collect DIR
   std::string output, format;
-  std::optional<int64_t> jobs;
+  int jobs = 0;  ///< 0: not given
   bool resume = false, force = false;
   std::vector<std::string> only, overrides;
 };
@@ -55,7 +56,7 @@ Result<int> run(const ZooFlags& flags, const Common& common) {
   if (!watcher) return watcher.error();
   zoo::RunOptions options;
   options.folder = results_folder(flags, *manifest);
-  options.jobs = static_cast<int>(flags.jobs.value_or(1));
+  options.jobs = std::max(1, flags.jobs);
   options.threads = common.threads;
   options.memory_limit = *limit;
   options.resume = flags.resume;
@@ -82,7 +83,7 @@ Result<int> plan(const ZooFlags& flags, const Common& common) {
   zoo::PlanOptions options;
   options.program = fs::read_symlink("/proc/self/exe", error).string();
   options.folder = fs::absolute(results_folder(flags, *manifest), error).lexically_normal().string();
-  options.jobs = static_cast<int>(flags.jobs.value_or(0));
+  options.jobs = flags.jobs;
   options.threads = common.threads;
   options.memory_limit = *limit;
   options.overrides = flags.overrides;
@@ -97,6 +98,11 @@ Result<int> plan(const ZooFlags& flags, const Common& common) {
 
 Result<int> collect(const ZooFlags& flags, const Common& common) {
   if (flags.second.empty()) return usage_error("zoo collect: no folder", "write zoo collect DIR");
+  if (flags.resume || flags.force || flags.jobs != 0 || !flags.only.empty() || !flags.overrides.empty() ||
+      !flags.output.empty() || !flags.format.empty() || common.threads != 0 || !common.memory_limit.empty()) {
+    return usage_error("zoo collect takes a folder and no options of a run",
+                       "it reads what is there, and runs nothing");
+  }
   auto summary = zoo::collect(flags.second);
   if (!summary) return summary.error();
   EDGESMITH_TRY(zoo::write_summary(*summary));
@@ -122,7 +128,7 @@ void add_zoo(Program& program) {
   command
       ->add_option("--jobs", flags->jobs,
                    "models at a time (default 1; in a plan for a cluster: as many as there is room for)")
-      ->positive()
+      ->between(1, 4096)
       ->type_name("N");
   command->add_flag("--resume", flags->resume, "keep what is finished and up to date, and do the rest");
   command->add_option("--only", flags->only, "only these models: a name, or a pattern such as 'resnet*'")
