@@ -17,6 +17,7 @@ declare -A may=(
   [passes]="base ir ops runtime data train targets passes"
   [refine]="base ir ops onnx pack runtime data train targets passes refine"
   [report]="base ir ops onnx pack runtime data train targets passes refine report"
+  [zoo]="base ir ops onnx pack runtime data train targets passes refine report zoo"
 )
 bad=0
 for module in "${!may[@]}"; do

@@ -11,6 +11,7 @@
 #include "edgesmith/data/metric.h"
 #include "edgesmith/refine/gate.h"
 #include "edgesmith/report/terminal.h"
+#include "report/diff_documents.h"
 #include "report/html_parts.h"
 
 namespace edgesmith::report {
@@ -82,7 +83,7 @@ FigureChange compare(const Kind& kind, std::optional<double> before, std::option
   const double difference = *after - *before;
   const double change = kind.relative ? (*before != 0 ? 100 * difference / *before : 0) : difference;
   figure.change = signed_text(kind.relative ? "%+.1f %%" : "%+.2f", change);
-  const double worse = kind.higher_is_better ? -change : change;
+  const double worse = figure.worse = kind.higher_is_better ? -change : change;
   // Reports hold rounded decimals; what is a limit's own value is within it.
   constexpr double kSlack = 1e-9;
   figure.regression = kind.limit && worse > *kind.limit + kSlack * std::max(1.0, std::abs(*kind.limit));
@@ -159,14 +160,8 @@ void compare_steps(const std::vector<Kind>& kinds, const Json& before, const Jso
 
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-}  // namespace
-
-Result<ReportDiff> diff_reports(const std::string& old_path, const std::string& new_path, const DiffLimits& limits) {
-  auto before = read_report(old_path);
-  if (!before) return before.error();
-  auto after = read_report(new_path);
-  if (!after) return after.error();
-  const Json &a = *before, &b = *after;
+Result<ReportDiff> diff_json_reports(const std::string& old_path, const Json& a, const std::string& new_path,
+                                     const Json& b, const DiffLimits& limits) {
   const Json model = member(a, "model"), other = member(b, "model");
   ReportDiff diff{old_path, new_path, file_name(word(other, "path")), {}, {}, 0};
   if (word(model, "sha256") != word(other, "sha256")) {
@@ -193,6 +188,22 @@ Result<ReportDiff> diff_reports(const std::string& old_path, const std::string& 
   compare_steps(kinds, a, b, diff);
   for (const FigureChange& figure : diff.parts[0].figures) diff.regressions += figure.regression;
   return diff;
+}
+
+}  // namespace
+
+Result<ReportDiff> diff_reports(const std::string& old_path, const std::string& new_path, const DiffLimits& limits) {
+  auto before = read_report(old_path);
+  if (!before) return before.error();
+  auto after = read_report(new_path);
+  if (!after) return after.error();
+  return diff_json_reports(old_path, *before, new_path, *after, limits);
+}
+
+Result<ReportDiff> diff_documents(const std::string& old_path, std::string_view before, const std::string& new_path,
+                                  std::string_view after, const DiffLimits& limits) {
+  return diff_json_reports(old_path, Json::parse(before, nullptr, false), new_path, Json::parse(after, nullptr, false),
+                           limits);
 }
 
 std::string diff_json(const ReportDiff& diff) {

@@ -2,6 +2,7 @@
 // A comparison of two runs for a terminal, for a pull request and for CI.
 #include "edgesmith/report/diff.h"
 #include "edgesmith/report/terminal.h"
+#include "report/diff_documents.h"
 #include "report/html_parts.h"
 
 namespace edgesmith::report {
@@ -9,19 +10,11 @@ namespace {
 
 using Align = Table::Align;
 
-/// "at most 0.5 lower", in the figure's own terms.
-std::string verdict(const FigureChange& figure) {
-  if (!figure.limit) return "";
-  const std::string limit = "limit " + number_text("%g", *figure.limit);
-  if (!figure.regression) return "ok (" + limit + ")";
-  return figure.new_value ? "worse than allowed (" + limit + ")" : "missing";
-}
-
 Table table_of(const DiffPart& part) {
   Table table({Align::left, Align::right, Align::right, Align::right, Align::left});
   table.head({part.name, "old", "new", "change", ""});
   for (const FigureChange& figure : part.figures) {
-    table.row({figure.name, figure.before, figure.after, figure.change, verdict(figure)},
+    table.row({figure.name, figure.before, figure.after, figure.change, verdict_text(figure)},
               figure.regression ? Style::red : Style::plain);
   }
   return table;
@@ -37,6 +30,13 @@ std::string conclusion(const ReportDiff& diff) {
 }
 
 }  // namespace
+
+std::string verdict_text(const FigureChange& figure) {
+  if (!figure.limit) return "";
+  const std::string limit = "limit " + number_text("%g", *figure.limit);
+  if (!figure.regression) return "ok (" + limit + ")";
+  return figure.new_value ? "worse than allowed (" + limit + ")" : "missing";
+}
 
 std::string diff_text(const ReportDiff& diff, bool color) {
   std::string text = paint(diff.model, Style::bold, color) + "\n";
@@ -63,7 +63,7 @@ std::string diff_junit(const ReportDiff& diff) {
       cases += "    <testcase classname=\"" + escape_html(diff.model) + "\" name=\"" + escape_html(figure.name) + "\"";
       if (figure.regression) {
         cases += ">\n      <failure message=\"" +
-                 escape_html(figure.before + " -> " + figure.after + ": " + verdict(figure)) +
+                 escape_html(figure.before + " -> " + figure.after + ": " + verdict_text(figure)) +
                  "\"/>\n    </testcase>\n";
       } else {
         cases += "/>\n";

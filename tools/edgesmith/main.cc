@@ -7,6 +7,7 @@
 #include <iterator>
 #include <new>
 #include <string_view>
+#include <system_error>
 
 #include "arguments.h"
 #include "cli.h"
@@ -44,8 +45,9 @@ constexpr CommandEntry kCommands[] = {
     {"infer", cli::add_infer},     {"simplify", cli::add_simplify}, {"prune", cli::add_prune},
     {"share", cli::add_share},     {"quantize", cli::add_quantize}, {"distill", cli::add_distill},
     {"pack", cli::add_pack},       {"unpack", cli::add_unpack},     {"run", cli::add_run},
-    {"reduce", cli::add_reduce},   {"report", cli::add_report},     {"passes", cli::add_passes},
-    {"ops", cli::add_ops},         {"metrics", cli::add_metrics},   {"targets", cli::add_targets},
+    {"zoo", cli::add_zoo},         {"reduce", cli::add_reduce},     {"report", cli::add_report},
+    {"passes", cli::add_passes},   {"ops", cli::add_ops},           {"metrics", cli::add_metrics},
+    {"targets", cli::add_targets},
 };
 
 /// Adds the command that is named, or all of them (to list them, or to suggest one): putting a command's options
@@ -85,6 +87,9 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
     return cli::report_error(io_error("out of memory", "use fewer threads or a smaller --calib-limit"),
+                             wants_json(argc, argv));
+  } catch (const std::system_error& error) {  // a thread that could not be started
+    return cli::report_error(io_error(std::string("the system refused: ") + error.what(), "use fewer threads"),
                              wants_json(argc, argv));
   } catch (const std::exception& error) {
     return cli::report_error({ErrorKind::internal, std::string("unexpected: ") + error.what(), "please report this"},

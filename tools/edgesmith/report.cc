@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// `edgesmith report diff OLD NEW`: what changed between two runs, for people, pull requests and CI.
+// `edgesmith report diff OLD NEW`: what changed between two runs, for people, pull requests and CI. A run is one model
+// or a zoo.
 #include "cli.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/report/diff.h"
@@ -13,16 +14,26 @@ struct ReportFlags {
   report::DiffLimits limits;
 };
 
+/// Shows a comparison as asked for, and gives the exit code.
+template <typename Diff>
+Result<int> show(const Diff& diff, const ReportFlags& flags, const Common& common,
+                 std::string (*text)(const Diff&, bool), std::string (*markdown)(const Diff&),
+                 std::string (*junit)(const Diff&), std::string (*json)(const Diff&)) {
+  if (!flags.junit.empty()) EDGESMITH_TRY(write_file(flags.junit, junit(diff)));
+  print(common.json ? json(diff) : flags.markdown ? markdown(diff) : text(diff, use_color(common)));
+  return diff.regressions > 0 ? 1 : 0;
+}
+
 Result<int> run(const ReportFlags& flags, const Common& common) {
+  if (report::is_zoo_run(flags.old_path) || report::is_zoo_run(flags.new_path)) {
+    auto diff = report::diff_zoo_runs(flags.old_path, flags.new_path, flags.limits);
+    if (!diff) return diff.error();
+    return show(*diff, flags, common, report::zoo_diff_text, report::zoo_diff_markdown, report::zoo_diff_junit,
+                report::zoo_diff_json);
+  }
   auto diff = report::diff_reports(flags.old_path, flags.new_path, flags.limits);
   if (!diff) return diff.error();
-  if (!flags.junit.empty()) EDGESMITH_TRY(write_file(flags.junit, report::diff_junit(*diff)));
-  if (common.json) {
-    print(report::diff_json(*diff));
-  } else {
-    print(flags.markdown ? report::diff_markdown(*diff) : report::diff_text(*diff, use_color(common)));
-  }
-  return diff->regressions > 0 ? 1 : 0;
+  return show(*diff, flags, common, report::diff_text, report::diff_markdown, report::diff_junit, report::diff_json);
 }
 
 }  // namespace
@@ -31,9 +42,14 @@ void add_report(Program& program) {
   auto flags = std::make_shared<ReportFlags>();
   Command* command = program.add_command("report", "Show what changed between two runs; exit 1 where it is too much",
                                          [flags](const Common& common) { return run(*flags, common); });
-  command->add_option("what", flags->what, "compare two report.json")->required()->one_of({"diff"})->type_name("diff");
-  command->add_option("old", flags->old_path, "report.json of the run before")->required()->type_name("OLD");
-  command->add_option("new", flags->new_path, "report.json of the run now")->required()->type_name("NEW");
+  command->add_option("what", flags->what, "compare two report.json, or two zoo runs")
+      ->required()
+      ->one_of({"diff"})
+      ->type_name("diff");
+  command->add_option("old", flags->old_path, "report.json of the run before, or the results folder of a zoo")
+      ->required()
+      ->type_name("OLD");
+  command->add_option("new", flags->new_path, "the same of the run now")->required()->type_name("NEW");
   command->add_option("--max-drop", flags->limits.max_drop, "how much worse the metric may be, in its units")
       ->type_name("X");
   command

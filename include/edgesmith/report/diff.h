@@ -22,6 +22,7 @@ struct FigureChange {
   std::string name;                   ///< "top1", "bytes", ...
   std::string before, after, change;  ///< as people read them
   std::optional<double> old_value, new_value;
+  double worse = 0;             ///< by how much, in percent or in the metric's units; below zero: better
   std::optional<double> limit;  ///< the largest change for the worse that is allowed
   bool regression = false;      ///< beyond it
 };
@@ -53,5 +54,33 @@ std::string diff_markdown(const ReportDiff& diff);
 std::string diff_junit(const ReportDiff& diff);
 /// Schema edgesmith.diff/1.
 std::string diff_json(const ReportDiff& diff);
+
+/// One model of two zoo runs. `diff` has no parts where it is not in both, or they cannot be compared.
+struct ModelDiff {
+  std::string name;
+  std::string old_status, new_status;  ///< "done", "gate_failed", "failed", ...; "" where the run does not have it
+  ReportDiff diff;
+  bool lost = false;  ///< it had a result before, and has none now: a regression where any limit is given
+};
+
+struct ZooDiff {
+  std::string old_path, new_path;
+  std::vector<ModelDiff> models;  ///< worst first
+  bool judged = false;            ///< some limit was given
+  int regressions = 0;            ///< figures beyond their limits, and results lost
+};
+
+/// True for the results folder of a zoo run, and for its summary.json.
+bool is_zoo_run(const std::string& path);
+
+/// Compares two zoo runs, model by model (by name). Errors: io; invalid, naming the file; those of diff_reports() but
+/// for different models under one name, which is said in their row.
+Result<ZooDiff> diff_zoo_runs(const std::string& old_path, const std::string& new_path, const DiffLimits& limits);
+
+std::string zoo_diff_text(const ZooDiff& diff, bool color);
+std::string zoo_diff_markdown(const ZooDiff& diff);
+std::string zoo_diff_junit(const ZooDiff& diff);
+/// Schema edgesmith.zoo-diff/1.
+std::string zoo_diff_json(const ZooDiff& diff);
 
 }  // namespace edgesmith::report

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+// Manifests from TOML. Every recipe is read here, before any work, so that a slip of the pen costs no night.
+#include "edgesmith/zoo/manifest.h"
+
+#include <glob.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "edgesmith/base/file.h"
+#include "edgesmith/base/sha256.h"
+#include "edgesmith/base/text.h"
+#include "edgesmith/data/preprocess.h"
+#include "refine/config.h"
+#include "zoo/folder.h"
+
+namespace edgesmith::zoo {
+namespace {
+
+namespace fs = std::filesystem;
+using refine::ConfigNode;
+using refine::ConfigReader;
+
+/// Where the manifest lies; relative paths start there.
+struct Source {
+  std::string origin;  ///< as the user wrote it, for errors
+  std::string folder;  ///< absolute
+};
+
+std::string absolute_in(const Source& source, const std::string& path) {
+  return (fs::path(source.folder) / path).lexically_normal().string();
+}
+
+/// What a [[model]] may say, and the manifest for all of them.
+struct Settings {
+  const ConfigNode* recipe = nullptr;
+  const ConfigNode* calib = nullptr;
+  const ConfigNode* train = nullptr;
+  const ConfigNode* eval = nullptr;
+  const ConfigNode* test = nullptr;
+  std::vector<std::string> overrides;  ///< "key=value", the manifest's first
+};
+
+/// "step.quantize.weights=\"int4\"" for every leaf of a table: `set = { gate.max_drop = 1 }` is a table in a table.
+void flatten(const ConfigNode& node, const std::string& prefix, std::vector<std::string>& overrides) {
+  const auto* table = std::get_if<ConfigNode::Table>(&node.value);
+  if (table == nullptr) {
+    overrides.push_back(prefix + "=" + refine::toml_text(node));
+    return;
+  }
+  for (const auto& [key, member] : *table) flatten(member, prefix.empty() ? key : prefix + "." + key, overrides);
+}
+
+Status read_settings(ConfigReader& reader, Settings& settings) {
+  const std::pair<const char*, const ConfigNode**> nodes[] = {{"recipe", &settings.recipe},
+                                                              {"calib", &settings.calib},
+                                                              {"train", &settings.train},
+                                                              {"eval", &settings.eval},
+                                                              {"test", &settings.test}};
+  for (const auto& [key, place] : nodes) {
+    if (const ConfigNode* node = reader.get(key)) *place = node;
+  }
+  const ConfigNode* set = reader.get("set");
+  if (set == nullptr) return {};
+  if (!std::holds_alternative<ConfigNode::Table>(set->value)) {
+    return reader.error(*set, "'set' wants a table, not " + refine::toml_text(*set),
+                        "write set = { step.quantize.weights = \"int4\" }");
+  }
+  flatten(*set, "", settings.overrides);
+  return {};
+}
+
+/// A text or a list of texts.
+Result<std::vector<std::string>> texts_at(const ConfigReader& reader, const ConfigNode& node, const std::string& key) {
+  if (const auto* text = std::get_if<std::string>(&node.value)) return std::vector<std::string>{*text};
+  std::vector<std::string> texts;
+  if (const auto* list = std::get_if<ConfigNode::List>(&node.value)) {
+    for (const ConfigNode& item : *list) {
+      const auto* text = std::get_if<std::string>(&item.value);
+      if (text != nullptr) texts.push_back(*text);
+    }
+    if (texts.size() == list->size() && !texts.empty()) return texts;
+  }
+  return reader.error(node, "'" + key + "' wants a text or a list of texts, not " + refine::toml_text(node));
+}
+
+/// Files that the shell's pattern matches, sorted.
+std::vector<std::string> files_matching(const std::string& pattern) {
+  glob_t found{};
+  std::vector<std::string> files;
+  if (::glob(pattern.c_str(), 0, nullptr, &found) == 0) files.assign(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  return files;
+}
+
+/// Takes out of `paths` the files whose names match the patterns of `except`.
+Status drop_excepted(ConfigReader& reader, std::vector<std::string>& paths) {
+  const ConfigNode* node = reader.get("except");
+  if (node == nullptr) return {};
+  auto patterns = texts_at(reader, *node, "except");
+  if (!patterns) return patterns.error();
+  for (const std::string& pattern : *patterns) {
+    const size_t erased = std::erase_if(
+        paths, [&](const std::string& path) { return glob_match(pattern, fs::path(path).filename().string()); });
+    if (erased == 0) {
+      return reader.error(*node, "'" + pattern + "' matches none of the models", "patterns are of file names");
+    }
+  }
+  return {};
+}
+
+/// The models that one [[model]] names.
+Result<std::vector<std::string>> model_paths(ConfigReader& reader, const ConfigNode& node, const Source& source) {
+  std::vector<std::string> paths;
+  const ConfigNode *path = reader.get("path"), *pattern = reader.get("glob");
+  if (path == nullptr && pattern == nullptr) {
+    return reader.error(node, "a model without path or glob", "add path = \"model.onnx\" or glob = \"*.onnx\"");
+  }
+  if (path != nullptr) {
+    auto texts = texts_at(reader, *path, "path");
+    if (!texts) return texts.error();
+    for (const std::string& text : *texts) paths.push_back(absolute_in(source, text));
+  }
+  if (pattern != nullptr) {
+    auto texts = texts_at(reader, *pattern, "glob");
+    if (!texts) return texts.error();
+    for (const std::string& text : *texts) {
+      const std::vector<std::string> files = files_matching(absolute_in(source, text));
+      if (files.empty()) {
+        return reader.error(*pattern, "glob '" + text + "' matches no file",
+                            "paths are relative to the manifest's folder");
+      }
+      paths.insert(paths.end(), files.begin(), files.end());
+    }
+  }
+  EDGESMITH_TRY(drop_excepted(reader, paths));
+  return paths;
+}
+
+/// A path, or a table with the keys of a data description.
+Result<data::DataSpec> read_data(const ConfigNode& node, const std::string& key, const Source& source) {
+  data::DataSpec spec;
+  if (const auto* path = std::get_if<std::string>(&node.value)) {
+    spec.path = absolute_in(source, *path);
+    return spec;
+  }
+  const std::string name = source.origin + ": line " + std::to_string(node.line) + ": " + key;
+  const auto* table = std::get_if<ConfigNode::Table>(&node.value);
+  if (table == nullptr) return usage_error(name + " wants a path or a table, not " + refine::toml_text(node));
+  std::string text;
+  for (const auto& [member, value] : *table) text += member + " = " + refine::toml_text(value) + "\n";
+  return data::data_spec_from_toml(text, source.folder, name);
+}
+
+/// The recipe of one model, with what the manifest says in place of what the file says.
+Result<refine::Recipe> read_recipe(const Settings& settings, const std::string& model, const ConfigReader& reader,
+                                   const ConfigNode& node, const Source& source) {
+  const auto* path = settings.recipe != nullptr ? std::get_if<std::string>(&settings.recipe->value) : nullptr;
+  if (path == nullptr || path->empty()) {
+    return reader.error(settings.recipe != nullptr ? *settings.recipe : node, "no recipe for " + model,
+                        "add recipe = \"int8.toml\" to the model or to the manifest");
+  }
+  auto recipe = refine::load_recipe(absolute_in(source, *path), settings.overrides);
+  if (!recipe) return recipe.error().in(source.origin + ": line " + std::to_string(node.line));
+  recipe->model = model;
+  recipe->output = recipe->output.empty() ? fs::path(model).stem().string() + "-edge.onnx"
+                                          : fs::path(recipe->output).filename().string();
+  const std::tuple<const char*, const ConfigNode*, std::optional<data::DataSpec>*> roles[] = {
+      {"calib", settings.calib, &recipe->data.calib},
+      {"train", settings.train, &recipe->data.train},
+      {"eval", settings.eval, &recipe->data.eval},
+      {"test", settings.test, &recipe->data.test}};
+  for (const auto& [key, value, role] : roles) {
+    if (value == nullptr) continue;
+    auto spec = read_data(*value, key, source);
+    if (!spec) return spec.error();
+    spec->seed = recipe->seed;
+    *role = std::move(*spec);
+  }
+  return recipe;
+}
+
+/// "{stem}" in a name is the model's file name without its ending.
+Result<std::string> job_name(ConfigReader& reader, const ConfigNode& node, const std::string& model) {
+  std::string name = "{stem}";
+  EDGESMITH_TRY(reader.text("name", name));
+  const std::string stem = fs::path(model).stem().string(), place = "{stem}";
+  for (size_t at = name.find(place); at != std::string::npos; at = name.find(place, at + stem.size())) {
+    name.replace(at, place.size(), stem);
+  }
+  if (is_folder_name(name)) return name;
+  return reader.error(node, "'" + name + "' cannot be the name of a folder in the results",
+                      "give the model another name = \"...\"");
+}
+
+/// What the command line sets, and for which models.
+struct CommandLine {
+  std::span<const std::string> overrides, only;
+};
+
+Status read_model(const ConfigNode& node, const Settings& shared, const Source& source, const CommandLine& line,
+                  Manifest& manifest) {
+  auto reader = ConfigReader::create(node, source.origin, "[[model]]");
+  if (!reader) return reader.error();
+  Settings settings = shared;
+  EDGESMITH_TRY(read_settings(*reader, settings));
+  Settings chosen = settings;
+  chosen.overrides.insert(chosen.overrides.end(), line.overrides.begin(), line.overrides.end());
+  auto paths = model_paths(*reader, node, source);
+  if (!paths) return paths.error();
+  std::string ignored;
+  EDGESMITH_TRY(reader->text("name", ignored));
+  EDGESMITH_TRY(reader->finish());
+  for (const std::string& path : *paths) {
+    auto name = job_name(*reader, node, path);
+    if (!name) return name.error();
+    const auto same =
+        std::find_if(manifest.jobs.begin(), manifest.jobs.end(), [&](const Job& other) { return other.name == *name; });
+    if (same != manifest.jobs.end()) {
+      return reader->error(node,
+                           "two models would be written to '" + *name + "': " + same->recipe.model + " and " + path,
+                           "give one of them a name, such as name = \"{stem}-2\"");
+    }
+    auto recipe = read_recipe(is_chosen(*name, line.only) ? chosen : settings, path, *reader, node, source);
+    if (!recipe) return recipe.error();
+    manifest.jobs.push_back({*name, std::move(*recipe)});
+  }
+  return {};
+}
+
+Error no_models(const std::string& origin) {
+  return usage_error(origin + ": no models", "add a [[model]] with path = \"...\" or glob = \"...\"");
+}
+
+}  // namespace
+
+bool is_chosen(const std::string& name, std::span<const std::string> only) {
+  return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& pattern) {
+           return name == pattern || glob_match(pattern, name);
+         });
+}
+
+Result<Manifest> load_manifest(const std::string& path, std::span<const std::string> overrides,
+                               std::span<const std::string> only) {
+  auto text = read_file(path);
+  if (!text) return text.error();
+  auto table = refine::parse_toml(*text, path);
+  if (!table) return table.error();
+  std::error_code failed;
+  Manifest manifest;
+  manifest.path = fs::absolute(path, failed).lexically_normal().string();
+  manifest.sha256 = sha256_hex(*text);
+  const Source source{path, fs::path(manifest.path).parent_path().string()};
+
+  auto reader = ConfigReader::create(*table, path, "the manifest");
+  if (!reader) return reader.error();
+  Settings shared;
+  EDGESMITH_TRY(read_settings(*reader, shared));
+  std::string output = fs::path(manifest.path).stem().string() + "-results";
+  EDGESMITH_TRY(reader->text("output", output));
+  manifest.folder = absolute_in(source, output);
+  const ConfigNode* models = reader->get("model");
+  EDGESMITH_TRY(reader->finish());
+  if (models == nullptr) return no_models(path);
+  const auto* list = std::get_if<ConfigNode::List>(&models->value);
+  if (list == nullptr) return reader->error(*models, "'model' wants a list of tables", "write [[model]]");
+  for (const ConfigNode& node : *list) EDGESMITH_TRY(read_model(node, shared, source, {overrides, only}, manifest));
+  if (manifest.jobs.empty()) return no_models(path);
+  return manifest;
+}
+
+}  // namespace edgesmith::zoo
