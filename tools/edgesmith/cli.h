@@ -68,6 +68,7 @@ void add_ops(Program& program);
 void add_metrics(Program& program);
 void add_targets(Program& program);
 void add_cache(Program& program);
+void add_schema(Program& program);
 
 /// Adds --threads, --seed and --events to a command that does long work.
 void add_work_options(Command* command, Common& common,

@@ -46,7 +46,7 @@ constexpr CommandEntry kCommands[] = {
     {"pack", cli::add_pack},       {"unpack", cli::add_unpack},     {"run", cli::add_run},
     {"reduce", cli::add_reduce},   {"report", cli::add_report},     {"passes", cli::add_passes},
     {"ops", cli::add_ops},         {"metrics", cli::add_metrics},   {"targets", cli::add_targets},
-    {"cache", cli::add_cache},
+    {"cache", cli::add_cache},     {"schema", cli::add_schema},
 };
 
 /// Adds the command that is named, or all of them (to list them, or to suggest one): putting a command's options
