@@ -26,6 +26,7 @@ void add_recipe_options(Command* command, Common& common, RecipeFlags& flags) {
       ->add_option("--target", flags.target,
                    "what the model is for: see targets, or a profile's path (default ort-x86)")
       ->type_name("NAME")
+      ->suggest(target_names())
       ->group("Pass");
   command->add_option("--set", flags.overrides, "replace one key of the recipe, such as step.quantize.weights=int8")
       ->type_name("K=V")
