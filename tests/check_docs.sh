@@ -13,6 +13,16 @@ for table in passes ops metrics targets; do
     bad=1
   fi
 done
+for kind in recipe data target report; do
+  page=docs/schemas/$kind.json
+  if [ "${1:-}" = "--fix" ]; then
+    mkdir -p docs/schemas
+    "$edgesmith" schema "$kind" > "$page"
+  elif ! diff -u "$page" <("$edgesmith" schema "$kind") >&2; then
+    echo "docs: $page is stale; run tests/check_docs.sh --fix" >&2
+    bad=1
+  fi
+done
 if [ "${1:-}" = "--fix" ]; then
   tests/operator_families.sh > docs/operators.md
 elif ! diff -u docs/operators.md <(tests/operator_families.sh) >&2; then

@@ -4,6 +4,7 @@
 #include <spdlog/sinks/ansicolor_sink.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 
@@ -52,6 +53,17 @@ void error(std::string_view message) { state().logger->error("edgesmith: error: 
 std::vector<std::string> take_warnings() {
   std::lock_guard<std::mutex> lock(state().mutex);
   return std::exchange(state().warnings, {});
+}
+
+size_t num_warnings() {
+  std::lock_guard<std::mutex> lock(state().mutex);
+  return state().warnings.size();
+}
+
+std::vector<std::string> warnings_after(size_t count) {
+  std::lock_guard<std::mutex> lock(state().mutex);
+  const std::vector<std::string>& all = state().warnings;
+  return {all.begin() + static_cast<std::ptrdiff_t>(std::min(count, all.size())), all.end()};
 }
 
 }  // namespace edgesmith::log

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <mutex>
 #include <set>
 
 #include "data/pipeline.h"
@@ -13,6 +14,7 @@
 #include "data/subset.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/sha256.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
 
@@ -28,14 +30,27 @@ class PreparedDataset : public Dataset {
       : source_(std::move(source)),
         pipelines_(std::move(pipelines)),
         chosen_(std::move(chosen)),
-        table_(std::move(table)) {
+        table_(std::move(table)),
+        fingerprints_(chosen_.size()) {
     if (!table_.empty()) preprocess_ = table_[0].second;
   }
 
   int64_t size() const override { return static_cast<int64_t>(chosen_.size()); }
   bool has_labels() const override { return source_->has_labels(); }
   std::string sample_name(int64_t index) const override { return source_->name(at(index)); }
-  Result<uint64_t> fingerprint(int64_t index) const override { return source_->fingerprint(at(index)); }
+  Result<uint64_t> fingerprint(int64_t index) const override {
+    std::optional<uint64_t>& known = fingerprints_[static_cast<size_t>(index)];
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      if (known) return *known;
+    }
+    auto hash = source_->fingerprint(at(index));
+    if (!hash) return hash;
+    std::lock_guard<std::mutex> lock(mutex_);
+    known = *hash;
+    return hash;
+  }
+  Result<std::string> digest() const override;
   bool whole_run() const override { return source_->whole_run(); }
   const Preprocess& preprocess() const override { return preprocess_; }
   const PreprocessTable& preprocess_table() const override { return table_; }
@@ -85,7 +100,41 @@ class PreparedDataset : public Dataset {
   std::vector<int64_t> chosen_;
   PreprocessTable table_;
   Preprocess preprocess_;
+  /// A sample is read for it once, although several ask.
+  mutable std::vector<std::optional<uint64_t>> fingerprints_;
+  mutable std::mutex mutex_;
 };
+
+std::string digest_of(const ir::Tensor& tensor) {
+  if (!tensor.valid()) return "-";
+  const ir::Tensor dense = tensor.dense();
+  if (dense.dtype() != ir::DType::string) return dense.type().text() + " " + sha256_hex(dense.bytes());
+  return dense.type().text() + " " + sha256_hex(join(dense.string_data(), "\n"));
+}
+
+std::string digest_of(const Sample& sample) {
+  std::string text;
+  for (const ir::Tensor& input : sample.inputs) text += digest_of(input) + "\n";
+  for (const ir::Tensor& target : sample.targets) text += "target " + digest_of(target) + "\n";
+  return text + "label " + std::to_string(sample.label) + "\n";
+}
+
+// The first sample stands for how bytes become tensors: the form of the data, preprocessing, decoders.
+Result<std::string> PreparedDataset::digest() const {
+  std::string text = preprocess_json(table_) + "\n";
+  if (size() > 0) {
+    auto first = sample(0);
+    if (!first) return first.error();
+    text += digest_of(*first);
+  }
+  for (int64_t i = 0; i < size(); ++i) {
+    auto hash = fingerprint(i);
+    if (!hash) return hash.error();
+    text += std::to_string(*hash) + " " + std::to_string(source_->label(at(i))) + "\n";
+    for (const ir::Tensor& target : source_->targets(at(i))) text += "target " + digest_of(target) + "\n";
+  }
+  return sha256_hex(text);
+}
 
 // What is declared, or else what the model remembers.
 Result<PreprocessTable> preprocess_in_force(const DataSpec& spec, const ir::Graph& graph) {
@@ -239,6 +288,16 @@ Result<Sample> Dataset::timed_sample(int64_t index, SampleTimes& times) const {
   auto made = sample(index);
   times = {std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count(), 0, 0};
   return made;
+}
+
+Result<std::string> Dataset::digest() const {
+  std::string text;
+  for (int64_t i = 0; i < size(); ++i) {
+    auto made = sample(i);
+    if (!made) return made.error();
+    text += digest_of(*made);
+  }
+  return sha256_hex(text);
 }
 
 Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& given, const ir::Graph& graph) {

@@ -52,9 +52,23 @@ Result<ConfigReader> ConfigReader::create(const ConfigNode& node, const std::str
   return reader;
 }
 
-const ConfigNode* ConfigReader::get(std::string_view key) {
-  known_.emplace_back(key);
-  return table_->find(key);
+namespace {
+thread_local KeyRecorder* recorder = nullptr;
+}  // namespace
+
+KeyRecorder::KeyRecorder() { recorder = this; }
+KeyRecorder::~KeyRecorder() { recorder = nullptr; }
+
+const ConfigNode* ConfigReader::get(std::string_view key) { return get({what_, std::string(key)}); }
+
+const ConfigNode* ConfigReader::get(RecipeKey key) {
+  known_.push_back(key.key);
+  const ConfigNode* node = table_->find(key.key);
+  if (recorder != nullptr) {
+    key.table = what_;
+    recorder->keys_.push_back(std::move(key));
+  }
+  return node;
 }
 
 Error ConfigReader::error(const ConfigNode& node, const std::string& message, const std::string& hint) const {
@@ -67,7 +81,7 @@ Error ConfigReader::wrong_kind(std::string_view key, const ConfigNode& node, con
 }
 
 Status ConfigReader::text(std::string_view key, std::string& value) {
-  const ConfigNode* node = get(key);
+  const ConfigNode* node = get({{}, std::string(key), RecipeKey::Kind::text});
   if (node == nullptr) return {};
   const auto* text = std::get_if<std::string>(&node->value);
   if (text == nullptr) return wrong_kind(key, *node, "a text");
@@ -76,7 +90,7 @@ Status ConfigReader::text(std::string_view key, std::string& value) {
 }
 
 Status ConfigReader::texts(std::string_view key, std::vector<std::string>& values) {
-  const ConfigNode* node = get(key);
+  const ConfigNode* node = get({{}, std::string(key), RecipeKey::Kind::texts});
   if (node == nullptr) return {};
   const auto value = to_option_value(*node);
   const auto* texts = value ? std::get_if<std::vector<std::string>>(&*value) : nullptr;
@@ -86,7 +100,7 @@ Status ConfigReader::texts(std::string_view key, std::vector<std::string>& value
 }
 
 Status ConfigReader::number(std::string_view key, std::optional<double>& value, double least) {
-  const ConfigNode* node = get(key);
+  const ConfigNode* node = get({{}, std::string(key), RecipeKey::Kind::number, least});
   if (node == nullptr) return {};
   std::optional<double> number;
   if (const auto* real = std::get_if<double>(&node->value)) number = *real;
@@ -97,7 +111,7 @@ Status ConfigReader::number(std::string_view key, std::optional<double>& value, 
 }
 
 Status ConfigReader::integer(std::string_view key, std::optional<int64_t>& value, int64_t least) {
-  const ConfigNode* node = get(key);
+  const ConfigNode* node = get({{}, std::string(key), RecipeKey::Kind::integer, static_cast<double>(least)});
   if (node == nullptr) return {};
   const auto* integer = std::get_if<int64_t>(&node->value);
   if (integer == nullptr || *integer < least) {
@@ -108,8 +122,10 @@ Status ConfigReader::integer(std::string_view key, std::optional<int64_t>& value
 }
 
 Status ConfigReader::word(std::string_view key, std::string& value, const std::vector<std::string>& words) {
-  EDGESMITH_TRY(text(key, value));
-  const ConfigNode* node = table_->find(key);
+  const ConfigNode* node = get({{}, std::string(key), RecipeKey::Kind::word, 0, words});
+  const auto* given = node != nullptr ? std::get_if<std::string>(&node->value) : nullptr;
+  if (node != nullptr && given == nullptr) return wrong_kind(key, *node, "a text");
+  if (given != nullptr) value = *given;
   if (node == nullptr || std::find(words.begin(), words.end(), value) != words.end()) return {};
   return error(*node, "key '" + std::string(key) + "' in " + what_ + " has no value '" + value + "'",
                suggestion(value, words));

@@ -13,6 +13,7 @@
 
 #include "edgesmith/base/result.h"
 #include "edgesmith/passes/options.h"
+#include "edgesmith/refine/recipe.h"
 
 namespace edgesmith::refine {
 
@@ -50,6 +51,21 @@ std::optional<passes::OptionValue> to_option_value(const ConfigNode& node);
 /// not. Errors: usage (no '=', no such step).
 Status apply_overrides(ConfigNode& recipe, std::span<const std::string> overrides);
 
+/// While it lives, keeps what ConfigReaders on this thread are asked for: reading an empty document gives its schema.
+class KeyRecorder {
+ public:
+  KeyRecorder();
+  ~KeyRecorder();
+  KeyRecorder(const KeyRecorder&) = delete;
+  KeyRecorder& operator=(const KeyRecorder&) = delete;
+
+  const std::vector<RecipeKey>& keys() const { return keys_; }
+
+ private:
+  friend class ConfigReader;
+  std::vector<RecipeKey> keys_;
+};
+
 /// Reads a table key by key; finish() is an error for a key that nobody asked for, naming the nearest known one.
 class ConfigReader {
  public:
@@ -78,6 +94,8 @@ class ConfigReader {
   ConfigReader(const ConfigNode& table, std::string origin, std::string what)
       : table_(&table), origin_(std::move(origin)), what_(std::move(what)) {}
   Error wrong_kind(std::string_view key, const ConfigNode& node, const std::string& wanted) const;
+  /// get(), when it is known what the key holds.
+  const ConfigNode* get(RecipeKey key);
 
   const ConfigNode* table_;
   std::string origin_, what_;

@@ -49,20 +49,23 @@ const MetricNumbers* Evaluation::find(std::string_view metric) const {
   return nullptr;
 }
 
+Reference::Reference(const ir::Graph& graph, const runtime::ExecutorOptions& options)
+    : graph_(graph), options_(options) {}
 Reference::~Reference() = default;
 
-Result<std::unique_ptr<Reference>> Reference::create(const ir::Graph& graph, const runtime::ExecutorOptions& options) {
-  auto executor = runtime::Executor::create(graph, options);
-  if (!executor) return executor.error();
-  std::unique_ptr<Reference> reference(new Reference);
-  reference->executor_ = std::move(*executor);
-  return reference;
+Result<const runtime::Executor*> Reference::executor() {
+  if (executor_ == nullptr) {
+    auto executor = runtime::Executor::create(graph_, options_);
+    if (!executor) return executor.error();
+    executor_ = std::move(*executor);
+  }
+  return executor_.get();
 }
 
 Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
                             std::span<const data::MetricInfo* const> metrics, Reference* reference,
                             std::string_view what, const MeasureContext& context) {
-  const bool is_reference = reference != nullptr && &reference->executor().graph() == &graph;
+  const bool is_reference = reference != nullptr && &reference->graph() == &graph;
   std::unique_ptr<runtime::Executor> own;
   if (!is_reference) {
     auto executor = runtime::Executor::create(graph, context.executor);
@@ -79,8 +82,13 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
   }
   EDGESMITH_CHECK(!wants_reference || reference != nullptr) << "a metric needs the original's outputs";
   const bool kept = wants_reference && !is_reference && static_cast<int64_t>(reference->kept_.size()) == data.size();
-  std::vector<const runtime::Executor*> models = {is_reference ? &reference->executor() : own.get()};
-  if (wants_reference && !is_reference && !kept) models.push_back(&reference->executor());
+  std::vector<const runtime::Executor*> models;
+  if (!is_reference) models.push_back(own.get());
+  if (is_reference || (wants_reference && !kept)) {
+    const auto executor = reference->executor();
+    if (!executor) return executor.error();
+    models.push_back(*executor);
+  }
   if (is_reference) reference->kept_.assign(static_cast<size_t>(data.size()), {});
   int64_t kept_bytes = 0;
 

@@ -20,6 +20,9 @@ Status open_role(const char* role, const std::optional<data::DataSpec>& spec, co
   report.samples = dataset->size();
   report.labels = dataset->has_labels();
   report.preprocess = data::preprocess_json(dataset->preprocess_table());
+  auto digest = dataset->digest();
+  if (!digest) return digest.error();
+  report.digest = std::move(*digest);
   if (!data.reports.empty() && data.reports.front().preprocess != report.preprocess) {
     log::warning("the preprocessing of the " + std::string(role) + " data is not that of the " +
                  data.reports.front().role + " data");

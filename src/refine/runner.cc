@@ -17,8 +17,10 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "refine/advise.h"
+#include "refine/cache/run_cache.h"
 #include "refine/clock.h"
 #include "refine/gate_arithmetic.h"
+#include "refine/provenance.h"
 #include "refine/run_data.h"
 #include "refine/weight_pictures.h"
 #include "refine/write_output.h"
@@ -85,7 +87,18 @@ class Run {
   Status load();
   Status measure_baseline();
   Status run_step(size_t index);
-  Status measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step, Evaluations& evaluations);
+  /// The pass of a step on `candidate`, or its result from the cache.
+  Result<passes::Change> run_pass(size_t index, ir::Graph& candidate, StepReport& report);
+  /// evaluate(), or its result from the cache.
+  Result<Evaluation> measure(const ir::Graph& graph, const data::Dataset& data,
+                             std::span<const data::MetricInfo* const> metrics, Reference& reference,
+                             const std::string& what, const MeasureContext& context, bool* from_cache = nullptr);
+  void say_cached(const std::string& what) const;
+  /// The output's bytes, its provenance included.
+  Result<int64_t> measure_bytes(const ir::Graph& graph, const Step* last, const Evaluations& evaluations);
+  /// `graph` as it is written, when `last` is kept, too.
+  ir::Graph stamped(const ir::Graph& graph, const Step* last, const Evaluations& evaluations) const;
+  Status measure_step(const ir::Graph& candidate, const Step& recipe_step, StepReport& step, Evaluations& evaluations);
   /// Puts what was measured into the report of a step.
   void record(const Evaluations& evaluations, StepReport& step) const;
   std::vector<TargetMetric> target_metrics(const Evaluations& evaluations) const;
@@ -112,9 +125,11 @@ class Run {
 
   std::optional<targets::Target> target_;
   std::optional<ir::Graph> original_, best_;
+  std::optional<RunCache> cache_;
+  std::vector<const Step*> kept_steps_;
   ModelSize best_size_;
   RunData data_;
-  std::unique_ptr<Reference> reference_;
+  std::optional<Reference> reference_;
   std::vector<const data::MetricInfo*> metrics_;  ///< the gate's first
   GateArithmetics arithmetics_;
   Evaluation baseline_;           ///< of the original
@@ -171,6 +186,9 @@ Status Run::load() {
   if (!data) return data.error();
   data_ = std::move(*data);
   report_.data = data_.reports;
+  cache_.emplace(options_.cache, *original_,
+                 options_.cache == nullptr ? "" : model_identity(*original_, report_.model.sha256));
+  cache_->add_data(data_);
   best_ = original_->clone();
   if (!data_.preprocess.empty()) best_->set_metadata(data::kPreprocessKey, data_.preprocess);
   best_size_ = report_.model.size;
@@ -185,10 +203,12 @@ Status Run::measure_baseline() {
   auto metrics = choose_metrics(recipe_, *data_.eval);
   if (!metrics) return metrics.error();
   metrics_ = std::move(*metrics);
-  auto reference = Reference::create(*original_);
-  if (!reference) return reference.error().in(recipe_.model);
-  reference_ = std::move(*reference);
-  auto evaluation = evaluate(*original_, *data_.eval, metrics_, reference_.get(), "measure the original", measure_);
+  reference_.emplace(*original_);
+  if (options_.cache == nullptr) {
+    const auto executor = reference_->executor();
+    if (!executor) return executor.error().in(recipe_.model);
+  }
+  auto evaluation = measure(*original_, *data_.eval, metrics_, *reference_, "measure the original", measure_);
   if (!evaluation) return evaluation.error();
   baseline_ = std::move(*evaluation);
   best_evaluations_.assign(arithmetics_.models.size(), baseline_);
@@ -196,25 +216,77 @@ Status Run::measure_baseline() {
   return {};
 }
 
-Status Run::measure_step(const ir::Graph& candidate, const std::string& pass, StepReport& step,
+void Run::say_cached(const std::string& what) const {
+  measure_.progress->begin(what + ": from the cache", 1);
+  measure_.progress->end();
+}
+
+Result<Evaluation> Run::measure(const ir::Graph& graph, const data::Dataset& data,
+                                std::span<const data::MetricInfo* const> metrics, Reference& reference,
+                                const std::string& what, const MeasureContext& context, bool* from_cache) {
+  const bool is_original = &graph == &reference.graph();
+  const std::string key = cache_->evaluation_key(graph, data, metrics, context);
+  auto found = cache_->find_evaluation(key);
+  if (from_cache != nullptr) *from_cache = found.has_value();
+  if (found) {
+    say_cached(what);
+    return std::move(*found);
+  }
+  if (!is_original && reference.kept().empty()) {
+    if (auto outputs = cache_->find_outputs(cache_->outputs_key(data))) reference.keep(std::move(*outputs));
+  }
+  auto evaluation = evaluate(graph, data, metrics, &reference, what, context);
+  if (!evaluation) return evaluation;
+  if (is_original) cache_->keep_outputs(cache_->outputs_key(data), reference.kept());
+  cache_->keep_evaluation(key, *evaluation);
+  return evaluation;
+}
+
+ir::Graph Run::stamped(const ir::Graph& graph, const Step* last, const Evaluations& evaluations) const {
+  // A packed file is for the least bytes.
+  if (!options_.provenance || is_packed_name(recipe_.output)) return graph.clone();
+  Provenance provenance{&recipe_, &report_.model.sha256, &report_.data, kept_steps_, {}, {}};
+  if (last != nullptr) provenance.steps.push_back(last);
+  if (provenance.steps.empty()) return graph.clone();
+  if (!evaluations.empty()) {
+    provenance.metric = evaluations[0].metrics[0].value();
+    provenance.drop = drop_from(baseline_, evaluations[0]);
+  }
+  return with_provenance(graph, provenance);
+}
+
+Result<int64_t> Run::measure_bytes(const ir::Graph& graph, const Step* last, const Evaluations& evaluations) {
+  if (!is_packed_name(recipe_.output)) return output_bytes(stamped(graph, last, evaluations), recipe_.output, pool_);
+  const std::string key = cache_->bytes_key(graph, "esm");
+  if (const auto bytes = cache_->find_bytes(key)) return *bytes;
+  auto bytes = output_bytes(graph, recipe_.output, pool_);
+  if (bytes) cache_->keep_bytes(key, *bytes);
+  return bytes;
+}
+
+Status Run::measure_step(const ir::Graph& candidate, const Step& recipe_step, StepReport& step,
                          Evaluations& evaluations) {
+  const std::string& pass = recipe_step.pass;
   step.size = measure_size(candidate);
-  auto bytes = output_bytes(candidate, recipe_.output, pool_);
+  if (data_.eval != nullptr) {
+    const Clock::time_point start = Clock::now();
+    for (const runtime::Arithmetic arithmetic : arithmetics_.models) {
+      MeasureContext context = measure_;
+      context.executor.arithmetic = arithmetic;
+      std::string what = "measure after " + pass;
+      if (arithmetics_.models.size() > 1) what += " (" + std::string(runtime::arithmetic_word(arithmetic)) + ")";
+      bool from_cache = false;
+      auto measured = measure(candidate, *data_.eval, metrics_, *reference_, what, context, &from_cache);
+      if (!measured) return measured.error();
+      step.eval_from_cache = from_cache && (evaluations.empty() || step.eval_from_cache);
+      evaluations.push_back(std::move(*measured));
+    }
+    step.eval_seconds = seconds_since(start);
+    record(evaluations, step);
+  }
+  auto bytes = measure_bytes(candidate, &recipe_step, evaluations);
   if (!bytes) return bytes.error().in(recipe_.model + ": " + pass);
   step.size.bytes = *bytes;
-  if (data_.eval == nullptr) return {};
-  const Clock::time_point start = Clock::now();
-  for (const runtime::Arithmetic arithmetic : arithmetics_.models) {
-    MeasureContext context = measure_;
-    context.executor.arithmetic = arithmetic;
-    std::string what = "measure after " + pass;
-    if (arithmetics_.models.size() > 1) what += " (" + std::string(runtime::arithmetic_word(arithmetic)) + ")";
-    auto measured = evaluate(candidate, *data_.eval, metrics_, reference_.get(), what, context);
-    if (!measured) return measured.error();
-    evaluations.push_back(std::move(*measured));
-  }
-  step.eval_seconds = seconds_since(start);
-  record(evaluations, step);
   return {};
 }
 
@@ -249,10 +321,23 @@ std::vector<DropEvidence> Run::drops(const Evaluations& evaluations) const {
   return drops;
 }
 
-Status Run::run_step(size_t index) {
+Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepReport& report) {
   const Step& step = recipe_.steps[index];
-  const passes::PassInfo& pass = *passes::find_pass(step.pass);
-  if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before " + step.pass, ""};
+  const Clock::time_point start = Clock::now();
+  const std::string key = cache_->step_key(*best_, recipe_, index);
+  const bool from_here = options_.from && index >= *options_.from;
+  const auto found = from_here ? std::nullopt : cache_->find_step(key, candidate, report);
+  if (found) {
+    report.from_cache = true;
+    report.seconds = seconds_since(start);
+    say_cached(step.pass);
+    return *found;
+  }
+  if (options_.from && index < *options_.from) {
+    return usage_error(
+        "step " + std::to_string(index + 1) + " (" + step.pass + "), which --from leaves out, is not in the cache",
+        "run the recipe without --from first");
+  }
   passes::PassContext context;
   context.calib = data_.calib.get();
   context.train = data_.train.get();
@@ -263,12 +348,8 @@ Status Run::run_step(size_t index) {
   context.random = Random(recipe_.seed * 0x9E3779B97F4A7C15ull + index);
   context.load_model = [](const std::string& path) { return onnx::import_file(path); };
 
-  StepReport report;
-  report.pass = step.pass;
-  report.options = step.options.effective();
-  ir::Graph candidate = best_->clone();
-  const Clock::time_point start = Clock::now();
-  const auto change = passes::run_pass(pass, candidate, step.options, context);
+  const size_t warnings = log::num_warnings();
+  const auto change = passes::run_pass(*passes::find_pass(step.pass), candidate, step.options, context);
   if (!change) return change.error().kind == ErrorKind::usage ? change.error() : change.error().in(recipe_.model);
   if (context.stopped_early) return save_interrupted(candidate, *change, step.pass);
   report.seconds = seconds_since(start);
@@ -278,13 +359,26 @@ Status Run::run_step(size_t index) {
   report.layers = std::move(context.layers);
   add_losses(*best_, report.layers);
   report.weights = draw_weights(*best_, candidate);
+  candidate = candidate.clone();  // as it comes back from the cache: uses in the order of nodes
+  cache_->keep_step(key, *change, candidate, report, log::warnings_after(warnings));
+  return *change;
+}
 
+Status Run::run_step(size_t index) {
+  const Step& step = recipe_.steps[index];
+  if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before " + step.pass, ""};
+  StepReport report;
+  report.pass = step.pass;
+  report.options = step.options.effective();
+  ir::Graph candidate = best_->clone();
+  const auto change = run_pass(index, candidate, report);
+  if (!change) return change.error();
   StepEvidence evidence;
   evidence.changed = *change == passes::Change::changed;
   evidence.last = index + 1 == recipe_.steps.size();
   Evaluations evaluations;
   if (evidence.changed) {
-    EDGESMITH_TRY(measure_step(candidate, step.pass, report, evaluations));
+    EDGESMITH_TRY(measure_step(candidate, step, report, evaluations));
     evidence.bytes = report.size.bytes;
     if (!evaluations.empty()) {
       evidence.samples = evaluations[0].samples;
@@ -299,6 +393,7 @@ Status Run::run_step(size_t index) {
   settle(step, decision, report);
   if (decision.kept) {
     best_ = std::move(candidate);
+    kept_steps_.push_back(&step);
     best_size_ = report.size;
     if (data_.eval != nullptr) best_evaluations_ = std::move(evaluations);
   }
@@ -343,12 +438,11 @@ Status Run::measure_test() {
   if (data_.test == nullptr || writes_nothing()) return {};
   auto metrics = choose_metrics(recipe_, *data_.test);
   if (!metrics) return metrics.error();
-  auto reference = Reference::create(*original_);
-  if (!reference) return reference.error();
+  Reference reference(*original_);
   const std::span<const data::MetricInfo* const> first(metrics->data(), 1);
-  auto before = evaluate(*original_, *data_.test, first, reference->get(), "test the original", measure_);
+  auto before = measure(*original_, *data_.test, first, reference, "test the original", measure_);
   if (!before) return before.error();
-  auto after = evaluate(*best_, *data_.test, first, reference->get(), "test the result", measure_);
+  auto after = measure(*best_, *data_.test, first, reference, "test the result", measure_);
   if (!after) return after.error();
   report_.test_before = before->metrics[0].value();
   report_.test_after = after->metrics[0].value();
@@ -394,7 +488,8 @@ Status Run::finish() {
   if (recipe_.gate.max_bytes && best_size_.bytes > *recipe_.gate.max_bytes) refused_ = true;
   if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before writing the result", ""};
   if (!writes_nothing()) {
-    auto written = write_output(*best_, recipe_.output, pool_);
+    const ir::Graph result = stamped(*best_, nullptr, best_evaluations_);
+    auto written = write_output(result, recipe_.output, pool_);
     if (!written) return written.error();
     ModelFile output;
     output.path = recipe_.output;

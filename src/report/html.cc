@@ -114,11 +114,12 @@ std::string steps_section(const RunReport& report) {
     const std::string status(refine::status_name(step.status));
     rows +=
         "<tr><td><b>" + escape_html(step.pass) + "</b></td><td><span class=\"badge " + badge_style(step.status) +
-        "\">" + (status == "rolled_back" ? "rolled back" : status) + "</span></td><td class=\"num\">" +
-        (step.metric ? refine::metric_text(*step.metric->metric, step.metric->value) : "") + "</td><td class=\"num\">" +
-        (step.metric && step.drop ? change_html(*step.metric->metric, *step.drop) : "") + "</td><td class=\"num\">" +
-        (step.agreement ? number_text("%.2f %%", *step.agreement) : "") + "</td><td class=\"num\">" +
-        bytes_text(step.size.bytes) + "</td><td class=\"num\">" + seconds_text(step.seconds) + "</td></tr>\n";
+        "\">" + (status == "rolled_back" ? "rolled back" : status) + "</span>" + (step.from_cache ? " cached" : "") +
+        "</td><td class=\"num\">" + (step.metric ? refine::metric_text(*step.metric->metric, step.metric->value) : "") +
+        "</td><td class=\"num\">" + (step.metric && step.drop ? change_html(*step.metric->metric, *step.drop) : "") +
+        "</td><td class=\"num\">" + (step.agreement ? number_text("%.2f %%", *step.agreement) : "") +
+        "</td><td class=\"num\">" + bytes_text(step.size.bytes) + "</td><td class=\"num\">" +
+        seconds_text(step.seconds) + "</td></tr>\n";
     std::vector<std::string> notes = step.notes;
     if (!step.reason.empty() && (notes.empty() || notes.front() != step.reason)) {
       notes.insert(notes.begin(), step.reason);

@@ -146,20 +146,23 @@ Json curves_json(const StepReport& step) {
 Json step_json(const StepReport& step) {
   Json options = Json::object();
   for (const auto& [name, value] : step.options) options[name] = option_json(value);
-  return {{"pass", step.pass},
-          {"status", refine::status_name(step.status)},
-          {"kept", step.kept},
-          {"reason", step.reason},
-          {"seconds", step.seconds},
-          {"eval_seconds", step.eval_seconds},
-          {"metric", compared_json(step.metric, step.drop, step.agreement, step.sqnr_db)},
-          {"targets", targets_json(step.targets)},
-          {"size", size_json(step.size)},
-          {"weights", weights_json(step)},
-          {"curves", curves_json(step)},
-          {"measured", step.measured},
-          {"options", std::move(options)},
-          {"notes", step.notes}};
+  Json json = {{"pass", step.pass},
+               {"status", refine::status_name(step.status)},
+               {"kept", step.kept},
+               {"reason", step.reason},
+               {"seconds", step.seconds},
+               {"eval_seconds", step.eval_seconds},
+               {"metric", compared_json(step.metric, step.drop, step.agreement, step.sqnr_db)},
+               {"targets", targets_json(step.targets)},
+               {"size", size_json(step.size)},
+               {"weights", weights_json(step)},
+               {"curves", curves_json(step)},
+               {"measured", step.measured},
+               {"options", std::move(options)},
+               {"notes", step.notes}};
+  if (step.from_cache) json["cached"].push_back("pass");
+  if (step.eval_from_cache) json["cached"].push_back("measurement");
+  return json;
 }
 
 Json layers_json(const RunReport& report) {
@@ -187,6 +190,7 @@ Json datasets_json(const RunReport& report) {
                         {"path", data.path},
                         {"samples", data.samples},
                         {"labels", data.labels},
+                        {"sha256", data.digest},
                         {"preprocess", std::move(preprocess)}});
   }
   return datasets;

@@ -52,7 +52,7 @@ std::string steps_text(const RunReport& report, bool color) {
   table.head({"step", "status", measured ? std::string(report.baseline->metric->name) : "", "bytes", "size", "time"});
   for (const StepReport& step : report.steps) {
     table.row(
-        {step.pass, std::string(refine::status_name(step.status)),
+        {step.pass, std::string(refine::status_name(step.status)) + (step.from_cache ? ", cached" : ""),
          step.metric ? refine::metric_text(*step.metric->metric, step.metric->value) : "", bytes_text(step.size.bytes),
          percent_of(step.size.bytes, report.model.size.bytes), seconds_text(step.seconds)},
         step.status == StepStatus::accepted ? Style::plain : status_style(step.status));

@@ -148,7 +148,7 @@ TEST_F(Cli, ForecastsWhatEachTechniqueSaves) {
       {"int8", {"quantize", "pairs.onnx", "--calib", "calib.npz"}},
       {"int4 weights", {"quantize", "pairs.onnx", "--weights", "int4", "--repair", "none"}}};
   for (auto [technique, command] : commands) {
-    command.insert(command.end(), {"-o", "out.onnx", "--force", "-q"});
+    command.insert(command.end(), {"-o", "out.onnx", "--no-provenance", "--force", "-q"});
     ASSERT_EQ(run(command).exit_code, 0) << technique;
     const auto real = static_cast<int64_t>(fs::file_size(folder_ / "out.onnx"));
     const Json& line = lines[technique];
@@ -320,7 +320,8 @@ TEST_F(Cli, TakesProfilesOfUsersAndSaysWhereTheyAreWrong) {
   write("\"ort-x86\"", "\"mine\"");
   EXPECT_EQ(run({"check", "m.onnx", "--target", "mine.toml"}).out, "mine takes m.onnx\n  memory: RAM 96 B\n");
   EXPECT_EQ(run({"inspect", "m.onnx", "--target", "mine.toml"}).exit_code, 0);
-  const std::vector<std::string> quantize = {"quantize", "m.onnx", "--calib", "calib.npz", "-q", "-o"};
+  const std::vector<std::string> quantize = {"quantize", "m.onnx",          "--calib", "calib.npz",
+                                             "-q",       "--no-provenance", "-o"};
   auto with = [&](const std::string& output, const std::string& target) {
     std::vector<std::string> args = quantize;
     args.insert(args.end(), {output, "--target", target});
@@ -336,7 +337,7 @@ TEST_F(Cli, TakesProfilesOfUsersAndSaysWhereTheyAreWrong) {
                          "model = '../m.onnx'\ntarget = 'mine.toml'\noutput = 'q.onnx'\n[data]\ncalib = "
                          "'../calib.npz'\n[[step]]\npass = 'quantize'\n")
                   .ok());
-  EXPECT_EQ(run({"run", "recipes/r.toml", "-q"}).exit_code, 0);
+  EXPECT_EQ(run({"run", "recipes/r.toml", "--no-provenance", "-q"}).exit_code, 0);
   EXPECT_EQ(*read_file(folder_ / "recipes/q.onnx"), *read_file(folder_ / "mine.onnx"));
 
   write("clock = ", "clok = ");

@@ -17,6 +17,7 @@ namespace {
   std::vector<char*> argv = {const_cast<char*>("edgesmith")};
   for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
   argv.push_back(nullptr);
+  setenv("EDGESMITH_CACHE", "off", 1);  // nothing of the user's, and nothing of another test
   for (const auto& [name, value] : options.environment) setenv(name.c_str(), value.c_str(), 1);
   const int in = open("/dev/null", O_RDONLY);
   const int out_fd = open(out.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ZOO = Path(os.environ.get("EDGESMITH_ZOO", ROOT.parent / "shared" / "zoo"))
 WORK = ROOT / "build" / "zoo"
 EDGESMITH = os.environ.get("EDGESMITH", str(ROOT / "build" / "release" / "edgesmith"))
+os.environ.setdefault("EDGESMITH_CACHE", "off")  # every run is one, for figures and for times
 
 
 @dataclass

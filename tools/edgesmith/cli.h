@@ -41,6 +41,7 @@ struct Program {
 
   /// A subcommand with the options that all of them have; `run` is called when it was the one named.
   Command* add_command(const std::string& name, const std::string& summary, Action run);
+  const std::deque<Command>& commands() const { return commands_; }
 
  private:
   std::deque<Command> commands_;
@@ -68,6 +69,9 @@ void add_ops(Program& program);
 void add_metrics(Program& program);
 void add_targets(Program& program);
 void add_zoo(Program& program);
+void add_cache(Program& program);
+void add_schema(Program& program);
+void add_completion(Program& program);
 
 /// Adds --threads, --seed and --events to a command that does long work.
 void add_work_options(Command* command, Common& common,

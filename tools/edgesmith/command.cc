@@ -30,7 +30,30 @@ Option* Option::non_negative() {
   return option_->check(numbers([](double x) { return x >= 0; }, "0 or more")), this;
 }
 Option* Option::between(int least, int most) { return option_->check(CLI::Range(least, most)), this; }
-Option* Option::one_of(const std::vector<std::string>& words) { return option_->check(CLI::IsMember(words)), this; }
+Option* Option::one_of(const std::vector<std::string>& words) {
+  option_->check(CLI::IsMember(words));
+  return suggest(words);
+}
+Option* Option::suggest(std::vector<std::string> words) {
+  words_ = std::move(words);
+  return this;
+}
+
+std::vector<std::string> Option::names() const {
+  std::vector<std::string> names;
+  for (const std::string& name : option_->get_snames()) names.push_back("-" + name);
+  for (const std::string& name : option_->get_lnames()) names.push_back("--" + name);
+  return names;
+}
+std::string Option::type() const {
+  const std::string type = option_->get_type_name();
+  return type.substr(0, type.find(':'));
+}
+std::string Option::help() const { return option_->get_description(); }
+bool Option::is_flag() const { return option_->get_expected_max() == 0; }
+
+std::string Command::name() const { return app_->get_name(); }
+std::string Command::summary() const { return app_->get_description(); }
 
 Option* Command::keep(CLI::Option* option) { return &options_.emplace_back(option); }
 

@@ -30,9 +30,19 @@ class Option {
   Option* non_negative();
   Option* between(int least, int most);
   Option* one_of(const std::vector<std::string>& words);
+  /// What completion offers, where it is not one_of() that refuses the others.
+  Option* suggest(std::vector<std::string> words);
+
+  /// "-o", "--output"; empty for an argument by place.
+  std::vector<std::string> names() const;
+  std::string type() const;
+  std::string help() const;
+  bool is_flag() const;
+  const std::vector<std::string>& words() const { return words_; }
 
  private:
   CLI::Option* option_;
+  std::vector<std::string> words_;
 };
 
 /// A subcommand. Values are written while the command line is parsed and must live that long; a vector takes one value
@@ -40,6 +50,9 @@ class Option {
 class Command {
  public:
   explicit Command(CLI::App* app) : app_(app) {}
+  std::string name() const;
+  std::string summary() const;
+  const std::deque<Option>& options() const { return options_; }
   Option* add_option(const std::string& names, std::string& value, const std::string& help);
   Option* add_option(const std::string& names, int& value, const std::string& help);
   Option* add_option(const std::string& names, int64_t& value, const std::string& help);

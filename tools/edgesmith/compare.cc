@@ -47,11 +47,10 @@ Result<Comparison> measure(const CompareFlags& flags, const ir::Graph& a, const 
     const data::MetricInfo* metric = data::find_metric(name);
     if (metric != nullptr && metric != comparison.metric) metrics.push_back(metric);
   }
-  auto reference = refine::Reference::create(a, context.executor);
-  if (!reference) return reference.error().in(flags.a);
-  auto of_a = refine::evaluate(a, data, metrics, reference->get(), "run A", context);
+  refine::Reference reference(a, context.executor);
+  auto of_a = refine::evaluate(a, data, metrics, &reference, "run A", context);
   if (!of_a) return of_a.error().in(flags.a);
-  auto of_b = refine::evaluate(b, data, metrics, reference->get(), "run B", context);
+  auto of_b = refine::evaluate(b, data, metrics, &reference, "run B", context);
   if (!of_b) return of_b.error().in(flags.b);
   comparison.a = of_a->metrics[0].value();
   comparison.b = of_b->metrics[0].value();

@@ -32,6 +32,18 @@ Result<std::optional<data::Preprocess>> make_preprocess(const DataFlags& flags, 
 
 }  // namespace
 
+std::vector<std::string> target_names() {
+  std::vector<std::string> names;
+  for (const targets::Target& target : targets::all_targets()) names.push_back(target.name);
+  return names;
+}
+
+std::vector<std::string> metric_names() {
+  std::vector<std::string> names;
+  for (const data::MetricInfo& metric : data::all_metrics()) names.emplace_back(metric.name);
+  return names;
+}
+
 void add_data_option(Command* command, const std::string& name, DataFlag& flag, const std::string& help) {
   command->add_option("--" + name, flag.path, help)->type_name("D")->group("Data");
   command
@@ -78,6 +90,7 @@ Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const Data
 void add_gate_options(Command* command, GateFlags& flags) {
   command->add_option("--metric", flags.metric, "what is measured (default top1, without labels agreement)")
       ->type_name("NAME")
+      ->suggest(metric_names())
       ->group("Gate");
   command->add_option("--max-drop", flags.max_drop, "largest loss against the original: points for top1 and top5")
       ->non_negative()

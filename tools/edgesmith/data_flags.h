@@ -25,6 +25,10 @@ struct DataFlags {
   std::map<std::string, std::string> preprocess;  ///< quick flags by name, "" where not given
 };
 
+/// Names that completion offers.
+std::vector<std::string> target_names();
+std::vector<std::string> metric_names();
+
 /// Adds --NAME and --NAME-limit, with `help` for the first.
 void add_data_option(Command* command, const std::string& name, DataFlag& flag, const std::string& help);
 /// Adds --labels, --scale, --mean, --std, --resize, --filter, --crop, --crop-fraction and --layout.

@@ -18,6 +18,7 @@
 #include "edgesmith/refine/target_check.h"
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/targets/target.h"
+#include "inspect_pair.h"
 #include "inspect_weights.h"
 
 namespace edgesmith::cli {
@@ -397,6 +398,9 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
   if (const std::string* preprocess = graph.find_metadata(data::kPreprocessKey)) {
     facts.row({"preprocessing", *preprocess});
   }
+  if (const std::string* account = graph.find_metadata("edgesmith.provenance")) {
+    facts.row({"made with", provenance_text(*account)});
+  }
   text += facts.text(color) + "\n";
   Table table({Table::Align::left, Table::Align::right, Table::Align::right, Table::Align::right});
   table.head({"op", "nodes", "parameters", "multiply-adds"});
@@ -440,11 +444,31 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
 }
 
 struct Flags {
-  std::string model, target;
+  std::string model, other, target;
   bool no_forecast = false, weights = false;
 };
 
+/// The document of one of two models, without what takes long to find.
+Result<std::string> short_document(const std::string& path, bool all_weights) {
+  auto graph = onnx::import_file(path);
+  if (!graph) return graph.error();
+  Inspection inspection = inspect(*graph, path, nullptr, all_weights);
+  if (inspection.source.external_data) inspection.size.bytes = bytes_with_external_data(path, inspection.size.bytes);
+  return as_json(*graph, path, inspection, nullptr);
+}
+
+Result<int> run_pair(const Flags& flags, const Common& common) {
+  if (!flags.target.empty()) return usage_error("--target is for one model", "leave out " + flags.other);
+  const auto a = short_document(flags.model, flags.weights), b = short_document(flags.other, flags.weights);
+  if (!a) return a.error();
+  if (!b) return b.error();
+  EDGESMITH_TRY(show_document(common, "inspect " + flags.model + " " + flags.other, pair_json(*a, *b),
+                              [&] { return pair_text(*a, *b, use_color(common)); }));
+  return 0;
+}
+
 Result<int> run(const Flags& flags, const Common& common) {
+  if (!flags.other.empty()) return run_pair(flags, common);
   const std::string& model = flags.model;
   auto target = targets::load_target(flags.target.empty() ? std::string(targets::kDefaultTarget) : flags.target);
   if (!target) return target.error();
@@ -474,6 +498,7 @@ void add_inspect(Program& program) {
   Command* command = program.add_command("inspect", "Show what is in a model: operators, sizes, costs, problems",
                                          [flags](const Common& common) { return run(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
+  command->add_option("other", flags->other, "another one, to see both side by side")->type_name("OTHER");
   command
       ->add_option("--target", flags->target, "also say what stays float there, and where time, energy and memory go")
       ->type_name("NAME");

@@ -47,14 +47,16 @@ constexpr CommandEntry kCommands[] = {
     {"pack", cli::add_pack},       {"unpack", cli::add_unpack},     {"run", cli::add_run},
     {"zoo", cli::add_zoo},         {"reduce", cli::add_reduce},     {"report", cli::add_report},
     {"passes", cli::add_passes},   {"ops", cli::add_ops},           {"metrics", cli::add_metrics},
-    {"targets", cli::add_targets},
+    {"targets", cli::add_targets}, {"cache", cli::add_cache},       {"schema", cli::add_schema},
+    {"completion", cli::add_completion},
 };
 
 /// Adds the command that is named, or all of them (to list them, or to suggest one): putting a command's options
 /// together costs about half a millisecond, and every start would pay for all.
 void add_commands(cli::Program& program, std::string_view named) {
-  const bool known = std::any_of(std::begin(kCommands), std::end(kCommands),
-                                 [&](const CommandEntry& entry) { return entry.name == named; });
+  const bool known =
+      named != "completion" && std::any_of(std::begin(kCommands), std::end(kCommands),
+                                           [&](const CommandEntry& entry) { return entry.name == named; });
   for (const CommandEntry& entry : kCommands) {
     if (!known || entry.name == named) entry.add(program);
   }

@@ -58,7 +58,10 @@ void add_pass_option(Command* command, const OptionRow& row, PassFlags& flags) {
         ->group("Pass");
     return;
   }
-  command->add_option("--" + name, values, help_text(row))->type_name(type_text(row))->group("Pass");
+  command->add_option("--" + name, values, help_text(row))
+      ->type_name(type_text(row))
+      ->suggest({row.words.begin(), row.words.end()})
+      ->group("Pass");
 }
 
 Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common) {

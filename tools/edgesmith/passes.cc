@@ -99,6 +99,12 @@ std::string all_as_text(bool color) {
   return text + "\n'edgesmith passes NAME' lists the options of one.";
 }
 
+std::vector<std::string> pass_names() {
+  std::vector<std::string> names;
+  for (const PassInfo& pass : passes::all_passes()) names.emplace_back(pass.name);
+  return names;
+}
+
 Result<int> run(const std::string& name, bool markdown, const Common& common) {
   if (common.json) {
     print(all_as_json());
@@ -109,9 +115,7 @@ Result<int> run(const std::string& name, bool markdown, const Common& common) {
   } else {
     const PassInfo* pass = passes::find_pass(name);
     if (pass == nullptr) {
-      std::vector<std::string> names;
-      for (const PassInfo& info : passes::all_passes()) names.emplace_back(info.name);
-      const std::string near = nearest(name, names);
+      const std::string near = nearest(name, pass_names());
       return usage_error("unknown pass '" + name + "'",
                          near.empty() ? "see 'edgesmith passes'" : "did you mean '" + near + "'?");
     }
@@ -132,7 +136,7 @@ void add_passes(Program& program) {
   Command* command =
       program.add_command("passes", "List the passes, or the options of one",
                           [flags](const Common& common) { return run(flags->name, flags->markdown, common); });
-  command->add_option("pass", flags->name, "the pass whose options to list")->type_name("NAME");
+  command->add_option("pass", flags->name, "the pass whose options to list")->type_name("NAME")->suggest(pass_names());
   command->add_flag("--markdown", flags->markdown, "as Markdown (docs/passes.md)");
 }
 

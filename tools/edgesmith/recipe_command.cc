@@ -2,6 +2,7 @@
 #include "recipe_command.h"
 
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/text.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/report/html.h"
 #include "edgesmith/report/json.h"
@@ -15,12 +16,17 @@ void add_recipe_options(Command* command, Common& common, RecipeFlags& flags) {
   };
   output("--report", flags.report, "DIR", "write report.json and report.html there");
   command->add_flag("--force", flags.force, "overwrite an existing output")->group("Output");
+  command
+      ->add_flag("--no-provenance", flags.no_provenance,
+                 "leave out of the result's metadata how it was made (edgesmith.provenance)")
+      ->group("Output");
   command->add_flag("--print-recipe", flags.print_recipe, "print the recipe that this command line means, and stop")
       ->group("Output");
   command
       ->add_option("--target", flags.target,
                    "what the model is for: see targets, or a profile's path (default ort-x86)")
       ->type_name("NAME")
+      ->suggest(target_names())
       ->group("Pass");
   command->add_option("--set", flags.overrides, "replace one key of the recipe, such as step.quantize.weights=int8")
       ->type_name("K=V")
@@ -28,6 +34,7 @@ void add_recipe_options(Command* command, Common& common, RecipeFlags& flags) {
   add_data_option(command, "eval", flags.data.eval, "what the gate and the report measure on");
   add_preprocess_options(command, flags.data);
   add_gate_options(command, flags.gate);
+  add_cache_options(command, flags.cache);
   add_work_options(command, common);
 }
 
@@ -50,6 +57,21 @@ Status apply_flags(const RecipeFlags& flags, const Common& common, refine::Recip
   return apply_gate(flags.gate, recipe.gate);
 }
 
+namespace {
+
+/// The step that --from names, by number or pass.
+Result<std::optional<size_t>> find_from(const std::string& from, const refine::Recipe& recipe) {
+  if (from.empty()) return std::optional<size_t>();
+  std::vector<std::string> steps;
+  for (size_t i = 0; i < recipe.steps.size(); ++i) {
+    if (recipe.steps[i].pass == from || std::to_string(i + 1) == from) return std::optional(i);
+    steps.push_back(std::to_string(i + 1) + " " + recipe.steps[i].pass);
+  }
+  return usage_error("--from " + from + ": the recipe has no such step", "its steps: " + join(steps, ", "));
+}
+
+}  // namespace
+
 Result<int> run_and_show(const std::string& command, const refine::Recipe& recipe, const std::string& report_folder,
                          const RecipeFlags& flags, const Common& common) {
   auto progress = make_progress(common);
@@ -60,6 +82,16 @@ Result<int> run_and_show(const std::string& command, const refine::Recipe& recip
   options.force = flags.force;
   options.allow_rollback = flags.gate.allow_rollback;
   options.progress = progress->get();
+  options.provenance = !flags.no_provenance;
+  auto from = find_from(flags.from, recipe);
+  if (!from) return from.error();
+  options.from = *from;
+  auto cache = open_cache(flags.cache);
+  if (!cache) return cache.error();
+  options.cache = *cache ? &**cache : nullptr;
+  if (options.from && options.cache == nullptr) {
+    return usage_error("--from needs the cache, which is off", "leave out --no-cache, or name a --cache-dir");
+  }
   auto result = refine::run_recipe(recipe, options);
   if (!result) return result.error();
   if (!report_folder.empty()) EDGESMITH_TRY(report::write_report(*result, report_folder));

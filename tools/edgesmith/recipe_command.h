@@ -2,6 +2,7 @@
 // What `run` and the one-pass commands share: options that fill a recipe, the run, and its report.
 #pragma once
 
+#include "cache_flags.h"
 #include "cli.h"
 #include "data_flags.h"
 #include "edgesmith/refine/recipe.h"
@@ -10,7 +11,9 @@ namespace edgesmith::cli {
 
 struct RecipeFlags {
   std::string model, output, report, target;
-  bool force = false, print_recipe = false;
+  std::string from;  ///< a step's number or pass; "": none
+  bool force = false, print_recipe = false, no_provenance = false;
+  CacheFlags cache;
   std::vector<std::string> overrides;
   DataFlags data;
   GateFlags gate;

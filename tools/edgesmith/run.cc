@@ -57,6 +57,11 @@ void add_run(Program& program) {
   command->add_option("-o,--output", flags->output, "write everything into this folder")
       ->type_name("DIR")
       ->group("Output");
+  command
+      ->add_option("--from", flags->from,
+                   "run from this step on, given by number or pass; what comes before it must be in the cache")
+      ->type_name("STEP")
+      ->group("Pass");
   add_data_option(command, "calib", flags->data.calib, "samples to calibrate with, in place of the recipe's");
   add_data_option(command, "train", flags->data.train, "samples to train with");
   add_data_option(command, "test", flags->data.test, "measured once at the end, for the report only");

@@ -22,5 +22,8 @@ void error(std::string_view message);
 
 /// The warnings since the last call, in order (reports list them).
 std::vector<std::string> take_warnings();
+/// How many there are now, and those after the first `count` of them: what a piece of work warned of.
+size_t num_warnings();
+std::vector<std::string> warnings_after(size_t count);
 
 }  // namespace edgesmith::log

@@ -71,6 +71,9 @@ class Dataset {
   virtual std::string sample_name(int64_t index) const = 0;
   /// Hash of the raw bytes of sample `index`, to find samples that two data sets share.
   virtual Result<uint64_t> fingerprint(int64_t index) const = 0;
+  /// Hash of all that the samples are to a model: their bytes, labels, expected outputs, preprocessing and order. Equal
+  /// for data that lie elsewhere. Errors: invalid, io.
+  virtual Result<std::string> digest() const;
   /// True when the tensors are one run to be fed whole (a folder of ONNX test data): axis 0 is not the sample.
   virtual bool whole_run() const { return false; }
   /// The preprocessing in force, declared or from the model's metadata (of the first entry, when there are several).

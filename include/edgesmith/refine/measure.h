@@ -51,20 +51,27 @@ class Reference {
  public:
   static constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
 
-  /// `graph` must outlive this. Errors: unsupported.
-  static Result<std::unique_ptr<Reference>> create(const ir::Graph& graph,
-                                                   const runtime::ExecutorOptions& options = {});
+  /// `graph` must outlive this.
+  explicit Reference(const ir::Graph& graph, const runtime::ExecutorOptions& options = {});
   ~Reference();
 
-  const runtime::Executor& executor() const { return *executor_; }
+  const ir::Graph& graph() const { return graph_; }
+  /// Made when it is first asked for. Errors: unsupported.
+  Result<const runtime::Executor*> executor();
+
+  /// Outputs by sample of the data set that the graph was evaluated on last; empty: they were too large to keep.
+  const std::vector<std::vector<ir::Tensor>>& kept() const { return kept_; }
+  /// Outputs of an earlier evaluation, for a graph that is not evaluated itself.
+  void keep(std::vector<std::vector<ir::Tensor>> outputs) { kept_ = std::move(outputs); }
 
  private:
   friend Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
                                      std::span<const data::MetricInfo* const> metrics, Reference* reference,
                                      std::string_view what, const MeasureContext& context);
-  Reference() = default;
+  const ir::Graph& graph_;
+  runtime::ExecutorOptions options_;
   std::unique_ptr<runtime::Executor> executor_;
-  std::vector<std::vector<ir::Tensor>> kept_;  ///< outputs by sample of the last data set; empty: not kept
+  std::vector<std::vector<ir::Tensor>> kept_;
 };
 
 /// Runs `graph` over `data` once. `reference` may be null when no metric needs it. Errors: unsupported, invalid (a

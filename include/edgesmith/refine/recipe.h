@@ -54,6 +54,18 @@ Result<Recipe> parse_recipe(const std::string& text, const std::string& origin, 
 /// The same from a file. Errors also: io.
 Result<Recipe> load_recipe(const std::string& path, std::span<const std::string> overrides = {});
 
+/// A key of a recipe, as the reader asks for it.
+struct RecipeKey {
+  enum class Kind { any, text, number, integer, texts, word };
+  std::string table;  ///< as errors name it: "the recipe", "[gate]", "[data]", "step 1"
+  std::string key;
+  Kind kind = Kind::any;
+  double least = 0;                ///< of numbers
+  std::vector<std::string> words;  ///< of a word
+};
+/// Every key but the options of passes, for schemas.
+std::vector<RecipeKey> recipe_keys();
+
 /// The recipe as TOML: parse_recipe reads it back. Options that have their default are left out.
 std::string print_recipe(const Recipe& recipe);
 

@@ -64,8 +64,9 @@ struct StepReport {
   std::string pass;
   StepStatus status = StepStatus::accepted;
   bool kept = true;
-  double seconds = 0;       ///< of the pass
-  double eval_seconds = 0;  ///< of measuring it
+  double seconds = 0;                                ///< of the pass
+  double eval_seconds = 0;                           ///< of measuring it
+  bool from_cache = false, eval_from_cache = false;  ///< the pass was not run, the model not measured
   std::optional<MetricValue> metric;
   std::optional<data::PairedDifference> drop;  ///< against the original
   std::optional<double> agreement;             ///< percent of samples whose arg-max is the original's
@@ -88,6 +89,7 @@ struct DataReport {
   int64_t samples = 0;
   bool labels = false;
   std::string preprocess;  ///< canonical JSON, "" when nothing is declared
+  std::string digest;      ///< data::Dataset::digest()
 };
 
 struct RunReport {

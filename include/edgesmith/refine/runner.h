@@ -2,6 +2,7 @@
 // Runs a recipe: pass, verify, measure, accept or roll back, write.
 #pragma once
 
+#include <optional>
 #include <span>
 #include <string>
 
@@ -9,6 +10,7 @@
 #include "edgesmith/base/result.h"
 #include "edgesmith/refine/recipe.h"
 #include "edgesmith/refine/run_report.h"
+#include "edgesmith/refine/step_cache.h"
 
 namespace edgesmith::refine {
 
@@ -18,12 +20,16 @@ struct RunOptions {
   bool force = false;                ///< overwrite an existing output
   bool allow_rollback = false;       ///< a step that was rolled back does not make the exit code 1
   ProgressSink* progress = nullptr;  ///< null: nobody looks
+  StepCache* cache = nullptr;        ///< results that need not be computed again; null: everything is
+  /// Index of the first step that is run although the cache has it; those before it must be in the cache.
+  std::optional<size_t> from;
+  bool provenance = true;  ///< the result's metadata say how it was made (not in packed files)
 };
 
 /// Runs every step of `recipe` on its model and writes the best model to `recipe.output` ("" writes nothing, and only
 /// measures). The report's exit_code is 0 or 1; everything else that goes wrong is an error, and nothing is written.
-/// Errors: usage (no model, no data where a pass needs them, output exists or is the input, test data that the other
-/// data share), io, invalid, unsupported, interrupted.
+/// Errors: usage (no model, no data where a pass needs them, a step before `from` is not in the cache, output exists or
+/// is the input, test data that the other data share), io, invalid, unsupported, interrupted.
 Result<RunReport> run_recipe(const Recipe& recipe, const RunOptions& options);
 
 /// Errors of `output` as the place of a result: usage when it is one of the `inputs`, or exists and `force` is false;
