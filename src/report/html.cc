@@ -49,8 +49,9 @@ std::string change_html(const data::MetricInfo& metric, const data::PairedDiffer
   const auto text = [&](double value) { return std::isfinite(value) ? number_text(format, value + 0.0) : "n/a"; };
   // Only what the interval is sure of is good or bad news.
   const char* style = drop.ci95[0] > 0 ? "down" : drop.ci95[1] < 0 ? "up" : "";
-  return "<span class=\"" + std::string(style) + "\">" + text(change) + "</span> (95 %: " + text(low) + " to " +
-         text(high) + ")";
+  const std::string shown = "<span class=\"" + std::string(style) + "\">" + text(change) + "</span>";
+  if (!std::isfinite(low) && !std::isfinite(high)) return shown + " (no interval)";
+  return shown + " (95 %: " + text(low) + " to " + text(high) + ")";
 }
 
 std::string accuracy_card(const std::string& name, const refine::MetricValue& before, const refine::MetricValue& after,
