@@ -61,6 +61,19 @@ std::string accuracy_card(const std::string& name, const refine::MetricValue& be
               change_html(*after.metric, drop) + "<br>" + refine::grouped(before.samples) + " samples");
 }
 
+std::string needs_cards(const RunReport& report) {
+  const refine::TargetNeeds& needs = report.final_needs;
+  std::string cards;
+  const std::string target = escape_html(report.recipe.target);
+  if (needs.ram_bytes) cards += card("memory", "on " + target, bytes_text(*needs.ram_bytes), "");
+  if (needs.latency_us) {
+    cards +=
+        card("time", needs.measured ? "measured here" : "cost model of " + target, refine::time_text(*needs.latency_us),
+             needs.speedup ? refine::times_text(*needs.speedup) + " as fast as the original" : "");
+  }
+  return cards;
+}
+
 std::string size_card(const RunReport& report) {
   const int64_t before = report.model.size.bytes, after = report.output->size.bytes;
   const double share = before > 0 ? 100.0 * static_cast<double>(after) / static_cast<double>(before) : 100;
@@ -83,7 +96,7 @@ std::string cards(const RunReport& report) {
     html += accuracy_card(std::string(report.test_before->metric->name) + " on the test data", *report.test_before,
                           *report.test_after, *report.test_drop);
   }
-  if (report.output) html += size_card(report);
+  if (report.output) html += size_card(report) + needs_cards(report);
   if (report.final_agreement && report.baseline->metric->name != "agreement") {
     html += card("same answers", "arg-max of the output", number_text("%.2f %%", *report.final_agreement),
                  report.final_sqnr_db ? number_text("SQNR of the outputs %.1f dB", *report.final_sqnr_db) : "");

@@ -202,6 +202,18 @@ TEST(FoldPreprocess, ComputesBeforeWhatHasSeveralReaders) {
       << "an input that is a result";
 }
 
+TEST(FoldPreprocess, DoesNotMindWhoeverAsksForTheShape) {
+  const std::string text = R"(graph @m(%x: f32[N,3,6,5]) -> (y, s) {
+  %w = constant random(seed=1) : f32[4,3,3,3]
+  %y = conv %x, %w {pads=[1,1,1,1]}
+  %s = shape %x
+  return %y, %s
+})";
+  const Folded folded = expect_same(text, kLite);
+  EXPECT_EQ(folded.count(ir::OpKind::pad), 1);
+  EXPECT_EQ(folded.count(ir::OpKind::sub) + folded.count(ir::OpKind::mul), 0);
+}
+
 TEST(FoldPreprocess, LeavesWeightsAloneThatOthersRead) {
   const std::string text = R"(graph @m(%x: f32[N,3,6,5]) -> (y) {
   %w = constant random(seed=1) : f32[3,3,1,1]
@@ -251,6 +263,32 @@ TEST(FoldPreprocess, TakesBytesAsADecoderGivesThem) {
     const auto moved = data::preprocess_from_json(*folded->graph.find_metadata(data::kFoldedKey));
     EXPECT_EQ(data::preprocess_json(data::with_folded(*left, *moved)), preprocess) << "both together are what was";
   }
+}
+
+TEST(FoldPreprocess, SeesChannelsBehindATranspose) {
+  // As TensorFlow's exporter writes it; that the channels come last need not be declared.
+  const std::string text = R"(graph @m(%x: f32[N,6,5,3]) -> (y) {
+  %w = constant random(seed=1) : f32[4,3,3,3]
+  %t = transpose %x {perm=[0,3,1,2]}
+  %y = conv %t, %w
+  return %y
+})";
+  const ir::Graph before = parsed(text, kImageNet);
+  const auto folded = fold(before);
+  ASSERT_TRUE(folded.ok()) << folded.error().text();
+  EXPECT_EQ(folded->count(ir::OpKind::sub) + folded->count(ir::OpKind::mul), 0);
+  const ir::Dims nchw = {2, 3, 6, 5};
+  const std::vector<int> bytes = picture_bytes(nchw);
+  const ir::Tensor raw = raw_nhwc(bytes, nchw);
+  const std::vector<float> values = raw.to_floats();
+  const data::Preprocess declared = *data::Preprocess::from_json(kImageNet);
+  std::vector<float> prepared;
+  for (size_t i = 0; i < values.size(); ++i) {
+    prepared.push_back(static_cast<float>((values[i] * declared.scale - declared.mean[i % 3]) / declared.std[i % 3]));
+  }
+  EXPECT_LT(distance(run(before, ir::Tensor::of<float>(raw.dims(), prepared)),
+                     run(folded->graph, ir::Tensor::of<float>(raw.dims(), values))),
+            1e-5);
 }
 
 TEST(FoldPreprocess, TellsInputsApart) {

@@ -26,12 +26,25 @@ struct FirstLayer {
   bool channels = false;  ///< features are channels; else only what holds for every channel can be moved
 };
 
+/// The one operand that sees the numbers of `value`; null when there are several, or none. Exporters leave a Shape
+/// beside it, which asks for the batch.
+const ir::Use* only_reader(const ir::Value& value) {
+  const ir::Use* reader = nullptr;
+  for (const ir::Use& use : value.uses()) {
+    if (use.node->is(OpKind::shape) || use.node->is(OpKind::size)) continue;
+    if (reader != nullptr) return nullptr;
+    reader = &use;
+  }
+  return reader;
+}
+
 /// Follows the only reader of `value` through operators that do not change numbers.
 std::optional<FirstLayer> find_layer(ir::Value& value, int axis) {
   ir::Value* at = &value;
-  while (at->uses().size() == 1 && is_plain(*at)) {
-    ir::Node& node = *at->uses()[0].node;
-    if (at->uses()[0].index != 0 || node.num_outputs() != 1) return std::nullopt;
+  while (is_plain(*at)) {
+    const ir::Use* reader = only_reader(*at);
+    if (reader == nullptr || reader->index != 0 || reader->node->num_outputs() != 1) return std::nullopt;
+    ir::Node& node = *reader->node;
     if (node.is(OpKind::conv)) return FirstLayer{&node, axis == 1};
     if (node.is(OpKind::gemm) || node.is(OpKind::mat_mul)) {
       const bool last = at->type().rank() > 0 && axis == at->type().rank() - 1;

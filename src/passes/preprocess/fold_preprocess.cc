@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "data/pipeline.h"
 #include "data/signature.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
@@ -240,9 +241,11 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
   const std::vector<ir::Value*> inputs = graph.inputs();
   for (size_t i = 0; i < inputs.size(); ++i) {
     const data::ModelInput& input = signature.inputs[i];
-    const Preprocess* declared = declared_for(table, input, inputs.size());
-    if (declared == nullptr) continue;
-    InputFold fold(graph, *inputs[i], *declared, options);
+    const Preprocess* known = declared_for(table, input, inputs.size());
+    if (known == nullptr) continue;
+    Preprocess declared = *known;
+    if (data::Pipeline::takes_nhwc(input, declared)) declared.layout = "nhwc";
+    InputFold fold(graph, *inputs[i], declared, options);
     const auto one = fold.run(context);
     if (!one) return one;
     const std::string name = inputs.size() == 1 ? "" : input.name;
