@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <cmath>
 
 #include "edgesmith/base/log.h"
 #include "edgesmith/ir/text.h"

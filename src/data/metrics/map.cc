@@ -5,7 +5,7 @@
 // Within a picture and a class, boxes take labels in the order of their scores: each the one of largest IoU that is
 // still free. (pycocotools, COCOeval.evaluateImg and accumulate; area "all", no crowds.)
 #include <algorithm>
-#include <array>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <optional>

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Coefficient of determination: 1 - sum of squared errors / sum of squared distances to the mean, for every number of
 // the expected outputs, then their mean. A number that never changes counts 1 where it is met, else 0.
+#include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "data/metrics/metrics.h"

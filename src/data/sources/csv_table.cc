@@ -3,8 +3,10 @@
 // is made of: all of them for a model with one input; a model with several takes the column of each input's name.
 // `label` is the column of labels: classes where all of its fields are integers, else expected outputs. Fields may be
 // quoted.
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <optional>
 
 #include "data/bytes.h"
 #include "data/csv.h"

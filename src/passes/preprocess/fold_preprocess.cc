@@ -6,7 +6,6 @@
 //
 // What stays: decoding, gray, resize, crop. The metadata say afterwards what is left to do, and what was moved.
 #include <algorithm>
-#include <numeric>
 
 #include "data/pipeline.h"
 #include "data/signature.h"
