@@ -2,7 +2,7 @@
 # The one list of packages: what building, testing and the demo need on Debian 12. Installs what is missing, as root or
 # through sudo, without prompts; does nothing when all is there.
 #   tools/install-deps.sh          # all but the slow tests
-#   tools/install-deps.sh --slow   # those, too: a compiler and an emulator for 64-bit Arm, and Slurm
+#   tools/install-deps.sh --slow   # those, too: a compiler and an emulator for 64-bit Arm, Slurm, a Debian to unpack packages in
 set -euo pipefail
 
 packages=(
@@ -15,7 +15,7 @@ packages=(
   clang-format python3                                         # checks
   dataset-fashion-mnist                                        # the demo's pictures
 )
-[ "${1:-}" != --slow ] || packages+=(g++-aarch64-linux-gnu qemu-user-static googletest slurm-wlm)
+[ "${1:-}" != --slow ] || packages+=(g++-aarch64-linux-gnu qemu-user-static googletest slurm-wlm debootstrap python3-yaml)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -12,7 +12,7 @@
 namespace edgesmith::data {
 namespace {
 
-const std::vector<std::string> kTopKeys = {"path", "labels", "limit", "preprocess"};
+const std::vector<std::string> kTopKeys = {"path", "labels", "label", "features", "limit", "preprocess"};
 const std::vector<std::string> kPreprocessKeys = {"color",  "crop_fraction", "resize", "crop",
                                                   "layout", "scale",         "mean",   "std"};
 const std::vector<std::string> kResizeKeys = {"short", "to", "filter"};
@@ -140,6 +140,13 @@ std::string resolve_labels(const std::string& labels, const std::string& folder)
   return below(folder, labels);
 }
 
+Status read_features(const toml::node& node, const std::string& where, std::vector<std::string>& out) {
+  const toml::array* list = node.as_array();
+  if (list == nullptr || list->empty()) return wrong_type(where, "features", "a list of columns");
+  for (const toml::node& item : *list) EDGESMITH_TRY(read_text(item, where, "features", out.emplace_back()));
+  return {};
+}
+
 Result<toml::table> parse_toml(std::string_view text, const std::string& name) {
   try {
     return toml::parse(text, std::string_view(name));
@@ -159,8 +166,11 @@ Result<DataSpec> data_spec_from_toml(std::string_view text, const std::string& f
     const std::string key(key_name.str());
     if (key == "path") {
       EDGESMITH_TRY(read_text(node, name, key, spec.path));
-    } else if (key == "labels") {
+    } else if (key == "labels" || key == "label") {
+      if (!spec.labels.empty()) return usage_error(name + ": both 'label' and 'labels' are given", "keep one of them");
       EDGESMITH_TRY(read_text(node, name, key, spec.labels));
+    } else if (key == "features") {
+      EDGESMITH_TRY(read_features(node, name, spec.features));
     } else if (key == "limit") {
       EDGESMITH_TRY(read_size(node, name, key, spec.limit));
     } else if (key == "preprocess") {
@@ -177,7 +187,7 @@ Result<DataSpec> data_spec_from_toml(std::string_view text, const std::string& f
 
 const std::vector<std::string>& data_spec_keys() {
   static const std::vector<std::string> keys = [] {
-    std::vector<std::string> all = {"path", "labels", "limit"};
+    std::vector<std::string> all = {"path", "labels", "label", "features", "limit"};
     for (const std::string& key : kPreprocessKeys) {
       if (key != "resize") all.push_back("preprocess." + key);
     }

@@ -137,8 +137,20 @@ Result<std::string> PreparedDataset::digest() const {
 }
 
 // What is declared, or else what the model remembers.
-Result<PreprocessTable> preprocess_in_force(const DataSpec& spec, const ir::Graph& graph) {
-  if (!spec.preprocess.empty()) return spec.preprocess;
+Result<PreprocessTable> preprocess_in_force(const DataSpec& spec, const ir::Graph& graph,
+                                            const PreprocessTable* instead) {
+  if (instead != nullptr) return *instead;
+  if (!spec.preprocess.empty()) {
+    const std::string* folded = graph.find_metadata(kFoldedKey);
+    const bool arithmetic = std::any_of(spec.preprocess.begin(), spec.preprocess.end(), [](const auto& row) {
+      return row.second.scale != 1 || !row.second.mean.empty() || !row.second.std.empty();
+    });
+    if (folded != nullptr && arithmetic) {
+      log::warning("the model computes " + *folded + " itself (fold-preprocess), and scale, mean or std are declared " +
+                   "on top of that; leave them out");
+    }
+    return spec.preprocess;
+  }
   const std::string* stored = graph.find_metadata(kPreprocessKey);
   if (stored == nullptr || stored->empty()) return PreprocessTable();
   auto table = preprocess_from_json(*stored);
@@ -276,6 +288,7 @@ Result<DataSpec> resolve_toml(const DataSpec& spec) {
       same->second = merged(same->second, preprocess);
     }
   }
+  if (!spec.features.empty()) resolved->features = spec.features;
   if (spec.limit > 0) resolved->limit = spec.limit;
   resolved->seed = spec.seed;
   return resolved;
@@ -300,7 +313,8 @@ Result<std::string> Dataset::digest() const {
   return sha256_hex(text);
 }
 
-Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& given, const ir::Graph& graph) {
+Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& given, const ir::Graph& graph,
+                                              const PreprocessTable* instead) {
   auto spec = resolve_toml(given);
   if (!spec) return spec.error();
   const Signature signature = signature_of(graph);
@@ -315,7 +329,7 @@ Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& given, const ir::G
   std::vector<int64_t> chosen = choose_samples((*source)->size(), labels, spec->limit, spec->seed);
   EDGESMITH_TRY(check_labels(**source, chosen, signature));
   const bool whole = (*source)->whole_run();
-  auto table = whole ? Result<PreprocessTable>(PreprocessTable()) : preprocess_in_force(*spec, graph);
+  auto table = whole ? Result<PreprocessTable>(PreprocessTable()) : preprocess_in_force(*spec, graph, instead);
   if (!table) return table.error();
   auto pipelines = make_pipelines(*table, signature);
   if (!pipelines) return pipelines.error();

@@ -8,7 +8,7 @@ namespace edgesmith::data {
 
 std::span<const MetricInfo> all_metrics() {
   static const MetricInfo rows[] = {
-      top1(), top5(), auc(), mse(), mae(), psnr(), agreement(), cosine(), sqnr(), max_abs(),
+      top1(), top5(), f1(), auc(), miou(), map(), mse(), mae(), psnr(), r2(), agreement(), cosine(), sqnr(), max_abs(),
   };
   return rows;
 }

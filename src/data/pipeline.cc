@@ -53,7 +53,7 @@ Result<Pipeline> Pipeline::make(const ModelInput& input, const Preprocess& prepr
   Pipeline pipeline;
   pipeline.input_ = input;
   pipeline.preprocess_ = preprocess;
-  pipeline.nhwc_ = preprocess.layout == "nhwc";
+  pipeline.nhwc_ = takes_nhwc(input, preprocess);
   pipeline.arithmetic_ = preprocess.scale != 1 || !preprocess.mean.empty() || !preprocess.std.empty();
   pipeline.geometry_ = !preprocess.color.empty() || preprocess.crop_fraction > 0 || preprocess.resize_short > 0 ||
                        !preprocess.resize_to.empty() || preprocess.crop > 0;
@@ -63,13 +63,15 @@ Result<Pipeline> Pipeline::make(const ModelInput& input, const Preprocess& prepr
                            std::string(ir::dtype_name(dtype)),
                        "leave them out");
   }
-  // Nothing was said of the layout, and only one can be meant: the channels of a picture are 1 or 3.
-  if (input.type.rank() == 4 && !pipeline.nhwc_) {
-    const auto is_channels = [](const ir::Dim& dim) { return dim.known() && (dim.value() == 1 || dim.value() == 3); };
-    const ir::Shape& shape = *input.type.shape;
-    pipeline.nhwc_ = is_channels(shape[3]) && shape[1].known() && !is_channels(shape[1]);
-  }
   return pipeline;
+}
+
+bool Pipeline::takes_nhwc(const ModelInput& input, const Preprocess& preprocess) {
+  if (preprocess.layout == "nhwc" || input.type.rank() != 4) return preprocess.layout == "nhwc";
+  // Nothing was said of the layout, and only one can be meant: the channels of a picture are 1 or 3.
+  const auto is_channels = [](const ir::Dim& dim) { return dim.known() && (dim.value() == 1 || dim.value() == 3); };
+  const ir::Shape& shape = *input.type.shape;
+  return is_channels(shape[3]) && shape[1].known() && !is_channels(shape[1]);
 }
 
 Result<ir::Tensor> Pipeline::run(const RawInput& raw, const std::string& name, int64_t* resize_nanoseconds) const {

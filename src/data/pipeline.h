@@ -23,6 +23,8 @@ class Pipeline {
   Result<ir::Tensor> run(const RawInput& raw, const std::string& name, int64_t* resize_nanoseconds = nullptr) const;
 
   const Preprocess& preprocess() const { return preprocess_; }
+  /// Whether the last dim of `input` is the channels: as declared, or because only that can be meant.
+  static bool takes_nhwc(const ModelInput& input, const Preprocess& preprocess);
 
  private:
   Result<ir::Tensor> run_image(Image image, const std::string& name, int64_t* resize_nanoseconds) const;

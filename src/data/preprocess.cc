@@ -149,6 +149,18 @@ Status check_preprocess(const Preprocess& preprocess) {
   return {};
 }
 
+PreprocessTable with_folded(const PreprocessTable& left, const PreprocessTable& folded) {
+  PreprocessTable whole = left;
+  for (const auto& [name, moved] : folded) {
+    const auto row = std::find_if(whole.begin(), whole.end(), [&](const auto& one) { return one.first == name; });
+    if (row == whole.end()) continue;
+    Preprocess& all = row->second;
+    all.scale = moved.scale, all.mean = moved.mean, all.std = moved.std, all.layout = moved.layout;
+    if (!moved.color.empty()) all.color = moved.color;
+  }
+  return whole;
+}
+
 bool Preprocess::empty() const {
   return color.empty() && crop_fraction == 0 && resize_short == 0 && resize_to.empty() && crop == 0 &&
          layout == "nchw" && scale == 1 && mean.empty() && std.empty();

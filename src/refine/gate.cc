@@ -20,8 +20,25 @@ std::string drop_sentence(const data::MetricInfo* metric, const std::string& aga
   return name + " drops by " + text(drop) + " against " + against + ", the budget is " + text(budget);
 }
 
-std::string bytes_sentence(int64_t bytes, int64_t budget) {
-  return "the model takes " + grouped(bytes) + " bytes, the budget is " + grouped(budget);
+std::string bytes_sentence(const std::string& subject, int64_t bytes, int64_t budget) {
+  return subject + " takes " + grouped(bytes) + " bytes, the budget is " + grouped(budget);
+}
+
+std::string rounded(double value) {
+  char buffer[48];
+  std::snprintf(buffer, sizeof buffer, value < 10 ? "%.2f" : "%.1f", value);
+  return buffer;
+}
+
+/// Where times come from.
+std::string by(const TargetNeeds& needs) {
+  return needs.measured ? " as measured here" : " by the target's cost model";
+}
+
+std::string ram_sentence(const std::string& subject, const std::optional<int64_t>& ram, int64_t budget) {
+  const std::string most = "the budget is " + grouped(budget);
+  if (!ram) return subject + " has shapes that are known only while it runs, and so has the memory it needs; " + most;
+  return subject + " needs " + grouped(*ram) + " bytes of memory, " + most;
 }
 
 /// What several budgets say together.
@@ -69,6 +86,7 @@ DropVerdict judge_drop(const data::PairedDifference& difference, double max_drop
   verdict.within = difference.drop <= max_drop;  // false for NaN
   if (!std::isfinite(difference.drop)) return verdict;
   const double low = difference.ci95[0], high = difference.ci95[1];
+  if (std::isnan(low) || std::isnan(high)) return verdict;  // a program gave one number for all samples
   verdict.decided = verdict.within ? high <= max_drop : low > max_drop;
   if (verdict.decided) return verdict;
   // The half-width shrinks with the square root of the number of samples: it must become the distance to the budget.
@@ -93,10 +111,12 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
     judge_into(tally, drop.from_previous, step_max_drop, "the model before the step" + where, drop.same_outputs, metric,
                evidence.samples);
   }
-  if (step_max_bytes && evidence.bytes > *step_max_bytes) tally.refuse(bytes_sentence(evidence.bytes, *step_max_bytes));
-  if (gate.max_bytes && evidence.last && evidence.bytes > *gate.max_bytes) {
-    tally.refuse(bytes_sentence(evidence.bytes, *gate.max_bytes));
+  const std::string subject = "the model";
+  if (step_max_bytes && evidence.bytes > *step_max_bytes) {
+    tally.refuse(bytes_sentence(subject, evidence.bytes, *step_max_bytes));
   }
+  std::string broken = evidence.last ? broken_budget(gate, subject, evidence.bytes, evidence.needs) : "";
+  if (!broken.empty()) tally.refuse(std::move(broken));
 
   Decision decision{StepStatus::accepted, true, false, tally.decided, tally.samples_needed, tally.reason};
   const bool stop = gate.on_fail == OnFail::fail;
@@ -112,6 +132,22 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
   return decision;
 }
 
+std::string broken_budget(const Gate& gate, const std::string& subject, int64_t bytes, const TargetNeeds& needs) {
+  if (gate.max_bytes && bytes > *gate.max_bytes) return bytes_sentence(subject, bytes, *gate.max_bytes);
+  if (gate.max_ram && (!needs.ram_bytes || *needs.ram_bytes > *gate.max_ram)) {
+    return ram_sentence(subject, needs.ram_bytes, *gate.max_ram);
+  }
+  if (gate.max_latency_us && !(needs.latency_us.value_or(HUGE_VAL) <= *gate.max_latency_us)) {
+    return subject + " takes " + time_text(needs.latency_us.value_or(HUGE_VAL)) + by(needs) + ", the budget is " +
+           time_text(*gate.max_latency_us);
+  }
+  if (gate.min_speedup && !(needs.speedup.value_or(0) >= *gate.min_speedup)) {
+    return subject + " is " + times_text(needs.speedup.value_or(0)) + " as fast as the original" + by(needs) +
+           ", the budget is " + times_text(*gate.min_speedup);
+  }
+  return "";
+}
+
 std::string grouped(int64_t number) {
   std::string text = std::to_string(number);
   for (int64_t i = static_cast<int64_t>(text.size()) - 3; i > (number < 0 ? 1 : 0); i -= 3) {
@@ -119,6 +155,9 @@ std::string grouped(int64_t number) {
   }
   return text;
 }
+
+std::string time_text(double microseconds) { return rounded(microseconds) + " us"; }
+std::string times_text(double factor) { return rounded(factor) + " times"; }
 
 std::string difference_text(const data::MetricInfo& metric, double difference) {
   if (metric.unit != "%") return metric_text(metric, difference);

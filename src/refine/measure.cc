@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <filesystem>
+#include <limits>
 
 #include "edgesmith/data/run_model.h"
 #include "edgesmith/ir/structural.h"
@@ -12,6 +13,8 @@
 
 namespace edgesmith::refine {
 namespace {
+
+constexpr double kNoNumber = std::numeric_limits<double>::quiet_NaN();
 
 /// The results of one model for one sample.
 using Outputs = std::vector<ir::Tensor>;
@@ -36,10 +39,23 @@ int64_t count_nonzero(const ir::Tensor& tensor) {
 MetricValue MetricNumbers::value() const {
   MetricValue value;
   value.metric = metric;
-  value.samples = static_cast<int64_t>(numbers.size()) / metric->width;
-  value.value = metric->combine(numbers, metric->width);
+  value.samples = samples;
+  value.value = given ? *given : metric->combine(numbers, metric->width);
   data::metric_interval(*metric, numbers, value.ci95);
+  if (!given) return value;
+  const double shift = numbers.empty() ? kNoNumber : *given - metric->combine(numbers, metric->width);
+  for (double& end : value.ci95) end += shift;
   return value;
+}
+
+data::PairedDifference paired_difference(const MetricNumbers& a, const MetricNumbers& b) {
+  const bool both = !a.numbers.empty() && a.numbers.size() == b.numbers.size();
+  if (!a.given || !b.given) return data::paired_difference(*a.metric, a.numbers, b.numbers);
+  data::PairedDifference difference;
+  if (both) difference = data::paired_difference(*a.metric, a.numbers, b.numbers);
+  const double drop = a.metric->higher_is_better ? *a.given - *b.given : *b.given - *a.given;
+  const double shift = both ? drop - difference.drop : kNoNumber;
+  return {drop, {difference.ci95[0] + shift, difference.ci95[1] + shift}};
 }
 
 const MetricNumbers* Evaluation::find(std::string_view metric) const {
@@ -74,14 +90,16 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
   }
   Evaluation evaluation;
   evaluation.samples = data.size();
-  bool wants_reference = false;
+  bool wants_reference = false, wants_program = false;
   for (const data::MetricInfo* metric : metrics) {
-    const auto count = static_cast<size_t>(data.size() * metric->width);
-    evaluation.metrics.push_back({metric, std::vector<double>(count)});
+    const bool program = context.program != nullptr && metric == &context.program->info();
+    const auto count = program ? 0 : static_cast<size_t>(data.size() * metric->width);
+    evaluation.metrics.push_back({metric, std::vector<double>(count), {}, data.size()});
+    wants_program = wants_program || program;
     wants_reference = wants_reference || metric->needs_reference;
   }
   EDGESMITH_CHECK(!wants_reference || reference != nullptr) << "a metric needs the original's outputs";
-  const bool kept = wants_reference && !is_reference && static_cast<int64_t>(reference->kept_.size()) == data.size();
+  const bool kept = wants_reference && !is_reference && reference->keeps(data.size());
   std::vector<const runtime::Executor*> models;
   if (!is_reference) models.push_back(own.get());
   if (is_reference || (wants_reference && !kept)) {
@@ -91,12 +109,13 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
   }
   if (is_reference) reference->kept_.assign(static_cast<size_t>(data.size()), {});
   int64_t kept_bytes = 0;
+  ProgramInput shown;  // to the program
 
   const auto take_sample = [&](size_t index, const data::Sample& sample, const Outputs& outputs,
                                const Outputs& original) -> Status {
     for (size_t m = 0; m < evaluation.metrics.size(); ++m) {
       MetricNumbers& numbers = evaluation.metrics[m];
-      if (numbers.metric == nullptr) continue;
+      if (numbers.metric == nullptr || numbers.metric->sample == nullptr) continue;
       const data::MetricInfo& metric = *numbers.metric;
       const auto width = static_cast<size_t>(metric.width);
       const std::span<double> row(numbers.numbers.data() + index * width, width);
@@ -118,6 +137,11 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
       }
       const Outputs& original = kept ? reference->kept_[index] : models.size() > 1 ? batch.outputs(i, 1) : outputs;
       EDGESMITH_TRY(take_sample(index, batch.samples[i], outputs, original));
+      if (!wants_program) continue;
+      shown.outputs.push_back(outputs);
+      shown.labels.push_back(batch.samples[i].label);
+      shown.targets.push_back(batch.samples[i].targets);
+      shown.names.push_back(data.sample_name(static_cast<int64_t>(index)));
     }
     return {};
   };
@@ -128,6 +152,14 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
   evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   std::erase_if(evaluation.metrics, [](const MetricNumbers& numbers) { return numbers.metric == nullptr; });
   if (kept_bytes > Reference::kMostKeptBytes) reference->kept_.clear();
+  if (!wants_program) return evaluation;
+  auto result = run_metric_program(*context.program, graph, shown);
+  if (!result) return result.error();
+  for (MetricNumbers& numbers : evaluation.metrics) {
+    if (numbers.metric != &context.program->info()) continue;
+    numbers.numbers = std::move(result->per_sample);
+    numbers.given = result->value;
+  }
   return evaluation;
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "edgesmith/base/file.h"
+#include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/passes/pass.h"
 #include "edgesmith/targets/target.h"
@@ -46,22 +47,79 @@ Status read_gate_targets(ConfigReader& reader, const ConfigNode& node, const Sou
   return {};
 }
 
+/// Bytes as a number or as a text with a unit.
+Status read_bytes(ConfigReader& reader, const ConfigNode& table, const char* key, std::optional<int64_t>& bytes) {
+  const ConfigNode* node = table.find(key);
+  const auto* text = node != nullptr ? std::get_if<std::string>(&node->value) : nullptr;
+  if (text == nullptr) return reader.integer(key, bytes, 1);
+  reader.get(key);
+  bytes = parse_bytes(*text);
+  return bytes ? Status()
+               : reader.error(*node, "key '" + std::string(key) + "' in [gate] cannot be '" + *text + "'",
+                              "write bytes as 262144 or \"256 KiB\"");
+}
+
+/// Seconds as a number or as a text with a unit.
+Status read_seconds(ConfigReader& reader, const ConfigNode& table, const char* key, double& seconds) {
+  const ConfigNode* node = table.find(key);
+  const auto* text = node != nullptr ? std::get_if<std::string>(&node->value) : nullptr;
+  if (text == nullptr) {
+    std::optional<double> number;
+    EDGESMITH_TRY(reader.number(key, number, 0.001));
+    seconds = number.value_or(seconds);
+    return {};
+  }
+  reader.get(key);
+  const auto parsed = parse_seconds(*text);
+  if (!parsed) {
+    return reader.error(*node, "key '" + std::string(key) + "' in [gate] cannot be '" + *text + "'",
+                        "write a time as 90 or \"10m\"");
+  }
+  seconds = *parsed;
+  return {};
+}
+
+/// The metric: one of ours, or a program's.
+Status read_metric(ConfigReader& reader, const ConfigNode& node, Gate& gate) {
+  std::string better = "higher";
+  EDGESMITH_TRY(reader.text("metric", gate.metric));
+  EDGESMITH_TRY(reader.text("metric_command", gate.metric_command));
+  EDGESMITH_TRY(read_seconds(reader, node, "metric_timeout", gate.metric_timeout));
+  EDGESMITH_TRY(reader.word("metric_better", better, {"higher", "lower"}));
+  gate.metric_lower = better == "lower";
+  const data::MetricInfo* known = data::find_metric(gate.metric);
+  if (!gate.metric_command.empty()) {
+    if (known == nullptr) return {};
+    return reader.error(*node.find("metric"), "metric '" + gate.metric + "' is one of ours, and not a program's",
+                        "give what metric_command computes another name");
+  }
+  for (const char* key : {"metric_timeout", "metric_better"}) {
+    if (node.find(key) == nullptr) continue;
+    return reader.error(*node.find(key), "key '" + std::string(key) + "' in [gate] is for a metric of your own",
+                        "add metric_command = \"...\"");
+  }
+  if (gate.metric.empty() || known != nullptr) return {};
+  return reader.error(*node.find("metric"), "unknown metric '" + gate.metric + "'",
+                      suggestion(gate.metric, names_of(data::all_metrics())));
+}
+
 Status read_gate(const ConfigNode& node, const Source& source, Gate& gate) {
   auto reader = ConfigReader::create(node, source.origin, "[gate]");
   if (!reader) return reader.error();
   std::string on_fail = "rollback", undecided = "accept";
-  EDGESMITH_TRY(reader->text("metric", gate.metric));
+  EDGESMITH_TRY(read_metric(*reader, node, gate));
   EDGESMITH_TRY(reader->number("max_drop", gate.max_drop, 0));
   EDGESMITH_TRY(reader->integer("max_bytes", gate.max_bytes, 1));
+  EDGESMITH_TRY(read_bytes(*reader, node, "max_ram", gate.max_ram));
+  EDGESMITH_TRY(reader->number("max_latency_us", gate.max_latency_us, 0));
+  EDGESMITH_TRY(reader->number("min_speedup", gate.min_speedup, 0));
   EDGESMITH_TRY(reader->word("on_fail", on_fail, {"rollback", "fail"}));
   EDGESMITH_TRY(reader->word("undecided", undecided, {"accept", "fail"}));
   EDGESMITH_TRY(read_gate_targets(*reader, node, source, gate));
   EDGESMITH_TRY(reader->finish());
   gate.on_fail = on_fail == "fail" ? OnFail::fail : OnFail::rollback;
   gate.undecided = undecided == "fail" ? OnUndecided::fail : OnUndecided::accept;
-  if (gate.metric.empty() || data::find_metric(gate.metric) != nullptr) return {};
-  return reader->error(*node.find("metric"), "unknown metric '" + gate.metric + "'",
-                       suggestion(gate.metric, names_of(data::all_metrics())));
+  return {};
 }
 
 bool is_path_option(const passes::PassInfo& pass, std::string_view name) {
@@ -146,6 +204,16 @@ Status read_data(const ConfigNode& node, const Source& source, Recipe& recipe) {
   return reader->finish();
 }
 
+/// [preprocess] as in a description of data.
+Status read_preprocess(const ConfigNode& node, const Source& source, Recipe& recipe) {
+  const std::string name =
+      source.origin + (node.line > 0 ? ": line " + std::to_string(node.line) : "") + ": [preprocess]";
+  auto spec = data::data_spec_from_toml("path = \".\"\npreprocess = " + toml_text(node) + "\n", "", name);
+  if (!spec) return spec.error();
+  recipe.preprocess = std::move(spec->preprocess);
+  return {};
+}
+
 Result<Recipe> read_recipe(const ConfigNode& table, const Source& source) {
   auto reader = ConfigReader::create(table, source.origin, "the recipe");
   if (!reader) return reader.error();
@@ -158,6 +226,7 @@ Result<Recipe> read_recipe(const ConfigNode& table, const Source& source) {
   recipe.seed = static_cast<uint64_t>(seed.value_or(0));
   recipe.model = path_in(source.folder, recipe.model);
   recipe.output = path_in(source.folder, recipe.output);
+  if (const ConfigNode* node = reader->get("preprocess")) EDGESMITH_TRY(read_preprocess(*node, source, recipe));
   if (const ConfigNode* node = reader->get("data")) EDGESMITH_TRY(read_data(*node, source, recipe));
   if (const ConfigNode* node = reader->get("gate")) EDGESMITH_TRY(read_gate(*node, source, recipe.gate));
   if (const ConfigNode* node = reader->get("step")) EDGESMITH_TRY(read_steps(*node, source, recipe));

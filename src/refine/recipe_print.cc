@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A recipe as TOML, in the order in which people write one.
 #include "edgesmith/base/text.h"
+#include "edgesmith/data/preprocess.h"
 #include "edgesmith/refine/recipe.h"
 #include "refine/config.h"
 
@@ -47,18 +48,24 @@ std::string preprocess_text(const data::Preprocess& p) {
   return join(parts, ", ");
 }
 
-std::string data_text(const data::DataSpec& spec) {
-  if (spec.labels.empty() && spec.preprocess.empty() && spec.limit == 0) return toml_quoted(spec.path);
-  std::vector<std::string> parts = {"path = " + toml_quoted(spec.path)};
-  if (!spec.labels.empty()) parts.push_back("labels = " + toml_quoted(spec.labels));
-  if (spec.limit != 0) parts.push_back("limit = " + std::to_string(spec.limit));
+std::string table_text(const data::PreprocessTable& table) {
   std::vector<std::string> steps;
-  for (const auto& [input, preprocess] : spec.preprocess) {
+  for (const auto& [input, preprocess] : table) {
     const std::string text = preprocess_text(preprocess);
     if (input.empty() && !text.empty()) steps.push_back(text);
     if (!input.empty()) steps.push_back(toml_quoted(input) + " = { " + text + " }");
   }
-  if (!spec.preprocess.empty()) parts.push_back("preprocess = { " + join(steps, ", ") + " }");
+  return "{ " + join(steps, ", ") + " }";
+}
+
+std::string data_text(const data::DataSpec& spec) {
+  if (spec.labels.empty() && spec.features.empty() && spec.preprocess.empty() && spec.limit == 0)
+    return toml_quoted(spec.path);
+  std::vector<std::string> parts = {"path = " + toml_quoted(spec.path)};
+  if (!spec.labels.empty()) parts.push_back("labels = " + toml_quoted(spec.labels));
+  if (!spec.features.empty()) parts.push_back("features = " + value_text(spec.features));
+  if (spec.limit != 0) parts.push_back("limit = " + std::to_string(spec.limit));
+  if (!spec.preprocess.empty()) parts.push_back("preprocess = " + table_text(spec.preprocess));
   return "{ " + join(parts, ", ") + " }";
 }
 
@@ -66,8 +73,17 @@ void print_gate(const Gate& gate, std::string& text) {
   const Gate fallback;
   std::string lines;
   if (!gate.metric.empty()) lines += "metric = " + toml_quoted(gate.metric) + "\n";
+  if (!gate.metric_command.empty()) {
+    lines += "metric_command = " + toml_quoted(gate.metric_command) + "\n";
+    if (gate.metric_timeout != fallback.metric_timeout)
+      lines += "metric_timeout = " + toml_real(gate.metric_timeout) + "\n";
+    if (gate.metric_lower) lines += "metric_better = \"lower\"\n";
+  }
   if (gate.max_drop) lines += "max_drop = " + toml_real(*gate.max_drop) + "\n";
   if (gate.max_bytes) lines += "max_bytes = " + std::to_string(*gate.max_bytes) + "\n";
+  if (gate.max_ram) lines += "max_ram = " + std::to_string(*gate.max_ram) + "\n";
+  if (gate.max_latency_us) lines += "max_latency_us = " + toml_real(*gate.max_latency_us) + "\n";
+  if (gate.min_speedup) lines += "min_speedup = " + toml_real(*gate.min_speedup) + "\n";
   if (!gate.targets.empty()) lines += "targets = " + value_text(gate.targets) + "\n";
   if (gate.on_fail != fallback.on_fail) lines += "on_fail = \"fail\"\n";
   if (gate.undecided != fallback.undecided) lines += "undecided = \"fail\"\n";
@@ -82,6 +98,7 @@ std::string print_recipe(const Recipe& recipe) {
   text += "target = " + toml_quoted(recipe.target) + "\n";
   if (!recipe.output.empty()) text += "output = " + toml_quoted(recipe.output) + "\n";
   text += "seed = " + std::to_string(recipe.seed) + "\n";
+  if (!recipe.preprocess.empty()) text += "preprocess = " + table_text(recipe.preprocess) + "\n";
   const std::pair<const char*, const std::optional<data::DataSpec>*> roles[] = {{"calib", &recipe.data.calib},
                                                                                 {"train", &recipe.data.train},
                                                                                 {"eval", &recipe.data.eval},

@@ -51,6 +51,12 @@ Result<std::vector<ir::Tensor>> join_outputs(const ir::Graph& graph, std::span<c
   return results;
 }
 
+Result<ir::Tensor> join_targets(std::span<const std::vector<ir::Tensor>> samples, const std::string& name) {
+  std::vector<const ir::Tensor*> parts;
+  for (const std::vector<ir::Tensor>& sample : samples) parts.push_back(&sample[0]);
+  return join_samples(parts, name);
+}
+
 std::string outputs_sha256(std::span<const ir::Tensor> outputs) {
   std::vector<ir::Tensor> dense;
   std::vector<std::span<const std::byte>> parts;

@@ -8,10 +8,12 @@
 namespace edgesmith::refine {
 namespace {
 
-Status open_role(const char* role, const std::optional<data::DataSpec>& spec, const ir::Graph& graph, RunData& data,
-                 std::unique_ptr<data::Dataset>& dataset) {
+Status open_role(const char* role, const Recipe& recipe, const std::optional<data::DataSpec>& spec,
+                 const ir::Graph& graph, RunData& data, std::unique_ptr<data::Dataset>& dataset) {
   if (!spec) return {};
-  auto opened = data::open_dataset(*spec, graph);
+  data::DataSpec declared = *spec;
+  if (declared.preprocess.empty()) declared.preprocess = recipe.preprocess;
+  auto opened = data::open_dataset(declared, graph);
   if (!opened) return opened.error();
   dataset = std::move(*opened);
   DataReport report;
@@ -49,10 +51,11 @@ Status check_overlap(const char* what, const data::Dataset* seen, const char* wi
 
 Result<RunData> open_run_data(const Recipe& recipe, const ir::Graph& graph) {
   RunData data;
-  EDGESMITH_TRY(open_role("calib", recipe.data.calib, graph, data, data.calib));
-  EDGESMITH_TRY(open_role("train", recipe.data.train, graph, data, data.train));
-  EDGESMITH_TRY(open_role("eval", recipe.data.eval, graph, data, data.eval));
-  EDGESMITH_TRY(open_role("test", recipe.data.test, graph, data, data.test));
+  EDGESMITH_TRY(open_role("calib", recipe, recipe.data.calib, graph, data, data.calib));
+  EDGESMITH_TRY(open_role("train", recipe, recipe.data.train, graph, data, data.train));
+  EDGESMITH_TRY(open_role("eval", recipe, recipe.data.eval, graph, data, data.eval));
+  EDGESMITH_TRY(open_role("test", recipe, recipe.data.test, graph, data, data.test));
+  if (data.preprocess.empty()) data.preprocess = data::preprocess_json(recipe.preprocess);
   EDGESMITH_TRY(check_overlap("calibration", data.calib.get(), "evaluation", data.eval.get(), false));
   EDGESMITH_TRY(check_overlap("training", data.train.get(), "evaluation", data.eval.get(), false));
   EDGESMITH_TRY(check_overlap("calibration", data.calib.get(), "test", data.test.get(), true));
@@ -61,9 +64,30 @@ Result<RunData> open_run_data(const Recipe& recipe, const ir::Graph& graph) {
   return data;
 }
 
-Result<std::vector<const data::MetricInfo*>> choose_metrics(const Recipe& recipe, const data::Dataset& data) {
-  const data::MetricInfo* first =
-      recipe.gate.metric.empty() ? default_metric(data) : data::find_metric(recipe.gate.metric);
+Result<RunData> reopen_run_data(const Recipe& recipe, const ir::Graph& graph, const std::string& preprocess) {
+  const auto table = data::preprocess_from_json(preprocess);
+  if (!table) return table.error();
+  RunData data;
+  data.preprocess = preprocess;
+  const std::pair<const std::optional<data::DataSpec>&, std::unique_ptr<data::Dataset>&> roles[] = {
+      {recipe.data.calib, data.calib},
+      {recipe.data.train, data.train},
+      {recipe.data.eval, data.eval},
+      {recipe.data.test, data.test}};
+  for (const auto& [spec, dataset] : roles) {
+    if (!spec) continue;
+    auto opened = data::open_dataset(*spec, graph, &*table);
+    if (!opened) return opened.error();
+    dataset = std::move(*opened);
+  }
+  return data;
+}
+
+Result<std::vector<const data::MetricInfo*>> choose_metrics(const Recipe& recipe, const data::Dataset& data,
+                                                            const MetricProgram* program) {
+  const data::MetricInfo* first = program != nullptr           ? &program->info()
+                                  : recipe.gate.metric.empty() ? default_metric(data)
+                                                               : data::find_metric(recipe.gate.metric);
   if (first == nullptr) return usage_error("unknown metric '" + recipe.gate.metric + "'", "see 'edgesmith metrics'");
   std::vector<const data::MetricInfo*> metrics = {first};
   for (const char* name : {"agreement", "sqnr"}) {

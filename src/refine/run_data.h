@@ -9,6 +9,7 @@
 #include "edgesmith/base/result.h"
 #include "edgesmith/data/dataset.h"
 #include "edgesmith/data/metric.h"
+#include "edgesmith/refine/metric_program.h"
 #include "edgesmith/refine/recipe.h"
 #include "edgesmith/refine/run_report.h"
 
@@ -24,8 +25,13 @@ struct RunData {
 /// warning; sharing with the test data is an error (invalid). Errors: io, invalid, usage.
 Result<RunData> open_run_data(const Recipe& recipe, const ir::Graph& graph);
 
-/// The metrics to measure: the gate's first, then agreement and SQNR with the original. Errors: usage (the data cannot
-/// give the metric).
-Result<std::vector<const data::MetricInfo*>> choose_metrics(const Recipe& recipe, const data::Dataset& data);
+/// Opens the same data for a model that takes other inputs now: with the preprocessing `preprocess` (canonical JSON) in
+/// place of what was declared. What was checked before is not checked again.
+Result<RunData> reopen_run_data(const Recipe& recipe, const ir::Graph& graph, const std::string& preprocess);
+
+/// The metrics to measure: the gate's first (of `program`, which may be null), then agreement and SQNR with the
+/// original. Errors: usage (the data cannot give the metric).
+Result<std::vector<const data::MetricInfo*>> choose_metrics(const Recipe& recipe, const data::Dataset& data,
+                                                            const MetricProgram* program);
 
 }  // namespace edgesmith::refine

@@ -12,6 +12,7 @@
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/sha256.h"
+#include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/onnx/import.h"
@@ -22,6 +23,7 @@
 #include "refine/gate_arithmetic.h"
 #include "refine/provenance.h"
 #include "refine/run_data.h"
+#include "refine/target_needs.h"
 #include "refine/weight_pictures.h"
 #include "refine/write_output.h"
 
@@ -57,6 +59,19 @@ std::optional<double> value_of(const Evaluation& evaluation, const char* metric)
   const MetricNumbers* numbers = evaluation.find(metric);
   return numbers != nullptr ? std::optional(numbers->value().value) : std::nullopt;
 }
+
+/// The preprocessing that a model remembers; "" for none.
+std::string preprocess_of(const ir::Graph& graph) {
+  const std::string* stored = graph.find_metadata(data::kPreprocessKey);
+  return stored != nullptr ? *stored : "";
+}
+
+/// What the models of a run are fed with. A step that moves preprocessing into the graph brings a new one.
+struct Feed {
+  RunData data;
+  std::unique_ptr<ir::Graph> original;  ///< the original model, with the same preprocessing moved into it
+  std::unique_ptr<Reference> reference;
+};
 
 /// Everything a run holds while it goes on.
 class Run {
@@ -98,14 +113,22 @@ class Run {
   Result<int64_t> measure_bytes(const ir::Graph& graph, const Step* last, const Evaluations& evaluations);
   /// `graph` as it is written, when `last` is kept, too.
   ir::Graph stamped(const ir::Graph& graph, const Step* last, const Evaluations& evaluations) const;
-  Status measure_step(const ir::Graph& candidate, const Step& recipe_step, StepReport& step, Evaluations& evaluations);
+  passes::PassContext make_context(size_t index, const Feed& feed);
+  /// The feed for `candidate` when the step changed its preprocessing, else nothing.
+  Result<std::optional<Feed>> new_feed(const ir::Graph& candidate, size_t index);
+  /// Measures with `feed`.
+  Status measure_step(const ir::Graph& candidate, const Step& recipe_step, const Feed& feed, StepReport& step,
+                      Evaluations& evaluations);
+  /// What budgets of memory and time ask of a model that is fed by `feed`.
+  Result<TargetNeeds> needs_of(const ir::Graph& graph, const Feed& feed);
+  bool asks_for_needs() const { return recipe_.gate.max_ram || recipe_.gate.times(); }
   /// Puts what was measured into the report of a step.
   void record(const Evaluations& evaluations, StepReport& step) const;
   std::vector<TargetMetric> target_metrics(const Evaluations& evaluations) const;
   /// What the gate is shown of a changed model.
   std::vector<DropEvidence> drops(const Evaluations& evaluations) const;
   data::PairedDifference drop_from(const Evaluation& before, const Evaluation& after) const {
-    return data::paired_difference(*metrics_[0], before.metrics[0].numbers, after.metrics[0].numbers);
+    return paired_difference(before.metrics[0], after.metrics[0]);
   }
   /// Writes what a pass left that the user stopped; returns the error that ends the run.
   Error save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass);
@@ -114,6 +137,8 @@ class Run {
   Status finish();
   bool writes_nothing() const;
   std::string verdict() const;
+  /// What the result kept of its budgets, for the verdict; empty: there were none.
+  std::vector<std::string> kept_budgets() const;
 
   const Recipe& recipe_;
   const RunOptions& options_;
@@ -128,15 +153,17 @@ class Run {
   std::optional<RunCache> cache_;
   std::vector<const Step*> kept_steps_;
   ModelSize best_size_;
-  RunData data_;
-  std::optional<Reference> reference_;
+  Feed feed_;
+  bool fed_as_original_ = true;                   ///< no step has changed what models are fed with
   std::vector<const data::MetricInfo*> metrics_;  ///< the gate's first
   GateArithmetics arithmetics_;
   Evaluation baseline_;           ///< of the original
   Evaluations best_evaluations_;  ///< of the best model, by arithmetic
-  bool stopped_ = false;          ///< on_fail = fail said no
-  bool refused_ = false;          ///< some step, or the finished model, broke a budget
-  bool any_kept_ = false;         ///< some step changed the model and was kept
+  std::optional<TargetNeeds> best_needs_;
+  std::string broken_;     ///< the budget that the result breaks
+  bool stopped_ = false;   ///< on_fail = fail said no
+  bool refused_ = false;   ///< some step, or the finished model, broke a budget
+  bool any_kept_ = false;  ///< some step changed the model and was kept
 };
 
 // Before any work is done.
@@ -167,6 +194,14 @@ Status Run::load() {
   auto target = targets::load_target(recipe_.target);
   if (!target) return target.error();
   target_ = std::move(*target);
+  EDGESMITH_TRY(check_time_budgets(recipe_.gate, *target_));
+  if (!recipe_.gate.metric_command.empty()) {
+    auto program = MetricProgram::create(
+        {recipe_.gate.metric, recipe_.gate.metric_command, recipe_.gate.metric_timeout, !recipe_.gate.metric_lower});
+    if (!program) return program.error();
+    report_.program = std::move(*program);
+    measure_.program = report_.program.get();
+  }
   auto arithmetics = find_gate_arithmetics(recipe_.gate);
   if (!arithmetics) return arithmetics.error();
   arithmetics_ = std::move(*arithmetics);
@@ -184,31 +219,32 @@ Status Run::load() {
 
   auto data = open_run_data(recipe_, *original_);
   if (!data) return data.error();
-  data_ = std::move(*data);
-  report_.data = data_.reports;
+  feed_.data = std::move(*data);
+  feed_.original = std::make_unique<ir::Graph>(original_->clone());
+  report_.data = feed_.data.reports;
   cache_.emplace(options_.cache, *original_,
                  options_.cache == nullptr ? "" : model_identity(*original_, report_.model.sha256));
-  cache_->add_data(data_);
+  cache_->add_data(feed_.data);
   best_ = original_->clone();
-  if (!data_.preprocess.empty()) best_->set_metadata(data::kPreprocessKey, data_.preprocess);
+  if (!feed_.data.preprocess.empty()) best_->set_metadata(data::kPreprocessKey, feed_.data.preprocess);
   best_size_ = report_.model.size;
   return {};
 }
 
 Status Run::measure_baseline() {
-  if (data_.eval == nullptr) {
+  if (feed_.data.eval == nullptr) {
     if (recipe_.gate.max_drop) log::warning("no evaluation data: the accuracy budget is not checked");
     return {};
   }
-  auto metrics = choose_metrics(recipe_, *data_.eval);
+  auto metrics = choose_metrics(recipe_, *feed_.data.eval, measure_.program);
   if (!metrics) return metrics.error();
   metrics_ = std::move(*metrics);
-  reference_.emplace(*original_);
+  feed_.reference = std::make_unique<Reference>(*feed_.original);
   if (options_.cache == nullptr) {
-    const auto executor = reference_->executor();
+    const auto executor = feed_.reference->executor();
     if (!executor) return executor.error().in(recipe_.model);
   }
-  auto evaluation = measure(*original_, *data_.eval, metrics_, *reference_, "measure the original", measure_);
+  auto evaluation = measure(*feed_.original, *feed_.data.eval, metrics_, *feed_.reference, "measure the original", measure_);
   if (!evaluation) return evaluation.error();
   baseline_ = std::move(*evaluation);
   best_evaluations_.assign(arithmetics_.models.size(), baseline_);
@@ -224,6 +260,7 @@ void Run::say_cached(const std::string& what) const {
 Result<Evaluation> Run::measure(const ir::Graph& graph, const data::Dataset& data,
                                 std::span<const data::MetricInfo* const> metrics, Reference& reference,
                                 const std::string& what, const MeasureContext& context, bool* from_cache) {
+  if (context.program != nullptr) return evaluate(graph, data, metrics, &reference, what, context);  // who knows what it reads
   const bool is_original = &graph == &reference.graph();
   const std::string key = cache_->evaluation_key(graph, data, metrics, context);
   auto found = cache_->find_evaluation(key);
@@ -264,11 +301,32 @@ Result<int64_t> Run::measure_bytes(const ir::Graph& graph, const Step* last, con
   return bytes;
 }
 
-Status Run::measure_step(const ir::Graph& candidate, const Step& recipe_step, StepReport& step,
+Result<std::optional<Feed>> Run::new_feed(const ir::Graph& candidate, size_t index) {
+  const std::string before = preprocess_of(*best_), after = preprocess_of(candidate);
+  if (before == after) return std::optional<Feed>();
+  const Step& step = recipe_.steps[index];
+  Feed feed;
+  feed.original = std::make_unique<ir::Graph>(feed_.original->clone());
+  if (!before.empty()) feed.original->set_metadata(data::kPreprocessKey, before);
+  // What the pass says of the original is the same as of the candidate.
+  passes::PassContext context = make_context(index, feed_);
+  const auto change = passes::run_pass(*passes::find_pass(step.pass), *feed.original, step.options, context);
+  if (!change) return change.error().in(recipe_.model);
+  auto data = reopen_run_data(recipe_, candidate, after);
+  if (!data) return data.error();
+  feed.data = std::move(*data);
+  if (feed_.reference != nullptr) {
+    feed.reference = std::make_unique<Reference>(*feed.original);
+    feed.reference->keep(feed_.reference->kept());
+  }
+  return std::optional(std::move(feed));
+}
+
+Status Run::measure_step(const ir::Graph& candidate, const Step& recipe_step, const Feed& feed, StepReport& step,
                          Evaluations& evaluations) {
   const std::string& pass = recipe_step.pass;
   step.size = measure_size(candidate);
-  if (data_.eval != nullptr) {
+  if (feed.data.eval != nullptr) {
     const Clock::time_point start = Clock::now();
     for (const runtime::Arithmetic arithmetic : arithmetics_.models) {
       MeasureContext context = measure_;
@@ -276,7 +334,7 @@ Status Run::measure_step(const ir::Graph& candidate, const Step& recipe_step, St
       std::string what = "measure after " + pass;
       if (arithmetics_.models.size() > 1) what += " (" + std::string(runtime::arithmetic_word(arithmetic)) + ")";
       bool from_cache = false;
-      auto measured = measure(candidate, *data_.eval, metrics_, *reference_, what, context, &from_cache);
+      auto measured = measure(candidate, *feed.data.eval, metrics_, *feed.reference, what, context, &from_cache);
       if (!measured) return measured.error();
       step.eval_from_cache = from_cache && (evaluations.empty() || step.eval_from_cache);
       evaluations.push_back(std::move(*measured));
@@ -287,7 +345,18 @@ Status Run::measure_step(const ir::Graph& candidate, const Step& recipe_step, St
   auto bytes = measure_bytes(candidate, &recipe_step, evaluations);
   if (!bytes) return bytes.error().in(recipe_.model + ": " + pass);
   step.size.bytes = *bytes;
+  if (asks_for_needs()) {
+    auto needs = needs_of(candidate, feed);
+    if (!needs) return needs.error().in(recipe_.model + ": " + pass);
+    step.needs = *needs;
+  }
   return {};
+}
+
+Result<TargetNeeds> Run::needs_of(const ir::Graph& graph, const Feed& feed) {
+  const bool fed_alike = fed_as_original_ && &feed == &feed_;
+  return target_needs(recipe_.gate, *target_, {&*original_, fed_alike ? feed.data.eval.get() : nullptr},
+                      {&graph, feed.data.eval.get()}, measure_.executor, measure_.progress);
 }
 
 void Run::record(const Evaluations& evaluations, StepReport& step) const {
@@ -321,6 +390,19 @@ std::vector<DropEvidence> Run::drops(const Evaluations& evaluations) const {
   return drops;
 }
 
+passes::PassContext Run::make_context(size_t index, const Feed& feed) {
+  passes::PassContext context;
+  context.calib = feed.data.calib.get();
+  context.train = feed.data.train.get();
+  context.original = feed.original.get();
+  context.target = &*target_;
+  context.pool = &pool_;
+  context.progress = measure_.progress;
+  context.random = Random(recipe_.seed * 0x9E3779B97F4A7C15ull + index);
+  context.load_model = [](const std::string& path) { return onnx::import_file(path); };
+  return context;
+}
+
 Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepReport& report) {
   const Step& step = recipe_.steps[index];
   const Clock::time_point start = Clock::now();
@@ -338,16 +420,7 @@ Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepRep
         "step " + std::to_string(index + 1) + " (" + step.pass + "), which --from leaves out, is not in the cache",
         "run the recipe without --from first");
   }
-  passes::PassContext context;
-  context.calib = data_.calib.get();
-  context.train = data_.train.get();
-  context.original = &*original_;
-  context.target = &*target_;
-  context.pool = &pool_;
-  context.progress = measure_.progress;
-  context.random = Random(recipe_.seed * 0x9E3779B97F4A7C15ull + index);
-  context.load_model = [](const std::string& path) { return onnx::import_file(path); };
-
+  passes::PassContext context = make_context(index, feed_);
   const size_t warnings = log::num_warnings();
   const auto change = passes::run_pass(*passes::find_pass(step.pass), candidate, step.options, context);
   if (!change) return change.error().kind == ErrorKind::usage ? change.error() : change.error().in(recipe_.model);
@@ -377,16 +450,21 @@ Status Run::run_step(size_t index) {
   evidence.changed = *change == passes::Change::changed;
   evidence.last = index + 1 == recipe_.steps.size();
   Evaluations evaluations;
+  std::optional<Feed> feed;
   if (evidence.changed) {
-    EDGESMITH_TRY(measure_step(candidate, step, report, evaluations));
+    auto made = new_feed(candidate, index);
+    if (!made) return made.error();
+    feed = std::move(*made);
+    EDGESMITH_TRY(measure_step(candidate, step, feed ? *feed : feed_, report, evaluations));
     evidence.bytes = report.size.bytes;
+    evidence.needs = report.needs;
     if (!evaluations.empty()) {
       evidence.samples = evaluations[0].samples;
       evidence.drops = drops(evaluations);
     }
   } else {
     report.size = best_size_;
-    if (data_.eval != nullptr) record(best_evaluations_, report);
+    if (feed_.data.eval != nullptr) record(best_evaluations_, report);
   }
   const Decision decision =
       decide(recipe_.gate, step.max_drop, step.max_bytes, metrics_.empty() ? nullptr : metrics_[0], evidence);
@@ -395,7 +473,12 @@ Status Run::run_step(size_t index) {
     best_ = std::move(candidate);
     kept_steps_.push_back(&step);
     best_size_ = report.size;
-    if (data_.eval != nullptr) best_evaluations_ = std::move(evaluations);
+    best_needs_ = report.needs;
+    if (feed) {
+      feed_ = std::move(*feed);
+      fed_as_original_ = false;
+    }
+    if (feed_.data.eval != nullptr) best_evaluations_ = std::move(evaluations);
   }
   report_.steps.push_back(std::move(report));
   return {};
@@ -435,18 +518,19 @@ void Run::settle(const Step& step, const Decision& decision, StepReport& report)
 }
 
 Status Run::measure_test() {
-  if (data_.test == nullptr || writes_nothing()) return {};
-  auto metrics = choose_metrics(recipe_, *data_.test);
+  if (feed_.data.test == nullptr || writes_nothing()) return {};
+  auto metrics = choose_metrics(recipe_, *feed_.data.test, measure_.program);
   if (!metrics) return metrics.error();
-  Reference reference(*original_);
+  Reference reference(*feed_.original);
   const std::span<const data::MetricInfo* const> first(metrics->data(), 1);
-  auto before = measure(*original_, *data_.test, first, reference, "test the original", measure_);
+  const data::Dataset& data = *feed_.data.test;
+  auto before = measure(*feed_.original, data, first, reference, "test the original", measure_);
   if (!before) return before.error();
-  auto after = measure(*best_, *data_.test, first, reference, "test the result", measure_);
+  auto after = measure(*best_, data, first, reference, "test the result", measure_);
   if (!after) return after.error();
   report_.test_before = before->metrics[0].value();
   report_.test_after = after->metrics[0].value();
-  report_.test_drop = data::paired_difference(*first[0], before->metrics[0].numbers, after->metrics[0].numbers);
+  report_.test_drop = drop_from(*before, *after);
   return {};
 }
 
@@ -458,34 +542,56 @@ std::string Run::verdict() const {
     if (step.status == StepStatus::rolled_back) return step.pass + " was rolled back: " + step.reason;
     if (step.status == StepStatus::undecided && !step.kept) return step.pass + " is undecided: " + step.reason;
   }
-  if (refused_) {
-    return "the result takes " + grouped(best_size_.bytes) + " bytes, the budget is " +
-           grouped(*recipe_.gate.max_bytes);
-  }
-  if (data_.eval == nullptr && !recipe_.gate.max_bytes) return "nothing was gated: no evaluation data were given";
-  std::string kept;
-  if (recipe_.gate.max_drop && data_.eval != nullptr) {
-    double drop = drop_from(baseline_, best_evaluations_[0]).drop;
-    for (const Evaluation& evaluation : best_evaluations_) drop = std::max(drop, drop_from(baseline_, evaluation).drop);
-    const std::string most = difference_text(*metrics_[0], *recipe_.gate.max_drop);
-    kept = " lost " + (drop > 0 ? difference_text(*metrics_[0], drop) : std::string("nothing")) + " of at most " + most;
-    if (arithmetics_.targets.size() > 1) {
-      kept += " on each of " + std::to_string(arithmetics_.targets.size()) + " targets";
-    }
-  }
-  if (recipe_.gate.max_bytes) {
-    kept += std::string(kept.empty() ? "" : ", and") + " takes " + grouped(best_size_.bytes) + " of at most " +
-            grouped(*recipe_.gate.max_bytes) + " bytes";
-  }
+  if (!broken_.empty()) return broken_;
+  const std::vector<std::string> kept = kept_budgets();
   if (!kept.empty()) {
-    return "within the budget: the result" + kept + (data_.eval == nullptr ? "; its accuracy was not measured" : "");
+    return "within the budget: the result " + join(kept, ", and ") +
+           (feed_.data.eval == nullptr ? "; its accuracy was not measured" : "");
   }
+  if (feed_.data.eval == nullptr) return "nothing was gated: no evaluation data were given";
   return "no budget was set: measured, not judged";
 }
 
+std::vector<std::string> Run::kept_budgets() const {
+  const Gate& gate = recipe_.gate;
+  std::vector<std::string> kept;
+  if (gate.max_drop && feed_.data.eval != nullptr) {
+    double drop = drop_from(baseline_, best_evaluations_[0]).drop;
+    for (const Evaluation& evaluation : best_evaluations_) drop = std::max(drop, drop_from(baseline_, evaluation).drop);
+    const std::string most = difference_text(*metrics_[0], *gate.max_drop);
+    kept.push_back("lost " + (drop > 0 ? difference_text(*metrics_[0], drop) : std::string("nothing")) +
+                   " of at most " + most);
+    if (arithmetics_.targets.size() > 1) {
+      kept.back() += " on each of " + std::to_string(arithmetics_.targets.size()) + " targets";
+    }
+  }
+  if (gate.max_bytes) {
+    kept.push_back("takes " + grouped(best_size_.bytes) + " of at most " + grouped(*gate.max_bytes) + " bytes");
+  }
+  if (!best_needs_) return kept;
+  if (gate.max_ram && best_needs_->ram_bytes) {
+    kept.push_back("needs " + grouped(*best_needs_->ram_bytes) + " of at most " + grouped(*gate.max_ram) +
+                   " bytes of memory");
+  }
+  if (gate.max_latency_us && best_needs_->latency_us) {
+    kept.push_back("takes " + time_text(*best_needs_->latency_us) + " of at most " + time_text(*gate.max_latency_us));
+  }
+  if (gate.min_speedup && best_needs_->speedup) {
+    kept.push_back("is " + times_text(*best_needs_->speedup) + " as fast as the original, which had to be " +
+                   times_text(*gate.min_speedup));
+  }
+  return kept;
+}
+
 Status Run::finish() {
-  // A budget of bytes that no step met, because the last one changed nothing or was undone for another reason.
-  if (recipe_.gate.max_bytes && best_size_.bytes > *recipe_.gate.max_bytes) refused_ = true;
+  if (asks_for_needs() && !best_needs_ && !stopped_) {
+    auto needs = needs_of(*best_, feed_);
+    if (!needs) return needs.error().in(recipe_.model);
+    best_needs_ = *needs;
+  }
+  // A budget that no step met, because the last one changed nothing or was undone for another reason.
+  broken_ = broken_budget(recipe_.gate, "the result", best_size_.bytes, best_needs_.value_or(TargetNeeds()));
+  refused_ = refused_ || !broken_.empty();
   if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before writing the result", ""};
   if (!writes_nothing()) {
     const ir::Graph result = stamped(*best_, nullptr, best_evaluations_);
@@ -499,8 +605,9 @@ Status Run::finish() {
     output.opset = written->opset;
     report_.output = std::move(output);
     report_.output_notes = written->notes;
+    report_.final_needs = best_needs_.value_or(TargetNeeds());
   }
-  if (report_.output && data_.eval != nullptr) {
+  if (report_.output && feed_.data.eval != nullptr) {
     const Evaluation& best = best_evaluations_[0];
     report_.final_metric = best.metrics[0].value();
     report_.final_drop = drop_from(baseline_, best);

@@ -49,8 +49,9 @@ std::string change_html(const data::MetricInfo& metric, const data::PairedDiffer
   const auto text = [&](double value) { return std::isfinite(value) ? number_text(format, value + 0.0) : "n/a"; };
   // Only what the interval is sure of is good or bad news.
   const char* style = drop.ci95[0] > 0 ? "down" : drop.ci95[1] < 0 ? "up" : "";
-  return "<span class=\"" + std::string(style) + "\">" + text(change) + "</span> (95 %: " + text(low) + " to " +
-         text(high) + ")";
+  const std::string shown = "<span class=\"" + std::string(style) + "\">" + text(change) + "</span>";
+  if (!std::isfinite(low) && !std::isfinite(high)) return shown + " (no interval)";
+  return shown + " (95 %: " + text(low) + " to " + text(high) + ")";
 }
 
 std::string accuracy_card(const std::string& name, const refine::MetricValue& before, const refine::MetricValue& after,
@@ -58,6 +59,19 @@ std::string accuracy_card(const std::string& name, const refine::MetricValue& be
   return card(name, "from " + refine::metric_text(*before.metric, before.value),
               refine::metric_text(*after.metric, after.value),
               change_html(*after.metric, drop) + "<br>" + refine::grouped(before.samples) + " samples");
+}
+
+std::string needs_cards(const RunReport& report) {
+  const refine::TargetNeeds& needs = report.final_needs;
+  std::string cards;
+  const std::string target = escape_html(report.recipe.target);
+  if (needs.ram_bytes) cards += card("memory", "on " + target, bytes_text(*needs.ram_bytes), "");
+  if (needs.latency_us) {
+    cards +=
+        card("time", needs.measured ? "measured here" : "cost model of " + target, refine::time_text(*needs.latency_us),
+             needs.speedup ? refine::times_text(*needs.speedup) + " as fast as the original" : "");
+  }
+  return cards;
 }
 
 std::string size_card(const RunReport& report) {
@@ -82,7 +96,7 @@ std::string cards(const RunReport& report) {
     html += accuracy_card(std::string(report.test_before->metric->name) + " on the test data", *report.test_before,
                           *report.test_after, *report.test_drop);
   }
-  if (report.output) html += size_card(report);
+  if (report.output) html += size_card(report) + needs_cards(report);
   if (report.final_agreement && report.baseline->metric->name != "agreement") {
     html += card("same answers", "arg-max of the output", number_text("%.2f %%", *report.final_agreement),
                  report.final_sqnr_db ? number_text("SQNR of the outputs %.1f dB", *report.final_sqnr_db) : "");

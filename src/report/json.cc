@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "edgesmith/data/preprocess.h"
+
 namespace edgesmith::report {
 namespace {
 
@@ -21,6 +23,7 @@ Json option_json(const passes::OptionValue& value) {
 Json data_json(const data::DataSpec& spec) {
   Json json = {{"path", spec.path}};
   if (!spec.labels.empty()) json["labels"] = spec.labels;
+  if (!spec.features.empty()) json["features"] = spec.features;
   if (spec.limit != 0) json["limit"] = spec.limit;
   for (const auto& [input, preprocess] : spec.preprocess) {
     Json parsed = Json::parse(preprocess.json(), nullptr, false);
@@ -34,6 +37,9 @@ Json data_json(const data::DataSpec& spec) {
 
 Json recipe_json(const Recipe& recipe) {
   Json json = {{"model", recipe.model}, {"target", recipe.target}, {"output", recipe.output}, {"seed", recipe.seed}};
+  if (!recipe.preprocess.empty()) {
+    json["preprocess"] = Json::parse(data::preprocess_json(recipe.preprocess), nullptr, false);
+  }
   Json data = Json::object();
   if (recipe.data.calib) data["calib"] = data_json(*recipe.data.calib);
   if (recipe.data.train) data["train"] = data_json(*recipe.data.train);
@@ -42,8 +48,16 @@ Json recipe_json(const Recipe& recipe) {
   json["data"] = std::move(data);
   Json gate = Json::object();
   if (!recipe.gate.metric.empty()) gate["metric"] = recipe.gate.metric;
+  if (!recipe.gate.metric_command.empty()) {
+    gate["metric_command"] = recipe.gate.metric_command;
+    gate["metric_timeout"] = recipe.gate.metric_timeout;
+    gate["metric_better"] = recipe.gate.metric_lower ? "lower" : "higher";
+  }
   if (recipe.gate.max_drop) gate["max_drop"] = *recipe.gate.max_drop;
   if (recipe.gate.max_bytes) gate["max_bytes"] = *recipe.gate.max_bytes;
+  if (recipe.gate.max_ram) gate["max_ram"] = *recipe.gate.max_ram;
+  if (recipe.gate.max_latency_us) gate["max_latency_us"] = *recipe.gate.max_latency_us;
+  if (recipe.gate.min_speedup) gate["min_speedup"] = *recipe.gate.min_speedup;
   if (!recipe.gate.targets.empty()) gate["targets"] = recipe.gate.targets;
   gate["on_fail"] = recipe.gate.on_fail == refine::OnFail::fail ? "fail" : "rollback";
   gate["undecided"] = recipe.gate.undecided == refine::OnUndecided::fail ? "fail" : "accept";
@@ -115,6 +129,17 @@ Json model_json(const ModelFile& file) {
           {"nodes", file.size.nodes},
           {"peak_activation_bytes", optional_json(file.size.peak_activation_bytes)},
           {"opset", file.opset}};
+}
+
+/// Null when no budget asks.
+Json needs_json(const refine::TargetNeeds& needs) {
+  if (!needs.ram_bytes && !needs.latency_us) return nullptr;
+  Json json = {{"ram_bytes", optional_json(needs.ram_bytes)},
+               {"latency_us", optional_json(needs.latency_us)},
+               {"speedup", optional_json(needs.speedup)}};
+  json["speedup_ci95"] = needs.measured ? Json{needs.speedup_ci95[0], needs.speedup_ci95[1]} : Json();
+  json["times"] = !needs.latency_us ? Json() : needs.measured ? Json("measured") : Json("cost model");
+  return json;
 }
 
 Json weights_json(const StepReport& step) {
@@ -225,6 +250,7 @@ std::string run_json(const RunReport& report) {
   if (report.output) {
     json["output"]["metric"] =
         compared_json(report.final_metric, report.final_drop, report.final_agreement, report.final_sqnr_db);
+    json["output"]["needs"] = needs_json(report.final_needs);
     json["output"]["targets"] = targets_json(report.final_targets);
     json["output"]["notes"] = report.output_notes;
   }

@@ -45,6 +45,13 @@ std::string interval_text(const data::MetricInfo& metric, const data::PairedDiff
   return change_text(metric, drop.ci95[higher ? 1 : 0]) + " to " + change_text(metric, drop.ci95[higher ? 0 : 1]);
 }
 
+/// "95 %: -0.10 to +0.20, "; which of a program's values are better where it gives no interval.
+std::string interval_words(const data::MetricInfo& metric, const data::PairedDifference& drop) {
+  const std::string interval = interval_text(metric, drop);
+  if (!interval.empty()) return "95 %: " + interval + ", ";
+  return metric.higher_is_better ? "higher is better, " : "lower is better, ";
+}
+
 std::string steps_text(const RunReport& report, bool color) {
   Table table({Table::Align::left, Table::Align::left, Table::Align::right, Table::Align::right, Table::Align::right,
                Table::Align::right});
@@ -85,8 +92,8 @@ std::string result_text(const RunReport& report, bool color) {
     const data::MetricInfo& metric = *report.baseline->metric;
     table.row({std::string(metric.name), refine::metric_text(metric, report.baseline->value), "->",
                refine::metric_text(metric, report.final_metric->value),
-               change_text(metric, report.final_drop->drop) + " (95 %: " + interval_text(metric, *report.final_drop) +
-                   ", " + refine::grouped(report.baseline->samples) + " samples)"},
+               change_text(metric, report.final_drop->drop) + " (" + interval_words(metric, *report.final_drop) +
+                   refine::grouped(report.baseline->samples) + " samples)"},
               Style::bold);
     if (report.final_agreement && metric.name != "agreement") {
       char noise[48] = "";
@@ -100,8 +107,8 @@ std::string result_text(const RunReport& report, bool color) {
     const data::MetricInfo& metric = *report.test_before->metric;
     table.row({std::string(metric.name) + " (test)", refine::metric_text(metric, report.test_before->value), "->",
                refine::metric_text(metric, report.test_after->value),
-               change_text(metric, report.test_drop->drop) + " (95 %: " + interval_text(metric, *report.test_drop) +
-                   ", " + refine::grouped(report.test_before->samples) + " samples)"});
+               change_text(metric, report.test_drop->drop) + " (" + interval_words(metric, *report.test_drop) +
+                   refine::grouped(report.test_before->samples) + " samples)"});
   }
   if (report.output) {
     const refine::ModelSize &before = report.model.size, &after = report.output->size;
@@ -113,6 +120,13 @@ std::string result_text(const RunReport& report, bool color) {
     }
     if (after.macs != before.macs) {
       table.row({"multiply-adds", count_text(before.macs), "->", count_text(after.macs)});
+    }
+    const refine::TargetNeeds& needs = report.final_needs;
+    if (needs.ram_bytes) table.row({"memory", "", "", bytes_text(*needs.ram_bytes), "on " + report.recipe.target});
+    if (needs.latency_us) {
+      const std::string how = needs.measured ? "measured here" : "by the cost model of " + report.recipe.target;
+      table.row({"time", "", "", refine::time_text(*needs.latency_us),
+                 needs.speedup ? refine::times_text(*needs.speedup) + " as fast, " + how : how});
     }
     if (before.peak_activation_bytes && after.peak_activation_bytes) {
       table.row({"activations", bytes_text(*before.peak_activation_bytes), "->",

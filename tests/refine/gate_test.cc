@@ -150,6 +150,40 @@ TEST(Gate, JudgesTheBytesOfTheFinishedModelOnly) {
   EXPECT_EQ(decide(Gate(), {}, 999, &top1(), e).status, StepStatus::rolled_back) << "a step's own budget holds at once";
 }
 
+TEST(Gate, JudgesMemoryAndTimeOfTheFinishedModel) {
+  Gate g;
+  g.max_ram = 1000;
+  g.max_latency_us = 50;
+  g.min_speedup = 2;
+  StepEvidence e = evidence(0, 0, 0);
+  e.needs = {.ram_bytes = 1000, .latency_us = 50, .speedup = 2, .measured = true};
+  EXPECT_EQ(decide(g, {}, {}, &top1(), e).status, StepStatus::accepted);
+  const auto reason = [&](const TargetNeeds& needs) {
+    e.needs = needs;
+    e.last = false;
+    EXPECT_EQ(decide(g, {}, {}, &top1(), e).status, StepStatus::accepted) << "others may still come";
+    e.last = true;
+    const Decision d = decide(g, {}, {}, &top1(), e);
+    EXPECT_EQ(d.status, StepStatus::rolled_back);
+    return d.reason;
+  };
+  EXPECT_EQ(reason({.ram_bytes = 1001, .latency_us = 50, .speedup = 2}),
+            "the model needs 1,001 bytes of memory, the budget is 1,000");
+  EXPECT_EQ(
+      reason({.latency_us = 50, .speedup = 2}),
+      "the model has shapes that are known only while it runs, and so has the memory it needs; the budget is 1,000");
+  EXPECT_EQ(reason({.ram_bytes = 10, .latency_us = 51.25, .speedup = 2}),
+            "the model takes 51.2 us by the target's cost model, the budget is 50.0 us");
+  EXPECT_EQ(reason({.ram_bytes = 10, .latency_us = 5, .speedup = 1.5, .measured = true}),
+            "the model is 1.50 times as fast as the original as measured here, the budget is 2.00 times");
+}
+
+TEST(Gate, LetsANumberWithoutAnIntervalDecide) {
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(decide(gate(0.5), {}, {}, &top1(), evidence(0.4, none, none)).status, StepStatus::accepted);
+  EXPECT_EQ(decide(gate(0.5), {}, {}, &top1(), evidence(0.6, none, none)).status, StepStatus::rolled_back);
+}
+
 TEST(Gate, CallsAStepWithoutEffectUnchanged) {
   StepEvidence e;
   e.changed = false;

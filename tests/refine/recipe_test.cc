@@ -98,6 +98,46 @@ max_bytes = 4096
 )");
 }
 
+TEST(Recipe, KeepsEveryBudgetAndTheProgram) {
+  const std::string text = R"(model = "/models/m.onnx"
+target = "ort-x86"
+seed = 0
+preprocess = { scale = 0.5, "a b" = { mean = [1.0] } }
+
+[data]
+eval = { path = "/models/t.csv", labels = "y", features = ["a", "b"] }
+
+[gate]
+metric = "boxes"
+metric_command = "python3 map.py"
+metric_timeout = 90.0
+metric_better = "lower"
+max_ram = 262144
+max_latency_us = 800.0
+min_speedup = 1.5
+)";
+  const auto recipe = parse(text);
+  ASSERT_TRUE(recipe.ok()) << recipe.error().text();
+  EXPECT_EQ(print_recipe(*recipe), text);
+  const auto units = parse("[gate]\nmax_ram = \"256 KiB\"\nmetric_command = \"p\"\nmetric_timeout = \"2m\"\n");
+  ASSERT_TRUE(units.ok()) << units.error().text();
+  EXPECT_EQ(units->gate.max_ram, 262144);
+  EXPECT_EQ(units->gate.metric_timeout, 120);
+  EXPECT_FALSE(units->gate.metric_lower);
+}
+
+TEST(Recipe, RefusesMetricsThatAreNotClear) {
+  EXPECT_EQ(error_of("[gate]\nmetric = \"top1\"\nmetric_command = \"p\"\n"),
+            "r.toml: line 2: metric 'top1' is one of ours, and not a program's; give what metric_command computes "
+            "another name");
+  EXPECT_EQ(error_of("[gate]\nmetric_better = \"lower\"\n"),
+            "r.toml: line 2: key 'metric_better' in [gate] is for a metric of your own; add metric_command = \"...\"");
+  EXPECT_EQ(error_of("[gate]\nmax_ram = \"much\"\n"),
+            "r.toml: line 2: key 'max_ram' in [gate] cannot be 'much'; write bytes as 262144 or \"256 KiB\"");
+  EXPECT_EQ(error_of("[gate]\nmetric_command = \"p\"\nmetric_timeout = \"soon\"\n"),
+            "r.toml: line 3: key 'metric_timeout' in [gate] cannot be 'soon'; write a time as 90 or \"10m\"");
+}
+
 TEST(Recipe, QuotesWhatTomlWouldMisread) {
   const auto recipe = parse("model = 'a\"b\\c.onnx'\n");
   ASSERT_TRUE(recipe.ok());

@@ -154,6 +154,72 @@ TEST_F(Runner, WritesNothingWhenNoStepWasAccepted) {
   EXPECT_FALSE(wrote());
 }
 
+TEST_F(Runner, HoldsMemoryAndTimeOnTheTarget) {
+  const std::string head = "target = \"cmsis-nn-l4r5\"\n" + std::string(kEval);
+  const auto kept = run(head + "[gate]\nmax_ram = \"1 MiB\"\nmax_latency_us = 1000\nmin_speedup = 1\n" + kSimplify);
+  ASSERT_TRUE(kept.ok()) << kept.error().text();
+  EXPECT_EQ(kept->exit_code, 0) << kept->verdict;
+  const TargetNeeds& needs = kept->final_needs;
+  EXPECT_GT(needs.ram_bytes.value_or(0), 0);
+  EXPECT_GT(needs.latency_us.value_or(0), 0);
+  EXPECT_GE(needs.speedup.value_or(0), 1);
+  EXPECT_FALSE(needs.measured) << "by the target's cost model";
+  EXPECT_NE(kept->verdict.find(" of at most 1,048,576 bytes of memory, and takes "), std::string::npos)
+      << kept->verdict;
+  fs::remove(folder_ / "out.onnx");
+  for (const char* budget : {"max_ram = 1", "max_latency_us = 0.000001", "min_speedup = 1000"}) {
+    const auto broken = run(head + "[gate]\n" + budget + "\n" + kSimplify);
+    ASSERT_TRUE(broken.ok()) << broken.error().text();
+    EXPECT_EQ(broken->exit_code, 1) << budget;
+    EXPECT_EQ(broken->steps[0].status, StepStatus::rolled_back) << budget;
+    EXPECT_FALSE(wrote());
+    // Where no step changes anything the model itself is held to the budget.
+    const auto idle = run(head + "[gate]\n" + budget + "\n[[step]]\npass = \"fuse-pad\"\n");
+    ASSERT_TRUE(idle.ok()) << idle.error().text();
+    EXPECT_EQ(idle->exit_code, 1) << budget;
+    EXPECT_EQ(idle->steps[0].status, StepStatus::unchanged);
+    EXPECT_EQ(idle->verdict.rfind("the result ", 0), 0u) << idle->verdict;
+  }
+}
+
+TEST_F(Runner, MeasuresTimeOnThisMachine) {
+  const auto report = run("target = \"host\"\n" + std::string(kEval) + "[gate]\nmax_latency_us = 1e7\n" + kSimplify);
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->exit_code, 0) << report->verdict;
+  EXPECT_TRUE(report->final_needs.measured);
+  EXPECT_GT(report->final_needs.latency_us.value_or(0), 0);
+  EXPECT_LE(report->final_needs.speedup_ci95[0], report->final_needs.speedup.value_or(0));
+}
+
+TEST_F(Runner, AsksAProgramForTheMetric) {
+  // The share of samples whose first logit is positive falls from one model to the next.
+  const std::string program = "metric = \"mine\"\nmetric_command = \"sh " + (folder_ / "count.sh") + "\"\n";
+  ASSERT_TRUE(write_file(folder_ / "count.sh", "n=$(cat " + (folder_ / "n") +
+                                                   " 2>/dev/null || echo 5); echo $((n - 1)) > " + (folder_ / "n") +
+                                                   "; echo \"{\\\"value\\\": $n}\"")
+                  .ok());
+  const auto report = run(std::string(kEval) + "[gate]\nmax_drop = 1\n" + program + kSimplify);
+  ASSERT_TRUE(report.ok()) << report.error().text();
+  EXPECT_EQ(report->baseline->metric->name, "mine");
+  EXPECT_EQ(report->baseline->value, 5);
+  EXPECT_EQ(report->baseline->samples, 60);
+  EXPECT_EQ(report->steps[0].status, StepStatus::accepted);
+  EXPECT_EQ(report->steps[0].drop->drop, 1);
+  fs::remove(folder_ / "out.onnx");
+  fs::remove(folder_ / "n");
+  const auto lower =
+      run(std::string(kEval) + "[gate]\nmax_drop = 0.5\n" + program + "metric_better = \"lower\"\n" + kSimplify);
+  ASSERT_TRUE(lower.ok()) << lower.error().text();
+  EXPECT_EQ(lower->steps[0].drop->drop, -1);
+  EXPECT_EQ(lower->exit_code, 0);
+  fs::remove(folder_ / "out.onnx");
+  fs::remove(folder_ / "n");
+  const auto strict = run(std::string(kEval) + "[gate]\nmax_drop = 0.5\n" + program + kSimplify);
+  ASSERT_TRUE(strict.ok()) << strict.error().text();
+  EXPECT_EQ(strict->steps[0].reason, "mine drops by 1 against the original, the budget is 0.5");
+  EXPECT_EQ(strict->exit_code, 1);
+}
+
 TEST_F(Runner, KeepsTheBestModelWhenALaterStepIsRolledBack) {
   const auto report = run(std::string(kEval) + R"(
 [[step]]

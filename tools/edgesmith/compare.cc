@@ -35,10 +35,16 @@ std::optional<double> value_of(const refine::Evaluation& evaluation, const char*
   return numbers != nullptr ? std::optional(numbers->value().value) : std::nullopt;
 }
 
-Result<Comparison> measure(const CompareFlags& flags, const ir::Graph& a, const ir::Graph& b, const data::Dataset& data,
+/// A model and what it is fed with.
+struct Side {
+  const ir::Graph& graph;
+  const data::Dataset& data;
+};
+
+Result<Comparison> measure(const CompareFlags& flags, const Side& a, const Side& b,
                            const refine::MeasureContext& context) {
   Comparison comparison;
-  comparison.metric = flags.metric.empty() ? refine::default_metric(data) : data::find_metric(flags.metric);
+  comparison.metric = flags.metric.empty() ? refine::default_metric(a.data) : data::find_metric(flags.metric);
   if (comparison.metric == nullptr) {
     return usage_error("unknown metric '" + flags.metric + "'", "see 'edgesmith metrics'");
   }
@@ -47,14 +53,23 @@ Result<Comparison> measure(const CompareFlags& flags, const ir::Graph& a, const 
     const data::MetricInfo* metric = data::find_metric(name);
     if (metric != nullptr && metric != comparison.metric) metrics.push_back(metric);
   }
-  refine::Reference reference(a, context.executor);
-  auto of_a = refine::evaluate(a, data, metrics, &reference, "run A", context);
+  refine::Reference reference(a.graph, context.executor);
+  auto of_a = refine::evaluate(a.graph, a.data, metrics, &reference, "run A", context);
   if (!of_a) return of_a.error().in(flags.a);
-  auto of_b = refine::evaluate(b, data, metrics, &reference, "run B", context);
+  // A's outputs that were not kept could be computed again only from what B is fed with.
+  if (&a.data != &b.data && !reference.keeps(a.data.size())) {
+    if (comparison.metric->needs_reference) {
+      return unsupported_error(
+          std::string(comparison.metric->name) + " of so many outputs needs one input for both models",
+          "use fewer samples: --data-limit");
+    }
+    std::erase_if(metrics, [](const data::MetricInfo* metric) { return metric->needs_reference; });
+  }
+  auto of_b = refine::evaluate(b.graph, b.data, metrics, &reference, "run B", context);
   if (!of_b) return of_b.error().in(flags.b);
   comparison.a = of_a->metrics[0].value();
   comparison.b = of_b->metrics[0].value();
-  comparison.drop = data::paired_difference(*comparison.metric, of_a->metrics[0].numbers, of_b->metrics[0].numbers);
+  comparison.drop = refine::paired_difference(of_a->metrics[0], of_b->metrics[0]);
   comparison.agreement = value_of(*of_b, "agreement");
   comparison.cosine = value_of(*of_b, "cosine");
   comparison.sqnr_db = value_of(*of_b, "sqnr");
@@ -118,6 +133,36 @@ std::string as_text(const CompareFlags& flags, const Comparison& c, const Common
   return table.text(use_color(common));
 }
 
+std::string folded_text(const ir::Graph& graph) {
+  const std::string* folded = graph.find_metadata(data::kFoldedKey);
+  return folded != nullptr ? *folded : "";
+}
+
+/// Preprocessing that only `from` remembers (it was made by edgesmith) holds for `to` as well, with what `from` does
+/// itself and `to` does not.
+Status share_preprocess(const ir::Graph& from, ir::Graph& to) {
+  const std::string* key = from.find_metadata(data::kPreprocessKey);
+  if (key == nullptr || to.find_metadata(data::kPreprocessKey) != nullptr) return {};
+  const std::string folded = folded_text(from);
+  if (folded.empty()) {
+    to.set_metadata(data::kPreprocessKey, *key);
+    return {};
+  }
+  const auto left = data::preprocess_from_json(*key), moved = data::preprocess_from_json(folded);
+  if (!left) return left.error();
+  if (!moved) return moved.error();
+  to.set_metadata(data::kPreprocessKey, data::preprocess_json(data::with_folded(*left, *moved)));
+  return {};
+}
+
+/// Data for `graph`: as declared, but as the model remembers where it does some of it itself.
+Result<std::unique_ptr<data::Dataset>> open_for(const data::DataSpec& spec, const ir::Graph& graph) {
+  if (folded_text(graph).empty()) return data::open_dataset(spec, graph);
+  const auto table = data::preprocess_from_json(*graph.find_metadata(data::kPreprocessKey));
+  if (!table) return table.error();
+  return data::open_dataset(spec, graph, &*table);
+}
+
 Result<int> run(const CompareFlags& flags, const Common& common) {
   auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed.value_or(0));
   if (!spec) return spec.error();
@@ -132,13 +177,17 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
                              std::to_string(a->inputs().size()) + " and " + std::to_string(a->num_outputs()),
                          "compare two forms of one model");
   }
-  // Preprocessing that only B remembers (it was made by edgesmith) holds for A as well.
-  const std::string* key = b->find_metadata(data::kPreprocessKey);
-  if (key != nullptr && a->find_metadata(data::kPreprocessKey) == nullptr) {
-    a->set_metadata(data::kPreprocessKey, *key);
-  }
-  auto data = data::open_dataset(**spec, *a);
+  EDGESMITH_TRY(share_preprocess(*b, *a));
+  EDGESMITH_TRY(share_preprocess(*a, *b));
+  auto data = open_for(**spec, *a);
   if (!data) return data.error();
+  // One that does preprocessing itself is fed with something else.
+  std::unique_ptr<data::Dataset> other;
+  if (folded_text(*a) != folded_text(*b)) {
+    auto opened = open_for(**spec, *b);
+    if (!opened) return opened.error();
+    other = std::move(*opened);
+  }
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   ThreadPool pool(common.threads);
@@ -148,7 +197,7 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
   const auto executor = flags.executor.options(common, pool.num_threads());
   if (!executor) return executor.error();
   context.executor = *executor;
-  auto comparison = measure(flags, *a, *b, **data, context);
+  auto comparison = measure(flags, {*a, **data}, {*b, other != nullptr ? *other : **data}, context);
   if (!comparison) return comparison.error();
   EDGESMITH_TRY(show_document(common, "compare " + flags.b + " with " + flags.a, as_json(flags, *comparison),
                               [&] { return as_text(flags, *comparison, common); }));

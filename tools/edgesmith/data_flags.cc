@@ -58,6 +58,12 @@ void add_preprocess_options(Command* command, DataFlags& flags) {
   command->add_option("--labels", flags.labels, "folders, folder-numbers, none, an array's name or a file")
       ->type_name("L")
       ->group("Data");
+  command->add_option("--features", flags.features, "columns of a .csv table that a sample is made of")
+      ->type_name("A,B,...")
+      ->group("Data");
+  command->add_option("--label", flags.label, "column of its labels: classes, or expected outputs")
+      ->type_name("COLUMN")
+      ->group("Data");
   const auto add = [&](const char* name, const char* type, const char* help) {
     command->add_option(std::string("--") + name, flags.preprocess[name], help)
         ->type_name(type)
@@ -78,13 +84,53 @@ Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const Data
   if (flag.path.empty()) return std::optional<data::DataSpec>();
   data::DataSpec spec;
   spec.path = flag.path;
-  spec.labels = flags.labels;
+  if (!flags.label.empty() && !flags.labels.empty()) return usage_error("both --label and --labels are given");
+  spec.labels = flags.label.empty() ? flags.labels : flags.label;
+  if (!flags.features.empty()) spec.features = split(flags.features, ',');
   spec.limit = flag.limit;
   spec.seed = seed;
+  auto preprocess = quick_preprocess(flags, color);
+  if (!preprocess) return preprocess.error();
+  spec.preprocess = std::move(*preprocess);
+  return std::optional(spec);
+}
+
+Result<data::PreprocessTable> quick_preprocess(const DataFlags& flags, const std::vector<std::string>& color) {
+  data::PreprocessTable table;
   auto preprocess = make_preprocess(flags, picture_color(color));
   if (!preprocess) return preprocess.error();
-  if (*preprocess) spec.preprocess.emplace_back("", **preprocess);
-  return std::optional(spec);
+  if (*preprocess) table.emplace_back("", **preprocess);
+  return table;
+}
+
+void add_program_options(Command* command, ProgramFlags& flags, const std::string& group) {
+  command
+      ->add_option("--metric-command", flags.command,
+                   "program that computes the metric: gets the paths of the outputs and of the labels (.npz), prints "
+                   "{\"value\": ...}; --metric names what it is")
+      ->type_name("CMD")
+      ->group(group);
+  command->add_option("--metric-timeout", flags.timeout, "how long it may take, such as 90 or 10m (default 10m)")
+      ->type_name("TIME")
+      ->group(group);
+  command->add_option("--metric-better", flags.better, "its larger values are better (default), or its lower ones")
+      ->one_of({"higher", "lower"})
+      ->type_name("WORD")
+      ->group(group);
+}
+
+Result<std::shared_ptr<const refine::MetricProgram>> make_program(const ProgramFlags& flags, const std::string& name) {
+  if (flags.command.empty()) {
+    if (flags.timeout.empty() && flags.better.empty()) return std::shared_ptr<const refine::MetricProgram>();
+    return usage_error("--metric-timeout and --metric-better are for a metric of your own", "add --metric-command CMD");
+  }
+  refine::MetricProgramOptions options{name, flags.command, 600, flags.better != "lower"};
+  if (!flags.timeout.empty()) {
+    const auto seconds = parse_seconds(flags.timeout);
+    if (!seconds) return usage_error("--metric-timeout: cannot read '" + flags.timeout + "'", "write 90, 90s or 10m");
+    options.timeout = *seconds;
+  }
+  return refine::MetricProgram::create(std::move(options));
 }
 
 void add_gate_options(Command* command, GateFlags& flags) {
@@ -96,7 +142,23 @@ void add_gate_options(Command* command, GateFlags& flags) {
       ->non_negative()
       ->type_name("X")
       ->group("Gate");
+  add_program_options(command, flags.program, "Gate");
   command->add_option("--max-bytes", flags.max_bytes, "largest file")->positive()->type_name("N")->group("Gate");
+  command
+      ->add_option("--max-ram", flags.max_ram,
+                   "most memory on the target, such as 256KiB: activations, and weights where they lie in RAM")
+      ->type_name("SIZE")
+      ->group("Gate");
+  command
+      ->add_option("--max-latency-us", flags.max_latency_us,
+                   "most microseconds for a sample on the target: measured for host, else by its cost model")
+      ->positive()
+      ->type_name("X")
+      ->group("Gate");
+  command->add_option("--min-speedup", flags.min_speedup, "least times as fast as the original on the target")
+      ->positive()
+      ->type_name("X")
+      ->group("Gate");
   command
       ->add_option("--gate-targets", flags.targets,
                    "the loss must stay within the budget with the arithmetic of each of these targets")
@@ -116,7 +178,16 @@ void add_gate_options(Command* command, GateFlags& flags) {
 }
 
 Status apply_gate(const GateFlags& flags, refine::Gate& gate) {
-  if (!flags.metric.empty()) {
+  auto program = make_program(flags.program, flags.metric);
+  if (!program) return program.error();
+  if (*program != nullptr) {
+    const refine::MetricProgramOptions& options = (*program)->options();
+    gate.metric = flags.metric;
+    gate.metric_command = options.command;
+    gate.metric_timeout = options.timeout;
+    gate.metric_lower = !options.higher_is_better;
+  } else if (!flags.metric.empty()) {
+    gate.metric_command.clear();
     if (data::find_metric(flags.metric) == nullptr) {
       std::vector<std::string> names;
       for (const data::MetricInfo& metric : data::all_metrics()) names.emplace_back(metric.name);
@@ -135,6 +206,12 @@ Status apply_gate(const GateFlags& flags, refine::Gate& gate) {
   }
   if (flags.max_drop) gate.max_drop = flags.max_drop;
   if (flags.max_bytes) gate.max_bytes = flags.max_bytes;
+  if (!flags.max_ram.empty()) {
+    gate.max_ram = parse_bytes(flags.max_ram);
+    if (!gate.max_ram) return usage_error("--max-ram: cannot read '" + flags.max_ram + "'", "write 262144 or 256KiB");
+  }
+  if (flags.max_latency_us) gate.max_latency_us = flags.max_latency_us;
+  if (flags.min_speedup) gate.min_speedup = flags.min_speedup;
   if (!flags.on_fail.empty()) gate.on_fail = flags.on_fail == "fail" ? refine::OnFail::fail : refine::OnFail::rollback;
   if (!flags.undecided.empty()) {
     gate.undecided = flags.undecided == "fail" ? refine::OnUndecided::fail : refine::OnUndecided::accept;

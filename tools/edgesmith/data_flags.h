@@ -3,11 +3,14 @@
 #pragma once
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "command.h"
 #include "edgesmith/base/result.h"
+#include "edgesmith/data/preprocess.h"
+#include "edgesmith/refine/metric_program.h"
 #include "edgesmith/refine/recipe.h"
 
 namespace edgesmith::cli {
@@ -21,7 +24,8 @@ struct DataFlag {
 /// Everything the command line says about data.
 struct DataFlags {
   DataFlag data, calib, train, eval, test;
-  std::string labels;
+  std::string labels, label;                      ///< two names of one thing
+  std::string features;                           ///< separated by commas
   std::map<std::string, std::string> preprocess;  ///< quick flags by name, "" where not given
 };
 
@@ -38,9 +42,24 @@ void add_preprocess_options(Command* command, DataFlags& flags);
 Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const DataFlags& flags,
                                                 const std::vector<std::string>& color, uint64_t seed);
 
+/// A metric that a program of the user's computes.
+struct ProgramFlags {
+  std::string command, timeout, better;  ///< "" where not given
+};
+/// Adds --metric-command, --metric-timeout and --metric-better under the heading `group`.
+void add_program_options(Command* command, ProgramFlags& flags, const std::string& group);
+/// The program that `flags` name, for a metric called `name` (""); null when they name none. Errors: usage.
+Result<std::shared_ptr<const refine::MetricProgram>> make_program(const ProgramFlags& flags, const std::string& name);
+
+/// What --scale and its like declare, for every input; empty when none is given. Errors: usage.
+Result<data::PreprocessTable> quick_preprocess(const DataFlags& flags, const std::vector<std::string>& color);
+
 /// Everything the command line says about the gate.
 struct GateFlags {
   std::string metric, on_fail, undecided;
+  ProgramFlags program;
+  std::string max_ram;  ///< with a unit, or bytes
+  std::optional<double> max_latency_us, min_speedup;
   std::string targets;  ///< separated by commas; "": those of the recipe
   std::optional<double> max_drop;
   std::optional<int64_t> max_bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `edgesmith eval`: how accurate a model is, and how fast it ran here.
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
@@ -20,14 +21,18 @@ struct EvalFlags {
   std::string model;
   std::string targets;  ///< names, separated by commas; "": the arithmetic of --arithmetic
   std::vector<std::string> metrics;
+  ProgramFlags program;
   DataFlags data;
   ExecutorFlags executor;
 };
 
 /// The metrics asked for; without any, what the data can give: top1, or the distance from given outputs.
-Result<std::vector<const data::MetricInfo*>> choose_metrics(const EvalFlags& flags, const data::Dataset& data) {
+Result<std::vector<const data::MetricInfo*>> choose_metrics(const EvalFlags& flags, const data::Dataset& data,
+                                                            const refine::MetricProgram* program) {
   std::vector<std::string> names = flags.metrics;
-  if (names.empty()) {
+  std::vector<const data::MetricInfo*> metrics;
+  if (program != nullptr) metrics.push_back(&program->info());
+  if (names.empty() && program == nullptr) {
     if (!data.has_labels()) {
       auto first = data.sample(0);
       if (!first) return first.error();
@@ -38,7 +43,6 @@ Result<std::vector<const data::MetricInfo*>> choose_metrics(const EvalFlags& fla
     }
     names = {data.has_labels() ? "top1" : "mae"};
   }
-  std::vector<const data::MetricInfo*> metrics;
   for (const std::string& name : names) {
     const data::MetricInfo* metric = data::find_metric(name);
     if (metric == nullptr) return usage_error("unknown metric '" + name + "'", "see 'edgesmith metrics'");
@@ -95,8 +99,9 @@ std::string as_text(const refine::Evaluation& evaluation, const Common& common) 
   for (const auto& numbers : evaluation.metrics) {
     const refine::MetricValue value = numbers.value();
     const auto number = [&](double x) { return refine::metric_text(*value.metric, x); };
+    const bool sure = std::isfinite(value.ci95[0]) && std::isfinite(value.ci95[1]);
     table.row({std::string(value.metric->name), number(value.value),
-               "95 %: " + number(value.ci95[0]) + " to " + number(value.ci95[1])});
+               sure ? "95 %: " + number(value.ci95[0]) + " to " + number(value.ci95[1]) : "no interval"});
   }
   char speed[96];
   std::snprintf(speed, sizeof speed, "%.0f samples/s", samples_per_second(evaluation));
@@ -164,7 +169,9 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   if (!graph) return graph.error();
   auto data = data::open_dataset(**spec, *graph);
   if (!data) return data.error();
-  auto metrics = choose_metrics(flags, **data);
+  const auto program = make_program(flags.program, "");
+  if (!program) return program.error();
+  auto metrics = choose_metrics(flags, **data, program->get());
   if (!metrics) return metrics.error();
   auto progress = make_progress(common);
   if (!progress) return progress.error();
@@ -175,6 +182,7 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   context.pool = &pool;
   context.progress = progress->get();
   context.executor = *executor;
+  context.program = program->get();
   context.required_metrics = metrics->size();
   const Status evaluated = evaluate_all(*graph, **data, *metrics, context, *results);
   if (!evaluated) return evaluated.error().in(flags.model);
@@ -195,6 +203,7 @@ void add_eval(Program& program) {
   add_preprocess_options(command, flags->data);
   command->add_option("--metric", flags->metrics, "what is measured (default top1); may be repeated")
       ->type_name("NAME");
+  add_program_options(command, flags->program, "");
   command
       ->add_option("--targets", flags->targets,
                    "measure with the arithmetic of each of these targets, such as ort-x86,cmsis-nn-l4r5")

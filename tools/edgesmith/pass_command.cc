@@ -130,6 +130,10 @@ void add_quantize(Program& program) {
   add_pass_command(program, "quantize", "Turn a float model into an int8 one, and measure what that costs");
 }
 
+void add_fold_preprocess(Program& program) {
+  add_pass_command(program, "fold-preprocess", "Move scale, mean, std, channel order and layout into the graph");
+}
+
 void add_distill(Program& program) {
   add_pass_command(program, "distill", "Train a model against a teacher, or repair a compressed one");
 }

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "recipe_command.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/refine/runner.h"
@@ -46,6 +49,12 @@ Status apply_flags(const RecipeFlags& flags, const Common& common, refine::Recip
                                                                               {&flags.data.train, &recipe.data.train},
                                                                               {&flags.data.eval, &recipe.data.eval},
                                                                               {&flags.data.test, &recipe.data.test}};
+  auto preprocess = quick_preprocess(flags.data, common.color);
+  if (!preprocess) return preprocess.error();
+  const bool no_data =
+      std::all_of(std::begin(roles), std::end(roles), [](const auto& r) { return r.first->path.empty(); });
+  // Otherwise it goes with the data that are named beside it.
+  if (no_data && !preprocess->empty()) recipe.preprocess = std::move(*preprocess);
   for (const auto& [flag, role] : roles) {
     auto spec = make_spec(*flag, flags.data, common.color, recipe.seed);
     if (!spec) return spec.error();

@@ -11,6 +11,7 @@
 #include "edgesmith/base/cpu.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/shell.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/seeded_inputs.h"
 #include "edgesmith/onnx/export.h"
@@ -19,7 +20,6 @@
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/report/terminal.h"
-#include "shell_command.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -139,7 +139,7 @@ class Trial {
     const std::string& text = flags_.differs.empty() ? flags_.command : flags_.differs;
     const std::string command =
         with_replaced(with_replaced(text, "{out}", shell_quoted(scratch_ / "out.onnx")), "{}", shell_quoted(path));
-    return run_shell(command, scratch_ / "log", time_limit_ > 0 ? std::max(left, 0.01) : 0);
+    return run_shell(command, scratch_ / "log", scratch_ / "log", time_limit_ > 0 ? std::max(left, 0.01) : 0);
   }
 
   static Error ended() {

@@ -37,8 +37,9 @@ struct Preprocess {
 
 /// Where data come from and how they are read: one path of the command line with its flags, or an inline table.
 struct DataSpec {
-  std::string path;    ///< folder, .csv, .npz, .npy, IDX file, ONNX test-data folder, .toml
-  std::string labels;  ///< "", "folders", "folder-numbers", "none", an array's name, a file
+  std::string path;                   ///< folder, .csv, .npz, .npy, IDX file, ONNX test-data folder, .toml
+  std::string labels;                 ///< "", "folders", "folder-numbers", "none", an array's name, a file
+  std::vector<std::string> features;  ///< columns of a .csv table that a sample is made of; empty: it is no table
   std::vector<std::pair<std::string, Preprocess>> preprocess;  ///< by input name; "" applies to every (image) input
   int64_t limit = 0;                                           ///< 0: all; else a deterministic, class-balanced subset
   uint64_t seed = 0;
@@ -84,8 +85,11 @@ class Dataset {
 
 /// Opens data for the inputs of `graph`. Preprocessing not declared in `spec` is taken from the model's metadata (said
 /// with log::info). Checks shapes and dtypes against the graph's inputs, the labels' range against its output, and
-/// warns when the value range looks unlike the declared preprocessing. Errors: io, invalid, usage (no such form).
-Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& spec, const ir::Graph& graph);
+/// warns when the value range looks unlike the declared preprocessing, or is declared although the model has some in
+/// its graph. `instead`, when it is given, goes in place of everything declared or remembered. Errors: io, invalid,
+/// usage (no such form).
+Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& spec, const ir::Graph& graph,
+                                              const std::vector<std::pair<std::string, Preprocess>>* instead = nullptr);
 
 /// Stacks the samples [begin, begin + count) into one tensor per input (axis 0 = sample). A model with a fixed batch B
 /// is fed B at a time: the rest is padded by repeating the last sample.

@@ -16,6 +16,10 @@ namespace edgesmith::data {
 /// Metadata key under which a model keeps the preprocessing that it was made with.
 inline constexpr std::string_view kPreprocessKey = "edgesmith.preprocess";
 
+/// Metadata key under which a model keeps, as the same JSON, what of it was moved into the graph (pass
+/// fold-preprocess).
+inline constexpr std::string_view kFoldedKey = "edgesmith.preprocess.folded";
+
 /// Preprocessing by input name, as in DataSpec: "" applies to every (float or image) input without one of its own.
 using PreprocessTable = std::vector<std::pair<std::string, Preprocess>>;
 
@@ -38,6 +42,9 @@ Status check_preprocess(const Preprocess& preprocess);
 std::string preprocess_json(const PreprocessTable& table);
 /// Errors: invalid.
 Result<PreprocessTable> preprocess_from_json(const std::string& text);
+
+/// What was declared before `folded` was moved into the graph, of which `left` is what is left to do.
+PreprocessTable with_folded(const PreprocessTable& left, const PreprocessTable& folded);
 
 /// Reads a description of data in TOML (docs/data.md): the text of a .toml file, or of an inline table of a recipe.
 /// Relative paths in it are taken from `folder`. Errors: usage, naming `name` and, for an unknown key, the nearest

@@ -14,6 +14,7 @@
 #include "edgesmith/data/dataset.h"
 #include "edgesmith/data/metric.h"
 #include "edgesmith/ir/graph.h"
+#include "edgesmith/refine/metric_program.h"
 #include "edgesmith/refine/run_report.h"
 #include "edgesmith/runtime/executor.h"
 
@@ -22,10 +23,17 @@ namespace edgesmith::refine {
 /// The per-sample numbers of one metric: what paired comparisons need.
 struct MetricNumbers {
   const data::MetricInfo* metric = nullptr;
-  std::vector<double> numbers;  ///< [samples, metric->width]
+  std::vector<double> numbers;       ///< [samples, metric->width]; of a program: its per_sample, or empty
+  std::optional<double> given = {};  ///< the value, where a program computed it
+  int64_t samples = 0;
 
+  /// Without numbers for each sample there is no interval: its ends are NaN.
   MetricValue value() const;
 };
+
+/// data::paired_difference() of one metric on the same samples. Where a program gave the values, the interval is that
+/// of the mean of its per_sample, moved to the difference of the values.
+data::PairedDifference paired_difference(const MetricNumbers& a, const MetricNumbers& b);
 
 struct Evaluation {
   std::vector<MetricNumbers> metrics;  ///< in the order asked for
@@ -40,6 +48,7 @@ struct MeasureContext {
   ThreadPool* pool = nullptr;                                                          ///< never null
   ProgressSink* progress = nullptr;                                                    ///< never null
   runtime::ExecutorOptions executor = {.arithmetic = runtime::Arithmetic::exact_i32};  ///< as devices compute
+  const MetricProgram* program = nullptr;  ///< whose info() may be among the metrics
   /// The first so many metrics must be computable; the others are left out of the result when the outputs or the data
   /// cannot give them.
   size_t required_metrics = 1;
@@ -63,6 +72,8 @@ class Reference {
   const std::vector<std::vector<ir::Tensor>>& kept() const { return kept_; }
   /// Outputs of an earlier evaluation, for a graph that is not evaluated itself.
   void keep(std::vector<std::vector<ir::Tensor>> outputs) { kept_ = std::move(outputs); }
+  /// True when the outputs of all `samples` samples are kept.
+  bool keeps(int64_t samples) const { return static_cast<int64_t>(kept_.size()) == samples; }
 
  private:
   friend Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
@@ -83,6 +94,9 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
 /// The outputs of every sample (or batch of samples) as one tensor an output, joined on axis 0 in order. Errors:
 /// unsupported (outputs that cannot be joined).
 Result<std::vector<ir::Tensor>> join_outputs(const ir::Graph& graph, std::span<const std::vector<ir::Tensor>> samples);
+
+/// Expected outputs, one a sample, joined in the same way. Errors: unsupported.
+Result<ir::Tensor> join_targets(std::span<const std::vector<ir::Tensor>> samples, const std::string& name);
 
 /// SHA-256 of the bytes of `outputs`, one after the other: what `infer` and `bench` report.
 std::string outputs_sha256(std::span<const ir::Tensor> outputs);

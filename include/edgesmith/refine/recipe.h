@@ -38,6 +38,8 @@ struct Recipe {
   std::string output;  ///< path of the .onnx file
   std::string target;  ///< name in targets::all_targets(), or path of a profile
   uint64_t seed = 0;
+  /// Of the model's inputs, by name: for data that declare none, and for the model's metadata.
+  std::vector<std::pair<std::string, data::Preprocess>> preprocess;
   DataRoles data;
   Gate gate;
   std::vector<Step> steps;

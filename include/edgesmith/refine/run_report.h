@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@
 #include "edgesmith/refine/recipe.h"
 
 namespace edgesmith::refine {
+
+class MetricProgram;
 
 /// How large a model is.
 struct ModelSize {
@@ -73,6 +76,7 @@ struct StepReport {
   std::optional<double> sqnr_db;               ///< of the outputs, against the original's
   std::vector<TargetMetric> targets;           ///< that the gate names; the numbers above are of the first
   ModelSize size;
+  TargetNeeds needs;   ///< of the model after it, as far as budgets ask
   std::string reason;  ///< why it was not accepted, or what is undecided
   std::vector<std::string> notes;
   std::vector<passes::LayerRecord> layers;
@@ -99,7 +103,8 @@ struct RunReport {
   Recipe recipe;
   ModelFile model;
   std::vector<DataReport> data;
-  std::optional<MetricValue> baseline;  ///< of the original on the evaluation data
+  std::shared_ptr<const MetricProgram> program;  ///< keeps what the metrics below point to
+  std::optional<MetricValue> baseline;           ///< of the original on the evaluation data
   std::vector<StepReport> steps;
   std::optional<ModelFile> output;          ///< absent: nothing was written
   std::vector<std::string> output_notes;    ///< of the exporter: "opset raised from 11 to 13: ..."
@@ -107,6 +112,7 @@ struct RunReport {
   std::optional<data::PairedDifference> final_drop;
   std::optional<double> final_agreement, final_sqnr_db;
   std::vector<TargetMetric> final_targets;
+  TargetNeeds final_needs;                             ///< of what was written
   std::optional<MetricValue> test_before, test_after;  ///< on the test data
   std::optional<data::PairedDifference> test_drop;
   std::string verdict;  ///< one sentence: what the gate said of the whole run

@@ -11,10 +11,14 @@ namespace edgesmith::data {
 
 MetricInfo top1();
 MetricInfo top5();
+MetricInfo f1();
 MetricInfo auc();
+MetricInfo miou();
+MetricInfo map();
 MetricInfo mse();
 MetricInfo mae();
 MetricInfo psnr();
+MetricInfo r2();
 MetricInfo agreement();
 MetricInfo cosine();
 MetricInfo sqnr();

@@ -5,9 +5,9 @@
 #include <algorithm>
 #include <charconv>
 #include <filesystem>
-#include <optional>
 
 #include "data/bytes.h"
+#include "data/csv.h"
 #include "data/labels.h"
 #include "data/sources/forms.h"
 #include "edgesmith/base/text.h"
@@ -15,43 +15,7 @@
 namespace edgesmith::data {
 namespace {
 
-using Row = std::vector<std::string>;
-
-// The fields of the row that starts at `at`, which moves behind it; `line` counts the lines gone by. nullopt: a quote
-// does not end.
-std::optional<Row> next_row(std::string_view text, size_t& at, int64_t& line) {
-  Row row(1);
-  bool quoted = false;
-  for (; at < text.size(); ++at) {
-    const char c = text[at];
-    if (c == '\n') ++line;
-    if (quoted) {
-      if (c != '"') {
-        row.back() += c;
-      } else if (at + 1 < text.size() && text[at + 1] == '"') {
-        row.back() += text[++at];
-      } else {
-        quoted = false;
-      }
-    } else if (c == '"') {
-      quoted = true;
-    } else if (c == ',') {
-      row.emplace_back();
-    } else if (c == '\n') {
-      ++at;
-      break;
-    } else if (c != '\r') {
-      row.back() += c;
-    }
-  }
-  if (quoted) return std::nullopt;
-  return row;
-}
-
-int64_t column_of(const Row& header, const std::string& name) {
-  const auto found = std::find(header.begin(), header.end(), name);
-  return found == header.end() ? -1 : found - header.begin();
-}
+using Row = CsvRow;
 
 struct Columns {
   int64_t path = -1, label = -1;
@@ -61,11 +25,11 @@ struct Columns {
 Result<Columns> find_columns(const DataSpec& spec, const Row& header) {
   const bool named = !spec.labels.empty() && spec.labels != "none";
   if (is_label_keyword(spec.labels) && named) return labels_mismatch(spec, "a list", "a column's name or none");
-  Columns columns{column_of(header, "path"), -1, header.size()};
-  if (spec.labels != "none") columns.label = column_of(header, named ? spec.labels : "label");
+  Columns columns{csv_column(header, "path"), -1, header.size()};
+  if (spec.labels != "none") columns.label = csv_column(header, named ? spec.labels : "label");
   if (columns.path < 0) {
     return invalid_error(spec.path + ":1: no column 'path' in the header, but " + join(header, ", "),
-                         "the first line should be path,label");
+                         "the first line should be path,label; a table of numbers needs --features a,b,c --label y");
   }
   if (named && columns.label < 0) {
     return invalid_error(spec.path + ":1: no column '" + spec.labels + "' in the header, but " + join(header, ", "));
@@ -76,7 +40,7 @@ Result<Columns> find_columns(const DataSpec& spec, const Row& header) {
 // True when the first row names a sample and not the columns.
 bool is_sample(const Row& row, const std::filesystem::path& folder) {
   std::error_code ignored;
-  return row.size() <= 2 && column_of(row, "path") < 0 &&
+  return row.size() <= 2 && csv_column(row, "path") < 0 &&
          std::filesystem::is_regular_file(folder / row.front(), ignored);
 }
 
@@ -109,7 +73,7 @@ Result<SourcePtr> open_csv_list(const DataSpec& spec, const Signature& signature
   if (text.starts_with("\xef\xbb\xbf")) text.remove_prefix(3);
   size_t at = 0;
   int64_t line = 1;
-  auto header = next_row(text, at, line);
+  auto header = next_csv_row(text, at, line);
   if (!header || text.empty()) return invalid_error(spec.path + ":1: no header", "the first line should be path,label");
   const std::filesystem::path folder = std::filesystem::path(spec.path).parent_path();
   if (is_sample(*header, folder)) {
@@ -121,7 +85,7 @@ Result<SourcePtr> open_csv_list(const DataSpec& spec, const Signature& signature
   std::vector<SampleFile> files;
   while (at < text.size()) {
     const std::string where = spec.path + ":" + std::to_string(line);
-    const auto row = next_row(text, at, line);
+    const auto row = next_csv_row(text, at, line);
     if (!row) return invalid_error(where + ": a quoted field does not end");
     if (row->size() == 1 && row->front().empty()) continue;
     auto file = sample_of(*row, *columns, where, folder);

@@ -13,6 +13,8 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
 Result<SourcePtr> open_flat_folder(const DataSpec& spec, const Signature& signature, const FolderListing& listing);
 /// A list of files, `path,label`.
 Result<SourcePtr> open_csv_list(const DataSpec& spec, const Signature& signature);
+/// A table of numbers with named columns.
+Result<SourcePtr> open_csv_table(const DataSpec& spec, const Signature& signature);
 /// Arrays by name.
 Result<SourcePtr> open_npz_source(const DataSpec& spec, const Signature& signature);
 /// One array.

@@ -45,9 +45,13 @@ Result<SourcePtr> open_source(const DataSpec& spec, const Signature& signature) 
     return io_error((spec.path.empty() ? "data path is empty" : spec.path + ": no such file or folder"),
                     "check the path");
   }
+  const std::string extension = fs::is_directory(status) ? "" : fs::path(spec.path).extension().string();
+  if (!spec.features.empty() && extension != ".csv") {
+    return usage_error(spec.path + ": 'features' are columns of a .csv table", "leave them out");
+  }
   if (fs::is_directory(status)) return open_folder(spec, signature);
-  const std::string extension = fs::path(spec.path).extension().string();
-  if (extension == ".csv") return open_csv_list(spec, signature);
+  if (extension == ".csv")
+    return spec.features.empty() ? open_csv_list(spec, signature) : open_csv_table(spec, signature);
   if (extension == ".npz") return open_npz_source(spec, signature);
   if (extension == ".npy") return open_npy_source(spec, signature);
   auto bytes = map_file(spec.path);

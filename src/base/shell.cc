@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "shell_command.h"
+#include "edgesmith/base/shell.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -14,20 +14,22 @@
 
 #include "edgesmith/base/progress.h"
 
-namespace edgesmith::cli {
+namespace edgesmith {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-[[noreturn]] void become_shell(const char* command, const char* log) {
+[[noreturn]] void become_shell(const char* command, const char* out_path, const char* err_path) {
   setpgid(0, 0);  // so that it can be ended with what it starts
   signal(SIGINT, SIG_DFL);
   const int in = open("/dev/null", O_RDONLY);
-  const int out = open(log, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (in < 0 || out < 0) _exit(126);
+  const int out = open(out_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  const bool one_file = std::strcmp(out_path, err_path) == 0;
+  const int err = one_file ? out : open(err_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (in < 0 || out < 0 || err < 0) _exit(126);
   dup2(in, STDIN_FILENO);
   dup2(out, STDOUT_FILENO);
-  dup2(out, STDERR_FILENO);
+  dup2(err, STDERR_FILENO);
   execl("/bin/sh", "sh", "-c", command, static_cast<char*>(nullptr));
   _exit(127);
 }
@@ -40,10 +42,11 @@ std::string shell_quoted(const std::string& text) {
   return quoted + "'";
 }
 
-Result<std::optional<int>> run_shell(const std::string& command, const std::string& log, double seconds) {
+Result<std::optional<int>> run_shell(const std::string& command, const std::string& out, const std::string& err,
+                                     double seconds) {
   const pid_t pid = fork();
   if (pid < 0) return io_error(std::string("cannot start a process: ") + std::strerror(errno));
-  if (pid == 0) become_shell(command.c_str(), log.c_str());
+  if (pid == 0) become_shell(command.c_str(), out.c_str(), err.c_str());
   const Clock::time_point start = Clock::now();
   auto pause = std::chrono::microseconds(200);
   while (true) {
@@ -62,4 +65,4 @@ Result<std::optional<int>> run_shell(const std::string& command, const std::stri
   }
 }
 
-}  // namespace edgesmith::cli
+}  // namespace edgesmith
