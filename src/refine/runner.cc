@@ -284,7 +284,11 @@ ir::Graph Run::stamped(const ir::Graph& graph, const Step* last, const Evaluatio
   if (!options_.provenance || is_packed_name(recipe_.output)) return graph.clone();
   Provenance provenance{&recipe_, &report_.model.sha256, &report_.data, kept_steps_, {}, {}};
   if (last != nullptr) provenance.steps.push_back(last);
-  if (provenance.steps.empty()) return graph.clone();
+  // A model that was only cleaned up is the same model, and must not grow.
+  const auto cleans = [](const Step* step) {
+    return step->pass == "simplify" || !passes::find_pass(step->pass)->is_step;
+  };
+  if (std::all_of(provenance.steps.begin(), provenance.steps.end(), cleans)) return graph.clone();
   if (!evaluations.empty()) {
     provenance.metric = evaluations[0].metrics[0].value();
     provenance.drop = drop_from(baseline_, evaluations[0]);

@@ -169,6 +169,16 @@ TEST_F(Cache, GoesOnWhereNothingCanBeWritten) {
   EXPECT_NE(report->warnings[0].find("not kept in the cache"), std::string::npos);
 }
 
+TEST_F(Cache, ClearsWhatAKilledProcessLeft) {
+  StepCache cache(folder_ / "cache");
+  cache.put(std::string(64, 'a'), "content");
+  const std::string unfinished = folder_ / "cache/steps/aa/.edgesmith-x1y2z3";
+  ASSERT_TRUE(write_file(unfinished, "half").ok());
+  EXPECT_EQ(cache.info().entries, 1);
+  EXPECT_EQ(cache.clear().value(), 1);
+  EXPECT_FALSE(fs::exists(unfinished));
+}
+
 TEST_F(Cache, ForgetsTheLeastRecentlyUsed) {
   StepCache cache(folder_ / "cache", 10000);
   const std::string content(3000, 'x');

@@ -98,8 +98,10 @@ std::string provenance_text(const std::string& account) {
   }
   std::string text = join(steps, ", ") + "; by " + plain_text(json.value("tool", Json()));
   const Json result = json.value("result", Json());
-  if (result.is_object() && result.contains("metric") && result.contains("value")) {
-    text += ", " + plain_text(result["metric"]) + " " + plain_text(result["value"]);
+  if (result.is_object() && result.contains("metric") && result.contains("value") && result["value"].is_number()) {
+    char value[32];
+    std::snprintf(value, sizeof value, " %.5g", result["value"].get<double>());
+    text += ", " + plain_text(result["metric"]) + value;
   }
   const Json source = json.value("model", Json());
   if (source.is_string()) text += ", from " + source.get<std::string>().substr(0, 12);

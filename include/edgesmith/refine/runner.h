@@ -23,7 +23,7 @@ struct RunOptions {
   StepCache* cache = nullptr;        ///< results that need not be computed again; null: everything is
   /// Index of the first step that is run although the cache has it; those before it must be in the cache.
   std::optional<size_t> from;
-  bool provenance = true;  ///< the result's metadata say how it was made (not in packed files)
+  bool provenance = true;  ///< the result's metadata say how it was made (not of packed or only simplified ones)
 };
 
 /// Runs every step of `recipe` on its model and writes the best model to `recipe.output` ("" writes nothing, and only

@@ -23,6 +23,8 @@ namespace fs = std::filesystem;
 constexpr std::string_view kHead = "edgesmith.cache/1 ";
 constexpr size_t kHeadBytes = 128;
 constexpr const char* kSuffix = ".step";
+/// How AtomicFile begins the names of files that are not whole yet.
+constexpr std::string_view kUnfinished = ".edgesmith-";
 /// A full cache is cut to this share of its limit, so that not every new entry has to look for an old one.
 constexpr double kKeptShare = 0.9;
 
@@ -32,12 +34,13 @@ struct File {
   fs::file_time_type used;
 };
 
-/// The entries, least recently used first.
-std::vector<File> files_in(const std::string& folder) {
+/// The entries, least recently used first; also what a killed process left half-written, where that is wanted.
+std::vector<File> files_in(const std::string& folder, bool with_unfinished) {
   std::vector<File> files;
   std::error_code error;
   for (fs::recursive_directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    if (at->path().extension() != kSuffix) continue;
+    const bool unfinished = at->path().filename().string().starts_with(kUnfinished);
+    if (at->path().extension() != kSuffix && !(unfinished && with_unfinished)) continue;
     std::error_code gone;  // another process may remove it meanwhile
     const auto bytes = at->file_size(gone);
     const auto used = at->last_write_time(gone);
@@ -135,7 +138,7 @@ void StepCache::put(const std::string& key, std::string_view bytes) {
 }
 
 void StepCache::shrink() {
-  const std::vector<File> files = files_in(folder_);
+  const std::vector<File> files = files_in(folder_, true);
   int64_t bytes = 0;
   for (const File& file : files) bytes += file.bytes;
   if (bytes <= limit_) return;
@@ -149,7 +152,7 @@ void StepCache::shrink() {
 
 StepCache::Info StepCache::info() const {
   Info info{folder_, 0, 0, limit_};
-  for (const File& file : files_in(folder_)) {
+  for (const File& file : files_in(folder_, false)) {
     ++info.entries;
     info.bytes += file.bytes;
   }
@@ -158,12 +161,12 @@ StepCache::Info StepCache::info() const {
 
 Result<int64_t> StepCache::clear() {
   int64_t count = 0;
-  for (const File& file : files_in(folder_)) {
+  for (const File& file : files_in(folder_, true)) {
     std::error_code error;
     if (!fs::remove(file.path, error) && error) {
       return io_error(file.path.string() + ": cannot remove: " + error.message(), "check who may write there");
     }
-    ++count;
+    count += file.path.extension() == kSuffix ? 1 : 0;
   }
   return count;
 }
