@@ -58,6 +58,7 @@ void add_prune(Program& program);
 void add_share(Program& program);
 void add_quantize(Program& program);
 void add_distill(Program& program);
+void add_convert(Program& program);
 void add_pack(Program& program);
 void add_unpack(Program& program);
 void add_run(Program& program);

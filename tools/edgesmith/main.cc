@@ -43,6 +43,7 @@ constexpr CommandEntry kCommands[] = {
     {"bench", cli::add_bench},     {"select", cli::add_select},     {"compare", cli::add_compare},
     {"infer", cli::add_infer},     {"simplify", cli::add_simplify}, {"prune", cli::add_prune},
     {"share", cli::add_share},     {"quantize", cli::add_quantize}, {"distill", cli::add_distill},
+    {"convert", cli::add_convert},
     {"pack", cli::add_pack},       {"unpack", cli::add_unpack},     {"run", cli::add_run},
     {"reduce", cli::add_reduce},   {"report", cli::add_report},     {"passes", cli::add_passes},
     {"ops", cli::add_ops},         {"metrics", cli::add_metrics},   {"targets", cli::add_targets},
