@@ -52,6 +52,7 @@ void add_eval(Program& program);
 void add_bench(Program& program);
 void add_select(Program& program);
 void add_compare(Program& program);
+void add_diagnose(Program& program);
 void add_infer(Program& program);
 void add_simplify(Program& program);
 void add_prune(Program& program);

@@ -39,14 +39,14 @@ struct CommandEntry {
 };
 /// In the order of --help.
 constexpr CommandEntry kCommands[] = {
-    {"inspect", cli::add_inspect}, {"check", cli::add_check},       {"eval", cli::add_eval},
-    {"bench", cli::add_bench},     {"select", cli::add_select},     {"compare", cli::add_compare},
-    {"infer", cli::add_infer},     {"simplify", cli::add_simplify}, {"prune", cli::add_prune},
-    {"share", cli::add_share},     {"quantize", cli::add_quantize}, {"distill", cli::add_distill},
-    {"convert", cli::add_convert},
-    {"pack", cli::add_pack},       {"unpack", cli::add_unpack},     {"run", cli::add_run},
-    {"reduce", cli::add_reduce},   {"report", cli::add_report},     {"passes", cli::add_passes},
-    {"ops", cli::add_ops},         {"metrics", cli::add_metrics},   {"targets", cli::add_targets},
+    {"inspect", cli::add_inspect},   {"check", cli::add_check},     {"eval", cli::add_eval},
+    {"bench", cli::add_bench},       {"select", cli::add_select},   {"compare", cli::add_compare},
+    {"diagnose", cli::add_diagnose}, {"infer", cli::add_infer},     {"simplify", cli::add_simplify},
+    {"prune", cli::add_prune},       {"share", cli::add_share},     {"quantize", cli::add_quantize},
+    {"distill", cli::add_distill},   {"convert", cli::add_convert}, {"pack", cli::add_pack},
+    {"unpack", cli::add_unpack},     {"run", cli::add_run},         {"reduce", cli::add_reduce},
+    {"report", cli::add_report},     {"passes", cli::add_passes},   {"ops", cli::add_ops},
+    {"metrics", cli::add_metrics},   {"targets", cli::add_targets},
 };
 
 /// Adds the command that is named, or all of them (to list them, or to suggest one): putting a command's options
