@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "edgesmith/ir/structural.h"
 #include "onnx/foreign.h"
 #include "onnx/forms.h"
 #include "onnx/node_order.h"
@@ -25,6 +26,34 @@ int64_t needed_by(const ir::Quant& quant) {
 /// The palette of a constant that somebody reads, or null.
 const ir::Tensor* palette_of(const ir::Node& node) {
   return node.is(ir::OpKind::constant) && !node.output().unused() ? node.tensor().as_palette() : nullptr;
+}
+
+/// The opset from which on the operator of `node` takes bfloat16, where it does so.
+int64_t needed_for_bfloat16(const ir::Node& node) {
+  switch (node.op()) {
+    case ir::OpKind::average_pool:
+    case ir::OpKind::conv:
+    case ir::OpKind::conv_transpose:
+    case ir::OpKind::elu:
+    case ir::OpKind::global_average_pool:
+    case ir::OpKind::global_lp_pool:
+    case ir::OpKind::global_max_pool:
+    case ir::OpKind::gru:
+    case ir::OpKind::hard_sigmoid:
+    case ir::OpKind::hard_swish:
+    case ir::OpKind::instance_normalization:
+    case ir::OpKind::lp_pool:
+    case ir::OpKind::lstm:
+    case ir::OpKind::max_pool:
+    case ir::OpKind::mish:
+    case ir::OpKind::rnn:
+    case ir::OpKind::selu:
+    case ir::OpKind::softplus:
+    case ir::OpKind::softsign: return 22;
+    case ir::OpKind::leaky_relu:
+    case ir::OpKind::prelu: return 16;
+    default: return 13;
+  }
 }
 
 struct Need {
@@ -50,6 +79,9 @@ Need needed_by(const ir::Graph& graph, bool packed_indices) {
     }
     for (int i = 0; i < node.num_outputs(); ++i) {
       const ir::Value& value = node.output(i);
+      if (value.type().dtype == ir::DType::bf16 && !ir::is_structural(node)) {
+        need.raise(needed_for_bfloat16(node), node.label() + " in bfloat16 needs it");
+      }
       if (!value.quant()) continue;
       const ir::Quant& quant = *value.quant();
       std::string what(ir::dtype_name(quant.dtype));

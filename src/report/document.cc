@@ -63,7 +63,7 @@ std::string tables(const Json& object) {
 
 }  // namespace
 
-std::string document_html(const std::string& title, const std::string& json) {
+std::string document_html(const std::string& title, const std::string& json, const std::string& pictures) {
   const Json document = Json::parse(json, nullptr, false);
   const std::string body = document.is_object() ? "<section><div class=\"scroll\"><table>" + rows(document, "") +
                                                       "</table></div></section>\n" + tables(document)
@@ -72,16 +72,17 @@ std::string document_html(const std::string& title, const std::string& json) {
          "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
          "<meta name=\"color-scheme\" content=\"light dark\"><title>" +
          escape_html(title) + "</title><style>" + kStyleSheet + "</style></head><body><main>\n<header><h1>" +
-         escape_html(title) + "</h1></header>\n" + body + "<footer>edgesmith " + std::string(tool_version()) +
-         "</footer>\n</main></body></html>\n";
+         escape_html(title) + "</h1></header>\n" + pictures + body + "<footer>edgesmith " +
+         std::string(tool_version()) + "</footer>\n</main></body></html>\n";
 }
 
-Status write_document(const std::string& title, const std::string& json, const std::string& folder) {
+Status write_document(const std::string& title, const std::string& json, const std::string& folder,
+                      const std::string& pictures) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return io_error(folder + ": cannot create the folder: " + error.message(), "check --report");
   EDGESMITH_TRY(write_file((std::filesystem::path(folder) / "report.json").string(), json + "\n"));
-  return write_file((std::filesystem::path(folder) / "report.html").string(), document_html(title, json));
+  return write_file((std::filesystem::path(folder) / "report.html").string(), document_html(title, json, pictures));
 }
 
 }  // namespace edgesmith::report

@@ -249,7 +249,7 @@ TEST_F(Cli, ListsItsTables) {
     const bool quantizes = pass["name"] == "quantize", prunes = pass["name"] == "prune" || pass["name"] == "share";
     EXPECT_EQ(pass["needs_calib"], quantizes || prunes) << pass;
     EXPECT_EQ(pass["needs_train"], pass["name"] == "distill") << pass;
-    EXPECT_EQ(pass["calib_unless"], quantizes ? Json("weights_only,repair=none")
+    EXPECT_EQ(pass["calib_unless"], quantizes ? Json("weights_only,dynamic,repair=none")
                                     : prunes  ? Json("repair=none")
                                               : Json())
         << pass;
@@ -437,8 +437,9 @@ TEST_F(Cli, CalibratesOnDataThatATomlFileDescribes) {
 }
 
 TEST_F(Cli, QuantizesNothingWithoutCalibrationDataOrWithASelectorThatMatchesNothing) {
-  expect_error({"quantize", "m.onnx", "-o", "q.onnx"}, 2,
-               "quantize needs calibration data; give some with --calib, or use --weights-only or --repair none");
+  expect_error(
+      {"quantize", "m.onnx", "-o", "q.onnx"}, 2,
+      "quantize needs calibration data; give some with --calib, or use --weights-only or --dynamic or --repair none");
   EXPECT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.npz", "--skip", "stem*"}).exit_code, 2);
   EXPECT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "calib.npz", "--calibrator", "luck"}).exit_code, 2);
   EXPECT_FALSE(fs::exists(folder_ / "q.onnx"));
@@ -447,7 +448,7 @@ TEST_F(Cli, QuantizesNothingWithoutCalibrationDataOrWithASelectorThatMatchesNoth
 TEST_F(Cli, WritesWeightsOfFourBits) {
   write_model(kSaturatingModel, folder_ / "pairs.onnx");
   const std::string needs =
-      "quantize needs calibration data; give some with --calib, or use --weights-only or --repair none";
+      "quantize needs calibration data; give some with --calib, or use --weights-only or --dynamic or --repair none";
   expect_error({"quantize", "pairs.onnx", "-o", "w4.onnx", "--weights", "int4"}, 2, needs);
   const ToolResult nearest =
       run({"quantize", "pairs.onnx", "-o", "w4.onnx", "--weights", "int4", "--repair", "none", "--json"});

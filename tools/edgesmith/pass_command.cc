@@ -104,7 +104,7 @@ void add_pass_command(Program& program, const std::string& pass, const std::stri
       program.add_command(pass, summary, [flags](const Common& common) { return run_pass_command(*flags, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
   command->add_option("-o,--output", flags->output, "where the result goes")->type_name("OUT")->group("Output");
-  if (flags->pass->needs_calib) {
+  if (flags->pass->needs_calib || flags->pass->may_calib) {
     add_data_option(command, "calib", flags->data.calib, "samples to calibrate with (never those of --eval)");
   }
   if (passes::may_train(*flags->pass)) {
@@ -136,6 +136,10 @@ void add_fold_preprocess(Program& program) {
 
 void add_distill(Program& program) {
   add_pass_command(program, "distill", "Train a model against a teacher, or repair a compressed one");
+}
+
+void add_convert(Program& program) {
+  add_pass_command(program, "convert", "Compute in float16, bfloat16 or float32, and measure what that costs");
 }
 
 }  // namespace edgesmith::cli

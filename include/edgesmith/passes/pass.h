@@ -67,6 +67,7 @@ struct PassInfo {
   /// What makes it do without them: flags among the options and "option=word", between commas; or "".
   std::string_view calib_unless = {};
   bool needs_train = false;  ///< without training data the run is a usage error
+  bool may_calib = false;    ///< looks at calibration data when there are some
 };
 
 /// Whether a step with these options needs calibration data.

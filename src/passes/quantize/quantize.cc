@@ -18,6 +18,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/quantize/choice.h"
+#include "passes/quantize/dynamic.h"
 #include "passes/quantize/findings.h"
 #include "passes/quantize/fold_weights.h"
 #include "passes/quantize/low_bit_layers.h"
@@ -126,6 +127,10 @@ const OptionSchema& options() {
        .kind = OptionKind::flag,
        .fallback = "false",
        .help = "quantize weights alone, without calibration data; arithmetic stays float"},
+      {.name = "dynamic",
+       .kind = OptionKind::flag,
+       .fallback = "false",
+       .help = "int8 weights of MatMul and Gemm; their inputs become codes at run time, without calibration data"},
       {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to quantize"},
       {.name = "skip", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of nodes to leave float"},
       {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave float"},
@@ -435,11 +440,27 @@ std::vector<ir::Node*> part_inputs_from_results(ir::Graph& graph) {
   return identities;
 }
 
+// Options that say how calibration data are used, or ask for another form.
+Status check_dynamic(const Options& options) {
+  for (const char* name : {"weights", "bits_per_layer", "size", "sqnr", "activations", "asymmetric", "block", "repair",
+                           "calibrator", "percentile", "rounding", "bias_correction", "weights_only"}) {
+    if (!options.given(name)) continue;
+    std::string flag(name);
+    std::replace(flag.begin(), flag.end(), '_', '-');
+    return usage_error("--dynamic and --" + flag + " do not go together", "leave one of them out");
+  }
+  return {};
+}
+
 Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
   EDGESMITH_TRY(fold_weights(graph));
   selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
+  if (options.flag("dynamic")) {
+    EDGESMITH_TRY(check_dynamic(options));
+    return quantize_dynamic(graph, weight_settings(options, *context.target), *selected, context);
+  }
   const std::string& activations = options.word("activations");
   const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||
                       options.is_set("size") || options.is_set("sqnr");
@@ -486,6 +507,6 @@ extern const PassInfo quantize_pass = {
     run,
     true,
     true,
-    "weights_only,repair=none"};
+    "weights_only,dynamic,repair=none"};
 
 }  // namespace edgesmith::passes

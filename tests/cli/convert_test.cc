@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// `edgesmith convert` and `quantize --dynamic` as a user runs them.
+#include <algorithm>
+#include <filesystem>
+
+#include "cli/tool_test.h"
+#include "edgesmith/onnx/import.h"
+
+namespace edgesmith::testing {
+namespace {
+
+class CliConvert : public ToolTest {
+ protected:
+  void SetUp() override {
+    write_model(kTinyModel, folder_ / "m.onnx");
+    write_data(folder_ / "eval.npz", 40, 2);
+  }
+  /// Element types of the model's weights, as inspect lists nothing of the kind.
+  std::vector<ir::DType> weight_types(const std::string& file) {
+    std::vector<ir::DType> types;
+    const auto graph = onnx::import_file(folder_ / file);
+    EXPECT_TRUE(graph.ok()) << graph.error().text();
+    if (!graph.ok()) return types;
+    for (const ir::Node& node : graph->nodes()) {
+      if (node.is(ir::OpKind::constant) && node.tensor().rank() > 1) types.push_back(node.tensor().dtype());
+    }
+    return types;
+  }
+};
+
+TEST_F(CliConvert, HalvesWeightsAndKeepsTheInterface) {
+  const Json report = json_of({"convert", "m.onnx", "--to", "fp16", "-o", "h.onnx", "--eval", "eval.npz"});
+  EXPECT_EQ(report["steps"][0]["status"], "accepted");
+  EXPECT_EQ(report["steps"][0]["metric"]["drop"], 0.0);
+  EXPECT_EQ(weight_types("h.onnx"), std::vector<ir::DType>{ir::DType::f16});
+  const auto graph = onnx::import_file(folder_ / "h.onnx");
+  EXPECT_EQ(graph->inputs()[0]->type().dtype, ir::DType::f32);
+  EXPECT_EQ(graph->output_node().input(0)->type().dtype, ir::DType::f32);
+
+  json_of({"convert", "m.onnx", "--to", "fp16", "-o", "io.onnx", "--no-keep-io"});
+  const auto all = onnx::import_file(folder_ / "io.onnx");
+  EXPECT_EQ(all->inputs()[0]->type().dtype, ir::DType::f16);
+  EXPECT_EQ(all->output_node().input(0)->type().dtype, ir::DType::f16);
+
+  json_of({"convert", "h.onnx", "--to", "fp32", "-o", "back.onnx"});
+  EXPECT_EQ(weight_types("back.onnx"), std::vector<ir::DType>{ir::DType::f32});
+  json_of({"convert", "m.onnx", "--to", "bf16", "-o", "b.onnx"});
+  EXPECT_EQ(weight_types("b.onnx"), std::vector<ir::DType>{ir::DType::bf16});
+}
+
+TEST_F(CliConvert, NamesWhatWouldOverflow) {
+  write_model(R"(graph @far(%x: f32[N,3]) -> (y: f32[N,3]) {
+  %w = constant {1e5, 0, 0, 0, 1, 0, 0, 0, 1} : f32[3,3]
+  %v = constant {1, 0, 0, 0, 1, 0, 0, 0, 1} : f32[3,3]
+  %far = mat_mul %x, %w : f32[N,3]
+  %p = softmax %far : f32[N,3]
+  %y = mat_mul %p, %v : f32[N,3]
+  return %y
+}
+)",
+              folder_ / "far.onnx");
+  const Json report = json_of({"convert", "far.onnx", "-o", "h.onnx", "--calib", "eval.npz"});
+  EXPECT_NE(report["steps"][0]["notes"].dump().find("'far' stays as it was"), std::string::npos)
+      << report["steps"][0]["notes"];
+  const std::vector<ir::DType> types = weight_types("h.onnx");
+  EXPECT_EQ(std::count(types.begin(), types.end(), ir::DType::f32), 1);
+  EXPECT_EQ(std::count(types.begin(), types.end(), ir::DType::f16), 1);
+}
+
+TEST_F(CliConvert, AModelOfThatTypeIsUnchanged) {
+  const ToolResult result = run({"convert", "m.onnx", "--to", "fp32", "-o", "same.onnx"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("convert changed nothing"), std::string::npos) << result.err;
+  EXPECT_EQ(run({"convert", "m.onnx", "--to", "fp8", "-o", "none.onnx"}).exit_code, 2);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "none.onnx"));
+}
+
+TEST_F(CliConvert, DynamicQuantizationNeedsNoData) {
+  write_model(kSaturatingModel, folder_ / "m.onnx");
+  const Json report = json_of({"quantize", "m.onnx", "-o", "d.onnx", "--dynamic", "--eval", "eval.npz"});
+  EXPECT_EQ(report["steps"][0]["status"], "accepted");
+  EXPECT_LE(report["steps"][0]["metric"]["drop"].get<double>(), 2.5);
+  const auto graph = onnx::import_file(folder_ / "d.onnx");
+  ASSERT_TRUE(graph.ok());
+  int products = 0;
+  for (const ir::Node& node : graph->nodes()) products += node.is(ir::OpKind::mat_mul_integer) ? 1 : 0;
+  EXPECT_EQ(products, 2);
+  expect_error({"quantize", "m.onnx", "-o", "n.onnx", "--dynamic", "--calibrator", "mse"}, 2,
+               "--dynamic and --calibrator do not go together; leave one of them out");
+}
+
+}  // namespace
+}  // namespace edgesmith::testing
