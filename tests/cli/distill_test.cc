@@ -117,6 +117,27 @@ TEST_F(Distill, IsARepairOfOtherPasses) {
   EXPECT_LT(*std::min_element(losses.begin(), losses.end()), losses.front());
 }
 
+TEST_F(Distill, IsARepairOfSharedAndQuantizedWeights) {
+  write_data(folder_ / "more.npz", 3000, 3);
+  for (const std::vector<std::string>& pass : {std::vector<std::string>{"share", "--bits", "1"},
+                                               {"quantize", "--weights", "int2"},
+                                               {"quantize", "--weights", "int3", "--activations", "uint8"}}) {
+    const auto with = [&](const std::string& repair) {
+      std::vector<std::string> args = {pass[0], "s.onnx", "-o", "p.onnx", "--force", "--calib", "train.npz"};
+      args.insert(args.end(), pass.begin() + 1, pass.end());
+      args.insert(args.end(), {"--train", "more.npz", "--repair", repair});
+      return json_of(args);
+    };
+    const Json without = with("reconstruct"), json = with("distill");
+    const Json& step = json["steps"][0];
+    ASSERT_EQ(step["status"], "accepted") << step.dump(1);
+    ASSERT_EQ(step["curves"].size(), 3u) << pass[0];
+    const auto losses = step["curves"][0]["values"].get<std::vector<double>>();
+    EXPECT_LT(*std::min_element(losses.begin(), losses.end()), losses.front()) << pass[0];
+    EXPECT_EQ(json["output"]["bytes"], without["output"]["bytes"]) << pass[0];  // the form stays
+  }
+}
+
 TEST_F(Distill, DerivesAStudent) {
   std::vector<std::string> args = command({"--student", "width=0.5"});
   args.erase(std::find(args.begin(), args.end(), "--teacher"), std::find(args.begin(), args.end(), "--train"));

@@ -43,6 +43,13 @@ TEST(Optimizer, AdamwDecaysBesideTheGradient) {
   EXPECT_FLOAT_EQ(after("adamw", {0.0f}, 0.01, 0.1), 0.999f);
 }
 
+TEST(Optimizer, RelativeStepsLikeAdamwByARateThatTheTrainingScales) {
+  const OptimizerInfo &relative = *find_optimizer("relative"), &adamw = *find_optimizer("adamw");
+  EXPECT_TRUE(relative.relative);
+  EXPECT_FALSE(adamw.relative);
+  EXPECT_EQ(after("relative", {0.5f, -0.25f}, 0.01, 0.1), after("adamw", {0.5f, -0.25f}, 0.01, 0.1));
+}
+
 TEST(Optimizer, WeightsWithoutGradientStay) {
   for (const OptimizerInfo& optimizer : all_optimizers()) {
     EXPECT_EQ(after(std::string(optimizer.name).c_str(), {0, 0, 0}, 0.1), 1) << optimizer.name;
