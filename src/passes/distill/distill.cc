@@ -69,6 +69,10 @@ OptionSchema make_options() {
       real("ema", "0", "share that a running mean of the weights keeps at each step; 0: the weights themselves count",
            0, 0.999999),
       list("augment", "none", "changes of the samples trained on: flip, shift=4, cutout=8, mixup=0.2, noise=0.01"),
+      OptionRow{.name = "augment_holdout",
+                .kind = OptionKind::flag,
+                .fallback = "false",
+                .help = "change the samples that judge as well, once: where the original was trained on them"},
       real("holdout", "0.1", "share of the training samples that judge which weights are kept", 0.0001, 0.9),
       integer("patience", "0", "judgements without a better one that end the training; 0: none do", 0),
       list("freeze", "", "names (globs) of weights that stay as they are"),
@@ -118,6 +122,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   auto augment = data::parse_augment(join(options.list("augment"), ","));
   if (!augment) return augment.error();
   result.augment = *augment;
+  result.augment_holdout = options.flag("augment_holdout");
   result.epochs = options.integer("epochs");
   if (options.is_set("steps")) result.steps = options.integer("steps");
   if (options.is_set("batch")) result.batch = options.integer("batch");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Adam whose rate is a share of the root mean square of the numbers that it moves (Shazeer and Stern, "Adafactor:
-// Adaptive Learning Rates with Sublinear Memory Cost", 2018, section 8). Where norms were folded into the weights before
-// them, weights of one layer are a hundred times those of another: no absolute rate suits both.
+// Adaptive Learning Rates with Sublinear Memory Cost", 2018, section 8). Where norms were folded into the weights
+// before them, weights of one layer are a hundred times those of another: no absolute rate suits both.
 #include "train/optimizers/moments.h"
 
 namespace edgesmith::train {
