@@ -64,8 +64,9 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
                                    std::pair("feature", &options.features), std::pair("freeze", &options.freeze)}) {
     text += std::string(name) + "=" + join(*list, ",") + "\n";
   }
-  for (const double value : {options.feature_weight, options.temperature, options.rate.value_or(-1),
-                             options.weight_decay, options.clip, options.ema, options.warmup, options.holdout}) {
+  for (const double value :
+       {options.feature_weight, options.temperature, options.rate.value_or(-1), options.weight_decay, options.clip,
+        options.ema, options.warmup.value_or(-1), options.holdout}) {
     text += shortest(value) + "\n";
   }
   for (const int64_t value : {options.epochs, options.steps, options.batch, options.patience, options.memory_limit,
@@ -375,7 +376,8 @@ Status Distiller::run_step(int64_t step) {
   largest_norm_ = std::max(largest_norm_, norm_);
   norm_ = norm;
   if (options_.clip > 0 && norm > options_.clip) scale *= options_.clip / norm;
-  const auto warmup = static_cast<int64_t>(options_.warmup * static_cast<double>(total_));
+  const auto warmup =
+      options_.warmup ? static_cast<int64_t>(*options_.warmup * static_cast<double>(total_)) : default_warmup(total_);
   weights_->step(step + 1, rate_ * rate_factor(*schedule_, step, total_, warmup), scale);
   at_.interval_loss += loss;
   ++at_.interval_steps;

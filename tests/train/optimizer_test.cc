@@ -72,5 +72,12 @@ TEST(Schedule, WarmsUpThenFalls) {
   EXPECT_EQ(find_schedule("linear"), nullptr);
 }
 
+TEST(Schedule, WarmsUpForLongerInShortRuns) {
+  EXPECT_EQ(default_warmup(1), 0);
+  EXPECT_EQ(default_warmup(100), 30);
+  EXPECT_EQ(default_warmup(1000), 200);
+  EXPECT_EQ(default_warmup(10000), 500);
+}
+
 }  // namespace
 }  // namespace edgesmith::train

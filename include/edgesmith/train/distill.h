@@ -31,7 +31,7 @@ struct DistillOptions {
   double weight_decay = 0;
   double clip = 0;                  ///< largest norm of a step's gradient; 0: any
   double ema = 0;                   ///< share that a running mean of the weights keeps; 0: the weights themselves
-  double warmup = 0.05;             ///< share of the steps
+  std::optional<double> warmup;     ///< share of the steps; absent: default_warmup()
   std::vector<std::string> freeze;  ///< globs: names of weights that stay
   // How long, and on what.
   int64_t epochs = 10;

@@ -63,7 +63,8 @@ OptionSchema make_options() {
            1e6),
       optimizer,
       schedule,
-      real("warmup", "0.05", "share of the steps in which the rate rises from zero", 0, 1),
+      real("warmup", "", "share of the steps in which the rate rises from zero; unset: 0.05, in short runs up to 0.3",
+           0, 1),
       real("weight_decay", "0", "pull of weights to zero; biases and norms have none", 0, 1),
       real("clip", "0", "largest norm of a step's gradient; 0: any", 0, 1e9),
       real("ema", "0", "share that a running mean of the weights keeps at each step; 0: the weights themselves count",
@@ -117,7 +118,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.weight_decay = options.real("weight_decay");
   result.clip = options.real("clip");
   result.ema = options.real("ema");
-  result.warmup = options.real("warmup");
+  if (options.is_set("warmup")) result.warmup = options.real("warmup");
   result.freeze = list("freeze");
   auto augment = data::parse_augment(join(options.list("augment"), ","));
   if (!augment) return augment.error();
