@@ -146,6 +146,20 @@ TEST_F(Distill, DerivesAStudent) {
   EXPECT_EQ(json["output"]["params"], 48);  // 8 of 16 hidden numbers
 }
 
+TEST_F(Distill, ReadsEveryRecipeOfTheRepository) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(EDGESMITH_SOURCE_DIR "/models")) {
+    if (entry.path().extension() != ".toml") continue;
+    std::vector<std::string> args = {"run", entry.path().string()};
+    if (read_file(entry.path()).value().find("\nmodel") == std::string::npos) args.push_back("t.onnx");
+    args.push_back("--print-recipe");
+    const ToolResult result = run(args);
+    EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
+    ++count;
+  }
+  EXPECT_GE(count, 8);
+}
+
 TEST_F(Distill, SaysWhatIsMissing) {
   expect_error({"distill", "s.onnx", "-o", "o.onnx", "--teacher", "t.onnx"}, 2,
                "distill needs training data; give some with --train");
