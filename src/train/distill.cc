@@ -33,6 +33,8 @@ using Clock = std::chrono::steady_clock;
 constexpr int64_t kShardsOfBatch = 4, kMostOfShard = 32;
 // Judgements of a run at least.
 constexpr int64_t kJudgements = 4;
+// Held-out samples are augmented as in an epoch that no training has.
+constexpr int64_t kEpochOfJudgements = -1;
 constexpr double kSecondsBetweenWords = 0.2;
 // A gradient above so many times what it was says that the steps were too long.
 constexpr double kSuddenGrowth = 10;
@@ -62,15 +64,16 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
                                    std::pair("feature", &options.features), std::pair("freeze", &options.freeze)}) {
     text += std::string(name) + "=" + join(*list, ",") + "\n";
   }
-  for (const double value : {options.feature_weight, options.temperature, options.rate.value_or(-1),
-                             options.weight_decay, options.clip, options.ema, options.warmup, options.holdout}) {
+  for (const double value :
+       {options.feature_weight, options.temperature, options.rate.value_or(-1), options.weight_decay, options.clip,
+        options.ema, options.warmup.value_or(-1), options.holdout}) {
     text += shortest(value) + "\n";
   }
   for (const int64_t value : {options.epochs, options.steps, options.batch, options.patience, options.memory_limit,
                               static_cast<int64_t>(options.seed), data.size()}) {
     text += std::to_string(value) + "\n";
   }
-  text += options.augment.text() + "\n";
+  text += options.augment.text() + (options.augment_holdout ? " of all\n" : "\n");
   return text + options.optimizer + "\n" + options.schedule;
 }
 
@@ -127,6 +130,7 @@ class Distiller {
   std::unique_ptr<runtime::Executor> executor_;
   std::vector<std::unique_ptr<runtime::Executor::Session>> sessions_;  ///< by slot: shards that run side by side
   std::vector<std::vector<ir::Tensor>> outputs_;                       ///< likewise
+  std::optional<Draw> judged_draw_;                                    ///< of the held-out samples
   std::optional<Judge> judge_;
 
   int64_t batch_ = 0, shard_ = 0, total_ = 0, interval_ = 0, steps_per_epoch_ = 0;
@@ -201,7 +205,11 @@ Status Distiller::prepare() {
   executor_ = std::move(*executor);
   for (size_t s = 0; s < outputs_.size(); ++s) sessions_.push_back(executor_->make_session());
   const int64_t judged = form_.per_sample && form_.fixed > 0 ? form_.fixed : std::min<int64_t>(shard_, kMostOfShard);
-  judge_.emplace(Judge{objective_, form_, *feed_, split_.held_out, judged, *context_.pool, *context_.progress});
+  if (options_.augment_holdout && !options_.augment.empty()) {
+    judged_draw_.emplace(Draw{options_.augment, options_.seed, kEpochOfJudgements, split_.held_out});
+  }
+  judge_.emplace(Judge{objective_, form_, *feed_, split_.held_out, judged, *context_.pool, *context_.progress,
+                       judged_draw_ ? &*judged_draw_ : nullptr});
   identity_ = training_identity({&student_, &teacher_}, options_text(options_, data_));
   return {};
 }
@@ -368,7 +376,8 @@ Status Distiller::run_step(int64_t step) {
   largest_norm_ = std::max(largest_norm_, norm_);
   norm_ = norm;
   if (options_.clip > 0 && norm > options_.clip) scale *= options_.clip / norm;
-  const auto warmup = static_cast<int64_t>(options_.warmup * static_cast<double>(total_));
+  const auto warmup =
+      options_.warmup ? static_cast<int64_t>(*options_.warmup * static_cast<double>(total_)) : default_warmup(total_);
   weights_->step(step + 1, rate_ * rate_factor(*schedule_, step, total_, warmup), scale);
   at_.interval_loss += loss;
   ++at_.interval_steps;

@@ -43,7 +43,7 @@ Result<Verdict> Judge::judge(const ir::Graph& student, const std::string& what) 
   for (int t = 0; t < pool.num_threads(); ++t) sessions.push_back((*executor)->make_session());
 
   const auto run_part = [&](std::span<const int64_t> part, int thread, Part& result) -> Status {
-    auto fed = feed.load(part, form.fixed, thread);
+    auto fed = feed.load(part, form.fixed, thread, draw);
     if (!fed) return fed.error();
     std::vector<ir::Tensor> inputs = fed->inputs;
     inputs.insert(inputs.end(), fed->targets.begin(), fed->targets.end());

@@ -28,6 +28,7 @@ struct Judge {
   int64_t shard = 1;  ///< samples that go through the student together
   ThreadPool& pool;
   ProgressSink& progress;
+  const Draw* draw = nullptr;  ///< how samples are augmented, the same way each time; null: they are as they are
 
   /// Runs a model as it would be written: packed constants, quantized values. Errors: those of running; interrupted.
   Result<Verdict> judge(const ir::Graph& student, const std::string& what) const;

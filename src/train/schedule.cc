@@ -38,4 +38,6 @@ double rate_factor(const ScheduleInfo& schedule, int64_t step, int64_t total, in
                          static_cast<double>(std::max<int64_t>(1, total - warmup)));
 }
 
+int64_t default_warmup(int64_t total) { return std::max(total / 20, std::min<int64_t>(200, total * 3 / 10)); }
+
 }  // namespace edgesmith::train

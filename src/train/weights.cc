@@ -9,6 +9,18 @@ namespace {
 
 // Elements that are worth a thread's trip.
 constexpr size_t kPiece = 8192;
+// Relative rates: that of numbers that are all zero, and how much slower the steps of grids go than the weights.
+constexpr double kSizeOfZeros = 0.01, kStepsBesideWeights = 0.1;
+
+// Root mean square of the numbers that are not zero: of masked weights those that are there.
+double size_of(std::span<const float> numbers) {
+  double sum = 0, count = 0;
+  for (const float number : numbers) {
+    sum += static_cast<double>(number) * static_cast<double>(number);
+    count += number != 0 ? 1 : 0;
+  }
+  return count > 0 ? std::sqrt(sum / count) : 0;
+}
 
 }  // namespace
 
@@ -32,11 +44,34 @@ Result<std::unique_ptr<Weights>> Weights::create(const TrainingGraph& training, 
     slot.states.assign(static_cast<size_t>(settings.optimizer->num_states), std::vector<float>(slot.value.size()));
     const auto bytes = std::as_bytes(std::span<const float>(slot.value));
     weights->views_[slot.parameter] = ir::Tensor(ir::DType::f32, parameter.value.dims(), bytes, nullptr);
-    for (size_t begin = 0; begin < slot.value.size(); begin += kPiece) {
-      weights->pieces_.push_back({k, begin, std::min(begin + kPiece, slot.value.size())});
-    }
+    weights->cut(k);
   }
   return weights;
+}
+
+// With relative rates every row of axis 0, an output channel or a codebook, is of its own size; biases and scales of
+// norms are vectors of one size; every step of a grid is measured by itself.
+void Weights::cut(size_t slot) {
+  const std::vector<float>& numbers = slots_[slot].value;
+  const Parameter& parameter = training_.parameters[slots_[slot].parameter];
+  const bool relative = settings_.optimizer->relative, is_step = parameter.rate != 1;
+  size_t row = numbers.size();
+  if (relative && is_step) row = 1;
+  if (relative && parameter.value.rank() >= 2) {
+    row = numbers.size() / static_cast<size_t>(parameter.value.dims()[0]);
+  }
+  const double all = relative ? size_of(numbers) : 0;
+  for (size_t first = 0; first < numbers.size(); first += row) {
+    double rate = static_cast<double>(parameter.rate);
+    if (relative) {
+      rate = size_of(std::span(numbers).subspan(first, row));
+      if (rate == 0) rate = all > 0 ? all : kSizeOfZeros;
+      if (is_step) rate *= kStepsBesideWeights;
+    }
+    for (size_t begin = first; begin < first + row; begin += kPiece) {
+      pieces_.push_back({slot, begin, std::min(begin + kPiece, first + row), rate});
+    }
+  }
 }
 
 void Weights::add_gradients(std::span<const std::vector<ir::Tensor>> outputs, bool first) {
@@ -83,9 +118,8 @@ void Weights::step(int64_t number, double rate, double scale) {
     std::vector<std::span<float>> states;
     for (std::vector<float>& state : slot.states) states.emplace_back(state.data() + piece.begin, count);
     for (float& g : gradient) g *= factor;
-    const OptimizerStep step = {.number = number,
-                                .rate = rate * static_cast<double>(parameter.rate),
-                                .weight_decay = parameter.decay ? settings_.weight_decay : 0};
+    const OptimizerStep step = {
+        .number = number, .rate = rate * piece.rate, .weight_decay = parameter.decay ? settings_.weight_decay : 0};
     settings_.optimizer->update(step, value, gradient, states);
     if (slot.mean.empty()) return;
     float* mean = slot.mean.data() + piece.begin;

@@ -53,9 +53,11 @@ class Weights {
   };
   struct Piece {
     size_t slot, begin, end;
+    double rate;  ///< factor on the learning rate
   };
   Weights(const TrainingGraph& training, const Settings& settings, ThreadPool& pool)
       : training_(training), settings_(settings), pool_(pool) {}
+  void cut(size_t slot);
   std::vector<std::vector<float>*> arrays();
 
   const TrainingGraph& training_;

@@ -117,12 +117,47 @@ TEST_F(Distill, IsARepairOfOtherPasses) {
   EXPECT_LT(*std::min_element(losses.begin(), losses.end()), losses.front());
 }
 
+TEST_F(Distill, IsARepairOfSharedAndQuantizedWeights) {
+  write_data(folder_ / "more.npz", 3000, 3);
+  for (const std::vector<std::string>& pass : {std::vector<std::string>{"share", "--bits", "1"},
+                                               {"quantize", "--weights", "int2"},
+                                               {"quantize", "--weights", "int3", "--activations", "uint8"}}) {
+    const auto with = [&](const std::string& repair) {
+      std::vector<std::string> args = {pass[0], "s.onnx", "-o", "p.onnx", "--force", "--calib", "train.npz"};
+      args.insert(args.end(), pass.begin() + 1, pass.end());
+      args.insert(args.end(), {"--train", "more.npz", "--repair", repair});
+      return json_of(args);
+    };
+    const Json without = with("reconstruct"), json = with("distill");
+    const Json& step = json["steps"][0];
+    ASSERT_EQ(step["status"], "accepted") << step.dump(1);
+    ASSERT_EQ(step["curves"].size(), 3u) << pass[0];
+    const auto losses = step["curves"][0]["values"].get<std::vector<double>>();
+    EXPECT_LT(*std::min_element(losses.begin(), losses.end()), losses.front()) << pass[0];
+    EXPECT_EQ(json["output"]["bytes"], without["output"]["bytes"]) << pass[0];  // the form stays
+  }
+}
+
 TEST_F(Distill, DerivesAStudent) {
   std::vector<std::string> args = command({"--student", "width=0.5"});
   args.erase(std::find(args.begin(), args.end(), "--teacher"), std::find(args.begin(), args.end(), "--train"));
   const Json json = json_of(args);
   EXPECT_EQ(json["steps"][0]["status"], "accepted");
   EXPECT_EQ(json["output"]["params"], 48);  // 8 of 16 hidden numbers
+}
+
+TEST_F(Distill, ReadsEveryRecipeOfTheRepository) {
+  int count = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(EDGESMITH_SOURCE_DIR "/models")) {
+    if (entry.path().extension() != ".toml") continue;
+    std::vector<std::string> args = {"run", entry.path().string()};
+    if (read_file(entry.path()).value().find("\nmodel") == std::string::npos) args.push_back("t.onnx");
+    args.push_back("--print-recipe");
+    const ToolResult result = run(args);
+    EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
+    ++count;
+  }
+  EXPECT_GE(count, 7);
 }
 
 TEST_F(Distill, SaysWhatIsMissing) {

@@ -61,6 +61,21 @@ TEST(AugmentedTraining, GivesTheSameBytesForAnyNumberOfThreads) {
   EXPECT_NE(text_of(train(network(2), options).student), text_of(one.student));
 }
 
+TEST(AugmentedTraining, JudgesByAugmentedSamplesWhereThatIsAskedFor) {
+  DistillOptions options{.losses = {"kl"}, .rate = 0.01, .epochs = 4};
+  options.augment.noise = 2;
+  const Outcome as_they_are = train(network(2), options);
+  options.augment_holdout = true;
+  const Outcome one = train(network(2), options, 1), two = train(network(2), options, 2);
+  ASSERT_TRUE(one.report.ok()) << one.report.error().text();
+  EXPECT_GT(one.report->loss_before, 1.1 * as_they_are.report->loss_before);  // the scores grow with the noise
+  EXPECT_LT(one.report->loss_after, one.report->loss_before);
+  EXPECT_EQ(text_of(one.student), text_of(two.student));
+  options.augment = {};
+  const Outcome nothing = train(network(2), options);
+  EXPECT_EQ(nothing.report->loss_before, as_they_are.report->loss_before);
+}
+
 TEST(AugmentedTraining, RefusesWhatDoesNotSuitTheData) {
   auto graph = ir::parse(
       "graph @net(%x: f32[N,16]) -> (y) {\n  %w = constant random(seed=1) : f32[16,3]\n"

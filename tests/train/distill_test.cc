@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 
 #include "edgesmith/ir/text.h"
@@ -68,9 +69,11 @@ TEST(Distill, LearnsWhatItsTeacherSays) {
   for (const char* loss : {"kl", "mse"}) {
     for (const OptimizerInfo& optimizer : all_optimizers()) {
       SCOPED_TRACE(std::string(loss) + " by " + std::string(optimizer.name));
-      const Outcome done =
-          run(network(2), network(1),
-              {.losses = {loss}, .optimizer = std::string(optimizer.name), .rate = 0.01, .epochs = 40});
+      const Outcome done = run(network(2), network(1),
+                               {.losses = {loss},
+                                .optimizer = std::string(optimizer.name),
+                                .rate = optimizer.relative ? 0.03 : 0.01,
+                                .epochs = 40});
       ASSERT_TRUE(done.report.ok()) << done.report.error().text();
       EXPECT_TRUE(done.report->changed);
       EXPECT_LT(done.report->loss_after, 0.1 * done.report->loss_before);
@@ -79,6 +82,30 @@ TEST(Distill, LearnsWhatItsTeacherSays) {
       EXPECT_GT(agreement.values.back(), agreement.values.front());
     }
   }
+}
+
+/// The same function with weights of other sizes: `factor` goes from the second layer to the first.
+ir::Graph rescaled(ir::Graph graph, float factor) {
+  for (ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant)) continue;
+    std::vector<float> numbers = node.output().constant()->to_floats();
+    for (float& number : numbers) number *= node.output().name() == "w2" ? 1 / factor : factor;
+    graph.set_tensor(node, ir::Tensor::of<float>(node.output().constant()->dims(), numbers));
+  }
+  return graph;
+}
+
+TEST(Distill, RelativeRatesSuitLayersOfAnySize) {
+  const auto loss_after = [](const std::string& optimizer, float factor) {
+    const Outcome done =
+        run(rescaled(network(2), factor), network(1), {.optimizer = optimizer, .rate = 0.02, .epochs = 20});
+    return done.report.ok() ? done.report->loss_after / done.report->loss_before : -1;
+  };
+  const double plain = loss_after("relative", 1), scaled = loss_after("relative", 256);
+  EXPECT_LT(plain, 0.3);
+  EXPECT_NEAR(scaled, plain, 0.02 * plain);
+  const double absolute = loss_after("adamw", 1);
+  EXPECT_GT(std::abs(loss_after("adamw", 256) - absolute), 0.5 * absolute);
 }
 
 TEST(Distill, LearnsLabelsWithoutATeacher) {

@@ -43,6 +43,13 @@ TEST(Optimizer, AdamwDecaysBesideTheGradient) {
   EXPECT_FLOAT_EQ(after("adamw", {0.0f}, 0.01, 0.1), 0.999f);
 }
 
+TEST(Optimizer, RelativeStepsLikeAdamwByARateThatTheTrainingScales) {
+  const OptimizerInfo &relative = *find_optimizer("relative"), &adamw = *find_optimizer("adamw");
+  EXPECT_TRUE(relative.relative);
+  EXPECT_FALSE(adamw.relative);
+  EXPECT_EQ(after("relative", {0.5f, -0.25f}, 0.01, 0.1), after("adamw", {0.5f, -0.25f}, 0.01, 0.1));
+}
+
 TEST(Optimizer, WeightsWithoutGradientStay) {
   for (const OptimizerInfo& optimizer : all_optimizers()) {
     EXPECT_EQ(after(std::string(optimizer.name).c_str(), {0, 0, 0}, 0.1), 1) << optimizer.name;
@@ -63,6 +70,13 @@ TEST(Schedule, WarmsUpThenFalls) {
   EXPECT_DOUBLE_EQ(rate_factor(step, 99, 100, 0), 0.01);
   EXPECT_DOUBLE_EQ(rate_factor(*find_schedule("constant"), 99, 100, 0), 1);
   EXPECT_EQ(find_schedule("linear"), nullptr);
+}
+
+TEST(Schedule, WarmsUpForLongerInShortRuns) {
+  EXPECT_EQ(default_warmup(1), 0);
+  EXPECT_EQ(default_warmup(100), 30);
+  EXPECT_EQ(default_warmup(1000), 200);
+  EXPECT_EQ(default_warmup(10000), 500);
 }
 
 }  // namespace

@@ -31,15 +31,16 @@ struct DistillOptions {
   double weight_decay = 0;
   double clip = 0;                  ///< largest norm of a step's gradient; 0: any
   double ema = 0;                   ///< share that a running mean of the weights keeps; 0: the weights themselves
-  double warmup = 0.05;             ///< share of the steps
+  std::optional<double> warmup;     ///< share of the steps; absent: default_warmup()
   std::vector<std::string> freeze;  ///< globs: names of weights that stay
   // How long, and on what.
   int64_t epochs = 10;
-  int64_t steps = 0;      ///< in all; 0: by epochs
-  int64_t batch = 0;      ///< 0: kBatch, or fewer where there are fewer samples
-  data::Augment augment;  ///< of the samples trained on
-  double holdout = 0.1;   ///< share of the data that judges
-  int64_t patience = 0;   ///< judgements without a better one that end the training; 0: none do
+  int64_t steps = 0;             ///< in all; 0: by epochs
+  int64_t batch = 0;             ///< 0: kBatch, or fewer where there are fewer samples
+  data::Augment augment;         ///< of the samples trained on
+  bool augment_holdout = false;  ///< and of those that judge, once for all judgements
+  double holdout = 0.1;          ///< share of the data that judges
+  int64_t patience = 0;          ///< judgements without a better one that end the training; 0: none do
   uint64_t seed = 0;
   double time_limit = 0;     ///< seconds; 0: none
   int64_t memory_limit = 0;  ///< bytes of activations in all threads; 0: none

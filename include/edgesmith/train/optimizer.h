@@ -23,6 +23,7 @@ struct OptimizerInfo {
   std::string_view summary;  ///< one line, no full stop
   int num_states;            ///< arrays as long as the parameter that live from step to step, zero at first
   double rate;               ///< learning rate where none is given
+  bool relative;             ///< the rate is a share of the size of the numbers that a step moves
   /// Moves `value` (any length) by one step; `states` are `num_states` arrays of that length.
   void (*update)(const OptimizerStep& step, std::span<float> value, std::span<const float> gradient,
                  std::span<const std::span<float>> states);

@@ -24,4 +24,9 @@ const ScheduleInfo* find_schedule(std::string_view name);
 /// then what the schedule says of the rest.
 double rate_factor(const ScheduleInfo& schedule, int64_t step, int64_t total, int64_t warmup);
 
+/// Steps of warm-up for a run of `total`: a twentieth, but 200 where that is no more than three tenths of the run. The
+/// second moments that Adam divides by are worth little before that, and weights that were good lose by its first
+/// steps.
+int64_t default_warmup(int64_t total);
+
 }  // namespace edgesmith::train

@@ -58,15 +58,22 @@ OptionSchema make_options() {
       integer("epochs", "10", "times that each training sample is seen", 1),
       integer("steps", "", "number of steps, in place of epochs", 1),
       integer("batch", "", "samples a step; unset: 64, or as many as there are", 1),
-      real("lr", "", "learning rate; unset: 0.001 with adam and adamw, 0.01 with sgd", 0, 1e6),
+      real("lr", "",
+           "learning rate; unset: 0.001 with adam and adamw, 0.01 with sgd, 0.003 of a channel's size with relative", 0,
+           1e6),
       optimizer,
       schedule,
-      real("warmup", "0.05", "share of the steps in which the rate rises from zero", 0, 1),
+      real("warmup", "", "share of the steps in which the rate rises from zero; unset: 0.05, in short runs up to 0.3",
+           0, 1),
       real("weight_decay", "0", "pull of weights to zero; biases and norms have none", 0, 1),
       real("clip", "0", "largest norm of a step's gradient; 0: any", 0, 1e9),
       real("ema", "0", "share that a running mean of the weights keeps at each step; 0: the weights themselves count",
            0, 0.999999),
       list("augment", "none", "changes of the samples trained on: flip, shift=4, cutout=8, mixup=0.2, noise=0.01"),
+      OptionRow{.name = "augment_holdout",
+                .kind = OptionKind::flag,
+                .fallback = "false",
+                .help = "change the samples that judge as well, once: where the original was trained on them"},
       real("holdout", "0.1", "share of the training samples that judge which weights are kept", 0.0001, 0.9),
       integer("patience", "0", "judgements without a better one that end the training; 0: none do", 0),
       list("freeze", "", "names (globs) of weights that stay as they are"),
@@ -111,11 +118,12 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.weight_decay = options.real("weight_decay");
   result.clip = options.real("clip");
   result.ema = options.real("ema");
-  result.warmup = options.real("warmup");
+  if (options.is_set("warmup")) result.warmup = options.real("warmup");
   result.freeze = list("freeze");
   auto augment = data::parse_augment(join(options.list("augment"), ","));
   if (!augment) return augment.error();
   result.augment = *augment;
+  result.augment_holdout = options.flag("augment_holdout");
   result.epochs = options.integer("epochs");
   if (options.is_set("steps")) result.steps = options.integer("steps");
   if (options.is_set("batch")) result.batch = options.integer("batch");

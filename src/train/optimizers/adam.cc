@@ -14,6 +14,6 @@ void update(const OptimizerStep& step, std::span<float> value, std::span<const f
 }  // namespace
 
 extern const OptimizerInfo adam_optimizer = {
-    "adam", "steps of the size of the rate, by running moments of the gradient", 2, 1e-3, update};
+    "adam", "steps of the size of the rate, by running moments of the gradient", 2, 1e-3, false, update};
 
 }  // namespace edgesmith::train

@@ -13,7 +13,7 @@ void update(const OptimizerStep& step, std::span<float> value, std::span<const f
 
 }  // namespace
 
-extern const OptimizerInfo adamw_optimizer = {"adamw", "adam with weight decay beside the gradient, not in it", 2, 1e-3,
-                                              update};
+extern const OptimizerInfo adamw_optimizer = {
+    "adamw", "adam with weight decay beside the gradient, not in it", 2, 1e-3, false, update};
 
 }  // namespace edgesmith::train

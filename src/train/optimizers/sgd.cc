@@ -21,6 +21,7 @@ void update(const OptimizerStep& step, std::span<float> value, std::span<const f
 
 }  // namespace
 
-extern const OptimizerInfo sgd_optimizer = {"sgd", "gradient descent with Nesterov's momentum of 0.9", 1, 0.01, update};
+extern const OptimizerInfo sgd_optimizer = {"sgd", "gradient descent with Nesterov's momentum of 0.9", 1, 0.01, false,
+                                            update};
 
 }  // namespace edgesmith::train
