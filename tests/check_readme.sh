@@ -8,7 +8,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export PATH="$root/build/release:$PATH"
 count=0
-for page in README.md docs/cli.md docs/bench.md docs/select.md docs/prune.md docs/share.md docs/quantize.md docs/pack.md docs/distill.md docs/reduce.md docs/report.md; do
+for page in README.md docs/cli.md docs/simplify.md docs/bench.md docs/select.md docs/prune.md docs/share.md docs/quantize.md docs/pack.md docs/distill.md docs/reduce.md docs/report.md; do
   folder=$work/$(basename "$page" .md)
   mkdir -p "$folder"
   cp "$root"/models/fashion-mnist/*.onnx "$root"/models/fashion-mnist/*.toml "$folder"

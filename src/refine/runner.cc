@@ -257,6 +257,7 @@ Status Run::run_step(size_t index) {
   context.calib = data_.calib.get();
   context.train = data_.train.get();
   context.original = &*original_;
+  context.opset = onnx::source_info(*original_).opset;
   context.target = &*target_;
   context.pool = &pool_;
   context.progress = measure_.progress;

@@ -26,6 +26,7 @@
 #include "passes/quantize/observe.h"
 #include "passes/quantize/plan.h"
 #include "passes/quantize/selectors.h"
+#include "passes/quantize/float_layers.h"
 #include "passes/quantize/tables.h"
 
 namespace edgesmith::passes {
@@ -408,7 +409,7 @@ Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, c
   }
   context.notes.push_back("weights of " + std::to_string(layers.size()) +
                           " operators are int8 codes; arithmetic is float");
-  const int tables = quantize_tables(graph, selected, context);
+  const int tables = quantize_tables(graph, selected, context) + quantize_float_layers(graph, selected, context);
   return layers.empty() && tables == 0 ? Change::none : Change::changed;
 }
 
@@ -470,7 +471,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
     graph.replace_all_uses(identity->output(), *identity->input(0));
     graph.erase(*identity);
   }
-  if (change && quantize_tables(graph, *selected, context) > 0) {
+  if (change && quantize_tables(graph, *selected, context) + quantize_float_layers(graph, *selected, context) > 0) {
     EDGESMITH_TRY(ops::infer_types(graph));
     return Change::changed;
   }
