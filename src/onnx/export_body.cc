@@ -36,8 +36,8 @@ void put_constant(Writer& out, const Initializer& initializer) {
 
 }  // namespace
 
-std::string encode_body(const ir::Graph& body, std::span<const std::string> captured, ExportNames& around, int64_t opset,
-                        bool constants_as_nodes) {
+std::string encode_body(const ir::Graph& body, std::span<const std::string> captured, ExportNames& around,
+                        int64_t opset, bool constants_as_nodes) {
   ExportNames names(body, captured, around);
   const LoweredGraph lowered = lower_graph(body, names, opset, constants_as_nodes);
   Writer out;

@@ -66,7 +66,9 @@ class Lowering {
     std::map<std::string, std::string> graphs;
     for (size_t g = 0; g < subgraphs.graphs.size(); ++g) {
       const bool branches = subgraphs.kind == ir::Subgraphs::Kind::branches;
-      graphs[!branches ? "body" : g == 0 ? "then_branch" : "else_branch"] =
+      graphs[!branches ? "body"
+             : g == 0  ? "then_branch"
+                       : "else_branch"] =
           encode_body(subgraphs.graphs[g], lowered.captured, names_, opset_, constants_as_nodes_);
     }
     lowered.encoded = with_graphs(message, lowered.inputs, lowered.outputs, graphs);

@@ -18,6 +18,14 @@ bool is_overridable(const ir::Value& value) {
 /// Its name is part of the model's interface.
 bool has_fixed_name(const ir::Value& value) { return value.is_graph_input() || is_overridable(value); }
 
+/// Something inside of a node reads it from there.
+bool is_captured(const ir::Value& value) {
+  return std::any_of(value.uses().begin(), value.uses().end(), [](const ir::Use& use) {
+    const auto* opaque = foreign_as<OpaqueForeign>(use.node->foreign);
+    return opaque != nullptr && use.index >= opaque->num_inputs;
+  });
+}
+
 }  // namespace
 
 ExportNames::ExportNames(const ir::Graph& graph)
@@ -48,7 +56,7 @@ void ExportNames::name_all(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes()) {
     const auto* opaque = foreign_as<OpaqueForeign>(node.foreign);
     if (opaque == nullptr) continue;
-    if (const auto view = parse_node(opaque->message); view.ok()) collect_inner_names(*view, used_);
+    if (const auto view = parse_node(opaque->message); view.ok()) collect_inner_names(*view, inner_);
   }
   name_inputs(graph);
   name_results(graph);
@@ -62,11 +70,12 @@ bool ExportNames::is_visible_outside(const std::string& name) const {
   return false;
 }
 
-bool ExportNames::claim(const std::string& name) {
+bool ExportNames::claim(const std::string& name, const ir::Value* value) {
   if (is_visible_outside(name)) return false;
+  if (inner_.count(name) != 0 && (value == nullptr || (is_captured(*value) && !has_fixed_name(*value)))) return false;
   if (!used_.insert(name).second) return false;
   defined_.insert(name);
-  for (ExportNames* around = outer_; around != nullptr; around = around->outer_) around->used_.insert(name);
+  for (ExportNames* around = outer_; around != nullptr; around = around->outer_) around->inner_.insert(name);
   return true;
 }
 
@@ -84,7 +93,7 @@ std::string ExportNames::fresh() {
       name.insert(name.begin(), kDigits[rest % 36]);
       if (rest < 36) break;
     }
-    if (claim(name)) return name;
+    if (claim(name, nullptr)) return name;
   }
 }
 
@@ -93,7 +102,7 @@ void ExportNames::name_inputs(const ir::Graph& graph) {
     for (int i = 0; i < node.num_outputs(); ++i) {
       const ir::Value& value = node.output(i);
       if (!has_fixed_name(value) || value.name().empty() || !slot(written_, value).empty()) continue;
-      if (!claim(value.name())) continue;
+      if (!claim(value.name(), &value)) continue;
       slot(written_, value) = value.name();
     }
   }
@@ -110,10 +119,10 @@ void ExportNames::name_results(const ir::Graph& graph) {
     std::string& taken = slot(has_two(value) ? read_ : written_, value);
     if (!done.insert(name).second) continue;  // the same result listed twice
     if (taken == name) continue;
-    if (taken.empty() && (has_two(value) || !has_fixed_name(value)) && (made.count(name) != 0 || claim(name))) {
+    if (taken.empty() && (has_two(value) || !has_fixed_name(value)) && (made.count(name) != 0 || claim(name, &value))) {
       taken = name;
     } else {
-      claim(name);
+      claim(name, nullptr);
       needs_identity_[static_cast<size_t>(i)] = true;
     }
   }
@@ -125,7 +134,7 @@ void ExportNames::claim_source_names(const ir::Graph& graph) {
       const ir::Value& value = node.output(i);
       // The source's name of an affine constant belongs to its reals.
       std::string& name = slot(has_two(value) && value.constant() != nullptr ? read_ : written_, value);
-      if (name.empty() && !value.name().empty() && claim(value.name())) name = value.name();
+      if (name.empty() && !value.name().empty() && claim(value.name(), &value)) name = value.name();
     }
   }
 }

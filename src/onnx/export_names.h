@@ -39,8 +39,9 @@ class ExportNames {
   void name_results(const ir::Graph& graph);
   void claim_source_names(const ir::Graph& graph);
   bool is_visible_outside(const std::string& name) const;
-  /// Takes `name` for a value of this graph; false when something here or around it has that name.
-  bool claim(const std::string& name);
+  /// Takes `name` for `value` (null: for none); false when something here or around it has that name, or something
+  /// inside of a node that reads the value from there.
+  bool claim(const std::string& name, const ir::Value* value);
   std::string& slot(std::vector<std::string>& names, const ir::Value& value) {
     return names[static_cast<size_t>(value.id())];
   }
@@ -49,6 +50,7 @@ class ExportNames {
   std::vector<std::string> results_;
   std::vector<bool> needs_identity_;
   std::set<std::string> used_;     ///< not to be taken here
+  std::set<std::string> inner_;    ///< values inside of nodes have them
   std::set<std::string> defined_;  ///< values of this graph have them
   ExportNames* outer_ = nullptr;   ///< of the graph around it
   uint64_t next_ = 0;

@@ -20,6 +20,13 @@ size_t width_of(std::string_view text) {
 constexpr std::string_view kCodes[] = {"", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[36m"};
 constexpr std::string_view kEnd = "\033[0m";
 
+/// Lines, without tabs.
+std::string printable_lines(std::string_view text) {
+  std::string out = printable(text, true);
+  for (size_t at = out.find('\t'); at != std::string::npos; at = out.find('\t', at)) out.replace(at, 1, "\\x09");
+  return out;
+}
+
 /// Names out of files must not act on the terminal, nor break the table.
 std::vector<std::string> printable_cells(std::vector<std::string> cells) {
   for (std::string& cell : cells) cell = printable(cell);
@@ -54,7 +61,7 @@ std::string printable_but_paint(std::string_view text) {
   std::string out;
   while (!text.empty()) {
     const size_t at = std::min(text.find('\033'), text.size());
-    out += printable(text.substr(0, at), true);
+    out += printable_lines(text.substr(0, at));
     text.remove_prefix(at);
     if (text.empty()) break;
     size_t length = 0;
@@ -69,8 +76,8 @@ std::string printable_but_paint(std::string_view text) {
 }
 
 std::string paint(std::string_view text, Style style, bool color) {
-  if (!color || style == Style::plain) return printable(text, true);
-  return std::string(kCodes[static_cast<size_t>(style)]) + printable(text, true) + std::string(kEnd);
+  if (!color || style == Style::plain) return printable_lines(text);
+  return std::string(kCodes[static_cast<size_t>(style)]) + printable_lines(text) + std::string(kEnd);
 }
 
 void Table::row(std::vector<std::string> cells, Style style) {

@@ -46,9 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   switch (data[0] % 3) {
     case 0: read_all(edgesmith::data::parse_npy(bytes, "fuzzed")); break;
     case 1: read_archive(bytes); break;
-    default:
-      edgesmith::data::looks_like_idx(bytes.span);
-      read_all(edgesmith::data::parse_idx(bytes, "fuzzed"));
+    default: edgesmith::data::looks_like_idx(bytes.span); read_all(edgesmith::data::parse_idx(bytes, "fuzzed"));
   }
   return 0;
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // simplify inside of If, Loop and Scan: what it does there, and that the model still says the same once it is a file.
+#include "passes/simplify/bodies.h"
 #include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "onnx/onnx_helper.h"
-#include "passes/simplify/bodies.h"
 #include "support/reference_run.h"
 
 namespace edgesmith::passes {
@@ -86,7 +86,8 @@ TEST(Bodies, FoldsWithConstantsFromOutside) {
       },
       else_branch = b () => (float[2] e) { n = Neg(x) i = Identity(n) e = Identity(i) }
     >
-  })", kBothWays);
+  })",
+                                     kBothWays);
   EXPECT_EQ(operators(graph), 3);  // If, Mul, Neg
   for (const ir::Node& node : graph.nodes()) {
     EXPECT_FALSE(node.is(ir::OpKind::constant)) << "two is read no more";
@@ -101,7 +102,8 @@ TEST(Bodies, AnOuterValueAsAResultKeepsItsIdentity) {
       then_branch = a () => (float[2] t) { i = Identity(h) j = Identity(i) t = Identity(j) },
       else_branch = b () => (float[2] e) { e = Neg(h) }
     >
-  })", kBothWays);
+  })",
+                                     kBothWays);
   EXPECT_EQ(operators(graph), 4);  // Relu, If, Identity, Neg
 }
 
@@ -123,7 +125,8 @@ TEST(Bodies, GoesAsDeepAsTheyAreNested) {
         >
       }
     >
-  })", kBothWays);
+  })",
+                                     kBothWays);
   EXPECT_EQ(operators(graph), 5);  // If, Mul; If, Relu, Add
 }
 
@@ -144,8 +147,8 @@ TEST(Bodies, OfALoopAndItsStates) {
       }
     >
   })";
-  const ir::Graph graph =
-      simplified(13, text, {{Tensor::scalar<int64_t>(3), f32({2}, {1, 2})}, {Tensor::scalar<int64_t>(0), f32({2}, {1, 2})}});
+  const ir::Graph graph = simplified(
+      13, text, {{Tensor::scalar<int64_t>(3), f32({2}, {1, 2})}, {Tensor::scalar<int64_t>(0), f32({2}, {1, 2})}});
   EXPECT_LE(operators(graph), 5);  // Loop, Mul, Cast, Add, and an Identity for the condition
 }
 
@@ -157,7 +160,8 @@ TEST(Bodies, OfAScan) {
       j = Identity(q)
       w = Neg(j)
     }> (s0, x)
-  })", {{f32({2}, {1, 2}), f32({3, 2}, {1, 2, 3, 4, 5, 6})}});
+  })",
+                                     {{f32({2}, {1, 2}), f32({3, 2}, {1, 2, 3, 4, 5, 6})}});
   EXPECT_EQ(operators(graph), 3);  // Scan, Add, Neg
 }
 
@@ -191,15 +195,15 @@ TEST(Bodies, NamesDoNotHideThoseOutside) {
       },
       else_branch = b () => (float[2] y) { i = Identity(h) y = Neg(i) }
     >
-  })", kBothWays);
+  })",
+                                     kBothWays);
   EXPECT_EQ(operators(graph), 4);
 }
 
 TEST(Bodies, ABranchThatIsNonsenseStaysAsItIs) {
   ir::Graph graph = onnx::must_import(13, R"(g (bool c, float[2] x) => (y) {
-    no = Constant <value = bool {0}> ()
     y = If (c) <
-      then_branch = a () => (t) { s = Constant <value_ints = [3]> () i = Identity(x) t = Reshape(i, s) },
+      then_branch = a () => (t) { w = Constant <value = float[3,1] {1, 2, 3}> () i = Identity(x) t = MatMul(i, w) },
       else_branch = b () => (e) { i2 = Identity(x) e = Neg(i2) }
     >
   })");

@@ -32,7 +32,9 @@ TEST(Html, NamesAreTextWhateverTheyHold) {
       {"' onclick='x", "&#39; onclick=&#39;x"},
       {"a&lt;b", "a&amp;lt;b"},
       {"\033[2Jq\xff", "\\x1b[2Jq\\xff"},
-      {"\xe2\x80\xae" "exe", "\\u202eexe"},
+      {"\xe2\x80\xae"
+       "exe",
+       "\\u202eexe"},
       {"two\nlines", "two\nlines"},
   };
   for (const Row& row : rows) {

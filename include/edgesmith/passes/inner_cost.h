@@ -14,8 +14,8 @@ struct InnerCost {
   int64_t nonzero = 0;  ///< of them not zero
 };
 
-/// Zero for nodes without anything inside. `node` belongs to a graph with inferred types. `look_at_weights`: false takes
-/// every number for one that is not zero.
+/// Zero for nodes without anything inside. `node` belongs to a graph with inferred types. `look_at_weights`: false
+/// takes every number for one that is not zero.
 InnerCost inner_cost(const ir::Node& node, bool look_at_weights = true);
 
 }  // namespace edgesmith::passes

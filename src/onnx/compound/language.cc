@@ -54,8 +54,8 @@ Reason mat_mul_n_bits(Emitter& e) {
   return {};
 }
 
-// Ids, segments, tables of words, positions and segments, scale, shift, mask, positions; outputs: y, how many tokens the
-// mask of each sample has, the sum.
+// Ids, segments, tables of words, positions and segments, scale, shift, mask, positions; outputs: y, how many tokens
+// the mask of each sample has, the sum.
 Reason embed_layer_normalization(Emitter& e) {
   ir::Value& ids = *e.input(0);
   ir::Value* positions = nullptr;
@@ -65,8 +65,7 @@ Reason embed_layer_normalization(Emitter& e) {
     ir::Value& length = e.op(OpKind::shape, {&ids}, {{"start", int64_t{1}}, {"end", int64_t{2}}});
     positions = &e.op(OpKind::slice, {e.input(3), &e.ints({0}), &length, &e.ints({0})});
   }
-  ir::Value* sum =
-      &e.op(OpKind::add, {&e.op(OpKind::gather, {e.input(2), &ids}, {{"axis", int64_t{0}}}), positions});
+  ir::Value* sum = &e.op(OpKind::add, {&e.op(OpKind::gather, {e.input(2), &ids}, {{"axis", int64_t{0}}}), positions});
   if (e.input(1) != nullptr && e.input(4) != nullptr) {
     sum = &e.op(OpKind::add, {sum, &e.op(OpKind::gather, {e.input(4), e.input(1)}, {{"axis", int64_t{0}}})});
   }

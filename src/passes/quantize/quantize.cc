@@ -19,6 +19,7 @@
 #include "edgesmith/passes/pass.h"
 #include "passes/quantize/choice.h"
 #include "passes/quantize/findings.h"
+#include "passes/quantize/float_layers.h"
 #include "passes/quantize/fold_weights.h"
 #include "passes/quantize/low_bit_layers.h"
 #include "passes/quantize/masks.h"
@@ -26,7 +27,6 @@
 #include "passes/quantize/observe.h"
 #include "passes/quantize/plan.h"
 #include "passes/quantize/selectors.h"
-#include "passes/quantize/float_layers.h"
 #include "passes/quantize/tables.h"
 
 namespace edgesmith::passes {

@@ -8,8 +8,8 @@
 namespace edgesmith::passes {
 
 /// Calls `simplify` for the branches of every If and the body of every Loop and Scan of `graph`, with what is known
-/// there of the values around them. Nodes stop reading what nothing inside reads any more. What `simplify` does with the
-/// nodes inside of those graphs is its own affair: it may call this again.
+/// there of the values around them. Nodes stop reading what nothing inside reads any more. What `simplify` does with
+/// the nodes inside of those graphs is its own affair: it may call this again.
 Change simplify_bodies(ir::Graph& graph, const std::function<Result<Change>(ir::Graph& body)>& simplify);
 
 /// Nodes of the graph, those inside of If, Loop and Scan included.

@@ -117,7 +117,11 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
 
 }  // namespace
 
-extern const PassInfo fuse_activations_pass = {
-    "fuse-activations", "recognise Gelu, Swish, HardSwish and Mish that were spelled out", no_options, run, false, false};
+extern const PassInfo fuse_activations_pass = {"fuse-activations",
+                                               "recognise Gelu, Swish, HardSwish and Mish that were spelled out",
+                                               no_options,
+                                               run,
+                                               false,
+                                               false};
 
 }  // namespace edgesmith::passes

@@ -40,7 +40,8 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
     divisor = expand->input(0);
   }
   const ir::Value* norm = unbounded(*divisor);
-  if (norm == nullptr || !norm->node().is(OpKind::reduce_l2) || !is_plain(*norm) || norm->uses().size() != 1) return false;
+  if (norm == nullptr || !norm->node().is(OpKind::reduce_l2) || !is_plain(*norm) || norm->uses().size() != 1)
+    return false;
   const ir::Node& length = norm->node();
   const ir::Tensor* axes = plain_constant(length, 1);
   if (length.input(0) != &x || axes == nullptr || axes->size() != 1) return false;

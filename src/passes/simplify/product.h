@@ -38,6 +38,8 @@ bool about(double a, double b);
 ir::Node* sole(ir::Value& value, ir::OpKind op);
 
 /// True when a node that needs `opset` may be added to the model.
-inline bool has_opset(const PassContext& context, int64_t opset) { return context.opset == 0 || context.opset >= opset; }
+inline bool has_opset(const PassContext& context, int64_t opset) {
+  return context.opset == 0 || context.opset >= opset;
+}
 
 }  // namespace edgesmith::passes

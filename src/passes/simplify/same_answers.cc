@@ -72,6 +72,13 @@ std::string float_difference(const ir::Tensor& a, const ir::Tensor& b, double to
   return "by " + shortest(static_cast<float>(most)) + " of " + shortest(static_cast<float>(largest));
 }
 
+// A shape that neither numbers nor symbols say.
+bool is_computed(const ir::Type& type) {
+  return !type.shape ||
+         std::any_of(type.shape->begin(), type.shape->end(), [](const ir::Dim& d) { return d.unknown(); });
+}
+
+// `graph` is the one before.
 Comparison compare(const ir::Graph& graph, const Tensors& before, const Tensors& after, double tolerance) {
   for (size_t i = 0; i < before.size(); ++i) {
     const std::string name = "output '" + graph.output_names()[i] + "'";
@@ -79,7 +86,7 @@ Comparison compare(const ir::Graph& graph, const Tensors& before, const Tensors&
     if (a.dtype() != b.dtype()) return {Verdict::different, name + " has another type"};
     if (a.dims() != b.dims()) {
       // A size that depends on numbers may depend on their rounding.
-      const bool computed = !graph.output_node().input(static_cast<int>(i))->type().static_dims().has_value();
+      const bool computed = is_computed(graph.output_node().input(static_cast<int>(i))->type());
       return {computed ? Verdict::unknown : Verdict::different, name + " has another shape"};
     }
     if (a.dtype() == ir::DType::string) continue;
@@ -92,7 +99,8 @@ Comparison compare(const ir::Graph& graph, const Tensors& before, const Tensors&
     int64_t count = 0;
     for (size_t e = 0; e < x.size(); ++e) count += x[e] != y[e] ? 1 : 0;
     if (static_cast<double>(count) > kMostTies * static_cast<double>(x.size())) {
-      return {Verdict::different, name + " has " + std::to_string(count) + " other numbers of " + std::to_string(x.size())};
+      return {Verdict::different,
+              name + " has " + std::to_string(count) + " other numbers of " + std::to_string(x.size())};
     }
   }
   return {Verdict::same, ""};
@@ -140,7 +148,7 @@ Comparison compare_answers(const ir::Graph& before, const ir::Graph& after, Thre
     }
     const auto got = other->run(*inputs);
     if (!got) return {Verdict::different, "it can no longer be run: " + got.error().message};
-    result = compare(after, *expected, *got, tolerance);
+    result = compare(before, *expected, *got, tolerance);
     if (result.verdict != Verdict::same || ++runs == kSizes) return result;
   }
   return result;
