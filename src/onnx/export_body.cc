@@ -11,11 +11,19 @@ namespace {
 
 using wire::Writer;
 
+// A ValueInfoProto; without a type where none is known: runtimes refuse one that says "undefined".
+Writer typed_name(const std::string& name, const ir::Type& type) {
+  if (type.dtype != ir::DType::undefined) return encode_value_info(name, type);
+  Writer out;
+  out.text(1, name);
+  return out;
+}
+
 // The source's ValueInfoProto as long as it says the same; else a new one.
 Writer value_info_of(const ir::Value& value, const std::string& name, const ir::Type& type) {
   const auto* foreign = foreign_as<ValueForeign>(value.foreign);
   if (foreign == nullptr || name != value.name() || !(foreign->declared.type == type)) {
-    return encode_value_info(name, type);
+    return typed_name(name, type);
   }
   Writer out;
   out.encoded(wire::as_bytes(foreign->declared.encoded));
@@ -53,7 +61,7 @@ std::string encode_body(const ir::Graph& body, std::span<const std::string> capt
     const ir::Type& declared = body.declared_outputs[static_cast<size_t>(i)];
     const bool says_something = declared.dtype != ir::DType::undefined;
     out.message(graph_field::output,
-                encode_value_info(names.result(i), says_something ? declared : body.output_node().input(i)->type()));
+                typed_name(names.result(i), says_something ? declared : body.output_node().input(i)->type()));
   }
   // What nobody can infer.
   for (const ir::Node& node : body.nodes()) {

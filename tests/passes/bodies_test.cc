@@ -212,6 +212,27 @@ TEST(Bodies, ABranchThatIsNonsenseStaysAsItIs) {
   EXPECT_EQ(onnx::must_export(graph), before);
 }
 
+TEST(Bodies, AResultOfUnknownTypeGoesOutWithoutOne) {
+  // ONNX Runtime refuses a type that says "undefined".
+  ir::Graph graph = onnx::must_import(13, R"(g (bool c, x) => (y) {
+    y = If (c) <
+      then_branch = a () => (t) { i = Identity(x) t = Neg(i) },
+      else_branch = b () => (e) { e = Relu(x) }
+    >
+  })");
+  EXPECT_EQ(simplify(graph), Change::changed);
+  auto again = onnx::import_string(onnx::must_export(graph));
+  ASSERT_TRUE(again.ok()) << again.error().text();
+  for (const ir::Node& node : again->nodes()) {
+    if (node.subgraphs == nullptr) continue;
+    for (const ir::Graph& branch : node.subgraphs->graphs) {
+      EXPECT_EQ(branch.declared_outputs[0].dtype, ir::DType::undefined);
+    }
+  }
+  const std::string bytes = onnx::must_export(graph);
+  EXPECT_EQ(bytes.find(std::string("\x0a\x02\x08\x00", 4)), std::string::npos) << "a tensor type of element type 0";
+}
+
 TEST(Bodies, NodesInsideAreCounted) {
   const ir::Graph graph = onnx::must_import(13, R"(g (bool c, float[2] x) => (y) {
     y = If (c) <
