@@ -3,6 +3,7 @@
 #include "passes/simplify/bodies.h"
 #include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/inner_cost.h"
 #include "edgesmith/passes/pass.h"
 #include "onnx/onnx_helper.h"
 #include "support/reference_run.h"
@@ -231,6 +232,24 @@ TEST(Bodies, AResultOfUnknownTypeGoesOutWithoutOne) {
   }
   const std::string bytes = onnx::must_export(graph);
   EXPECT_EQ(bytes.find(std::string("\x0a\x02\x08\x00", 4)), std::string::npos) << "a tensor type of element type 0";
+}
+
+TEST(InnerCost, IsThatOfTheCostlierBranchAndOfOneStep) {
+  ir::Graph graph = onnx::must_import(13, R"(g (bool c, float[2,4] x, int64 n, float[4,4] w) => (y, z) {
+    y = If (c) <
+      then_branch = a () => (t) { h = MatMul(x, w) t = MatMul(h, w) },
+      else_branch = b () => (e) { e = MatMul(x, w) }
+    >
+    z = Loop (n, c, x) <
+      body = l (int64 i, bool d, s) => (d2, s2) { d2 = Identity(d) s2 = MatMul(s, w) }
+    >
+  })");
+  ASSERT_TRUE(ops::infer_types(graph).ok());
+  std::vector<int64_t> macs;
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.subgraphs != nullptr) macs.push_back(inner_cost(node).macs);
+  }
+  EXPECT_EQ(macs, (std::vector<int64_t>{2 * 2 * 4 * 4, 2 * 4 * 4}));
 }
 
 TEST(Bodies, NodesInsideAreCounted) {
