@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 export PATH="$root/build/release:$PATH"
 export EDGESMITH_CACHE=$work/cache
 count=0
-for page in README.md docs/cli.md docs/bench.md docs/select.md docs/prune.md docs/share.md docs/quantize.md docs/pack.md docs/distill.md docs/reduce.md docs/report.md docs/diagnose.md docs/convert.md docs/zoo.md docs/recipes.md docs/cache.md docs/schema.md docs/preprocess.md docs/troubleshooting.md; do
+for page in README.md docs/cli.md docs/simplify.md docs/bench.md docs/select.md docs/prune.md docs/share.md docs/quantize.md docs/pack.md docs/distill.md docs/reduce.md docs/report.md docs/diagnose.md docs/convert.md docs/zoo.md docs/recipes.md docs/cache.md docs/schema.md docs/preprocess.md docs/troubleshooting.md; do
   folder=$work/$(basename "$page" .md)
   mkdir -p "$folder"
   cp "$root"/models/fashion-mnist/*.onnx "$root"/models/fashion-mnist/*.toml "$folder"

@@ -8,6 +8,8 @@
 #include <memory>
 #include <mutex>
 
+#include "edgesmith/base/text.h"
+
 namespace edgesmith::log {
 namespace {
 
@@ -37,18 +39,18 @@ void set_level(Level level) {
   state().logger->set_level(kLevels[static_cast<int>(level)]);
 }
 
-void debug(std::string_view message) { state().logger->debug("edgesmith: {}", message); }
-void info(std::string_view message) { state().logger->info("edgesmith: {}", message); }
+void debug(std::string_view message) { state().logger->debug("edgesmith: {}", printable(message)); }
+void info(std::string_view message) { state().logger->info("edgesmith: {}", printable(message)); }
 
 void warning(std::string_view message) {
   {
     std::lock_guard<std::mutex> lock(state().mutex);
     state().warnings.emplace_back(message);
   }
-  state().logger->warn("edgesmith: warning: {}", message);
+  state().logger->warn("edgesmith: warning: {}", printable(message));
 }
 
-void error(std::string_view message) { state().logger->error("edgesmith: error: {}", message); }
+void error(std::string_view message) { state().logger->error("edgesmith: error: {}", printable(message)); }
 
 std::vector<std::string> take_warnings() {
   std::lock_guard<std::mutex> lock(state().mutex);

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 #include <cmath>
+#include <cstdio>
 #include <numeric>
 
 namespace edgesmith {
@@ -30,6 +31,33 @@ std::string shortest_of(T value) {
   char buffer[32];
   const auto end = std::to_chars(buffer, buffer + sizeof buffer, value);
   return std::string(buffer, end.ptr);
+}
+
+/// Bytes of the UTF-8 character that `text` starts with, and its number; no bytes where there is none.
+struct Character {
+  size_t bytes = 0;
+  uint32_t number = 0;
+};
+
+Character first_character(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<uint32_t>(static_cast<unsigned char>(text[i])); };
+  const uint32_t first = byte(0);
+  const size_t bytes = first < 0x80 ? 1 : first >> 5 == 6 ? 2 : first >> 4 == 14 ? 3 : first >> 3 == 30 ? 4 : 0;
+  if (bytes == 0 || bytes > text.size()) return {};
+  uint32_t number = bytes == 1 ? first : first & (0x7fu >> bytes);
+  for (size_t i = 1; i < bytes; ++i) {
+    if (byte(i) >> 6 != 2) return {};
+    number = number << 6 | (byte(i) & 0x3f);
+  }
+  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};  // a number has one form
+  const bool surrogate = number >= 0xd800 && number < 0xe000;
+  return number < kLeast[bytes] || number > 0x10ffff || surrogate ? Character{} : Character{bytes, number};
+}
+
+/// Characters that a terminal or a browser obeys: control characters, marks of direction, separators of lines.
+bool is_obeyed(uint32_t c) {
+  return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||
+         (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
 }
 
 }  // namespace
@@ -116,6 +144,29 @@ std::optional<double> parse_seconds(std::string_view text) {
   const double seconds = number * scale;
   if (!(seconds > 0) || seconds > 1e9) return std::nullopt;
   return seconds;
+}
+
+std::string printable(std::string_view text, bool lines) {
+  std::string out;
+  const auto add = [&](const char* format, uint32_t number) {
+    char buffer[16];
+    std::snprintf(buffer, sizeof buffer, format, static_cast<unsigned>(number));
+    out += buffer;
+  };
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    const std::string_view bytes = text.substr(0, std::max<size_t>(c.bytes, 1));
+    const bool meant = lines && (bytes == "\n" || bytes == "\t");
+    if (c.bytes == 0) {
+      add("\\x%02x", static_cast<unsigned char>(text[0]));
+    } else if (is_obeyed(c.number) && !meant) {
+      add(c.number < 0x20 ? "\\x%02x" : "\\u%04x", c.number);
+    } else {
+      out += bytes;
+    }
+    text.remove_prefix(bytes.size());
+  }
+  return out;
 }
 
 std::string shortest(float value) { return shortest_of(value); }

@@ -445,6 +445,7 @@ class Parser {
     }
     if (failed_) return;
     if (!types.empty() && types.size() != keys.size()) return fail("as many types as results are needed");
+    if (*op == OpKind::constant && keys.size() != 1) return fail("a constant is one value");
     types.resize(keys.size());
     quants.resize(keys.size());
     Node& node = graph_.append(*op, operands, static_cast<int>(keys.size()));

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include "edgesmith/ir/subgraphs.h"
+#include "onnx/export_body.h"
 #include "onnx/export_opset.h"
 #include "onnx/foreign.h"
 #include "onnx/subgraph.h"
@@ -51,8 +53,33 @@ class Lowering {
 
   void add_known(const ir::Node& node);
 
+  /// If, Loop or Scan with branches or a body that a pass changed.
+  void add_rewritten(const ir::Node& node, const wire::Message& message) {
+    LoweredNode lowered;
+    const ir::Subgraphs& subgraphs = *node.subgraphs;
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      auto& names = i < subgraphs.num_inputs ? lowered.inputs : lowered.captured;
+      names.push_back(node.input(i) != nullptr ? names_.read(*node.input(i)) : std::string());
+    }
+    for (int i = 0; i < node.num_outputs(); ++i) lowered.outputs.push_back(output_name(node.output(i)));
+    while (!lowered.outputs.empty() && lowered.outputs.back().empty()) lowered.outputs.pop_back();
+    std::map<std::string, std::string> graphs;
+    for (size_t g = 0; g < subgraphs.graphs.size(); ++g) {
+      const bool branches = subgraphs.kind == ir::Subgraphs::Kind::branches;
+      graphs[!branches ? "body"
+             : g == 0  ? "then_branch"
+                       : "else_branch"] =
+          encode_body(subgraphs.graphs[g], lowered.captured, names_, opset_, constants_as_nodes_);
+    }
+    lowered.encoded = with_graphs(message, lowered.inputs, lowered.outputs, graphs);
+    out_.nodes.push_back(std::move(lowered));
+  }
+
   void add_opaque(const ir::Node& node) {
     const auto* foreign = foreign_as<OpaqueForeign>(node.foreign);
+    if (foreign != nullptr && node.subgraphs != nullptr && node.subgraphs->rewritten) {
+      return add_rewritten(node, foreign->message);
+    }
     LoweredNode lowered;
     std::map<std::string, std::string> renamed;
     const int num_inputs = foreign != nullptr ? foreign->num_inputs : node.num_inputs();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,9 @@ namespace edgesmith::onnx {
 class ExportNames {
  public:
   explicit ExportNames(const ir::Graph& graph);
+  /// The names inside of a branch or body, whose last inputs stand for values outside that are named `captured` there.
+  /// No name hides one of `outer`, which must outlive this.
+  ExportNames(const ir::Graph& body, std::span<const std::string> captured, ExportNames& outer);
 
   /// What the node of `value` writes.
   const std::string& written(const ir::Value& value);
@@ -30,9 +34,14 @@ class ExportNames {
   const std::string& result(int index) const { return results_[static_cast<size_t>(index)]; }
 
  private:
+  void name_all(const ir::Graph& graph);
   void name_inputs(const ir::Graph& graph);
   void name_results(const ir::Graph& graph);
   void claim_source_names(const ir::Graph& graph);
+  bool is_visible_outside(const std::string& name) const;
+  /// Takes `name` for `value` (null: for none); false when something here or around it has that name, or something
+  /// inside of a node that reads the value from there.
+  bool claim(const std::string& name, const ir::Value* value);
   std::string& slot(std::vector<std::string>& names, const ir::Value& value) {
     return names[static_cast<size_t>(value.id())];
   }
@@ -40,7 +49,10 @@ class ExportNames {
   std::vector<std::string> written_, read_;  ///< by value id; "" as long as there is none
   std::vector<std::string> results_;
   std::vector<bool> needs_identity_;
-  std::set<std::string> used_;
+  std::set<std::string> used_;     ///< not to be taken here
+  std::set<std::string> inner_;    ///< values inside of nodes have them
+  std::set<std::string> defined_;  ///< values of this graph have them
+  ExportNames* outer_ = nullptr;   ///< of the graph around it
   uint64_t next_ = 0;
 };
 

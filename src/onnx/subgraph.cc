@@ -120,6 +120,30 @@ std::string rename_graph(const wire::Message& message, Renames renames) {
   return out.str();
 }
 
+std::string attribute_name(const wire::Message& message) {
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.is(attribute_field::name, WireType::bytes)) return std::string(field.text());
+  }
+  return {};
+}
+
+// The AttributeProto with another graph.
+std::string with_graph(const wire::Message& message, const std::string& graph) {
+  wire::Writer out;
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (is_graph_field(field)) {
+      out.text(field.number, graph);
+    } else {
+      out.encoded(field.whole);
+    }
+  }
+  return out.str();
+}
+
 }  // namespace
 
 Result<std::vector<GraphView>> subgraphs(const NodeView& node) {
@@ -151,6 +175,26 @@ void collect_inner_names(const NodeView& node, std::set<std::string>& names) {
     names.merge(defined_names(graph));
     for (const NodeView& inner : graph.nodes) collect_inner_names(inner, names);
   }
+}
+
+std::string with_graphs(const wire::Message& message, const std::vector<std::string>& inputs,
+                        const std::vector<std::string>& outputs, const std::map<std::string, std::string>& graphs) {
+  wire::Writer out;
+  for (const std::string& input : inputs) out.text(node_field::input, input);
+  for (const std::string& output : outputs) out.text(node_field::output, output);
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number == node_field::input || field.number == node_field::output) continue;
+    const bool attribute = field.is(node_field::attribute, WireType::bytes);
+    const auto graph = attribute ? graphs.find(attribute_name(field.message())) : graphs.end();
+    if (graph == graphs.end()) {
+      out.encoded(field.whole);
+    } else {
+      out.text(node_field::attribute, with_graph(field.message(), graph->second));
+    }
+  }
+  return out.str();
 }
 
 std::string rename_node(const wire::Message& message, const std::vector<std::string>& inputs,

@@ -29,6 +29,11 @@ void for_each_inner_node(const NodeView& node, const Visit& visit);
 std::string rename_node(const wire::Message& message, const std::vector<std::string>& inputs,
                         const std::vector<std::string>& outputs, const std::map<std::string, std::string>& renamed);
 
+/// The encoded NodeProto with these inputs and outputs, and with encoded GraphProtos in the place of those in the
+/// attributes of these names.
+std::string with_graphs(const wire::Message& message, const std::vector<std::string>& inputs,
+                        const std::vector<std::string>& outputs, const std::map<std::string, std::string>& graphs);
+
 /// The graphs in the attributes of `node`.
 Result<std::vector<GraphView>> subgraphs(const NodeView& node);
 

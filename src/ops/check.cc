@@ -15,7 +15,8 @@ constexpr std::array<std::string_view, 7> kKindNames = {
 
 Status check_attributes(const ir::Node& node, std::initializer_list<AttributeRule> rules) {
   for (const auto& [name, value] : node.attributes()) {
-    const auto rule = std::find_if(rules.begin(), rules.end(), [&](const AttributeRule& r) { return r.name == name; });
+    const auto rule =
+        std::find_if(rules.begin(), rules.end(), [&wanted = name](const AttributeRule& r) { return r.name == wanted; });
     if (rule == rules.end()) return unsupported_error("attribute '" + name + "' is not known for this operator");
     if (value.index() != static_cast<size_t>(rule->kind)) {
       return invalid_error("attribute '" + name + "' is " + std::string(kKindNames[value.index()]) + ", must be " +

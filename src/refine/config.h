@@ -17,10 +17,12 @@
 
 namespace edgesmith::refine {
 
+struct ConfigMember;
+
 /// A value of a configuration file. Tables keep their keys in order of name.
 struct ConfigNode {
   using List = std::vector<ConfigNode>;
-  using Table = std::vector<std::pair<std::string, ConfigNode>>;
+  using Table = std::vector<ConfigMember>;
 
   std::variant<bool, int64_t, double, std::string, List, Table> value;
   int line = 0;  ///< 0: from no file
@@ -30,6 +32,13 @@ struct ConfigNode {
   ConfigNode* find(std::string_view key);
   /// Sets the member `key` of a table, adding it when it is not there.
   ConfigNode& set(std::string_view key, ConfigNode node);
+};
+
+/// A key of a table and its value. (Clang refuses a std::pair of a type that holds it.)
+struct ConfigMember {
+  ConfigMember(std::string_view key, ConfigNode node) : first(key), second(std::move(node)) {}
+  std::string first;
+  ConfigNode second;
 };
 
 /// Parses TOML; the result is a table. Errors: usage, with the line.

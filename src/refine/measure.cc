@@ -9,6 +9,7 @@
 #include "edgesmith/ir/structural.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/inner_cost.h"
 #include "ir/scan.h"
 
 namespace edgesmith::refine {
@@ -175,7 +176,10 @@ int64_t model_file_bytes(const ir::Graph& graph, const std::string& path) {
 ModelSize measure_size(const ir::Graph& graph, bool look_at_weights) {
   ModelSize size;
   for (const ir::Node& node : graph.nodes()) {
-    size.macs += ops::cost_of(node).macs;
+    const passes::InnerCost inside = passes::inner_cost(node, look_at_weights);
+    size.macs += ops::cost_of(node).macs + inside.macs;
+    size.params += inside.params;
+    size.nonzero += inside.nonzero;
     if (!ir::is_structural(node)) ++size.nodes;
     // Scalars are settings (the bounds of a Clip, the value of a Pad), not parameters.
     const bool weight = node.is(ir::OpKind::constant) && node.tensor().rank() > 0;

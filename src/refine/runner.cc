@@ -244,7 +244,8 @@ Status Run::measure_baseline() {
     const auto executor = feed_.reference->executor();
     if (!executor) return executor.error().in(recipe_.model);
   }
-  auto evaluation = measure(*feed_.original, *feed_.data.eval, metrics_, *feed_.reference, "measure the original", measure_);
+  auto evaluation =
+      measure(*feed_.original, *feed_.data.eval, metrics_, *feed_.reference, "measure the original", measure_);
   if (!evaluation) return evaluation.error();
   baseline_ = std::move(*evaluation);
   best_evaluations_.assign(arithmetics_.models.size(), baseline_);
@@ -260,7 +261,8 @@ void Run::say_cached(const std::string& what) const {
 Result<Evaluation> Run::measure(const ir::Graph& graph, const data::Dataset& data,
                                 std::span<const data::MetricInfo* const> metrics, Reference& reference,
                                 const std::string& what, const MeasureContext& context, bool* from_cache) {
-  if (context.program != nullptr) return evaluate(graph, data, metrics, &reference, what, context);  // who knows what it reads
+  if (context.program != nullptr)
+    return evaluate(graph, data, metrics, &reference, what, context);  // who knows what it reads
   const bool is_original = &graph == &reference.graph();
   const std::string key = cache_->evaluation_key(graph, data, metrics, context);
   auto found = cache_->find_evaluation(key);
@@ -399,6 +401,7 @@ passes::PassContext Run::make_context(size_t index, const Feed& feed) {
   context.calib = feed.data.calib.get();
   context.train = feed.data.train.get();
   context.original = feed.original.get();
+  context.opset = onnx::source_info(*original_).opset;
   context.target = &*target_;
   context.pool = &pool_;
   context.progress = measure_.progress;

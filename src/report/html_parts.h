@@ -1,18 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pieces of the HTML report: escaping, plots as inline SVG, the style sheet.
+// Pieces of the HTML report: plots as inline SVG, the style sheet.
 #pragma once
 
 #include <span>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "edgesmith/refine/run_report.h"
+#include "report/escape_html.h"
 
 namespace edgesmith::report {
 
-/// `text` with the characters of HTML escaped.
-std::string escape_html(std::string_view text);
 /// Printf with one number.
 std::string number_text(const char* format, double value);
 

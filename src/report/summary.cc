@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "edgesmith/base/text.h"
 #include "edgesmith/report/terminal.h"
 
 namespace edgesmith::report {
@@ -143,7 +144,7 @@ std::string run_summary(const RunReport& report, bool color) {
   text += steps_text(report, color);
   for (const StepReport& step : report.steps) {
     for (const std::string& note : step.notes)
-      text += paint("    " + step.pass + ": " + note, Style::dim, color) + "\n";
+      text += paint("    " + step.pass + ": " + printable(note), Style::dim, color) + "\n";
   }
   text += targets_text(report, color);
   const std::string result = result_text(report, color);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "edgesmith/base/text.h"
 #include "edgesmith/report/terminal.h"
 
 namespace edgesmith::report {
@@ -13,6 +14,23 @@ size_t width_of(std::string_view text) {
   size_t width = 0;
   for (const char c : text) width += (static_cast<unsigned char>(c) & 0xC0) != 0x80 ? 1 : 0;
   return width;
+}
+
+/// By Style.
+constexpr std::string_view kCodes[] = {"", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[36m"};
+constexpr std::string_view kEnd = "\033[0m";
+
+/// Lines, without tabs.
+std::string printable_lines(std::string_view text) {
+  std::string out = printable(text, true);
+  for (size_t at = out.find('\t'); at != std::string::npos; at = out.find('\t', at)) out.replace(at, 1, "\\x09");
+  return out;
+}
+
+/// Names out of files must not act on the terminal, nor break the table.
+std::vector<std::string> printable_cells(std::vector<std::string> cells) {
+  for (std::string& cell : cells) cell = printable(cell);
+  return cells;
 }
 
 std::string escaped_markdown(const std::string& cell) {
@@ -39,15 +57,32 @@ std::string scaled(double value, const char* const* units, int num_units) {
 
 }  // namespace
 
+std::string printable_but_paint(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t at = std::min(text.find('\033'), text.size());
+    out += printable_lines(text.substr(0, at));
+    text.remove_prefix(at);
+    if (text.empty()) break;
+    size_t length = 0;
+    for (const std::string_view code : kCodes) {
+      if (!code.empty() && text.starts_with(code)) length = code.size();
+    }
+    if (text.starts_with(kEnd)) length = kEnd.size();
+    out += length > 0 ? std::string(text.substr(0, length)) : printable(text.substr(0, 1));
+    text.remove_prefix(std::max<size_t>(length, 1));
+  }
+  return out;
+}
+
 std::string paint(std::string_view text, Style style, bool color) {
-  static constexpr const char* kCodes[] = {"", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[33m", "\033[36m"};
-  if (!color || style == Style::plain) return std::string(text);
-  return kCodes[static_cast<int>(style)] + std::string(text) + "\033[0m";
+  if (!color || style == Style::plain) return printable_lines(text);
+  return std::string(kCodes[static_cast<size_t>(style)]) + printable_lines(text) + std::string(kEnd);
 }
 
 void Table::row(std::vector<std::string> cells, Style style) {
   cells.resize(columns_.size());
-  rows_.push_back(std::move(cells));
+  rows_.push_back(printable_cells(std::move(cells)));
   styles_.push_back(style);
 }
 

@@ -47,7 +47,8 @@ std::shared_ptr<const HalfNode> make_half_node(const Program& program, const ir:
     return nullptr;
   }
   for (int i = 0; i < node.num_outputs(); ++i) {
-    const ir::DType wanted = is_half(half->results[static_cast<size_t>(i)]) ? ir::DType::f32 : node.output(i).type().dtype;
+    const ir::DType wanted =
+        is_half(half->results[static_cast<size_t>(i)]) ? ir::DType::f32 : node.output(i).type().dtype;
     if (twin.output(i).type().dtype != wanted) return nullptr;
   }
   auto compiled = compile(half->graph, {.reassociate = program.options.reassociate, .observed = {false}}, program.isa);

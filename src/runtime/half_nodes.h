@@ -22,8 +22,8 @@ class SessionState;
 struct HalfNode {
   ir::Graph graph;
   Program program;
-  std::vector<size_t> fed;           ///< operands of the node that are inputs of the graph, in their order
-  std::vector<ir::DType> results;    ///< dtypes of the node's outputs
+  std::vector<size_t> fed;         ///< operands of the node that are inputs of the graph, in their order
+  std::vector<ir::DType> results;  ///< dtypes of the node's outputs
 };
 
 /// Null where no operand is a half float, or no kernel takes the node on float32. Constants of the program must be

@@ -10,6 +10,7 @@
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/sha256.h"
+#include "edgesmith/base/shell.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
 #include "refine/config.h"
@@ -164,6 +165,9 @@ Result<refine::Recipe> read_recipe(const Settings& settings, const std::string& 
   auto recipe = refine::load_recipe(absolute_in(source, *path), settings.overrides);
   if (!recipe) return recipe.error().in(source.origin + ": line " + std::to_string(node.line));
   recipe->model = model;
+  // A program of the user's is started where the manifest is, not in the job's folder.
+  std::string& program = recipe->gate.metric_command;
+  if (!program.empty()) program = "cd " + shell_quoted(source.folder) + " && " + program;
   recipe->output = recipe->output.empty() ? fs::path(model).stem().string() + "-edge.onnx"
                                           : fs::path(recipe->output).filename().string();
   const std::tuple<const char*, const ConfigNode*, std::optional<data::DataSpec>*> roles[] = {

@@ -155,7 +155,8 @@ Status Zoo::prepare() {
 Status Zoo::start(const Job& job, Claim claim) {
   EDGESMITH_TRY(write_file(in(claim.path(), "recipe.toml"), refine::print_recipe(job.recipe)));
   ProcessOptions process;
-  process.arguments = {"run", "recipe.toml", "--report", ".", "--json", "-q", "--threads", std::to_string(threads_)};
+  process.arguments = {"run",       "recipe.toml",           "--report", ".", "--json", "-q", "--no-cache",
+                       "--threads", std::to_string(threads_)};
   if (watcher_.wants_progress()) process.arguments.insert(process.arguments.end(), {"--events", kEvents});
   process.folder = claim.path();
   process.output = kAnswer;

@@ -41,6 +41,42 @@ TEST(Text, SizesHaveUnits) {
   }
 }
 
+TEST(Text, WhatActsOnATerminalIsWrittenOut) {
+  struct Row {
+    std::string name, shown;
+  };
+  const Row rows[] = {
+      {"layer1.0/conv", "layer1.0/conv"},
+      {"größe 层 😀", "größe 层 😀"},
+      {"a\nb\tc\rd", "a\\x0ab\\x09c\\x0dd"},
+      {std::string("a\0b", 3), "a\\x00b"},
+      {"\033[2J\033]0;title\a", "\\x1b[2J\\x1b]0;title\\x07"},
+      {"\x7f", "\\u007f"},
+      {"\xc2\x9b"
+       "31m",
+       "\\u009b31m"},  // the one-character form of ESC [
+      {"\xe2\x80\xae"
+       "xnno",
+       "\\u202exnno"},  // from right to left from here on
+      {"\xe2\x81\xa6"
+       "a\xe2\x81\xa9",
+       "\\u2066a\\u2069"},
+      {"a\xe2\x80\xa8"
+       "b",
+       "a\\u2028b"},
+      {"\xff\xfe", "\\xff\\xfe"},
+      {"\xc0\xaf", "\\xc0\\xaf"},           // an overlong slash
+      {"\xed\xa0\x80", "\\xed\\xa0\\x80"},  // half of a pair
+      {"a\xe2\x80", "a\\xe2\\x80"},         // cut off
+      {"<script>", "<script>"},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(printable(row.name), row.shown);
+    EXPECT_EQ(printable(row.shown), row.shown);
+  }
+  EXPECT_EQ(printable("a\n\tb\r", true), "a\n\tb\\x0d");
+}
+
 TEST(Text, ShortestFloatsReadBack) {
   EXPECT_EQ(shortest(0.1f), "0.1");
   EXPECT_EQ(shortest(-3.0f), "-3");

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "cli/tool_test.h"
+#include "edgesmith/base/sha256.h"
 
 namespace edgesmith::testing {
 namespace {
@@ -125,6 +126,21 @@ TEST_F(Cli, InspectsAModel) {
   EXPECT_EQ(json["nodes"][3]["macs"], 9);
   const std::string listed = run({"inspect", "m.onnx", "-v", "--threads", "1"}).out;
   EXPECT_NE(listed.find("MatMul    logits  f32[N,3]"), std::string::npos) << listed;
+}
+
+TEST_F(Cli, InspectHashesSmallFilesAndLargeOnesWhenAsked) {
+  const std::string hash = sha256_hex(std::as_bytes(std::span<const char>(*read_file(folder_ / "m.onnx"))));
+  EXPECT_EQ(Json::parse(run({"inspect", "m.onnx", "--json"}).out)["model"]["sha256"], hash);
+  // Weights of 17 MiB.
+  write_model(
+      "graph @g(%x: f32[N,2048]) -> (y) {\n  %w = constant random(seed=1) : f32[2048,2176]\n"
+      "  %y = mat_mul %x, %w\n  return %y\n}\n",
+      folder_ / "large.onnx");
+  const std::vector<std::string> command = {"inspect", "large.onnx", "--json", "--no-forecast"};
+  EXPECT_TRUE(Json::parse(run(command).out)["model"]["sha256"].is_null());
+  std::vector<std::string> asked = command;
+  asked.push_back("--hash");
+  EXPECT_EQ(Json::parse(run(asked).out)["model"]["sha256"].get<std::string>().size(), 64u);
 }
 
 TEST_F(Cli, ForecastsWhatEachTechniqueSaves) {

@@ -74,6 +74,8 @@ TEST(GraphText, ErrorsNameTheLine) {
   EXPECT_EQ(message("graph @g(%x: f32[1]) -> (y) {\n  %x = relu %x\n}"), "line 2: value 'x' is defined twice");
   EXPECT_EQ(message("graph @g(%x: f33[1]) -> (y) {"), "line 1: unknown dtype 'f33'");
   EXPECT_EQ(message("graph @g() -> (y) {\n \"abc"), "line 2: text without closing quote");
+  EXPECT_EQ(message("graph @g() -> (y) {\n  constant {1}\n}"),
+            "line 2: a constant is one value");  // found by ir_fuzzer
 }
 
 TEST(GraphText, EveryPrefixOfATextIsRefusedNotCrashed) {

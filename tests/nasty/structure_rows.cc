@@ -309,8 +309,9 @@ std::vector<Row> scope_rows() {
        .check =
            [](Ran& ran) {
              EXPECT_NE(find_initializer(ran.simple, "w"), nullptr) << "captured three levels down";
-             EXPECT_EQ(ran.simple.graph().node(1).SerializeAsString(),
-                       ran.original.graph().node(1).SerializeAsString());
+             // Simplified inside, too: answers are compared for every row.
+             EXPECT_EQ(ran.simple.graph().node(1).op_type(), "If");
+             EXPECT_LT(ran.simple.graph().node(1).ByteSizeLong(), ran.original.graph().node(1).ByteSizeLong());
            }},
       {.number = "13a",
        .title = "nested local functions",

@@ -170,6 +170,26 @@ def fused(cases):
     cases.add("FusedConv_sum", "FusedConv", [reals(1, 2, 5, 5), reals(3, 2, 3, 3), reals(3), reals(1, 3, 3, 3)], activation="Relu", kernel_shape=[3, 3])
 
 
+def language(cases):
+    x = reals(2, 3, 40)
+    for bits in (4, 8):
+        for block in (16, 32):
+            blocks = (40 + block - 1) // block
+            b = RANDOM.integers(0, 256, (5, blocks, block * bits // 8)).astype(np.uint8)
+            scales = np.abs(reals(5 * blocks)) / 16
+            zeros = RANDOM.integers(0, 256, 5 * ((blocks * bits + 7) // 8)).astype(np.uint8)
+            shape = dict(K=40, N=5, bits=bits, block_size=block)
+            cases.add(f"MatMulNBits_{bits}_{block}", "MatMulNBits", [x, b, scales], constants=(1, 2), **shape)
+            cases.add(f"MatMulNBits_{bits}_{block}_zero", "MatMulNBits", [x, b, scales, zeros], constants=(1, 2, 3), **shape)
+    ids, segments = (RANDOM.integers(0, n, (2, 4)).astype(np.int32) for n in (7, 2))
+    mask = np.array([[1, 1, 1, 0], [1, 1, 0, 0]], np.int32)
+    tables = [reals(7, 8), reals(6, 8), reals(2, 8), reals(8), reals(8)]
+    cases.add("EmbedLayerNormalization", "EmbedLayerNormalization", [ids, segments, *tables, mask], outputs=2)
+    cases.add("EmbedLayerNormalization_plain", "EmbedLayerNormalization", [ids, None, *tables[:2], None, *tables[3:]], outputs=2, epsilon=1e-5)
+    places = np.array([[3, 1, 0, 2]], np.int32).repeat(2, 0)
+    cases.add("EmbedLayerNormalization_places", "EmbedLayerNormalization", [ids, segments, *tables, mask, places], outputs=3)
+
+
 def attention(cases):
     x, w, b = reals(2, 5, 8), reals(8, 24), reals(24)
     mask = np.array([[1, 1, 1, 1, 0], [1, 1, 1, 0, 0]], np.int32)
@@ -188,7 +208,7 @@ def main():
     parser.add_argument("--list", action="store_true")
     args = parser.parse_args()
     cases = Cases()
-    for group in (quantized, fused, attention):
+    for group in (quantized, fused, language, attention):
         group(cases)
     results = WORK / "results.txt"
     environment = dict(os.environ, EDGESMITH_ONNX_TESTDATA=str(WORK), EDGESMITH_ONNX_RESULTS=str(results))

@@ -290,6 +290,31 @@ TEST(Quantize, PerTensorWeightsHaveOneScale) {
   EXPECT_EQ(value_of(graph, "w1").constant()->quant().scale.size(), 1u);
 }
 
+TEST(Quantize, WeightsOfLayersThatComputeOnFloatsAreCodesToo) {
+  auto graph = ir::parse(R"(graph @g(%x: f32[5,1,16], %p: f32[1,8,4,4]) -> (y, z) {
+  %w = constant random(seed=1) : f32[1,128,16]
+  %r = constant random(seed=2) : f32[1,128,32]
+  %y, %h, %c = lstm %x, %w, %r {hidden_size=32}
+  %t = constant random(seed=3) : f32[8,16,3,3]
+  %z = conv_transpose %p, %t
+  return %y, %z
+}
+)");
+  ASSERT_TRUE(graph.ok()) << graph.error().text();
+  const Outcome outcome = quantize(*graph, nullptr, {{"weights_only", "true"}});
+  ASSERT_TRUE(outcome.change.ok()) << outcome.change.error().text();
+  int codes = 0;
+  for (const ir::Node& node : graph->nodes()) {
+    if (!node.is(ir::OpKind::constant)) continue;
+    const ir::Tensor& tensor = node.tensor();
+    ASSERT_EQ(tensor.encoding(), ir::Encoding::affine) << node.output().name();
+    EXPECT_EQ(tensor.quant().axis, 1);
+    EXPECT_EQ(static_cast<int64_t>(tensor.quant().scale.size()), tensor.dims()[1]);
+    ++codes;
+  }
+  EXPECT_EQ(codes, 3);
+}
+
 TEST(Quantize, WeightsAloneNeedNoDataAndKeepFloatArithmetic) {
   ir::Graph graph = network();
   const ir::Graph original = graph.clone();

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "edgesmith/base/file.h"
+#include "report/escape_html.h"
 #include "report/sample_report.h"
 #include "support/tiny_model.h"
 
@@ -18,6 +19,35 @@ TEST(Html, FetchesNothingAndRunsNoScript) {
   const std::string html = run_html(sample_report());
   for (const char* part : {"http://", "https://", "//cdn", "<script", "<link", "@import", "url(", " src="}) {
     EXPECT_FALSE(contains(html, part)) << part;
+  }
+}
+
+TEST(Html, NamesAreTextWhateverTheyHold) {
+  struct Row {
+    std::string name, shown;
+  };
+  const Row rows[] = {
+      {"<script>alert(1)</script>", "&lt;script&gt;alert(1)&lt;/script&gt;"},
+      {"\" onload=\"x", "&quot; onload=&quot;x"},
+      {"' onclick='x", "&#39; onclick=&#39;x"},
+      {"a&lt;b", "a&amp;lt;b"},
+      {"\033[2Jq\xff", "\\x1b[2Jq\\xff"},
+      {"\xe2\x80\xae"
+       "exe",
+       "\\u202eexe"},
+      {"two\nlines", "two\nlines"},
+  };
+  for (const Row& row : rows) {
+    EXPECT_EQ(escape_html(row.name), row.shown);
+    refine::RunReport report = sample_report();
+    report.steps[1].layers[0].node = row.name;
+    report.recipe.target = row.name;
+    report.warnings = {row.name};
+    const std::string html = run_html(report);
+    EXPECT_TRUE(contains(html, row.shown)) << row.shown;
+    if (row.name != row.shown && row.name != "a&lt;b") {
+      EXPECT_FALSE(contains(html, row.name)) << row.shown;
+    }
   }
 }
 

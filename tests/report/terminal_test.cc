@@ -24,6 +24,14 @@ TEST(Table, ColoursWholeLinesOnRequestOnly) {
   EXPECT_EQ(table.text(true), "\033[31m  a\033[0m\n");
 }
 
+TEST(Table, NamesDoNotActOnTheTerminal) {
+  Table table({Table::Align::left});
+  table.row({"a\033[31m\nb"});
+  EXPECT_EQ(table.text(true), "  a\\x1b[31m\\x0ab\n");
+  EXPECT_EQ(paint("x\033[2J", Style::red, true), "\033[31mx\\x1b[2J\033[0m");
+  EXPECT_EQ(printable_but_paint("\033[1mgood\033[0m\n\033[2Jbad\a"), "\033[1mgood\033[0m\n\\x1b[2Jbad\\x07");
+}
+
 TEST(Numbers, HaveThreeDigitsAndAUnit) {
   EXPECT_EQ(bytes_text(0), "0 B");
   EXPECT_EQ(bytes_text(999), "999 B");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Nodes on half floats by the kernels for float32: results within a step of the reference's, which rounds as often.
-#include "ops/dispatch.h"
 #include "runtime/half_nodes.h"
+#include "ops/dispatch.h"
 #include "runtime/run_graph.h"
 
 namespace edgesmith::runtime {
@@ -14,8 +14,8 @@ void check(const std::string& body, const std::string& dtype, ir::DType half, co
   const ir::Graph graph = parse_graph(text);
   const auto program = compile(graph, {}, Isa::scalar);
   ASSERT_TRUE(program.ok()) << program.error().text();
-  EXPECT_TRUE(std::all_of(program->steps.begin(), program->steps.end(),
-                          [](const Step& step) { return step.half != nullptr; }));
+  EXPECT_TRUE(
+      std::all_of(program->steps.begin(), program->steps.end(), [](const Step& step) { return step.half != nullptr; }));
   const ir::Tensor reference = run_graph(graph, {x}, Isa::scalar, {.reference = true}).at(0);
   EXPECT_EQ(std::string(ir::dtype_name(reference.dtype())), dtype);
   for (const Isa isa : float_isas()) {
@@ -26,11 +26,13 @@ void check(const std::string& body, const std::string& dtype, ir::DType half, co
 }
 
 TEST(HalfNodes, ConvolutionsProductsAndFunctions) {
-  for (const auto& [dtype, half, step] : {std::tuple{"f16", ir::DType::f16, 0x1p-10}, {"bf16", ir::DType::bf16, 0x1p-7}}) {
+  for (const auto& [dtype, half, step] :
+       {std::tuple{"f16", ir::DType::f16, 0x1p-10}, {"bf16", ir::DType::bf16, 0x1p-7}}) {
     const std::string type = dtype;
-    check("  %w = constant {1, -2, 0.5, 3, 0.25, 1} : " + type + "[2,3,1,1]\n  %y = conv %x, %w {pads=[1,0,0,2]}\n", type,
-          half, {2, 3, 7, 5}, step);
-    check("  %w = constant {1, -2, 0.5, 3, 0.25, 1} : " + type + "[3,2]\n  %y = mat_mul %x, %w\n", type, half, {5, 3}, step);
+    check("  %w = constant {1, -2, 0.5, 3, 0.25, 1} : " + type + "[2,3,1,1]\n  %y = conv %x, %w {pads=[1,0,0,2]}\n",
+          type, half, {2, 3, 7, 5}, step);
+    check("  %w = constant {1, -2, 0.5, 3, 0.25, 1} : " + type + "[3,2]\n  %y = mat_mul %x, %w\n", type, half, {5, 3},
+          step);
     check("  %a = sigmoid %x\n  %b = relu %a\n  %y = mul %b, %x\n", type, half, {3, 17}, 2 * step);
     check("  %y = softmax %x {axis=-1}\n", type, half, {3, 17}, step);
   }

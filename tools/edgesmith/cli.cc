@@ -14,6 +14,7 @@
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/report/document.h"
+#include "edgesmith/report/terminal.h"
 
 namespace edgesmith::cli {
 
@@ -65,7 +66,8 @@ Status show_document(const Common& common, const std::string& title, const std::
 }
 
 void print(const std::string& text) {
-  std::fwrite(text.data(), 1, text.size(), stdout);
+  const std::string shown = report::printable_but_paint(text);
+  std::fwrite(shown.data(), 1, shown.size(), stdout);
   if (text.empty() || text.back() != '\n') std::fputc('\n', stdout);
 }
 

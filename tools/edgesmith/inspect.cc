@@ -8,10 +8,13 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "edgesmith/base/file.h"
+#include "edgesmith/base/sha256.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/inner_cost.h"
 #include "edgesmith/passes/node_cost.h"
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/refine/runner.h"
@@ -34,6 +37,9 @@ constexpr size_t kMostNodes = 10;
 
 /// Weights of more bytes are looked at only when asked for: sorting them takes minutes.
 constexpr int64_t kMostWeightBytes = int64_t{256} << 20;
+
+/// Larger files are hashed only when asked for: it takes a second for each gigabyte or two.
+constexpr int64_t kMostHashedBytes = int64_t{16} << 20;
 
 /// All nodes of one operator together.
 struct OpCount {
@@ -59,6 +65,8 @@ struct Inspection {
   std::map<std::string, OpCount> ops;
   QuantCount quant;
   std::vector<SharedWeight> shared;
+  bool has_inside = false;        ///< some nodes hold branches, bodies or functions
+  std::string sha256;             ///< of the file; "": not asked for
   bool looked_at_weights = true;  ///< false: `weights` and `forecasts` are empty, `size.nonzero` is not known
   passes::ModelFacts weights;
   std::vector<Forecast> forecasts;  ///< empty: not wanted
@@ -178,8 +186,10 @@ Inspection inspect(const ir::Graph& graph, const std::string& path, const target
     if (is_structural(node)) continue;
     OpCount& count = inspection.ops[op_label(node)];
     ++count.count;
-    count.macs += ops::cost_of(node).macs;
-    count.params += own_params(node, seen);
+    const passes::InnerCost inside = passes::inner_cost(node, inspection.looked_at_weights);
+    inspection.has_inside = inspection.has_inside || node.subgraphs != nullptr;
+    count.macs += ops::cost_of(node).macs + inside.macs;
+    count.params += own_params(node, seen) + inside.params;
   }
   count_quant(graph, inspection);
   find_shared(graph, inspection);
@@ -348,6 +358,7 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
                  {"ir_version", in.source.ir_version},
                  {"opset", in.source.opset},
                  {"external_data", in.source.external_data},
+                 {"sha256", in.sha256.empty() ? Json() : Json(in.sha256)},
                  {"bytes", in.size.bytes},
                  {"params", in.size.params},
                  {"nonzero", in.looked_at_weights ? Json(in.size.nonzero) : Json()},
@@ -381,10 +392,12 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
   for (const ir::Value* input : graph.inputs()) facts.row({"input", input->name() + " " + input->type().text()});
   for (const auto& [name, type] : results_of(graph)) facts.row({"output", name + " " + type});
   facts.row({"file", report::bytes_text(in.size.bytes) + (in.source.external_data ? " with external data" : "")});
+  if (!in.sha256.empty()) facts.row({"sha256", in.sha256});
   std::string params = refine::grouped(in.size.params);
   if (in.size.nonzero != in.size.params) params += ", " + refine::grouped(in.size.nonzero) + " not zero";
   facts.row({"parameters", params});
-  facts.row({"multiply-adds", report::count_text(in.size.macs) + " a sample"});
+  facts.row({"multiply-adds", report::count_text(in.size.macs) + " a sample" +
+                                  (in.has_inside ? ", the inside of If, Loop and Scan counted once" : "")});
   if (in.memory) {
     const bool tight = in.memory->arena_bytes == in.memory->lower_bound_bytes;
     facts.row({"activations", report::bytes_text(in.memory->arena_bytes) + " at the peak, for one sample" +
@@ -445,21 +458,32 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
 
 struct Flags {
   std::string model, other, target;
-  bool no_forecast = false, weights = false;
+  bool no_forecast = false, weights = false, hash = false;
 };
 
+/// The hash of the file, or "" for a large one that nobody asked to read whole.
+Result<std::string> hash_of(const std::string& path, bool asked) {
+  auto file = MappedFile::open(path);
+  if (!file) return file.error();
+  const bool wanted = asked || static_cast<int64_t>((*file)->bytes().size()) <= kMostHashedBytes;
+  return wanted ? sha256_hex((*file)->bytes()) : std::string();
+}
+
 /// The document of one of two models, without what takes long to find.
-Result<std::string> short_document(const std::string& path, bool all_weights) {
+Result<std::string> short_document(const std::string& path, const Flags& flags) {
   auto graph = onnx::import_file(path);
   if (!graph) return graph.error();
-  Inspection inspection = inspect(*graph, path, nullptr, all_weights);
+  Inspection inspection = inspect(*graph, path, nullptr, flags.weights);
   if (inspection.source.external_data) inspection.size.bytes = bytes_with_external_data(path, inspection.size.bytes);
+  auto sha256 = hash_of(path, flags.hash);
+  if (!sha256) return sha256.error();
+  inspection.sha256 = std::move(*sha256);
   return as_json(*graph, path, inspection, nullptr);
 }
 
 Result<int> run_pair(const Flags& flags, const Common& common) {
   if (!flags.target.empty()) return usage_error("--target is for one model", "leave out " + flags.other);
-  const auto a = short_document(flags.model, flags.weights), b = short_document(flags.other, flags.weights);
+  const auto a = short_document(flags.model, flags), b = short_document(flags.other, flags);
   if (!a) return a.error();
   if (!b) return b.error();
   EDGESMITH_TRY(show_document(common, "inspect " + flags.model + " " + flags.other, pair_json(*a, *b),
@@ -477,6 +501,9 @@ Result<int> run(const Flags& flags, const Common& common) {
   const targets::Target* wanted = flags.target.empty() ? nullptr : &*target;
   Inspection inspection = inspect(*graph, model, wanted, flags.weights);
   if (inspection.source.external_data) inspection.size.bytes = bytes_with_external_data(model, inspection.size.bytes);
+  auto sha256 = hash_of(model, flags.hash);
+  if (!sha256) return sha256.error();
+  inspection.sha256 = std::move(*sha256);
   ThreadPool pool(common.threads);
   if (inspection.looked_at_weights) {
     auto facts = passes::find_weight_facts(*graph, pool);
@@ -505,6 +532,7 @@ void add_inspect(Program& program) {
   command->add_flag("--no-forecast", flags->no_forecast,
                     "leave out what each technique would save, which takes longest");
   command->add_flag("--weights", flags->weights, "look at every weight of models over 256 MiB, too");
+  command->add_flag("--hash", flags->hash, "also give the SHA-256 of the file; done anyway up to 16 MiB");
   add_report_option(command, program.common);
   add_work_options(command, program.common);
 }

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "edgesmith/base/text.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -27,7 +28,7 @@ class Display {
   Display(bool shown, bool bar) : shown_(shown), bar_(bar) {}
 
   void begin(std::string_view what, int64_t total) {
-    what_ = what;
+    what_ = printable(what);
     detail_.clear();
     total_ = total;
     start_ = last_ = Clock::now();
@@ -38,7 +39,7 @@ class Display {
     last_ = Clock::now();
     draw(done);
   }
-  void detail(std::string_view text) { detail_ = text; }
+  void detail(std::string_view text) { detail_ = printable(text); }
   void end() {
     if (!shown_) return;
     if (bar_) std::fputs("\r\033[K", stderr);

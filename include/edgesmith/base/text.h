@@ -24,6 +24,11 @@ bool glob_match(std::string_view pattern, std::string_view text);
 std::optional<int64_t> parse_bytes(std::string_view text);
 /// Seconds of "90", "1.5s", "10m" or "2 h". Nothing for other texts, and for times that are not positive.
 std::optional<double> parse_seconds(std::string_view text);
+/// `text` with everything that acts on a terminal, or hides what it says, written out: control characters and bytes
+/// that are not UTF-8 as \x1b, marks that turn the direction of writing and separate lines as \u202e (JSON's own
+/// escape: a document stays one). For names out of files. `lines`: line breaks and tabs are meant, and stay. Doing it
+/// twice changes nothing.
+std::string printable(std::string_view text, bool lines = false);
 /// Shortest decimal text that reads back as the same float/double ("0.1", "inf", "nan").
 std::string shortest(float value);
 std::string shortest(double value);

@@ -9,8 +9,8 @@
 namespace edgesmith::ir {
 
 /// Graphs that say what an opaque node computes: the branches of If, the body of Loop or Scan, a function of the model,
-/// an operator that others spell out. The node itself stays as its file has it, a barrier for every pass; running it
-/// and inferring its types use these graphs.
+/// an operator that others spell out. The node itself stays as its file has it, a barrier for passes that do not look
+/// inside; running it and inferring its types use these graphs.
 ///
 /// Every graph takes first what it is called with (function: operands [0, num_inputs) of the node; If: nothing; Loop:
 /// step number, condition, states; Scan: states, slices), then the outer values that the node's subgraphs read, which
@@ -25,6 +25,9 @@ struct Subgraphs {
   Kind kind = Kind::function;
   int num_inputs = 0;
   std::vector<Graph> graphs;
+  /// Branches and bodies: the graphs are no longer those of the file, which go out instead. Operands behind
+  /// `num_inputs` may have been dropped.
+  bool rewritten = false;
 
   /// A function that the model defines, and whether its nodes may stand where the call stands: nothing in it depends on
   /// the function around it or on other opsets.

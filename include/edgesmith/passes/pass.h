@@ -39,6 +39,7 @@ struct PassContext {
   const data::Dataset* calib = nullptr;  ///< null: none was given
   const data::Dataset* train = nullptr;
   const ir::Graph* original = nullptr;      ///< the model as it came in (the teacher); never null under the runner
+  int64_t opset = 0;                        ///< of the source: what a pass adds must be in it; 0: there is no source
   const targets::Target* target = nullptr;  ///< never null under the runner
   ThreadPool* pool = nullptr;               ///< never null under the runner
   ProgressSink* progress = nullptr;         ///< never null under the runner

@@ -14,8 +14,11 @@ namespace edgesmith::report {
 /// Colours of the terminal; `plain` writes none.
 enum class Style { plain, bold, dim, red, green, yellow, cyan };
 
-/// `text` in `style` when `color` is on.
+/// `text` in `style` when `color` is on, with what else would act on the terminal written out.
 std::string paint(std::string_view text, Style style, bool color);
+/// `text` with everything that acts on a terminal written out, but for lines and what paint() adds: the last step
+/// before a text is shown.
+std::string printable_but_paint(std::string_view text);
 
 /// Columns of text, each as wide as its widest cell. Widths count characters of UTF-8, not bytes.
 class Table {

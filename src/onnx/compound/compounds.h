@@ -40,6 +40,10 @@ Reason fused_mat_mul(Emitter& e);
 Reason fused_gemm(Emitter& e);
 Reason fused_conv(Emitter& e);
 
+// language.cc
+Reason mat_mul_n_bits(Emitter& e);
+Reason embed_layer_normalization(Emitter& e);
+
 // attention.cc
 Reason attention(Emitter& e);
 Reason multi_head_attention(Emitter& e);

@@ -20,6 +20,7 @@
 #include "passes/quantize/choice.h"
 #include "passes/quantize/dynamic.h"
 #include "passes/quantize/findings.h"
+#include "passes/quantize/float_layers.h"
 #include "passes/quantize/fold_weights.h"
 #include "passes/quantize/low_bit_layers.h"
 #include "passes/quantize/masks.h"
@@ -413,7 +414,7 @@ Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, c
   }
   context.notes.push_back("weights of " + std::to_string(layers.size()) +
                           " operators are int8 codes; arithmetic is float");
-  const int tables = quantize_tables(graph, selected, context);
+  const int tables = quantize_tables(graph, selected, context) + quantize_float_layers(graph, selected, context);
   return layers.empty() && tables == 0 ? Change::none : Change::changed;
 }
 
@@ -491,7 +492,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
     graph.replace_all_uses(identity->output(), *identity->input(0));
     graph.erase(*identity);
   }
-  if (change && quantize_tables(graph, *selected, context) > 0) {
+  if (change && quantize_tables(graph, *selected, context) + quantize_float_layers(graph, *selected, context) > 0) {
     EDGESMITH_TRY(ops::infer_types(graph));
     return Change::changed;
   }

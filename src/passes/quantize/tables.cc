@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "passes/quantize/findings.h"
+#include "passes/quantize/slice_codes.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -25,33 +26,6 @@ const ir::Node* reader_of_rows(const ir::Value& table, const std::vector<bool>& 
   return gather;
 }
 
-struct Coded {
-  ir::Tensor table;
-  double sqnr_db = 0;
-};
-
-Coded code_rows(const std::vector<float>& reals, const ir::Dims& dims) {
-  const auto rows = static_cast<size_t>(dims[0]), width = static_cast<size_t>(dims[1]);
-  ir::Quant quant{.dtype = ir::DType::i8, .scale = {}, .zero_point = std::vector<int32_t>(rows, 0), .axis = 0};
-  std::vector<int8_t> codes(reals.size());
-  double signal = 0, noise = 0;
-  for (size_t r = 0; r < rows; ++r) {
-    float largest = 0;
-    for (size_t i = r * width; i < (r + 1) * width; ++i) largest = std::max(largest, std::abs(reals[i]));
-    // A row of zeros, or of numbers too small for a normal scale, is coded as zeros.
-    const float scale = largest / 127 >= std::numeric_limits<float>::min() ? largest / 127 : 1;
-    quant.scale.push_back(scale);
-    for (size_t i = r * width; i < (r + 1) * width; ++i) {
-      codes[i] = static_cast<int8_t>(ir::quantize_value(reals[i], scale, 0, ir::DType::i8));
-      const double error = static_cast<double>(reals[i]) - static_cast<double>(codes[i]) * static_cast<double>(scale);
-      signal += static_cast<double>(reals[i]) * static_cast<double>(reals[i]);
-      noise += error * error;
-    }
-  }
-  return {ir::Tensor::affine(ir::Tensor::of<int8_t>(dims, codes), std::move(quant)),
-          noise > 0 ? 10 * std::log10(signal / noise) : INFINITY};
-}
-
 }  // namespace
 
 int quantize_tables(ir::Graph& graph, const std::vector<bool>& selected, PassContext& context) {
@@ -64,9 +38,9 @@ int quantize_tables(ir::Graph& graph, const std::vector<bool>& selected, PassCon
     if (reader == nullptr) continue;
     const std::vector<float> reals = table.to_floats();
     if (!std::all_of(reals.begin(), reals.end(), [](float x) { return std::isfinite(x); })) continue;
-    Coded coded = code_rows(reals, table.dims());
-    report_weight(*reader, coded.table, 8, coded.sqnr_db, false, context);
-    graph.set_tensor(node, std::move(coded.table));
+    SliceCodes coded = code_slices(reals, table.dims(), 0);
+    report_weight(*reader, coded.tensor, 8, coded.sqnr_db, false, context);
+    graph.set_tensor(node, std::move(coded.tensor));
     ++tables;
   }
   if (tables > 0) {

@@ -130,6 +130,7 @@ bool restore_evaluation(BinaryReader& in, Evaluation& evaluation) {
   for (MetricNumbers& numbers : evaluation.metrics) {
     numbers.metric = data::find_metric(in.text());
     restore_reals(in, numbers.numbers);
+    numbers.samples = evaluation.samples;
     if (numbers.metric == nullptr) return false;
   }
   return true;

@@ -32,9 +32,7 @@ class Search {
   Result<AutoSkip> run(const data::Dataset* eval) {
     result_.metric = options_.metric != nullptr ? options_.metric : default_metric(calib_);
     metrics_ = {result_.metric};
-    auto reference = Reference::create(diagnosis_.original);
-    if (!reference) return reference.error();
-    reference_ = std::move(*reference);
+    reference_ = std::make_unique<Reference>(diagnosis_.original);
     auto before = evaluate(diagnosis_.original, calib_, metrics_, reference_.get(), "measure the original", measure_);
     if (!before) return before.error();
     before_ = before->metrics[0];
@@ -134,11 +132,10 @@ class Search {
   Status check(const data::Dataset& eval) {
     const data::MetricInfo* metric = options_.metric != nullptr ? options_.metric : default_metric(eval);
     const std::vector<const data::MetricInfo*> metrics = {metric};
-    auto reference = Reference::create(diagnosis_.original);
-    if (!reference) return reference.error();
-    auto before = evaluate(diagnosis_.original, eval, metrics, reference->get(), "check the original", measure_);
+    Reference reference(diagnosis_.original);
+    auto before = evaluate(diagnosis_.original, eval, metrics, &reference, "check the original", measure_);
     if (!before) return before.error();
-    auto after = evaluate(result_.graph, eval, metrics, reference->get(), "check the result", measure_);
+    auto after = evaluate(result_.graph, eval, metrics, &reference, "check the result", measure_);
     if (!after) return after.error();
     result_.eval_before = before->metrics[0].value();
     result_.eval_after = after->metrics[0].value();

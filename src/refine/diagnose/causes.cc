@@ -26,7 +26,7 @@ constexpr double kAlive = 1e-6, kMatters = 1e-3;
 // Clipping that is worth a word, in percent, and ranges that are so many times wider than what was seen.
 constexpr double kClipped = 0.05, kTooWide = 4;
 // One input channel that holds this share of what rounding the weights costs is named.
-constexpr double kMostOfIt = 0.5;
+constexpr double kMostOfTheNoise = 0.5;
 // Channels that a sentence names.
 constexpr size_t kNamed = 4;
 // Zeros that are taken for pruning, as on loading (interface: over 5 % of a tensor).
@@ -188,7 +188,7 @@ class CauseFinder {
     }
     const double all = std::accumulate(noise.begin(), noise.end(), 0.0);
     const auto worst = static_cast<size_t>(std::max_element(noise.begin(), noise.end()) - noise.begin());
-    if (all <= 0 || noise[worst] < kMostOfIt * all) return;
+    if (all <= 0 || noise[worst] < kMostOfTheNoise * all) return;
     const double middle = median(std::vector<double>(magnitudes.begin(), magnitudes.end()));
     if (middle <= 0 || magnitudes[worst] < kApart * middle) return;
     diagnosis_.numbers["input_channel_ratio"] = magnitudes[worst] / middle;
