@@ -65,9 +65,10 @@ Status show_document(const Common& common, const std::string& title, const std::
   return {};
 }
 
-void print(const std::string& text) {
-  const std::string shown = report::printable_but_paint(text);
-  std::fwrite(shown.data(), 1, shown.size(), stdout);
+void print(const std::string& text) { print_exactly(report::printable_but_paint(text)); }
+
+void print_exactly(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
   if (text.empty() || text.back() != '\n') std::fputc('\n', stdout);
 }
 

@@ -97,6 +97,8 @@ Status show_document(const Common& common, const std::string& title, const std::
 
 /// Writes a result to stdout (with a newline at its end). A full disk or a closed pipe shows in finish_output().
 void print(const std::string& text);
+/// The same for text that a program reads (a script, a recipe): byte for byte, tabs and all.
+void print_exactly(const std::string& text);
 /// Flushes stdout. Errors: io.
 Status finish_output();
 

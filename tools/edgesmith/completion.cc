@@ -155,7 +155,7 @@ void add_completion(Program& program) {
   auto shell = std::make_shared<std::string>();
   Command* command = program.add_command("completion", "Print what completes edgesmith's command lines in a shell",
                                          [shell, &program](const Common&) -> Result<int> {
-                                           print(*shell == "bash" ? bash_script(program) : zsh_script(program));
+                                           print_exactly(*shell == "bash" ? bash_script(program) : zsh_script(program));
                                            return 0;
                                          });
   command->add_option("shell", *shell, "bash or zsh")->required()->one_of({"bash", "zsh"})->type_name("SHELL");

@@ -84,7 +84,7 @@ Result<int> run_pass_command(const PassFlags& flags, const Common& common) {
   auto recipe = make_recipe(flags, common);
   if (!recipe) return recipe.error();
   if (flags.print_recipe) {
-    print(refine::print_recipe(*recipe));
+    print_exactly(refine::print_recipe(*recipe));
     return 0;
   }
   if (recipe->output.empty()) {

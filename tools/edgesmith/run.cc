@@ -32,7 +32,7 @@ Result<int> run(const RunFlags& flags, const Common& common) {
     if (report.empty()) report = flags.output;
   }
   if (flags.print_recipe) {
-    print(refine::print_recipe(*recipe));
+    print_exactly(refine::print_recipe(*recipe));
     return 0;
   }
   if (recipe->output.empty()) {

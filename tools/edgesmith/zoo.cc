@@ -88,9 +88,9 @@ Result<int> plan(const ZooFlags& flags, const Common& common) {
   options.memory_limit = *limit;
   options.overrides = flags.overrides;
   if (flags.format == "make")
-    print(zoo::make_plan(*manifest, options));
+    print_exactly(zoo::make_plan(*manifest, options));
   else if (flags.format == "slurm")
-    print(zoo::slurm_plan(*manifest, options));
+    print_exactly(zoo::slurm_plan(*manifest, options));
   else
     print(zoo::json_plan(*manifest, options));
   return 0;
