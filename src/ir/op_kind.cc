@@ -10,7 +10,7 @@ struct Row {
   std::string_view name, onnx_name;
 };
 
-constexpr Row kRows[] = {
+constexpr Row kOpRows[] = {
     {"input", ""},
     {"output", ""},
     {"constant", ""},
@@ -22,24 +22,24 @@ constexpr Row kRows[] = {
 
 }  // namespace
 
-std::string_view op_name(OpKind kind) { return kRows[static_cast<size_t>(kind)].name; }
-std::string_view onnx_name(OpKind kind) { return kRows[static_cast<size_t>(kind)].onnx_name; }
+std::string_view op_name(OpKind kind) { return kOpRows[static_cast<size_t>(kind)].name; }
+std::string_view onnx_name(OpKind kind) { return kOpRows[static_cast<size_t>(kind)].onnx_name; }
 
 std::optional<OpKind> op_from_name(std::string_view name) {
-  for (size_t i = 0; i < std::size(kRows); ++i) {
-    if (kRows[i].name == name) return static_cast<OpKind>(i);
+  for (size_t i = 0; i < std::size(kOpRows); ++i) {
+    if (kOpRows[i].name == name) return static_cast<OpKind>(i);
   }
   return std::nullopt;
 }
 
 std::optional<OpKind> op_from_onnx_name(std::string_view name) {
   if (name.empty()) return std::nullopt;
-  for (size_t i = 0; i < std::size(kRows); ++i) {
-    if (kRows[i].onnx_name == name) return static_cast<OpKind>(i);
+  for (size_t i = 0; i < std::size(kOpRows); ++i) {
+    if (kOpRows[i].onnx_name == name) return static_cast<OpKind>(i);
   }
   return std::nullopt;
 }
 
-int num_op_kinds() { return static_cast<int>(std::size(kRows)); }
+int num_op_kinds() { return static_cast<int>(std::size(kOpRows)); }
 
 }  // namespace edgesmith::ir

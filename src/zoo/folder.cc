@@ -23,8 +23,6 @@ constexpr const char* kFolderFile = "zoo.json";
 /// Leaves room for ".NAME.part" in the 255 bytes that file systems allow.
 constexpr size_t kLongestName = 240;
 
-std::string in(const std::string& folder, const std::string& name) { return (fs::path(folder) / name).string(); }
-
 Error cannot(const std::string& path, const char* what, int code) {
   return io_error(path + ": cannot " + what + ": " + std::strerror(code),
                   code == ENOSPC ? "free some disk space" : "check the permissions of the results folder");
@@ -68,6 +66,8 @@ Status check_results(const Manifest& manifest, const std::string& folder, bool r
 }
 
 }  // namespace
+
+std::string in(const std::string& folder, const std::string& name) { return (fs::path(folder) / name).string(); }
 
 bool is_folder_name(const std::string& name) {
   constexpr std::array<std::string_view, 4> kOurs = {kFolderFile, "summary.json", "summary.csv", "index.html"};

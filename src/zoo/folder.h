@@ -18,6 +18,9 @@
 
 namespace edgesmith::zoo {
 
+/// The path of `name` in `folder`.
+std::string in(const std::string& folder, const std::string& name);
+
 /// True when `name` may be a model's folder: one component, visible, none of our own files.
 bool is_folder_name(const std::string& name);
 

@@ -42,8 +42,6 @@ constexpr const char *kAnswer = ".answer.json", *kEvents = ".events.jsonl";
 
 double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
-std::string in(const std::string& folder, const std::string& name) { return (fs::path(folder) / name).string(); }
-
 /// The end of a file of events that grows.
 class EventTail {
  public:

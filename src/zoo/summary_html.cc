@@ -175,7 +175,7 @@ std::string link_to(const std::string& name) {
   return link;
 }
 
-std::string table_of(const Summary& summary) {
+std::string table_html(const Summary& summary) {
   std::string rows;
   for (const Row& row : summary.rows) {
     const auto cell = [](const std::string& text) { return "<td class=\"num\">" + escape_html(text) + "</td>"; };
@@ -217,7 +217,7 @@ std::string summary_html(const Summary& summary) {
          "a{color:var(--accent);text-decoration:none}</style></head><body><main>\n<header><div class=\"eyebrow\">"
          "edgesmith zoo</div><h1>" +
          escape_html(title) + "</h1><span class=\"verdict " + style + "\">" + verdict + "</span></header>\n" +
-         cards(summary) + plots(summary) + table_of(summary) + "<footer>edgesmith " +
+         cards(summary) + plots(summary) + table_html(summary) + "<footer>edgesmith " +
          std::string(report::tool_version()) + "</footer></main></body></html>\n";
 }
 
