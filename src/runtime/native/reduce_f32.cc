@@ -83,6 +83,9 @@ Result<std::shared_ptr<const Prepared>> bind_axes(const ir::Node& node, const Pr
 
 enum class Reduction { mean, sum, max, sum_square, l2 };
 
+// Rows up to this long are added number by number: real and imaginary parts are two.
+constexpr int64_t kShortRow = 4;
+
 constexpr bool squares(Reduction r) { return r == Reduction::sum_square || r == Reduction::l2; }
 
 // For the squares of what is added at once.
@@ -112,7 +115,11 @@ Status run(const KernelCall& call) {
     for (int64_t o = first; o < end; ++o) {
       const float* from = in + o * block;
       float* to = out + o * s.inner;
-      if (s.inner == 1) {
+      if (squares(R) && s.inner == 1 && s.count <= kShortRow) {
+        float sum = 0;
+        for (int64_t i = 0; i < s.count; ++i) sum += from[i] * from[i];
+        *to = sum;
+      } else if (s.inner == 1) {
         *to = R == Reduction::max ? table.row_max(from, s.count) : table.row_sum(squared(from, s.count), s.count);
       } else {
         std::fill_n(to, s.inner, R == Reduction::max ? -std::numeric_limits<float>::infinity() : 0.0F);
