@@ -69,7 +69,7 @@ void replace_node(ir::Graph& graph, ir::Node& node, ir::Value& replacement) {
   bypass_node(graph, node, replacement);
 }
 
-Change rewrite_nodes(ir::Graph& graph, bool (*rewrite)(ir::Graph& graph, ir::Node& node)) {
+Change rewrite_nodes(ir::Graph& graph, const std::function<bool(ir::Graph& graph, ir::Node& node)>& rewrite) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
     if (rewrite(graph, node)) change = Change::changed;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -32,7 +33,7 @@ void replace_node(ir::Graph& graph, ir::Node& node, ir::Value& replacement);
 void bypass_node(ir::Graph& graph, ir::Node& node, ir::Value& replacement);
 
 /// Calls `rewrite` for every node, in order; it returns whether it changed the graph.
-Change rewrite_nodes(ir::Graph& graph, bool (*rewrite)(ir::Graph& graph, ir::Node& node));
+Change rewrite_nodes(ir::Graph& graph, const std::function<bool(ir::Graph& graph, ir::Node& node)>& rewrite);
 
 /// A tensor that broadcasts against a value of rank `rank` along axis `axis` only (every other dim 1), as `channels`
 /// numbers. nullopt when it varies along another axis or is not f32.

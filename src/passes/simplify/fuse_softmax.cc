@@ -50,11 +50,7 @@ bool fuse(ir::Graph& graph, ir::Node& node, const PassContext& context) {
 }
 
 Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
-  Change change = Change::none;
-  for (ir::Node& node : graph.nodes()) {
-    if (fuse(graph, node, context)) change = Change::changed;
-  }
-  return change;
+  return rewrite_nodes(graph, [&](ir::Graph& all, ir::Node& node) { return fuse(all, node, context); });
 }
 
 }  // namespace

@@ -48,4 +48,9 @@ std::optional<ir::Dims> conv_output_dims(const ir::Node& node, OperandDims input
   return out;
 }
 
+bool is_one_number(const ir::Type& type) {
+  const auto dims = type.static_dims();
+  return dims && ir::num_elements(*dims) == 1;
+}
+
 }  // namespace edgesmith::runtime::native

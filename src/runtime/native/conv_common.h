@@ -19,5 +19,7 @@ std::optional<ir::Dims> conv_output_dims(const ir::Node& node, OperandDims input
 
 /// True when every operand present is float32 by the graph's types.
 bool all_float(const ir::Node& node);
+/// True when a value of this type is known to hold one number, of any rank.
+bool is_one_number(const ir::Type& type);
 
 }  // namespace edgesmith::runtime::native

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // QuantizeLinear and DequantizeLinear of 8-bit codes with one scale, where a model keeps them as nodes.
+#include "runtime/native/conv_common.h"
 #include "runtime/native/convert_codes.h"
 #include "runtime/native/kernels.h"
 
@@ -9,15 +10,10 @@ namespace {
 
 bool is_code(ir::DType dtype) { return dtype == ir::DType::u8 || dtype == ir::DType::i8; }
 
-bool is_one_number(const ir::Value* value) {
-  if (value == nullptr) return true;
-  const auto dims = value->type().static_dims();
-  return dims && ir::num_elements(*dims) == 1;
-}
-
 bool one_scale(const ir::Node& node) {
-  return node.input(1)->type().dtype == ir::DType::f32 && is_one_number(node.input(1)) &&
-         is_one_number(node.input(2)) && node.attributes().get_int("block_size", 0) == 0;
+  return node.input(1)->type().dtype == ir::DType::f32 && is_one_number(node.input(1)->type()) &&
+         (node.input(2) == nullptr || is_one_number(node.input(2)->type())) &&
+         node.attributes().get_int("block_size", 0) == 0;
 }
 
 bool supports_quantize(const ir::Node& node) {

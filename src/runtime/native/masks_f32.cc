@@ -3,6 +3,7 @@
 // result's dims whose other operands have them, too, or are one number.
 #include "runtime/fuse_residual.h"
 #include "runtime/native/broadcast_walk.h"
+#include "runtime/native/conv_common.h"
 #include "runtime/native/kernels.h"
 #include "runtime/native/table.h"
 
@@ -52,17 +53,12 @@ Status run_and(const KernelCall& call) {
   return {};
 }
 
-bool is_number(const ir::Type& type) {
-  const auto dims = type.static_dims();
-  return dims && ir::num_elements(*dims) == 1;
-}
-
 bool selects_floats(const ir::Node& node) {
   const ir::Type& mask = node.input(0)->type();
   for (int i = 1; i < 3; ++i) {
     const ir::Type& type = node.input(i)->type();
     if (!is_float(*node.input(i)) ||
-        !(known_same_dims(mask, type) || (is_number(type) && type.rank() <= mask.rank()))) {
+        !(known_same_dims(mask, type) || (is_one_number(type) && type.rank() <= mask.rank()))) {
       return false;
     }
   }

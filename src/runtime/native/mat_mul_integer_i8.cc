@@ -3,6 +3,7 @@
 // zero point of each call (one for all of a) times the sums of the columns is taken away. Exact.
 #include <algorithm>
 
+#include "runtime/native/conv_common.h"
 #include "runtime/native/gemm_i8.h"
 #include "runtime/native/kernels.h"
 
@@ -14,16 +15,11 @@ bool is_code(const ir::Value& value) {
   return value.type().dtype == ir::DType::u8 || value.type().dtype == ir::DType::i8;
 }
 
-bool is_one_number(const ir::Value* value) {
-  if (value == nullptr) return true;
-  const auto dims = value->type().static_dims();
-  return dims && ir::num_elements(*dims) == 1;
-}
-
 bool supports(const ir::Node& node) {
   const ir::Value &a = *node.input(0), &b = *node.input(1);
   if (!is_code(a) || !is_code(b) || a.type().rank() < 1 || b.constant() == nullptr || b.constant()->rank() != 2 ||
-      b.constant()->encoding() != ir::Encoding::dense || !is_one_number(node.input(2))) {
+      b.constant()->encoding() != ir::Encoding::dense ||
+      (node.input(2) != nullptr && !is_one_number(node.input(2)->type()))) {
     return false;
   }
   const ir::Value* zero = node.input(3);
