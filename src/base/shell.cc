@@ -12,6 +12,7 @@
 #include <cstring>
 #include <thread>
 
+#include "edgesmith/base/clock.h"
 #include "edgesmith/base/progress.h"
 
 namespace edgesmith {
@@ -53,7 +54,7 @@ Result<std::optional<int>> run_shell(const std::string& command, const std::stri
     int status = 0;
     const pid_t ended = waitpid(pid, &status, WNOHANG);
     if (ended == pid) return std::optional(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-    const bool late = seconds > 0 && std::chrono::duration<double>(Clock::now() - start).count() > seconds;
+    const bool late = seconds > 0 && seconds_since(start) > seconds;
     if (late || interrupted()) {
       kill(-pid, SIGKILL);
       kill(pid, SIGKILL);  // it may not have made its group yet

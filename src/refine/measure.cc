@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "edgesmith/base/clock.h"
 #include "edgesmith/data/run_model.h"
 #include "edgesmith/ir/structural.h"
 #include "edgesmith/onnx/import.h"
@@ -150,7 +151,7 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
   options.what = what;
   const auto start = std::chrono::steady_clock::now();
   EDGESMITH_TRY(data::for_each_batch(models, data, *context.pool, context.progress, take_batch, options));
-  evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  evaluation.seconds = seconds_since(start);
   std::erase_if(evaluation.metrics, [](const MetricNumbers& numbers) { return numbers.metric == nullptr; });
   if (kept_bytes > Reference::kMostKeptBytes) reference->kept_.clear();
   if (!wants_program) return evaluation;

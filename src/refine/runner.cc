@@ -2,6 +2,7 @@
 // The life of a run: import, open the data, measure the original, then pass by pass: run on a copy, verify, measure,
 // decide; at the end write the best model.
 #include "edgesmith/refine/runner.h"
+#include "edgesmith/base/clock.h"
 
 #include <sys/resource.h>
 
@@ -31,8 +32,6 @@ namespace edgesmith::refine {
 namespace {
 
 namespace fs = std::filesystem;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 int64_t peak_rss_bytes() {
   rusage usage{};

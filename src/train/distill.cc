@@ -7,6 +7,7 @@
 //
 // From time to time the weights are written into a copy of the student, which the held-out samples judge.
 #include "edgesmith/train/distill.h"
+#include "edgesmith/base/clock.h"
 
 #include <algorithm>
 #include <chrono>
@@ -38,8 +39,6 @@ constexpr int64_t kEpochOfJudgements = -1;
 constexpr double kSecondsBetweenWords = 0.2;
 // A gradient above so many times what it was says that the steps were too long.
 constexpr double kSuddenGrowth = 10;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::string time_text(double seconds) {
   char text[32];

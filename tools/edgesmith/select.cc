@@ -14,6 +14,7 @@
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/targets/target.h"
 #include "executor_flags.h"
+#include "numbers.h"
 #include "select_precision.h"
 
 namespace edgesmith::cli {
@@ -27,17 +28,6 @@ struct SelectFlags : PrecisionFlags {
   ExecutorFlags executor;
   bool no_cache = false;
 };
-
-std::string number(const char* format, double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
-
-std::string microseconds(double value) {
-  if (value >= 10000) return number("%.1f ms", value / 1000);
-  return number(value < 100 ? "%.2f us" : "%.1f us", value);
-}
 
 std::string nodes_text(const Plan& plan, bool color) {
   using enum Table::Align;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select_precision.h"
+#include "numbers.h"
 
 #include <nlohmann/json.hpp>
 
@@ -32,14 +33,6 @@ const char* kind_word(PrecisionKind kind) {
 }
 
 const char* precision_word(bool int8) { return int8 ? "int8" : "float32"; }
-
-std::string number(const char* format, double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
-
-std::string microseconds(double us) { return us >= 10000 ? number("%.1f ms", us / 1000) : number("%.1f us", us); }
 
 /// The choice for one model with what it rests on.
 struct Chosen {

@@ -84,7 +84,7 @@ OptionSchema make_options() {
   };
 }
 
-const OptionSchema& options() {
+const OptionSchema& distill_options() {
   static const OptionSchema kSchema = make_options();
   return kSchema;
 }
@@ -147,7 +147,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   return result;
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext& context) {
   if (context.train == nullptr || context.train->size() == 0) {
     return usage_error("distill needs training data", "give some with --train");
   }
@@ -187,8 +187,8 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 extern const PassInfo distill_pass = {
     .name = "distill",
     .summary = "train the model against a teacher, keeping masks, codebooks and grids",
-    .options = options,
-    .run = run,
+    .options = distill_options,
+    .run = run_distill,
     .is_step = true,
     .needs_calib = false,
     .needs_train = true};

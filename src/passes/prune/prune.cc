@@ -31,13 +31,10 @@ namespace {
 
 using namespace prune;
 
-// As in quantize.cc: inputs whose products are kept together, and memory for all products.
-constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
+// As in quantize.cc: memory for the products of all layers.
 constexpr int64_t kMomentBytes = int64_t{256} << 20;
-// Refitting half of the weights or more needs better moments than rounding them.
-constexpr int64_t kRowsPerInput = 32;
 
-const OptionSchema& options() {
+const OptionSchema& prune_options() {
   static const OptionSchema kSchema = {
       {.name = "sparsity",
        .kind = OptionKind::real,
@@ -236,14 +233,14 @@ class Pruner {
 
   Status observe() {
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
-    for (int widest = kWidestBlock;; widest /= 2) {
+    for (int widest = reconstruct::kWidestBlock;; widest /= 2) {
       inputs_.clear();
       int64_t bytes = 0;
       for (const Layer& layer : layers_) {
-        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, kRowsPerInput);
+        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, reconstruct::kRowsPerInput);
         bytes += inputs_.back().bytes();
       }
-      if (bytes <= kMomentBytes || widest <= kNarrowestBlock) break;
+      if (bytes <= kMomentBytes || widest <= reconstruct::kNarrowestBlock) break;
     }
     std::vector<quantize::WatchedLayer> watched;
     for (size_t l = 0; l < layers_.size(); ++l) {
@@ -329,7 +326,7 @@ class Pruner {
     MaskChoice choice;
     if (criterion_ == "obs") choice = {.pattern = pattern_, .exchange = shape_.size() == 1};
     return reconstruct::compress_in_order(
-        graph_, nodes, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
+        graph_, nodes, stream, reconstruct::kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
           Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
                                        [&](const Layer& candidate) { return candidate.node == &node; });
           const Moments moments = layer_moments(layer, gram.inputs());
@@ -402,7 +399,7 @@ Status check_goal(const Options& options) {
   return {};
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_prune(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected =
       quantize::select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
@@ -414,9 +411,9 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo prune_pass = {
-    "prune",      "zero weights or remove channels that matter least, and refit the others to the calibration data",
-    options,      run,
-    true,         true,
+    "prune",       "zero weights or remove channels that matter least, and refit the others to the calibration data",
+    prune_options, run_prune,
+    true,          true,
     "repair=none"};
 
 }  // namespace edgesmith::passes

@@ -9,7 +9,7 @@
 namespace edgesmith::passes {
 namespace {
 
-const OptionSchema& options() {
+const OptionSchema& select_options() {
   static const OptionSchema kSchema = {
       {.name = "costs",
        .kind = OptionKind::path,
@@ -50,7 +50,7 @@ Result<NodePrices> prices_of(const ir::Graph& graph, const targets::Target& targ
   return prices;
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_select(ir::Graph& graph, const Options& options, PassContext& context) {
   const targets::Target& target = *context.target;
   const auto prices = prices_of(graph, target, options);
   if (!prices) return prices.error();
@@ -72,6 +72,6 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo select_pass = {
-    "select", "leave the nodes float that the target computes faster so", options, run, true, false};
+    "select", "leave the nodes float that the target computes faster so", select_options, run_select, true, false};
 
 }  // namespace edgesmith::passes
