@@ -108,7 +108,11 @@ Result<int> run(const SelectFlags& flags, const Common& common) {
   }
   const auto target = targets::load_target(flags.target);
   if (!target) return target.error();
-  if (target->name == "host" && flags.costs.empty()) return select_kernels(flags, common);
+  if (target->name == "host" && flags.costs.empty()) {
+    if (!flags.min_sqnr) return select_kernels(flags, common);
+    return usage_error("select: --min-sqnr is about precisions, and --target host alone chooses kernels",
+                       "add --costs costs.json, or name another target");
+  }
   return select_precision(flags, *target, common);
 }
 
@@ -135,6 +139,12 @@ void add_select(Program& program) {
       ->add_option("--original", flags->original,
                    "the float model: weights of nodes that are left float come from it, not from their codes")
       ->type_name("FLOAT.onnx");
+  command
+      ->add_option("--min-sqnr", flags->min_sqnr,
+                   "leave more nodes float where the results would be further than this from the float model's (dB)")
+      ->type_name("DB");
+  add_data_option(command, "calib", flags->data.calib, "samples that --min-sqnr is measured on");
+  add_preprocess_options(command, flags->data);
   command->add_flag("--no-cache", flags->no_cache, "time everything again, and keep no times");
   command->add_option("-o,--output", flags->output, "write the plan, for 'bench --plan'")
       ->type_name("plan.json")
