@@ -37,7 +37,8 @@ Json member(const Json& json, const char* name) {
   return found != json.end() ? *found : Json();
 }
 
-Result<Json> read_report(const std::string& path) {
+Result<Json> read_report(const std::string& given) {
+  const std::string path = report_path(given);
   auto text = read_file(path);
   if (!text) return text.error();
   Json json = Json::parse(*text, nullptr, false);
@@ -47,6 +48,9 @@ Result<Json> read_report(const std::string& path) {
     return invalid_error(path + ": " + (schema.empty() ? "has no schema" : "its schema is '" + schema + "'"),
                          std::string("report diff takes '") + kSchema +
                              "', which simplify, prune, share, quantize, distill and run write with --report");
+  }
+  if (!member(json, "model").is_object() || !member(json, "steps").is_array()) {
+    return invalid_error(path + ": is no whole report: it has no model or no steps", "write it again with --report");
   }
   return json;
 }
@@ -191,6 +195,11 @@ Result<ReportDiff> diff_json_reports(const std::string& old_path, const Json& a,
 }
 
 }  // namespace
+
+std::string report_path(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error) ? (std::filesystem::path(path) / "report.json").string() : path;
+}
 
 Result<ReportDiff> diff_reports(const std::string& old_path, const std::string& new_path, const DiffLimits& limits) {
   auto before = read_report(old_path);

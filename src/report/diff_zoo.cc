@@ -50,6 +50,19 @@ const Json* find_model(const Json& summary, const std::string& name) {
 
 bool has_result(const Json& row) { return row.contains("output") && row["output"].is_object(); }
 
+/// `row` with the figures of its steps, which only the model's own report has; as it is where that is not there.
+Json with_steps(const Json& row, const std::string& path, const std::string& name) {
+  const fs::path report = fs::path(summary_path(path)).parent_path() / name / "report.json";
+  std::error_code error;
+  if (!fs::exists(report, error)) return row;
+  auto text = read_file(report.string());
+  const Json json = text ? Json::parse(*text, nullptr, false) : Json();
+  const auto steps = json.is_object() ? json.find("steps") : json.end();
+  Json whole = row;
+  if (steps != json.end() && steps->is_array()) whole["steps"] = *steps;
+  return whole;
+}
+
 /// How much worse the model has become: first beyond limits, then what was lost, then by the change of the metric in
 /// its units, then by that of the bytes in percent.
 std::vector<double> badness(const ModelDiff& model) {
@@ -83,7 +96,8 @@ Result<ModelDiff> compare_rows(const std::string& name, const Json* before, cons
     if (!has_result(*after) && !reason.empty()) model.diff.notes.push_back(reason);
     return model;
   }
-  auto diff = diff_documents(old_path, before->dump(), new_path, after->dump(), limits);
+  auto diff = diff_documents(old_path, with_steps(*before, old_path, name).dump(), new_path,
+                             with_steps(*after, new_path, name).dump(), limits);
   if (!diff && diff.error().kind == ErrorKind::usage) {
     model.diff.notes.push_back("is another model under the same name: not compared");
     return model;
@@ -91,7 +105,6 @@ Result<ModelDiff> compare_rows(const std::string& name, const Json* before, cons
   if (!diff) return diff.error().in(name);
   diff->notes.insert(diff->notes.begin(), model.diff.notes.begin(), model.diff.notes.end());
   model.diff = std::move(*diff);
-  model.diff.parts.resize(1);  // rows have no figures of steps
   return model;
 }
 
@@ -99,7 +112,7 @@ Result<ModelDiff> compare_rows(const std::string& name, const Json* before, cons
 
 bool is_zoo_run(const std::string& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return true;
+  if (fs::is_directory(path, error)) return !fs::exists(report_path(path), error);
   if (!fs::is_regular_file(path, error)) return false;
   auto text = read_file(path);
   return text && word_of(Json::parse(*text, nullptr, false), "schema") == kZooSchema;
