@@ -45,11 +45,14 @@ struct Side {
 Result<Comparison> measure(const CompareFlags& flags, const Side& a, const Side& b,
                            const refine::MeasureContext& context) {
   Comparison comparison;
-  comparison.metric = context.program != nullptr ? &context.program->info()
-                      : flags.metric.empty()     ? refine::default_metric(a.data)
-                                                 : data::find_metric(flags.metric);
-  if (comparison.metric == nullptr) {
-    return usage_error("unknown metric '" + flags.metric + "'", "see 'edgesmith metrics'");
+  if (context.program != nullptr) {
+    comparison.metric = &context.program->info();
+  } else if (flags.metric.empty()) {
+    comparison.metric = refine::default_metric(a.data);
+  } else {
+    const auto metric = metric_named(flags.metric);
+    if (!metric) return metric.error();
+    comparison.metric = *metric;
   }
   std::vector<const data::MetricInfo*> metrics = {comparison.metric};
   for (const char* name : {"agreement", "cosine", "sqnr", "max_abs"}) {
