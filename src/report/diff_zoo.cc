@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kZooSchema = "edgesmith.zoo/1";
+constexpr const char* kAnyZooSchema = "edgesmith.zoo/";
 
 std::string word_of(const Json& json, const char* name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
@@ -34,8 +35,13 @@ Result<Json> read_summary(const std::string& path) {
   auto text = read_file(file);
   if (!text) return text.error();
   Json json = Json::parse(*text, nullptr, false);
+  const std::string schema = word_of(json, "schema");
+  if (schema.starts_with(kAnyZooSchema) && schema != kZooSchema) {
+    return invalid_error(file + ": its schema is '" + schema + "'", std::string("report diff takes '") + kZooSchema +
+                                                                        "', which zoo collect of this version writes");
+  }
   const auto models = json.is_object() ? json.find("models") : json.end();
-  if (word_of(json, "schema") != kZooSchema || models == json.end() || !models->is_array()) {
+  if (schema != kZooSchema || models == json.end() || !models->is_array()) {
     return invalid_error(file + ": is no summary of a zoo run", "compare a zoo run with a zoo run");
   }
   return json;
@@ -115,7 +121,7 @@ bool is_zoo_run(const std::string& path) {
   if (fs::is_directory(path, error)) return !fs::exists(report_path(path), error);
   if (!fs::is_regular_file(path, error)) return false;
   auto text = read_file(path);
-  return text && word_of(Json::parse(*text, nullptr, false), "schema") == kZooSchema;
+  return text && word_of(Json::parse(*text, nullptr, false), "schema").starts_with(kAnyZooSchema);
 }
 
 Result<ZooDiff> diff_zoo_runs(const std::string& old_path, const std::string& new_path, const DiffLimits& limits) {

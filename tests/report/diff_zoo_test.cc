@@ -125,6 +125,10 @@ TEST_F(DiffZoo, RefusesWhatCannotBeCompared) {
   const auto mixed = diff_zoo_runs(folder_ / "old.json", folder_ / "report.json", {});
   ASSERT_FALSE(mixed.ok());
   EXPECT_NE(mixed.error().message.find("is no summary of a zoo run"), std::string::npos);
+  ASSERT_TRUE(write_file(folder_ / "later.json", R"({"schema": "edgesmith.zoo/2", "models": []})").ok());
+  EXPECT_TRUE(is_zoo_run(folder_ / "later.json"));
+  EXPECT_NE(diff_zoo_runs(folder_ / "old.json", folder_ / "later.json", {}).error().message.find("'edgesmith.zoo/2'"),
+            std::string::npos);
   EXPECT_TRUE(is_zoo_run(folder_ / "old.json"));
   EXPECT_FALSE(is_zoo_run(folder_ / "report.json"));
 }
