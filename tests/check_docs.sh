@@ -13,7 +13,7 @@ for table in passes ops metrics targets; do
     bad=1
   fi
 done
-for kind in recipe data target report; do
+for kind in recipe data target report manifest; do
   page=docs/schemas/$kind.json
   if [ "${1:-}" = "--fix" ]; then
     mkdir -p docs/schemas

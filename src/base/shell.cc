@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -35,6 +36,11 @@ using Clock = std::chrono::steady_clock;
   _exit(127);
 }
 
+int64_t size_of(const std::string& path) {
+  struct stat status {};
+  return stat(path.c_str(), &status) == 0 ? static_cast<int64_t>(status.st_size) : 0;
+}
+
 }  // namespace
 
 std::string shell_quoted(const std::string& text) {
@@ -44,7 +50,7 @@ std::string shell_quoted(const std::string& text) {
 }
 
 Result<std::optional<int>> run_shell(const std::string& command, const std::string& out, const std::string& err,
-                                     double seconds) {
+                                     double seconds, int64_t most_bytes) {
   const pid_t pid = fork();
   if (pid < 0) return io_error(std::string("cannot start a process: ") + std::strerror(errno));
   if (pid == 0) become_shell(command.c_str(), out.c_str(), err.c_str());
@@ -55,7 +61,8 @@ Result<std::optional<int>> run_shell(const std::string& command, const std::stri
     const pid_t ended = waitpid(pid, &status, WNOHANG);
     if (ended == pid) return std::optional(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
     const bool late = seconds > 0 && seconds_since(start) > seconds;
-    if (late || interrupted()) {
+    const bool too_much = most_bytes > 0 && (size_of(out) > most_bytes || size_of(err) > most_bytes);
+    if (late || too_much || interrupted()) {
       kill(-pid, SIGKILL);
       kill(pid, SIGKILL);  // it may not have made its group yet
       waitpid(pid, &status, 0);

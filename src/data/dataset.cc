@@ -273,7 +273,7 @@ Result<DataSpec> resolve_toml(const DataSpec& spec) {
   if (std::filesystem::path(spec.path).extension() != ".toml") return spec;
   auto text = read_file(spec.path);
   if (!text) return text.error();
-  auto resolved = data_spec_from_toml(*text, std::filesystem::path(spec.path).parent_path().string(), spec.path);
+  auto resolved = data_spec_from_toml(*text, std::filesystem::path(spec.path).parent_path().string(), {spec.path});
   if (!resolved) return resolved;
   if (std::filesystem::path(resolved->path).extension() == ".toml") {
     return usage_error(spec.path + ": 'path' is another description: " + resolved->path, "name the data themselves");

@@ -72,7 +72,7 @@ const ConfigNode* ConfigReader::get(RecipeKey key) {
 }
 
 Error ConfigReader::error(const ConfigNode& node, const std::string& message, const std::string& hint) const {
-  const std::string place = node.line > 0 ? origin_ + ": line " + std::to_string(node.line) : origin_;
+  const std::string place = origin_ + (node.line > 0 ? ": line " + std::to_string(node.line) : kAsSet);
   return usage_error(place + ": " + message, hint);
 }
 

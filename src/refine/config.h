@@ -19,6 +19,9 @@ namespace edgesmith::refine {
 
 struct ConfigMember;
 
+/// In an error, in place of a line, for what is in no file.
+inline constexpr const char* kAsSet = ", with what is set";
+
 /// A value of a configuration file. Tables keep their keys in order of name.
 struct ConfigNode {
   using List = std::vector<ConfigNode>;
@@ -47,6 +50,13 @@ Result<ConfigNode> parse_toml(const std::string& text, const std::string& origin
 std::optional<ConfigNode> parse_toml_value(const std::string& text);
 /// One line of TOML that means `node`: inline tables, quoted texts.
 std::string toml_text(const ConfigNode& node);
+/// A table as a document with one key a line ("preprocess.scale = 0.5"), and the lines of the file that the keys are
+/// from.
+struct FlatToml {
+  std::string text;
+  std::vector<int> lines;
+};
+FlatToml flat_toml(const ConfigNode& table);
 /// A text as TOML: quoted and escaped.
 std::string toml_quoted(std::string_view text);
 /// A float as TOML: with a point or an exponent.

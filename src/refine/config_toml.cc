@@ -48,7 +48,27 @@ bool is_bare(std::string_view key) {
                              std::string_view::npos;
 }
 
+void flatten(const ConfigNode& table, const std::string& prefix, FlatToml& out) {
+  for (const auto& [key, member] : std::get<ConfigNode::Table>(table.value)) {
+    const std::string name = prefix + (is_bare(key) ? key : toml_quoted(key));
+    const auto* inner = std::get_if<ConfigNode::Table>(&member.value);
+    if (inner != nullptr && !inner->empty()) {
+      flatten(member, name + ".", out);
+      continue;
+    }
+    out.text += name + " = " + toml_text(member) + "\n";
+    out.lines.push_back(member.line);
+  }
+}
+
 }  // namespace
+
+FlatToml flat_toml(const ConfigNode& table) {
+  FlatToml flat;
+  flatten(table, "", flat);
+  flat.lines.push_back(table.line);  // of what is not there
+  return flat;
+}
 
 Result<ConfigNode> parse_toml(const std::string& text, const std::string& origin) {
   try {

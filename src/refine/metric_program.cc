@@ -22,6 +22,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+/// A number for each of ten million samples is less.
+constexpr int64_t kMostPrinted = int64_t{256} << 20;
+
 constexpr const char* kContract = "it must print one JSON object {\"value\": ..., \"per_sample\": [...]} on stdout";
 
 /// A folder that goes away with its object.
@@ -73,6 +76,12 @@ Status write_labels(const std::string& path, const ir::Graph& graph, const Progr
     arrays.push_back({graph.output_names()[o], std::move(*joined)});
   }
   return data::write_npz(path, arrays);
+}
+
+bool printed_too_much(const std::string& path) {
+  std::error_code error;
+  const auto bytes = fs::file_size(path, error);
+  return !error && static_cast<int64_t>(bytes) > kMostPrinted;
 }
 
 std::string last_line(const std::string& path) {
@@ -147,9 +156,10 @@ Result<ProgramResult> run_metric_program(const MetricProgram& program, const ir:
   EDGESMITH_TRY(write_file(names, join(input.names, "\n") + "\n"));
   const std::string command = "export EDGESMITH_SAMPLES=" + shell_quoted(names) + "; " + program.options().command +
                               " " + shell_quoted(outputs) + " " + shell_quoted(labels);
-  auto ended = run_shell(command, out, err, program.options().timeout);
+  auto ended = run_shell(command, out, err, program.options().timeout, kMostPrinted);
   if (!ended) return ended.error();
   if (!*ended) {
+    if (printed_too_much(out) || printed_too_much(err)) return nonsense(program, "printed more than 256 MiB");
     if (interrupted()) return Error{ErrorKind::interrupted, "interrupted in the metric program", ""};
     return failed(program, "did not end within " + shortest(program.options().timeout) + " s",
                   "raise --metric-timeout (metric_timeout in [gate])");

@@ -177,13 +177,12 @@ Result<data::DataSpec> read_data_spec(const ConfigNode& node, const std::string&
     spec.path = path_in(source.folder, *path);
     return spec;
   }
-  const std::string name =
-      source.origin + (node.line > 0 ? ": line " + std::to_string(node.line) : "") + ": data." + key;
-  const auto* table = std::get_if<ConfigNode::Table>(&node.value);
-  if (table == nullptr) return usage_error(name + " wants a path or a table, not " + toml_text(node));
-  std::string text;
-  for (const auto& [member, value] : *table) text += member + " = " + toml_text(value) + "\n";
-  return data::data_spec_from_toml(text, source.folder, name);
+  if (!std::holds_alternative<ConfigNode::Table>(node.value)) {
+    const std::string line = node.line > 0 ? ": line " + std::to_string(node.line) : kAsSet;
+    return usage_error(source.origin + line + ": data." + key + " wants a path or a table, not " + toml_text(node));
+  }
+  FlatToml flat = flat_toml(node);
+  return data::data_spec_from_toml(flat.text, source.folder, {source.origin, "data." + key, std::move(flat.lines)});
 }
 
 Status read_data(const ConfigNode& node, const Source& source, Recipe& recipe) {
@@ -206,9 +205,12 @@ Status read_data(const ConfigNode& node, const Source& source, Recipe& recipe) {
 
 /// [preprocess] as in a description of data.
 Status read_preprocess(const ConfigNode& node, const Source& source, Recipe& recipe) {
-  const std::string name =
-      source.origin + (node.line > 0 ? ": line " + std::to_string(node.line) : "") + ": [preprocess]";
-  auto spec = data::data_spec_from_toml("path = \".\"\npreprocess = " + toml_text(node) + "\n", "", name);
+  ConfigNode described;
+  described.value = ConfigNode::Table();
+  described.set("path", {std::string("."), 0});
+  described.set("preprocess", node);
+  FlatToml flat = flat_toml(described);
+  auto spec = data::data_spec_from_toml(flat.text, "", {source.origin, "", std::move(flat.lines)});
   if (!spec) return spec.error();
   recipe.preprocess = std::move(spec->preprocess);
   return {};

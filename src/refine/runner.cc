@@ -24,6 +24,7 @@
 #include "refine/gate_arithmetic.h"
 #include "refine/provenance.h"
 #include "refine/run_data.h"
+#include "refine/step_files.h"
 #include "refine/target_needs.h"
 #include "refine/weight_pictures.h"
 #include "refine/write_output.h"
@@ -87,9 +88,14 @@ class Run {
     EDGESMITH_TRY(check_data());
     EDGESMITH_TRY(load());
     EDGESMITH_TRY(measure_baseline());
-    for (size_t i = 0; i < recipe_.steps.size() && !stopped_; ++i) {
-      Status status = run_step(i);
-      if (!status.ok()) return status.error();
+    size_t first = 0;
+    if (!options_.from_folder.empty() && options_.from.value_or(0) > 0) {
+      first = *options_.from;
+      EDGESMITH_TRY(begin_behind(first));
+    }
+    for (size_t i = first; i < recipe_.steps.size() && !stopped_; ++i) {
+      EDGESMITH_TRY(run_step(i));
+      EDGESMITH_TRY(keep_step(i + 1));
     }
     EDGESMITH_TRY(measure_test());
     EDGESMITH_TRY(finish());
@@ -101,6 +107,11 @@ class Run {
   Status load();
   Status measure_baseline();
   Status run_step(size_t index);
+  /// Takes the models after the first `count` steps from the folder of an earlier run, and measures them.
+  Status begin_behind(size_t count);
+  /// Writes the model after the first `count` steps, where that is asked for.
+  Status keep_step(size_t count) const;
+  StepOrigin origin() const { return {&recipe_, model_identity(*original_, report_.model.sha256), &report_.data}; }
   /// The pass of a step on `candidate`, or its result from the cache.
   Result<passes::Change> run_pass(size_t index, ir::Graph& candidate, StepReport& report);
   /// evaluate(), or its result from the cache.
@@ -487,6 +498,52 @@ Status Run::run_step(size_t index) {
     if (feed_.data.eval != nullptr) best_evaluations_ = std::move(evaluations);
   }
   report_.steps.push_back(std::move(report));
+  return {};
+}
+
+Status Run::keep_step(size_t count) const {
+  if (options_.keep_steps.empty()) return {};
+  std::vector<StepEnd> ends;
+  for (const StepReport& step : report_.steps) ends.push_back({step.status, step.kept});
+  const std::string path = step_file(options_.keep_steps, recipe_, count);
+  std::error_code error;
+  fs::create_directories(fs::path(path).parent_path(), error);
+  if (error) return io_error(path + ": cannot create the folder: " + error.message());
+  const auto written = onnx::export_file(with_step_origin(*best_, origin(), ends), path);
+  return written ? Status() : Status(written.error());
+}
+
+Status Run::begin_behind(size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    const Step& step = recipe_.steps[i];
+    const std::string path = step_file(options_.from_folder, recipe_, i + 1);
+    auto model = read_step_file(path, origin(), i + 1);
+    if (!model) return model.error();
+    if (preprocess_of(model->graph) != preprocess_of(*best_)) {
+      return usage_error(path + ": this step moves preprocessing into the model, and has to be run again",
+                         "use --from " + std::to_string(i + 1) + ", or an earlier step");
+    }
+    const StepEnd& end = model->ends[i];
+    StepReport report;
+    report.pass = step.pass;
+    report.options = step.options.effective();
+    report.status = end.status;
+    report.kept = end.kept;
+    report.reason = "taken from " + path;
+    report.size = best_size_;
+    any_kept_ = any_kept_ || end.kept;
+    refused_ = refused_ || (!end.kept && end.status != StepStatus::unchanged);
+    if (end.kept) {
+      Evaluations evaluations;
+      EDGESMITH_TRY(measure_step(model->graph, step, feed_, report, evaluations));
+      kept_steps_.push_back(&step);
+      best_ = std::move(model->graph);
+      best_size_ = report.size;
+      best_needs_ = report.needs;
+      if (feed_.data.eval != nullptr) best_evaluations_ = std::move(evaluations);
+    }
+    report_.steps.push_back(std::move(report));
+  }
   return {};
 }
 

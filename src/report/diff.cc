@@ -35,7 +35,8 @@ nlohmann::json member(const nlohmann::json& json, const char* name) {
   return found != json.end() ? *found : nlohmann::json();
 }
 
-Result<nlohmann::json> read_report(const std::string& path) {
+Result<nlohmann::json> read_report(const std::string& given) {
+  const std::string path = report_path(given);
   auto text = read_file(path);
   if (!text) return text.error();
   nlohmann::json json = nlohmann::json::parse(*text, nullptr, false);
@@ -45,6 +46,9 @@ Result<nlohmann::json> read_report(const std::string& path) {
     return invalid_error(path + ": " + (schema.empty() ? "has no schema" : "its schema is '" + schema + "'"),
                          std::string("report diff takes '") + kSchema +
                              "', which simplify, prune, share, quantize, distill and run write with --report");
+  }
+  if (!member(json, "model").is_object() || !member(json, "steps").is_array()) {
+    return invalid_error(path + ": is no whole report: it has no model or no steps", "write it again with --report");
   }
   return json;
 }
@@ -190,6 +194,11 @@ Result<ReportDiff> diff_json_reports(const std::string& old_path, const nlohmann
 }
 
 }  // namespace
+
+std::string report_path(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::is_directory(path, error) ? (std::filesystem::path(path) / "report.json").string() : path;
+}
 
 Result<ReportDiff> diff_reports(const std::string& old_path, const std::string& new_path, const DiffLimits& limits) {
   auto before = read_report(old_path);

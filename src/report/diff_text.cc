@@ -10,16 +10,6 @@ namespace {
 
 using Align = Table::Align;
 
-Table table_of(const DiffPart& part) {
-  Table table({Align::left, Align::right, Align::right, Align::right, Align::left});
-  table.head({part.name, "old", "new", "change", ""});
-  for (const FigureChange& figure : part.figures) {
-    table.row({figure.name, figure.before, figure.after, figure.change, verdict_text(figure)},
-              figure.regression ? Style::red : Style::plain);
-  }
-  return table;
-}
-
 std::string conclusion(const ReportDiff& diff) {
   bool judged = false;
   for (const DiffPart& part : diff.parts) {
@@ -31,6 +21,16 @@ std::string conclusion(const ReportDiff& diff) {
 
 }  // namespace
 
+Table part_table(const DiffPart& part) {
+  Table table({Align::left, Align::right, Align::right, Align::right, Align::left});
+  table.head({part.name, "old", "new", "change", ""});
+  for (const FigureChange& figure : part.figures) {
+    table.row({figure.name, figure.before, figure.after, figure.change, verdict_text(figure)},
+              figure.regression ? Style::red : Style::plain);
+  }
+  return table;
+}
+
 std::string verdict_text(const FigureChange& figure) {
   if (!figure.limit) return "";
   const std::string limit = "limit " + number_text("%g", *figure.limit);
@@ -40,14 +40,14 @@ std::string verdict_text(const FigureChange& figure) {
 
 std::string diff_text(const ReportDiff& diff, bool color) {
   std::string text = paint(diff.model, Style::bold, color) + "\n";
-  for (const DiffPart& part : diff.parts) text += table_of(part).text(color);
+  for (const DiffPart& part : diff.parts) text += part_table(part).text(color);
   for (const std::string& note : diff.notes) text += "  " + note + "\n";
   return text + "  " + paint(conclusion(diff), diff.regressions > 0 ? Style::red : Style::plain, color);
 }
 
 std::string diff_markdown(const ReportDiff& diff) {
   std::string text = "### " + diff.model + ": " + conclusion(diff) + "\n";
-  for (const DiffPart& part : diff.parts) text += "\n" + table_of(part).markdown();
+  for (const DiffPart& part : diff.parts) text += "\n" + part_table(part).markdown();
   if (!diff.notes.empty()) text += "\n";
   for (const std::string& note : diff.notes) text += "- " + note + "\n";
   return text;

@@ -14,6 +14,7 @@ namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
 
 constexpr const char* kZooSchema = "edgesmith.zoo/1";
+constexpr const char* kAnyZooSchema = "edgesmith.zoo/";
 
 std::string word_of(const Json& json, const char* name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
@@ -34,8 +35,13 @@ Result<Json> read_summary(const std::string& path) {
   auto text = read_file(file);
   if (!text) return text.error();
   Json json = Json::parse(*text, nullptr, false);
+  const std::string schema = word_of(json, "schema");
+  if (schema.starts_with(kAnyZooSchema) && schema != kZooSchema) {
+    return invalid_error(file + ": its schema is '" + schema + "'", std::string("report diff takes '") + kZooSchema +
+                                                                        "', which zoo collect of this version writes");
+  }
   const auto models = json.is_object() ? json.find("models") : json.end();
-  if (word_of(json, "schema") != kZooSchema || models == json.end() || !models->is_array()) {
+  if (schema != kZooSchema || models == json.end() || !models->is_array()) {
     return invalid_error(file + ": is no summary of a zoo run", "compare a zoo run with a zoo run");
   }
   return json;
@@ -49,6 +55,19 @@ const Json* find_model(const Json& summary, const std::string& name) {
 }
 
 bool has_result(const Json& row) { return row.contains("output") && row["output"].is_object(); }
+
+/// `row` with the figures of its steps, which only the model's own report has; as it is where that is not there.
+Json with_steps(const Json& row, const std::string& path, const std::string& name) {
+  const fs::path report = fs::path(summary_path(path)).parent_path() / name / "report.json";
+  std::error_code error;
+  if (!fs::exists(report, error)) return row;
+  auto text = read_file(report.string());
+  const Json json = text ? Json::parse(*text, nullptr, false) : Json();
+  const auto steps = json.is_object() ? json.find("steps") : json.end();
+  Json whole = row;
+  if (steps != json.end() && steps->is_array()) whole["steps"] = *steps;
+  return whole;
+}
 
 /// How much worse the model has become: first beyond limits, then what was lost, then by the change of the metric in
 /// its units, then by that of the bytes in percent.
@@ -83,7 +102,8 @@ Result<ModelDiff> compare_rows(const std::string& name, const Json* before, cons
     if (!has_result(*after) && !reason.empty()) model.diff.notes.push_back(reason);
     return model;
   }
-  auto diff = diff_documents(old_path, before->dump(), new_path, after->dump(), limits);
+  auto diff = diff_documents(old_path, with_steps(*before, old_path, name).dump(), new_path,
+                             with_steps(*after, new_path, name).dump(), limits);
   if (!diff && diff.error().kind == ErrorKind::usage) {
     model.diff.notes.push_back("is another model under the same name: not compared");
     return model;
@@ -91,7 +111,6 @@ Result<ModelDiff> compare_rows(const std::string& name, const Json* before, cons
   if (!diff) return diff.error().in(name);
   diff->notes.insert(diff->notes.begin(), model.diff.notes.begin(), model.diff.notes.end());
   model.diff = std::move(*diff);
-  model.diff.parts.resize(1);  // rows have no figures of steps
   return model;
 }
 
@@ -99,10 +118,10 @@ Result<ModelDiff> compare_rows(const std::string& name, const Json* before, cons
 
 bool is_zoo_run(const std::string& path) {
   std::error_code error;
-  if (fs::is_directory(path, error)) return true;
+  if (fs::is_directory(path, error)) return !fs::exists(report_path(path), error);
   if (!fs::is_regular_file(path, error)) return false;
   auto text = read_file(path);
-  return text && word_of(Json::parse(*text, nullptr, false), "schema") == kZooSchema;
+  return text && word_of(Json::parse(*text, nullptr, false), "schema").starts_with(kAnyZooSchema);
 }
 
 Result<ZooDiff> diff_zoo_runs(const std::string& old_path, const std::string& new_path, const DiffLimits& limits) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A comparison of two zoo runs for a terminal, for a pull request and for CI: one row a model, worst first.
+#include <span>
+
 #include "edgesmith/report/terminal.h"
 #include "report/diff_documents.h"
 #include "report/html_parts.h"
@@ -56,6 +58,14 @@ Table table_of(const ZooDiff& diff) {
   return table;
 }
 
+std::span<const DiffPart> steps_of(const ModelDiff& model) {
+  const std::span<const DiffPart> parts = model.diff.parts;
+  return parts.empty() ? parts : parts.subspan(1);
+}
+
+/// True for a model beyond the limits whose steps say where that comes from.
+bool explains(const ModelDiff& model) { return model.diff.regressions > 0 && !steps_of(model).empty(); }
+
 std::string conclusion(const ZooDiff& diff) {
   int worse = 0;
   for (const ModelDiff& model : diff.models) worse += is_bad(model, diff.judged);
@@ -67,12 +77,24 @@ std::string conclusion(const ZooDiff& diff) {
 }  // namespace
 
 std::string zoo_diff_text(const ZooDiff& diff, bool color) {
-  return table_of(diff).text(color) + "  " +
-         paint(conclusion(diff), diff.regressions > 0 ? Style::red : Style::plain, color);
+  std::string text = table_of(diff).text(color);
+  for (const ModelDiff& model : diff.models) {
+    if (!explains(model)) continue;
+    text += "  " + paint(model.name, Style::bold, color) + "\n";
+    for (const DiffPart& part : steps_of(model)) text += part_table(part).text(color);
+  }
+  return text + "  " + paint(conclusion(diff), diff.regressions > 0 ? Style::red : Style::plain, color);
 }
 
 std::string zoo_diff_markdown(const ZooDiff& diff) {
-  return "### zoo: " + conclusion(diff) + "\n\n" + table_of(diff).markdown();
+  std::string text = "### zoo: " + conclusion(diff) + "\n\n" + table_of(diff).markdown();
+  for (const ModelDiff& model : diff.models) {
+    if (!explains(model)) continue;
+    text += "\n<details><summary>" + escape_html(model.name) + ", step by step</summary>\n";
+    for (const DiffPart& part : steps_of(model)) text += "\n" + part_table(part).markdown();
+    text += "\n</details>\n";
+  }
+  return text;
 }
 
 std::string zoo_diff_junit(const ZooDiff& diff) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <map>
 
+#include "edgesmith/base/check.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/base/shell.h"
@@ -72,6 +73,39 @@ Status read_settings(ConfigReader& reader, Settings& settings) {
   return {};
 }
 
+/// A [[model]] as it is written.
+struct Entry {
+  const ConfigNode* path = nullptr;
+  const ConfigNode* glob = nullptr;
+  const ConfigNode* except = nullptr;
+  std::string name = "{stem}";
+  Settings settings;  ///< those of the manifest, changed
+};
+
+/// Asks for every key, so that an unknown one is told before what is missing.
+Status read_entry(ConfigReader& reader, Entry& entry) {
+  entry.path = reader.get("path");
+  entry.glob = reader.get("glob");
+  entry.except = reader.get("except");
+  EDGESMITH_TRY(reader.text("name", entry.name));
+  EDGESMITH_TRY(read_settings(reader, entry.settings));
+  return reader.finish();
+}
+
+/// What stands at the top of a manifest.
+struct Head {
+  Settings settings;
+  std::string output;
+  const ConfigNode* models = nullptr;
+};
+
+Status read_head(ConfigReader& reader, Head& head) {
+  head.models = reader.get("model");
+  EDGESMITH_TRY(reader.text("output", head.output));
+  EDGESMITH_TRY(read_settings(reader, head.settings));
+  return reader.finish();
+}
+
 /// A text or a list of texts.
 Result<std::vector<std::string>> texts_at(const ConfigReader& reader, const ConfigNode& node, const std::string& key) {
   if (const auto* text = std::get_if<std::string>(&node.value)) return std::vector<std::string>{*text};
@@ -96,8 +130,7 @@ std::vector<std::string> files_matching(const std::string& pattern) {
 }
 
 /// Takes out of `paths` the files whose names match the patterns of `except`.
-Status drop_excepted(ConfigReader& reader, std::vector<std::string>& paths) {
-  const ConfigNode* node = reader.get("except");
+Status drop_excepted(const ConfigReader& reader, const ConfigNode* node, std::vector<std::string>& paths) {
   if (node == nullptr) return {};
   auto patterns = texts_at(reader, *node, "except");
   if (!patterns) return patterns.error();
@@ -112,9 +145,10 @@ Status drop_excepted(ConfigReader& reader, std::vector<std::string>& paths) {
 }
 
 /// The models that one [[model]] names.
-Result<std::vector<std::string>> model_paths(ConfigReader& reader, const ConfigNode& node, const Source& source) {
+Result<std::vector<std::string>> model_paths(const ConfigReader& reader, const ConfigNode& node, const Entry& entry,
+                                             const Source& source) {
   std::vector<std::string> paths;
-  const ConfigNode *path = reader.get("path"), *pattern = reader.get("glob");
+  const ConfigNode *path = entry.path, *pattern = entry.glob;
   if (path == nullptr && pattern == nullptr) {
     return reader.error(node, "a model without path or glob", "add path = \"model.onnx\" or glob = \"*.onnx\"");
   }
@@ -135,7 +169,7 @@ Result<std::vector<std::string>> model_paths(ConfigReader& reader, const ConfigN
       paths.insert(paths.end(), files.begin(), files.end());
     }
   }
-  EDGESMITH_TRY(drop_excepted(reader, paths));
+  EDGESMITH_TRY(drop_excepted(reader, entry.except, paths));
   return paths;
 }
 
@@ -146,12 +180,12 @@ Result<data::DataSpec> read_data(const ConfigNode& node, const std::string& key,
     spec.path = absolute_in(source, *path);
     return spec;
   }
-  const std::string name = source.origin + ": line " + std::to_string(node.line) + ": " + key;
-  const auto* table = std::get_if<ConfigNode::Table>(&node.value);
-  if (table == nullptr) return usage_error(name + " wants a path or a table, not " + refine::toml_text(node));
-  std::string text;
-  for (const auto& [member, value] : *table) text += member + " = " + refine::toml_text(value) + "\n";
-  return data::data_spec_from_toml(text, source.folder, name);
+  if (!std::holds_alternative<ConfigNode::Table>(node.value)) {
+    return usage_error(source.origin + ": line " + std::to_string(node.line) + ": " + key +
+                       " wants a path or a table, not " + refine::toml_text(node));
+  }
+  refine::FlatToml flat = refine::flat_toml(node);
+  return data::data_spec_from_toml(flat.text, source.folder, {source.origin, key, std::move(flat.lines)});
 }
 
 /// The recipe of one model, with what the manifest says in place of what the file says.
@@ -186,9 +220,8 @@ Result<refine::Recipe> read_recipe(const Settings& settings, const std::string& 
 }
 
 /// "{stem}" in a name is the model's file name without its ending.
-Result<std::string> job_name(ConfigReader& reader, const ConfigNode& node, const std::string& model) {
-  std::string name = "{stem}";
-  EDGESMITH_TRY(reader.text("name", name));
+Result<std::string> job_name(const ConfigReader& reader, const ConfigNode& node, std::string name,
+                             const std::string& model) {
   const std::string stem = fs::path(model).stem().string(), place = "{stem}";
   for (size_t at = name.find(place); at != std::string::npos; at = name.find(place, at + stem.size())) {
     name.replace(at, place.size(), stem);
@@ -207,17 +240,15 @@ Status read_model(const ConfigNode& node, const Settings& shared, const Source& 
                   Manifest& manifest) {
   auto reader = ConfigReader::create(node, source.origin, "[[model]]");
   if (!reader) return reader.error();
-  Settings settings = shared;
-  EDGESMITH_TRY(read_settings(*reader, settings));
-  Settings chosen = settings;
+  Entry entry;
+  entry.settings = shared;
+  EDGESMITH_TRY(read_entry(*reader, entry));
+  Settings chosen = entry.settings;
   chosen.overrides.insert(chosen.overrides.end(), line.overrides.begin(), line.overrides.end());
-  auto paths = model_paths(*reader, node, source);
+  auto paths = model_paths(*reader, node, entry, source);
   if (!paths) return paths.error();
-  std::string ignored;
-  EDGESMITH_TRY(reader->text("name", ignored));
-  EDGESMITH_TRY(reader->finish());
   for (const std::string& path : *paths) {
-    auto name = job_name(*reader, node, path);
+    auto name = job_name(*reader, node, entry.name, path);
     if (!name) return name.error();
     const auto same =
         std::find_if(manifest.jobs.begin(), manifest.jobs.end(), [&](const Job& other) { return other.name == *name; });
@@ -226,7 +257,7 @@ Status read_model(const ConfigNode& node, const Settings& shared, const Source& 
                            "two models would be written to '" + *name + "': " + same->recipe.model + " and " + path,
                            "give one of them a name, such as name = \"{stem}-2\"");
     }
-    auto recipe = read_recipe(is_chosen(*name, line.only) ? chosen : settings, path, *reader, node, source);
+    auto recipe = read_recipe(is_chosen(*name, line.only) ? chosen : entry.settings, path, *reader, node, source);
     if (!recipe) return recipe.error();
     manifest.jobs.push_back({*name, std::move(*recipe)});
   }
@@ -237,7 +268,24 @@ Error no_models(const std::string& origin) {
   return usage_error(origin + ": no models", "add a [[model]] with path = \"...\" or glob = \"...\"");
 }
 
+/// Asks an empty table for what `read` asks for.
+template <typename Part>
+void ask(const char* what, Status (*read)(ConfigReader&, Part&)) {
+  ConfigNode empty;
+  empty.value = ConfigNode::Table();
+  auto reader = ConfigReader::create(empty, "the empty manifest", what);
+  Part part;
+  EDGESMITH_CHECK(reader.ok() && read(*reader, part).ok()) << "the empty manifest was refused";
+}
+
 }  // namespace
+
+std::vector<refine::RecipeKey> manifest_keys() {
+  const refine::KeyRecorder recorder;
+  ask("the manifest", read_head);
+  ask("[[model]]", read_entry);
+  return recorder.keys();
+}
 
 bool is_chosen(const std::string& name, std::span<const std::string> only) {
   return only.empty() || std::any_of(only.begin(), only.end(), [&](const std::string& pattern) {
@@ -259,17 +307,16 @@ Result<Manifest> load_manifest(const std::string& path, std::span<const std::str
 
   auto reader = ConfigReader::create(*table, path, "the manifest");
   if (!reader) return reader.error();
-  Settings shared;
-  EDGESMITH_TRY(read_settings(*reader, shared));
-  std::string output = fs::path(manifest.path).stem().string() + "-results";
-  EDGESMITH_TRY(reader->text("output", output));
-  manifest.folder = absolute_in(source, output);
-  const ConfigNode* models = reader->get("model");
-  EDGESMITH_TRY(reader->finish());
-  if (models == nullptr) return no_models(path);
-  const auto* list = std::get_if<ConfigNode::List>(&models->value);
-  if (list == nullptr) return reader->error(*models, "'model' wants a list of tables", "write [[model]]");
-  for (const ConfigNode& node : *list) EDGESMITH_TRY(read_model(node, shared, source, {overrides, only}, manifest));
+  Head head;
+  head.output = fs::path(manifest.path).stem().string() + "-results";
+  EDGESMITH_TRY(read_head(*reader, head));
+  manifest.folder = absolute_in(source, head.output);
+  if (head.models == nullptr) return no_models(path);
+  const auto* list = std::get_if<ConfigNode::List>(&head.models->value);
+  if (list == nullptr) return reader->error(*head.models, "'model' wants a list of tables", "write [[model]]");
+  for (const ConfigNode& node : *list) {
+    EDGESMITH_TRY(read_model(node, head.settings, source, {overrides, only}, manifest));
+  }
   if (manifest.jobs.empty()) return no_models(path);
   return manifest;
 }

@@ -75,11 +75,44 @@ TEST_F(CliCache, FromWantsWhatComesBefore) {
   expect_error({"run", "r.toml", "-o", "out", "--from", "prune", "-q"}, 2,
                "--from prune: the recipe has no such step; its steps: 1 simplify, 2 quantize");
   expect_error({"run", "r.toml", "-o", "out", "--from", "2", "--no-cache", "-q"}, 2,
-               "--from needs the cache, which is off; leave out --no-cache, or name a --cache-dir");
+               "--from needs the cache, which is off; leave out --no-cache, name a --cache-dir, or --from-results of a "
+               "run with --keep-steps");
+  EXPECT_EQ(run({"run", "r.toml", "-o", "out", "--from-results", "out", "-q"}).exit_code, 2);
   run_recipe();
   const Json report = run_recipe({"--from", "2"});
   EXPECT_TRUE(report["steps"][0].contains("cached"));
   EXPECT_EQ(report["steps"][1]["cached"], (Json{"measurement"}));
+}
+
+TEST_F(CliCache, FromTakesTheModelsOfAnEarlierRun) {
+  environment_["EDGESMITH_CACHE"] = "off";
+  ASSERT_EQ(run({"run", "r.toml", "-o", "first", "--keep-steps", "-q"}).exit_code, 0);
+  EXPECT_TRUE(fs::exists(folder_ / "first/steps/1-simplify.onnx"));
+  EXPECT_TRUE(fs::exists(folder_ / "first/steps/2-quantize.onnx"));
+  EXPECT_EQ(read_file(folder_ / "first/o.onnx")->find("edgesmith.steps"), std::string::npos);
+  const std::vector<std::string> again = {"run",      "r.toml",         "-o",   "again", "--from",
+                                          "quantize", "--from-results", "first"};
+  const Json report = json_of(again);
+  EXPECT_EQ(report["steps"][0]["status"], "accepted");
+  EXPECT_EQ(report["steps"][0]["reason"], "taken from first/steps/1-simplify.onnx");
+  EXPECT_EQ(json_of({"compare", "first/o.onnx", "again/o.onnx", "--data", "eval.npz"})["max_abs_error"], 0);
+  // The step itself may change, what comes before it must not.
+  std::vector<std::string> changed = again;
+  changed.insert(changed.end(), {"--force", "--set", "step.quantize.calibrator=minmax"});
+  EXPECT_EQ(json_of(changed)["steps"][1]["options"]["calibrator"], "minmax");
+  changed.back() = "seed=3";
+  changed.push_back("-q");
+  expect_error(
+      changed, 2,
+      "first/steps/1-simplify.onnx: was made by other steps, options, budgets or data, or of another model; run "
+      "the recipe without --from, or with --from an earlier step");
+  expect_error({"run", "r.toml", "-o", "x", "--from", "2", "--from-results", "nowhere", "-q"}, 2,
+               "nowhere/steps/1-simplify.onnx: is not there, so --from has nothing to begin with; run the recipe with "
+               "--keep-steps and -o first");
+  EXPECT_EQ(run({"run", "r.toml", "--keep-steps", "-q"}).exit_code, 2);
+  fs::copy(folder_ / "m.onnx", folder_ / "first/steps/1-simplify.onnx", fs::copy_options::overwrite_existing);
+  expect_error({"run", "r.toml", "-o", "x", "--from", "2", "--from-results", "first", "-q"}, 2,
+               "first/steps/1-simplify.onnx: was not written by --keep-steps");
 }
 
 TEST_F(CliCache, InspectShowsTwoModelsAndHowOneWasMade) {

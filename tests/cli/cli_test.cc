@@ -418,7 +418,7 @@ TEST_F(Cli, ExitsWith2ForWrongUsage) {
   expect_error({"simplify", "m.onnx", "-o", "m.onnx", "--force"}, 2,
                "m.onnx: the output is the input; name another file");
   expect_error({"eval", "m.onnx", "--data", "d.npz", "--metric", "top2"}, 2,
-               "unknown metric 'top2'; see 'edgesmith metrics'");
+               "unknown metric 'top2'; did you mean 'top1'?");
   expect_error({"inspect", "m.onnx", "--target", "ort-x87"}, 2, "unknown target 'ort-x87'; did you mean 'ort-x86'?");
   EXPECT_EQ(run({"eval"}).exit_code, 2);
   EXPECT_EQ(run({"eval", "m.onnx", "--threads", "none"}).exit_code, 2);

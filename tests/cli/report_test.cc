@@ -29,7 +29,15 @@ TEST_F(CliReport, BeyondALimitTheExitCodeIsOne) {
   EXPECT_NE(read_file(folder_ / "diff.xml")->find("<failure "), std::string::npos);
 }
 
+TEST_F(CliReport, TakesTheFolderOfAReport) {
+  EXPECT_EQ(json_of({"report", "diff", "a", "b/report.json", "--max-growth", "0"})["regressions"], 0);
+  EXPECT_EQ(json_of({"report", "diff", "a", "b"})["schema"], "edgesmith.diff/1");
+}
+
 TEST_F(CliReport, WhatIsNoReportIsRefused) {
+  ASSERT_TRUE(write_file(folder_ / "bare.json", "{\"schema\": \"edgesmith.report/1\"}").ok());
+  expect_error({"report", "diff", "a", "bare.json"}, 3,
+               "bare.json: is no whole report: it has no model or no steps; write it again with --report");
   EXPECT_EQ(run({"report", "diff", "a/report.json", "missing.json"}).exit_code, 5);
   EXPECT_EQ(run({"report", "diff", "a/report.json"}).exit_code, 2);
   EXPECT_EQ(run({"report", "show", "a/report.json", "b/report.json"}).exit_code, 2);

@@ -27,6 +27,22 @@ TEST_F(CliSchema, SchemasNameEveryPassAndKey) {
   EXPECT_EQ(run({"schema", "recipes"}).exit_code, 2);
 }
 
+TEST_F(CliSchema, ThatOfAManifestNamesItsKeysAndThoseOfRecipes) {
+  const Json manifest = Json::parse(run({"schema", "manifest"}).out);
+  const Json &head = manifest["properties"], &model = manifest["$defs"]["model"]["properties"];
+  const std::vector<std::string> both = {"recipe", "calib", "train", "eval", "test", "set"};
+  for (const std::string& key : both) EXPECT_TRUE(head.contains(key) && model.contains(key)) << key;
+  EXPECT_EQ(head.size(), both.size() + 2) << "and output, model";
+  EXPECT_EQ(model.size(), both.size() + 4) << "and path, glob, except, name";
+  const Json& set = manifest["$defs"]["set"]["properties"];
+  EXPECT_TRUE(set["gate"]["properties"].contains("max_drop"));
+  EXPECT_TRUE(set["step"]["properties"]["quantize"]["properties"].contains("weights"));
+  EXPECT_FALSE(set["step"]["properties"]["quantize"]["properties"].contains("pass"));
+  for (const Json* table : {&head, &model}) {
+    for (const auto& [key, schema] : table->items()) EXPECT_TRUE(schema.contains("description")) << key;
+  }
+}
+
 /// The type that a schema wants, or one of them.
 bool takes(const Json& schema, const Json& value) {
   if (!schema.contains("type")) return true;

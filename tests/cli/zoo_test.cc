@@ -345,6 +345,14 @@ TEST_F(CliZoo, RefusesWhatIsWrongBeforeAnyWork) {
   expect_refusal("", "zoo.toml: no models; add a [[model]] with path = \"...\" or glob = \"...\"");
   expect_refusal("recipe = \"quick.toml\"\n" + model + "eva = \"eval.npz\"\n",
                  "zoo.toml: line 4: unknown key 'eva' in [[model]]; did you mean 'eval'?");
+  expect_refusal("recipe = \"quick.toml\"\n[[model]]\npaht = \"a.onnx\"\n",
+                 "zoo.toml: line 3: unknown key 'paht' in [[model]]; did you mean 'path'?");
+  expect_refusal(
+      "recipe = \"quick.toml\"\n" + model + "[model.eval]\npath = \"eval.npz\"\n[model.eval.preprocess]\nscal = 2\n",
+      "zoo.toml: line 7: eval.preprocess: unknown key 'scal'; did you mean 'scale'?");
+  expect_refusal("recipe = \"quick.toml\"\nset = { gate.max_dorp = 1 }\n" + model,
+                 "zoo.toml: line 3: " + (folder_ / "quick.toml") +
+                     ", with what is set: unknown key 'max_dorp' in [gate]; did you mean 'max_drop'?");
   expect_refusal("recipes = \"quick.toml\"\n" + model,
                  "zoo.toml: line 1: unknown key 'recipes' in the manifest; did you mean 'recipe'?");
   expect_refusal("recipe = \"quick.toml\"\n" + model + model,

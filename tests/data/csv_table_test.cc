@@ -79,13 +79,14 @@ TEST_F(CsvTable, PreprocessesColumnsOneByOne) {
 }
 
 TEST_F(CsvTable, IsDescribedInToml) {
-  auto spec = data_spec_from_toml("path = \"t.csv\"\nfeatures = [\"b\"]\nlabel = \"kind\"\n", folder_.path(), "d.toml");
+  auto spec =
+      data_spec_from_toml("path = \"t.csv\"\nfeatures = [\"b\"]\nlabel = \"kind\"\n", folder_.path(), {"d.toml"});
   ASSERT_GOOD(spec);
   EXPECT_EQ(spec->features, std::vector<std::string>{"b"});
   EXPECT_EQ(spec->labels, "kind");
-  EXPECT_EQ(data_spec_from_toml("path = \"t.csv\"\nfeatures = \"b\"\n", "", "d.toml").error().message,
-            "d.toml: 'features' is not a list of columns");
-  EXPECT_EQ(data_spec_from_toml("path = \"t\"\nlabel = \"a\"\nlabels = \"b\"\n", "", "d.toml").error().kind,
+  EXPECT_EQ(data_spec_from_toml("path = \"t.csv\"\nfeatures = \"b\"\n", "", {"d.toml"}).error().message,
+            "d.toml: line 2: 'features' is not a list of columns");
+  EXPECT_EQ(data_spec_from_toml("path = \"t\"\nlabel = \"a\"\nlabels = \"b\"\n", "", {"d.toml"}).error().kind,
             ErrorKind::usage);
   folder_.write("d.toml", "path = \"t.csv\"\nfeatures = [\"b\"]\nlabel = \"kind\"\n");
   EXPECT_TRUE(open_dataset(spec_of(folder_ / "d.toml"), table_model(1)).ok());

@@ -106,7 +106,7 @@ scale  = 0.00392156862745098
 mean   = [0.485, 0.456, 0.406]
 std    = [0.229, 0.224, 0.225]
 )",
-                                  "/data", "d.toml");
+                                  "/data", {"d.toml"});
   ASSERT_GOOD(spec);
   EXPECT_EQ(spec->path, "/data/cifar10-test-jpeg");
   EXPECT_EQ(spec->labels, "folders");
@@ -119,7 +119,7 @@ TEST(DataToml, ReadsTablesByInputFractionsAndAbsolutePaths) {
   auto spec = data_spec_from_toml(
       "path = '/x/a.npz'\nlimit = 5\n[preprocess.left]\nscale = '1/255'\nmean = 0.5\n[preprocess.right]\nresize = { to "
       "= [2, 3] }\n",
-      "/data", "d.toml");
+      "/data", {"d.toml"});
   ASSERT_GOOD(spec);
   EXPECT_EQ(spec->path, "/x/a.npz");
   EXPECT_EQ(spec->limit, 5);
@@ -129,7 +129,7 @@ TEST(DataToml, ReadsTablesByInputFractionsAndAbsolutePaths) {
 }
 
 TEST(DataToml, AnEmptyTableDeclaresThatNothingIsDone) {
-  auto spec = data_spec_from_toml("path = 'a.npz'\n[preprocess]\n", "", "d.toml");
+  auto spec = data_spec_from_toml("path = 'a.npz'\n[preprocess]\n", "", {"d.toml"});
   ASSERT_GOOD(spec);
   ASSERT_EQ(spec->preprocess.size(), 1u);
   EXPECT_TRUE(spec->preprocess[0].second.empty());
@@ -137,26 +137,30 @@ TEST(DataToml, AnEmptyTableDeclaresThatNothingIsDone) {
 
 TEST(DataToml, NamesTheNearestKeyForAnUnknownOne) {
   const std::pair<const char*, const char*> cases[] = {
-      {"pathh = 'a'", "d.toml: unknown key 'pathh'; did you mean 'path'?"},
-      {"path = 'a'\n[preprocess]\nscales = 2", "d.toml.preprocess: unknown key 'scales'; did you mean 'scale'?"},
+      {"pathh = 'a'", "d.toml: line 1: unknown key 'pathh'; did you mean 'path'?"},
+      {"path = 'a'\n[preprocess]\n\nscales = 2",
+       "d.toml: line 4: preprocess: unknown key 'scales'; did you mean 'scale'?"},
       {"path = 'a'\n[preprocess]\nresize = { shorter = 2 }",
-       "d.toml.preprocess.resize: unknown key 'shorter'; did you mean 'short'?"},
-      {"path = 'a'\n[preprocess.left]\nmeans = 2", "d.toml.preprocess.left: unknown key 'means'; did you mean 'mean'?"},
-      {"path = 3", "d.toml: 'path' is not a string"},
-      {"labels = 'none'", "d.toml: no 'path'; say where the data are: path = \"...\""},
-      {"path = 'a'\n[preprocess]\ncrop = 2.5", "d.toml.preprocess: 'crop' is not a positive integer"},
+       "d.toml: line 3: preprocess.resize: unknown key 'shorter'; did you mean 'short'?"},
+      {"path = 'a'\n[preprocess.left]\nscale = 1\nmeans = 2",
+       "d.toml: line 4: preprocess.left: unknown key 'means'; did you mean 'mean'?"},
+      {"path = 3", "d.toml: line 1: 'path' is not a string"},
+      {"labels = 'none'", "d.toml: line 1: no 'path'; say where the data are: path = \"...\""},
+      {"path = 'a'\n[preprocess]\ncrop = 2.5", "d.toml: line 3: preprocess: 'crop' is not a positive integer"},
+      {"path = 'a'\n[preprocess]\nscale = 'x'",
+       "d.toml: line 3: preprocess: 'scale': cannot read 'x' as a number; write 0.5 or 1/255"},
       {"path = 'a'\n[preprocess]\nstd = [0]",
-       "d.toml.preprocess: preprocess.std: 0 is not a finite number other than zero"},
+       "d.toml: line 2: preprocess: std: 0 is not a finite number other than zero"},
   };
   for (const auto& [text, message] : cases) {
-    auto spec = data_spec_from_toml(text, "", "d.toml");
+    auto spec = data_spec_from_toml(text, "", {"d.toml"});
     ASSERT_FALSE(spec.ok()) << text;
     EXPECT_EQ(spec.error().kind, ErrorKind::usage);
     EXPECT_EQ(spec.error().text(), message);
   }
-  auto broken = data_spec_from_toml("path = \n", "", "d.toml");
+  auto broken = data_spec_from_toml("path = \n", "", {"d.toml"});
   ASSERT_FALSE(broken.ok());
-  EXPECT_EQ(broken.error().message.find("d.toml:1: "), 0u) << broken.error().message;
+  EXPECT_EQ(broken.error().message.find("d.toml: line 1: not TOML: "), 0u) << broken.error().message;
 }
 
 }  // namespace

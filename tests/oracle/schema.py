@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Holds our recipes, profiles and reports against the schemas that `edgesmith schema` prints, and twenty wrong ones, each of
+"""Holds our recipes, manifests, profiles and reports against the schemas that `edgesmith schema` prints, and twenty wrong ones, each of
 which must be rejected. Needs PyPI's jsonschema and Python 3.11 (tomllib).
 
 schema.py [--edgesmith PATH]"""
@@ -66,7 +66,7 @@ def main():
     parser.add_argument("--edgesmith", default=os.path.join(ROOT, "build/release/edgesmith"))
     edgesmith = parser.parse_args().edgesmith
     validators = {}
-    for kind in ("recipe", "data", "target", "report"):
+    for kind in ("recipe", "data", "target", "report", "manifest"):
         schema = json.loads(subprocess.run([edgesmith, "schema", kind], capture_output=True, text=True, check=True).stdout)
         jsonschema.Draft202012Validator.check_schema(schema)
         validators[kind] = jsonschema.Draft202012Validator(schema)
@@ -80,12 +80,15 @@ def main():
         failures += 1
         print(f"{kind}: {name}: {'rejected: ' + error.json_path + ': ' + error.message[:200] if good else 'accepted'}")
 
-    recipes = sorted(glob.glob(f"{ROOT}/models/**/*.toml", recursive=True))
-    for path in recipes:
-        check("recipe", path, toml(path), True)
-        if not open(path).readline().startswith("#:schema "):
+    files = sorted(glob.glob(f"{ROOT}/models/**/*.toml", recursive=True))
+    manifests = [path for path in files if os.path.basename(path) == "zoo.toml"]
+    recipes = [path for path in files if path not in manifests]
+    for path in files:
+        kind = "manifest" if path in manifests else "recipe"
+        check(kind, path, toml(path), True)
+        if not open(path).readline().endswith(f"/schemas/{kind}.json\n"):
             failures += 1
-            print(f"{path}: has no #:schema line")
+            print(f"{path}: its first line does not name the schema of a {kind}")
     profiles = sorted(glob.glob(f"{ROOT}/src/targets/profiles/*.toml"))
     for path in profiles:
         check("target", path, toml(path), True)
@@ -100,6 +103,9 @@ def main():
     check("data", "two inputs", several, True)
     target = toml(profiles[0])
     report = made[0][1]
+    manifest = {"recipe": "a.toml", "set": {"gate": {"max_drop": 1.0}, "seed": 3, "step": {"quantize": {"weights": "int4"}, "2": {"x": 1}}},
+                "model": [{"path": ["a.onnx", "b.onnx"], "name": "{stem}-2", "eval": "e.npz"}, {"glob": "*.onnx", "except": "c*", "calib": data}]}
+    check("manifest", "one with everything", manifest, True)
     wrong = [
         ("recipe", "an unknown key", recipe, ("outptu",), "a.onnx"),
         ("recipe", "a seed that is a text", recipe, ("seed",), "0"),
@@ -130,10 +136,20 @@ def main():
         ("report", "no steps", report, ("steps",), DELETED),
         ("report", "an exit code", report, ("exit_code",), 3),
         ("report", "notes that are a text", report, ("steps", 0, "notes"), "a note"),
+        ("manifest", "an unknown key", manifest, ("recipes",), "a.toml"),
+        ("manifest", "no models", manifest, ("model",), DELETED),
+        ("manifest", "a model that is a table", manifest, ("model",), {"path": "a.onnx"}),
+        ("manifest", "a model without path and glob", manifest, ("model", 1, "glob"), DELETED),
+        ("manifest", "an unknown key of a model", manifest, ("model", 0, "evl"), "e.npz"),
+        ("manifest", "a path that is a number", manifest, ("model", 0, "path"), 3),
+        ("manifest", "data without a path", manifest, ("model", 1, "calib"), {"limit": 3}),
+        ("manifest", "an unknown key that is set", manifest, ("set", "gate", "max_dorp"), 1),
+        ("manifest", "an unknown pass that is set", manifest, ("set", "step", "quantise"), {}),
+        ("manifest", "a word that is set", manifest, ("set", "step", "quantize", "weights"), "int9"),
     ]
     for kind, name, document, path, value in wrong:
         check(kind, name, changed(document, path, value), False)
-    print(f"schema: {len(recipes)} recipes, {len(profiles)} profiles, {len(made)} reports are valid, {len(wrong)} wrong ones are not"
+    print(f"schema: {len(recipes)} recipes, {len(manifests)} manifests, {len(profiles)} profiles, {len(made)} reports are valid, {len(wrong)} wrong ones are not"
           if failures == 0 else f"schema: {failures} failures")
     return 1 if failures else 0
 

@@ -165,7 +165,7 @@ TEST(Recipe, RefusesOverridesThatMeanNothing) {
             "--set gate.max_drop: has no key and value; write key=value, such as gate.max_drop=0.5");
   EXPECT_EQ(error_of(kRecipe, {"seed.x=1"}), "--set seed.x=1: 'seed' is not a table in this recipe");
   EXPECT_EQ(error_of(kRecipe, {"gate.max_dorp=1"}),
-            "r.toml: unknown key 'max_dorp' in [gate]; did you mean 'max_drop'?");
+            "r.toml, with what is set: unknown key 'max_dorp' in [gate]; did you mean 'max_drop'?");
 }
 
 TEST(Recipe, NamesTheLineAndTheNearestKeyOfAMistake) {
@@ -177,6 +177,15 @@ TEST(Recipe, NamesTheLineAndTheNearestKeyOfAMistake) {
             "r.toml: line 2: unknown pass 'simplfy'; did you mean 'simplify'?");
   EXPECT_EQ(error_of("[gate]\nmetric = \"top2\"\n"), "r.toml: line 2: unknown metric 'top2'; did you mean 'top1'?");
   EXPECT_EQ(error_of("target = \"ort-x87\"\n"), "r.toml: line 1: unknown target 'ort-x87'; did you mean 'ort-x86'?");
+  EXPECT_EQ(error_of("[data.eval]\npath = \"x\"\n\nlimt = 3\n"),
+            "r.toml: line 4: data.eval: unknown key 'limt'; did you mean 'limit'?");
+  EXPECT_EQ(error_of("[data]\n\neval = { path = \"x\", preprocess = { left = { men = 3 } } }\n"),
+            "r.toml: line 3: data.eval.preprocess.left: unknown key 'men'; did you mean 'mean'?");
+  EXPECT_EQ(error_of("[preprocess]\nscale = 2\n[preprocess.left]\nmen = 3\n"),
+            "r.toml: line 4: preprocess.left: unknown key 'men'; did you mean 'mean'?");
+  EXPECT_EQ(error_of("[data.eval]\n"), "r.toml: line 1: data.eval: no 'path'; say where the data are: path = \"...\"");
+  EXPECT_EQ(error_of(kRecipe, {"data.calib.limt=3"}),
+            "r.toml, with what is set: data.calib: unknown key 'limt'; did you mean 'limit'?");
   EXPECT_EQ(error_of("[data]\nvalid = \"x\"\n").substr(0, 42), "r.toml: line 2: unknown key 'valid' in [da");
 }
 

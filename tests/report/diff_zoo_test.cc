@@ -60,6 +60,32 @@ TEST_F(DiffZoo, FindsPlantedRegressionsAndShowsTheWorstFirst) {
   EXPECT_EQ(json["models"][0]["parts"][0]["figures"][0]["regression"], true);
 }
 
+TEST_F(DiffZoo, ShowsTheStepsOfWhatIsBeyondTheLimits) {
+  const auto put_run = [&](const std::string& folder, double top1, int64_t bytes) {
+    for (const std::string name : {"a", "b"}) {
+      std::filesystem::create_directories(folder_ / folder + "/" + name);
+      const double value = name == "a" ? top1 : 89.0;
+      const Json steps = {
+          {{"pass", "simplify"}, {"status", "accepted"}, {"size", {{"bytes", 2000}}}},
+          {{"pass", "quantize"}, {"status", "accepted"}, {"metric", {{"value", value}}}, {"size", {{"bytes", bytes}}}}};
+      EXPECT_TRUE(write_file(folder_ / folder + "/" + name + "/report.json", Json({{"steps", steps}}).dump()).ok());
+    }
+    put(folder + "/summary.json", {row("a", top1, bytes), row("b", 89.0, bytes)});
+  };
+  put_run("old", 89.0, 1000);
+  put_run("new", 88.0, 1001);
+  const auto found = diff_zoo_runs(folder_ / "old", folder_ / "new", {.max_drop = 0.5, .max_growth = 1});
+  ASSERT_TRUE(found.ok()) << found.error().text();
+  EXPECT_EQ(found->regressions, 1) << "figures of steps are not judged";
+  EXPECT_EQ(found->models[1].diff.parts.size(), 3u);
+  const std::string text = zoo_diff_text(*found, false), markdown = zoo_diff_markdown(*found);
+  EXPECT_NE(text.find("step 2: quantize"), std::string::npos) << text;
+  EXPECT_EQ(text.find("step 2: quantize"), text.rfind("step 2: quantize")) << "b is within the limits: " << text;
+  EXPECT_NE(markdown.find("<details><summary>a, step by step</summary>\n\n| step 1: simplify |"), std::string::npos)
+      << markdown;
+  EXPECT_EQ(Json::parse(zoo_diff_json(*found))["models"][0]["parts"][2]["name"], "step 2: quantize");
+}
+
 TEST_F(DiffZoo, WithoutLimitsNothingIsJudged) {
   const auto found = diff({row("a", 89, 1000)}, {row("a", 10, 9000)}, {});
   ASSERT_TRUE(found.ok());
@@ -99,6 +125,10 @@ TEST_F(DiffZoo, RefusesWhatCannotBeCompared) {
   const auto mixed = diff_zoo_runs(folder_ / "old.json", folder_ / "report.json", {});
   ASSERT_FALSE(mixed.ok());
   EXPECT_NE(mixed.error().message.find("is no summary of a zoo run"), std::string::npos);
+  ASSERT_TRUE(write_file(folder_ / "later.json", R"({"schema": "edgesmith.zoo/2", "models": []})").ok());
+  EXPECT_TRUE(is_zoo_run(folder_ / "later.json"));
+  EXPECT_NE(diff_zoo_runs(folder_ / "old.json", folder_ / "later.json", {}).error().message.find("'edgesmith.zoo/2'"),
+            std::string::npos);
   EXPECT_TRUE(is_zoo_run(folder_ / "old.json"));
   EXPECT_FALSE(is_zoo_run(folder_ / "report.json"));
 }

@@ -18,6 +18,7 @@ namespace {
 
 struct CompareFlags {
   std::string a, b, metric;
+  ProgramFlags program;
   ExecutorFlags executor;
   DataFlags data;
 };
@@ -44,9 +45,14 @@ struct Side {
 Result<Comparison> measure(const CompareFlags& flags, const Side& a, const Side& b,
                            const refine::MeasureContext& context) {
   Comparison comparison;
-  comparison.metric = flags.metric.empty() ? refine::default_metric(a.data) : data::find_metric(flags.metric);
-  if (comparison.metric == nullptr) {
-    return usage_error("unknown metric '" + flags.metric + "'", "see 'edgesmith metrics'");
+  if (context.program != nullptr) {
+    comparison.metric = &context.program->info();
+  } else if (flags.metric.empty()) {
+    comparison.metric = refine::default_metric(a.data);
+  } else {
+    const auto metric = metric_named(flags.metric);
+    if (!metric) return metric.error();
+    comparison.metric = *metric;
   }
   std::vector<const data::MetricInfo*> metrics = {comparison.metric};
   for (const char* name : {"agreement", "cosine", "sqnr", "max_abs"}) {
@@ -115,9 +121,10 @@ std::string as_text(const CompareFlags& flags, const Comparison& c, const Common
   const std::string name(c.metric->name);
   table.row({name + " of A", number(c.a.value), flags.a});
   table.row({name + " of B", number(c.b.value), flags.b});
-  table.row({"drop", number(c.drop.drop),
-             "95 %: " + number(c.drop.ci95[0]) + " to " + number(c.drop.ci95[1]) + ", " + refine::grouped(c.samples) +
-                 " samples"},
+  const bool sure = std::isfinite(c.drop.ci95[0]) && std::isfinite(c.drop.ci95[1]);
+  const std::string interval =
+      sure ? "95 %: " + number(c.drop.ci95[0]) + " to " + number(c.drop.ci95[1]) : std::string("no interval");
+  table.row({"drop", number(c.drop.drop), interval + ", " + refine::grouped(c.samples) + " samples"},
             report::Style::bold);
   const auto line = [&](const char* what, const std::optional<double>& value, const char* format) {
     if (!value) return;
@@ -194,6 +201,9 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
   refine::MeasureContext context;
   context.pool = &pool;
   context.progress = progress->get();
+  const auto metric_program = make_program(flags.program, flags.metric);
+  if (!metric_program) return metric_program.error();
+  context.program = metric_program->get();
   const auto executor = flags.executor.options(common, pool.num_threads());
   if (!executor) return executor.error();
   context.executor = *executor;
@@ -216,6 +226,7 @@ void add_compare(Program& program) {
   add_preprocess_options(command, flags->data);
   command->add_option("--metric", flags->metric, "what the drop is about (default top1, without labels agreement)")
       ->type_name("NAME");
+  add_program_options(command, flags->program, "");
   add_executor_options(command, flags->executor, program.common);
   add_report_option(command, program.common);
   add_work_options(command, program.common);

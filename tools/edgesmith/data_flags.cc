@@ -44,6 +44,14 @@ std::vector<std::string> metric_names() {
   return names;
 }
 
+Result<const data::MetricInfo*> metric_named(const std::string& name) {
+  if (const data::MetricInfo* metric = data::find_metric(name)) return metric;
+  const std::vector<std::string> names = metric_names();
+  const std::string near = nearest(name, names);
+  return usage_error("unknown metric '" + name + "'",
+                     near.empty() ? "known: " + join(names, ", ") : "did you mean '" + near + "'?");
+}
+
 void add_data_option(Command* command, const std::string& name, DataFlag& flag, const std::string& help) {
   command->add_option("--" + name, flag.path, help)->type_name("D")->group("Data");
   command
@@ -188,13 +196,8 @@ Status apply_gate(const GateFlags& flags, refine::Gate& gate) {
     gate.metric_lower = !options.higher_is_better;
   } else if (!flags.metric.empty()) {
     gate.metric_command.clear();
-    if (data::find_metric(flags.metric) == nullptr) {
-      std::vector<std::string> names;
-      for (const data::MetricInfo& metric : data::all_metrics()) names.emplace_back(metric.name);
-      const std::string near = nearest(flags.metric, names);
-      return usage_error("unknown metric '" + flags.metric + "'",
-                         near.empty() ? "known: " + join(names, ", ") : "did you mean '" + near + "'?");
-    }
+    const auto metric = metric_named(flags.metric);
+    if (!metric) return metric.error();
     gate.metric = flags.metric;
   }
   if (!flags.targets.empty()) {

@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "edgesmith/base/result.h"
+#include "edgesmith/data/metric.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/refine/metric_program.h"
 #include "edgesmith/refine/recipe.h"
@@ -32,6 +33,9 @@ struct DataFlags {
 /// Names that completion offers.
 std::vector<std::string> target_names();
 std::vector<std::string> metric_names();
+
+/// The metric of that name. Errors: usage, with the nearest known name.
+Result<const data::MetricInfo*> metric_named(const std::string& name);
 
 /// Adds --NAME and --NAME-limit, with `help` for the first.
 void add_data_option(Command* command, const std::string& name, DataFlag& flag, const std::string& help);

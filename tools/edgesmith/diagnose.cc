@@ -46,8 +46,9 @@ Status check_flags(const DiagnoseFlags& flags) {
   }
   if (flags.auto_skip && !flags.max_drop)
     return usage_error("diagnose: --auto-skip needs a budget", "add --max-drop X");
-  if (!flags.metric.empty() && data::find_metric(flags.metric) == nullptr) {
-    return usage_error("unknown metric '" + flags.metric + "'", "see 'edgesmith metrics'");
+  if (!flags.metric.empty()) {
+    const auto metric = metric_named(flags.metric);
+    if (!metric) return metric.error();
   }
   if (flags.output.empty()) return {};
   std::vector<std::string> inputs = {flags.original, flags.other};

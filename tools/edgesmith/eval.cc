@@ -44,12 +44,12 @@ Result<std::vector<const data::MetricInfo*>> choose_metrics(const EvalFlags& fla
     names = {data.has_labels() ? "top1" : "mae"};
   }
   for (const std::string& name : names) {
-    const data::MetricInfo* metric = data::find_metric(name);
-    if (metric == nullptr) return usage_error("unknown metric '" + name + "'", "see 'edgesmith metrics'");
-    if (metric->needs_reference) {
+    const auto metric = metric_named(name);
+    if (!metric) return metric.error();
+    if ((*metric)->needs_reference) {
       return usage_error("metric '" + name + "' compares two models", "use 'edgesmith compare A B --data D'");
     }
-    metrics.push_back(metric);
+    metrics.push_back(*metric);
   }
   return metrics;
 }

@@ -39,7 +39,7 @@ score count. A model that leaves suppression to its user needs a program.
 
 ## A metric of your own
 
-`--metric-command CMD` (of `eval` and of every command with a gate; `metric_command` in a recipe's `[gate]`) runs CMD with `/bin/sh`
+`--metric-command CMD` (of `eval`, `compare` and every command with a gate; `metric_command` in a recipe's `[gate]`) runs CMD with `/bin/sh`
 in the working directory, with two paths behind it:
 
     CMD OUTPUTS.npz LABELS.npz
@@ -68,7 +68,7 @@ print(json.dumps({"value": float(right.mean()), "per_sample": right.astype(float
 ```
 
 A program that fails or takes too long ends the run with exit code 5 and the last line of its stderr; one that prints something else
-ends it with 3.
+(or more than 256 MiB) ends it with 3.
 )";
 
 std::string needs(const data::MetricInfo& metric) {

@@ -95,11 +95,17 @@ Result<int> run_and_show(const std::string& command, const refine::Recipe& recip
   auto from = find_from(flags.from, recipe);
   if (!from) return from.error();
   options.from = *from;
+  options.from_folder = flags.from_results;
+  options.keep_steps = flags.keep_steps;
   auto cache = open_cache(flags.cache);
   if (!cache) return cache.error();
   options.cache = *cache ? &**cache : nullptr;
-  if (options.from && options.cache == nullptr) {
-    return usage_error("--from needs the cache, which is off", "leave out --no-cache, or name a --cache-dir");
+  if (!options.from && !options.from_folder.empty()) {
+    return usage_error("--from-results says where the steps before --from are", "add --from STEP");
+  }
+  if (options.from && options.cache == nullptr && options.from_folder.empty()) {
+    return usage_error("--from needs the cache, which is off",
+                       "leave out --no-cache, name a --cache-dir, or --from-results of a run with --keep-steps");
   }
   auto result = refine::run_recipe(recipe, options);
   if (!result) return result.error();

@@ -11,7 +11,9 @@ namespace edgesmith::cli {
 
 struct RecipeFlags {
   std::string model, output, report, target;
-  std::string from;  ///< a step's number or pass; "": none
+  std::string from;          ///< a step's number or pass; "": none
+  std::string from_results;  ///< folder of an earlier run with --keep-steps; "": none
+  std::string keep_steps;    ///< folder for the models after the steps; "": none
   bool force = false, print_recipe = false, no_provenance = false;
   CacheFlags cache;
   std::vector<std::string> overrides;

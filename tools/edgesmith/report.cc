@@ -46,10 +46,12 @@ void add_report(Program& program) {
       ->required()
       ->one_of({"diff"})
       ->type_name("diff");
-  command->add_option("old", flags->old_path, "report.json of the run before, or the results folder of a zoo")
+  command
+      ->add_option("old", flags->old_path,
+                   "the run before: its report.json, the folder of that, or the results folder of a zoo")
       ->required()
       ->type_name("OLD");
-  command->add_option("new", flags->new_path, "the same of the run now")->required()->type_name("NEW");
+  command->add_option("new", flags->new_path, "the run now")->required()->type_name("NEW");
   command->add_option("--max-drop", flags->limits.max_drop, "how much worse the metric may be, in its units")
       ->type_name("X");
   command

@@ -11,6 +11,7 @@ namespace fs = std::filesystem;
 
 struct RunFlags : RecipeFlags {
   std::string recipe;
+  bool keeps_steps = false;
 };
 
 /// The file name of the result inside the folder of -o.
@@ -19,7 +20,10 @@ std::string output_name(const refine::Recipe& recipe) {
   return fs::path(recipe.model).stem().string() + "-edge.onnx";
 }
 
-Result<int> run(const RunFlags& flags, const Common& common) {
+Result<int> run(const RunFlags& given, const Common& common) {
+  RunFlags flags = given;
+  if (flags.keeps_steps && flags.output.empty()) return usage_error("--keep-steps needs a folder", "add -o DIR");
+  if (flags.keeps_steps) flags.keep_steps = flags.output;
   auto recipe = refine::load_recipe(flags.recipe, flags.overrides);
   if (!recipe) return recipe.error();
   EDGESMITH_TRY(apply_flags(flags, common, *recipe));
@@ -59,9 +63,19 @@ void add_run(Program& program) {
       ->group("Output");
   command
       ->add_option("--from", flags->from,
-                   "run from this step on, given by number or pass; what comes before it must be in the cache")
+                   "run from this step on, given by number or pass; what comes before it is in the cache, or in "
+                   "--from-results")
       ->type_name("STEP")
       ->group("Pass");
+  command
+      ->add_option("--from-results", flags->from_results,
+                   "folder of an earlier run with --keep-steps, whose models stand for the steps before --from")
+      ->type_name("DIR")
+      ->group("Pass");
+  command
+      ->add_flag("--keep-steps", flags->keeps_steps,
+                 "also write the model after each step into DIR/steps, for --from-results")
+      ->group("Output");
   add_data_option(command, "calib", flags->data.calib, "samples to calibrate with, in place of the recipe's");
   add_data_option(command, "train", flags->data.train, "samples to train with");
   add_data_option(command, "test", flags->data.test, "measured once at the end, for the report only");

@@ -46,10 +46,16 @@ Result<PreprocessTable> preprocess_from_json(const std::string& text);
 /// What was declared before `folded` was moved into the graph, of which `left` is what is left to do.
 PreprocessTable with_folded(const PreprocessTable& left, const PreprocessTable& folded);
 
-/// Reads a description of data in TOML (docs/data.md): the text of a .toml file, or of an inline table of a recipe.
-/// Relative paths in it are taken from `folder`. Errors: usage, naming `name` and, for an unknown key, the nearest
-/// known.
-Result<DataSpec> data_spec_from_toml(std::string_view text, const std::string& folder, const std::string& name);
+/// Where a text in TOML is from, for errors.
+struct TomlSource {
+  std::string name;             ///< of the file
+  std::string place = {};       ///< what part of the file it is: "data.eval"; "": the whole
+  std::vector<int> lines = {};  ///< of the file, for each line of the text (0: in no file); empty: the same
+};
+
+/// Reads a description of data in TOML (docs/data.md): the text of a .toml file, or of a table of a recipe. Relative
+/// paths in it are taken from `folder`. Errors: usage, with the line and, for an unknown key, the nearest known.
+Result<DataSpec> data_spec_from_toml(std::string_view text, const std::string& folder, const TomlSource& source);
 /// The keys of such a description, for schemas and help: "path", "labels", "preprocess.scale", ...
 const std::vector<std::string>& data_spec_keys();
 

@@ -21,14 +21,19 @@ struct RunOptions {
   bool allow_rollback = false;       ///< a step that was rolled back does not make the exit code 1
   ProgressSink* progress = nullptr;  ///< null: nobody looks
   StepCache* cache = nullptr;        ///< results that need not be computed again; null: everything is
-  /// Index of the first step that is run although the cache has it; those before it must be in the cache.
+  /// Index of the first step that is run although the cache has it; those before it must be in the cache, or in
+  /// `from_folder`.
   std::optional<size_t> from;
+  /// Where an earlier run with `keep_steps` left its models; "": the cache has what comes before `from`.
+  std::string from_folder;
+  /// The model after each step is written to `keep_steps`/steps; "": it is not.
+  std::string keep_steps;
   bool provenance = true;  ///< the result's metadata say how it was made (not of packed or only simplified ones)
 };
 
 /// Runs every step of `recipe` on its model and writes the best model to `recipe.output` ("" writes nothing, and only
 /// measures). The report's exit_code is 0 or 1; everything else that goes wrong is an error, and nothing is written.
-/// Errors: usage (no model, no data where a pass needs them, a step before `from` is not in the cache, output exists or
+/// Errors: usage (no model, no data where a pass needs them, what comes before `from` is not there, output exists or
 /// is the input, test data that the other data share), io, invalid, unsupported, interrupted.
 Result<RunReport> run_recipe(const Recipe& recipe, const RunOptions& options);
 

@@ -41,9 +41,9 @@ struct ReportDiff {
   int regressions = 0;
 };
 
-/// Compares two report.json of runs. Only the figures of the outputs are held against limits; those of the steps say
-/// where a change comes from. Errors: io; invalid, naming the file, for what is no report of a run, another schema,
-/// another metric; usage, for reports of different models.
+/// Compares two report.json of runs, or those in two folders. Only the figures of the outputs are held against limits;
+/// those of the steps say where a change comes from. Errors: io; invalid, naming the file, for what is no report of a
+/// run, another schema, another metric; usage, for reports of different models.
 Result<ReportDiff> diff_reports(const std::string& old_path, const std::string& new_path, const DiffLimits& limits);
 
 /// For a terminal.
@@ -70,7 +70,7 @@ struct ZooDiff {
   int regressions = 0;            ///< figures beyond their limits, and results lost
 };
 
-/// True for the results folder of a zoo run, and for its summary.json.
+/// True for the summary.json of a zoo run, and for a folder that holds no report.json: the results of one.
 bool is_zoo_run(const std::string& path);
 
 /// Compares two zoo runs, model by model (by name). Errors: io; invalid, naming the file; those of diff_reports() but

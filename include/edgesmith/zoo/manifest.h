@@ -26,6 +26,9 @@ struct Manifest {
   std::vector<Job> jobs;
 };
 
+/// The keys that a manifest may have, for its schema: of "the manifest" and of "[[model]]".
+std::vector<refine::RecipeKey> manifest_keys();
+
 /// True for a name that is one of `only`, or that one of its patterns matches; for every name when there are none.
 bool is_chosen(const std::string& name, std::span<const std::string> only);
 

@@ -29,7 +29,15 @@ const std::string& program_identity() {
   return identity;
 }
 
-/// What a file that an option or a recipe names holds: a model with its tensors, or bytes.
+bool may_be_kept(const passes::Options& options) {
+  return std::none_of(options.schema().begin(), options.schema().end(), [&](const passes::OptionRow& row) {
+    return std::find(std::begin(kNotKept), std::end(kNotKept), row.name) != std::end(kNotKept) &&
+           options.given(row.name);
+  });
+}
+
+}  // namespace
+
 std::string file_identity(const std::string& path) {
   std::error_code error;
   if (!std::filesystem::is_regular_file(path, error)) return "no file";
@@ -41,7 +49,6 @@ std::string file_identity(const std::string& path) {
   return graph ? model_identity(*graph, sha256) : sha256;
 }
 
-/// The options in force as text, with what the files that they name hold.
 std::string options_text(const passes::Options& options) {
   std::string text;
   for (const auto& [name, value] : options.effective()) {
@@ -67,15 +74,6 @@ std::string options_text(const passes::Options& options) {
   }
   return text;
 }
-
-bool may_be_kept(const passes::Options& options) {
-  return std::none_of(options.schema().begin(), options.schema().end(), [&](const passes::OptionRow& row) {
-    return std::find(std::begin(kNotKept), std::end(kNotKept), row.name) != std::end(kNotKept) &&
-           options.given(row.name);
-  });
-}
-
-}  // namespace
 
 std::string model_identity(const ir::Graph& graph, const std::string& file_sha256) {
   if (!onnx::source_info(graph).external_data) return file_sha256;

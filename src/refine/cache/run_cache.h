@@ -24,6 +24,12 @@ namespace edgesmith::refine {
 /// outside.
 std::string model_identity(const ir::Graph& graph, const std::string& file_sha256);
 
+/// What a file that an option or a recipe names holds: a model with its tensors, or bytes.
+std::string file_identity(const std::string& path);
+
+/// The options in force as text, with what the files that they name hold.
+std::string options_text(const passes::Options& options);
+
 /// Keys are "" where something cannot be kept; then nothing is found, and nothing is kept.
 class RunCache {
  public:

@@ -122,7 +122,13 @@ void StepCache::put(const std::string& key, std::string_view bytes) {
   }
   const std::string path = file_of(key);
   std::error_code error;
-  fs::create_directories(fs::path(path).parent_path(), error);
+  const fs::path folder = fs::path(path).parent_path();
+  fs::create_directories(folder, error);
+  if (error) {
+    complain(folder.string() + ": cannot create the folder: " + error.message() +
+             ": results are not kept in the cache; use --no-cache or another --cache-dir");
+    return;
+  }
   auto file = AtomicFile::create(path);
   Status written = file ? Status() : Status(file.error());
   if (written) {
