@@ -23,6 +23,8 @@ struct RunOptions {
   StepCache* cache = nullptr;        ///< results that need not be computed again; null: everything is
   /// Index of the first step that is run although the cache has it; those before it must be in the cache.
   std::optional<size_t> from;
+  /// The report holds the SHA-256 of both models, however large they are. False: only where something depends on them.
+  bool hashes = true;
   bool provenance = true;  ///< the result's metadata say how it was made (not of packed or only simplified ones)
 };
 
