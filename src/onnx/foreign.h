@@ -31,7 +31,7 @@ struct ModelForeign final : ir::Foreign {
   std::vector<std::string> quantization_annotations;  ///< encoded fields
   std::vector<std::string> input_order;               ///< graph.input with the overridable initializers in it
   std::vector<DeclaredInfo> outputs;
-  std::set<std::string> called;  ///< functions that the source's nodes call: "domain::name"
+  std::set<std::string> called;  ///< functions that the source's nodes call, as called_functions() says
 };
 
 /// On a value: a graph input, or an output of an opaque node.

@@ -200,9 +200,9 @@ void run_row(const Row& row) {
   Ran ran(row, folder.path());
   make_files(row, ran);
   if (!::testing::Test::HasFailure()) run_commands(row, ran);
+  keep_files(row, ran);
   if (!::testing::Test::HasFailure() && row.check) row.check(ran);
   for (const std::string& name : folder.names()) EXPECT_NE(name.substr(0, 11), ".edgesmith-") << name;
-  keep_files(row, ran);
 }
 
 }  // namespace edgesmith::nasty

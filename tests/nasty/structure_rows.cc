@@ -363,6 +363,7 @@ std::vector<Row> scope_rows() {
            },
        .check =
            [](Ran& ran) {
+             for (const float y : Ran::floats(ran.answers, "y")) EXPECT_GE(y, 0) << "the second call is of the square";
              for (const Model* model : written_by(ran)) {
                if (count_nodes(*model, "f") == 0) continue;  // inlined
                EXPECT_EQ(model->functions_size(), 2);
