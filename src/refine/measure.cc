@@ -167,11 +167,8 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
 
 int64_t model_file_bytes(const ir::Graph& graph, const std::string& path) {
   std::error_code error;
-  const auto size_of = [&](const std::string& file) {
-    const auto bytes = std::filesystem::file_size(file, error);
-    return error ? int64_t{0} : static_cast<int64_t>(bytes);
-  };
-  return size_of(path) + (onnx::source_info(graph).external_data ? size_of(path + ".data") : 0);
+  const auto bytes = std::filesystem::file_size(path, error);
+  return (error ? 0 : static_cast<int64_t>(bytes)) + onnx::source_info(graph).external_bytes;
 }
 
 ModelSize measure_size(const ir::Graph& graph, bool look_at_weights) {
