@@ -20,7 +20,7 @@ namespace {
 constexpr int kAttempts = 4;
 constexpr double kAim = 0.985;
 // Rows for each input of a block: the differences to the float model need better moments than rounding alone.
-constexpr int64_t kRowsPerInput = 32;
+constexpr int64_t kRowsPerInput = 64;
 
 Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<bool>& selected, PassContext& context) {
   std::vector<ir::Node*> layers;

@@ -29,7 +29,7 @@ namespace {
 using namespace share;
 
 // Codebooks and assignments are fitted in turns, which follows the moments more closely than one rounding does.
-constexpr int64_t kRowsPerInput = 32;
+constexpr int64_t kRowsPerInput = 64;
 constexpr int kFewestBits = 1, kMostBits = 8;
 // Errors of more bits are measured up to here; every further bit leaves a quarter. What the network's outputs feel is
 // measured with codebooks of 2^3 entries.
