@@ -12,8 +12,9 @@ namespace edgesmith::passes::reconstruct {
 /// Inputs whose products are kept together: whole 3x3 layers of 128 channels. Wider layers are swept in parts, which
 /// get narrower down to kNarrowestBlock where memory is short.
 inline constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
-/// Rows of data for each input of a block where weights are fitted again, which needs better moments than rounding.
-inline constexpr int64_t kRowsPerInput = 32;
+/// Rows of data for each input of a block where codes or codebooks are fitted: the differences to the float model need
+/// better moments than rounding alone.
+inline constexpr int64_t kRowsPerInput = 64;
 
 struct Layer {
   ir::Node* node = nullptr;
