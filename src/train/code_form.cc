@@ -66,20 +66,23 @@ ir::Tensor pack(const std::vector<int64_t>& codes, ir::DType dtype, const ir::Di
 
 class CodeForm : public WeightForm {
  public:
-  explicit CodeForm(const ir::Tensor& constant)
+  CodeForm(const ir::Tensor& constant, bool keep_zeros)
       : constant_(constant),
         layout_(constant.dims(), constant.quant()),
         places_(layout_.places()),
         codes_(constant.codes().to_int64s()) {
     for (size_t i = 0; i < codes_.size(); ++i) codes_[i] -= constant.quant().zero_point[places_[i]];
     find_bounds();
-    find_mask();
+    if (keep_zeros) find_mask();
   }
 
   std::vector<Parameter> parameters(const std::string& name) const override {
     const int64_t shared = constant_.size() / static_cast<int64_t>(scales().size());
     const float high = *std::max_element(bounds_.high.begin(), bounds_.high.end());
-    return {{.name = name, .value = ir::Tensor::of<float>(constant_.dims(), constant_.to_floats()), .decay = true},
+    return {{.name = name,
+             .value = ir::Tensor::of<float>(constant_.dims(), constant_.to_floats()),
+             .decay = true,
+             .grid = std::make_shared<CodeGrid>(CodeGrid{places_, bounds_, scales()})},
             {.name = name + ".step", .value = start(), .rate = step_rate(shared, high)}};
   }
 
@@ -196,6 +199,8 @@ bool has_code_form(const ir::Tensor& constant) {
   return constant.dims()[static_cast<size_t>(quant.axis)] % quant.block_size == 0;
 }
 
-std::unique_ptr<WeightForm> code_form(const ir::Tensor& constant) { return std::make_unique<CodeForm>(constant); }
+std::unique_ptr<WeightForm> code_form(const ir::Tensor& constant, bool keep_zeros) {
+  return std::make_unique<CodeForm>(constant, keep_zeros);
+}
 
 }  // namespace edgesmith::train

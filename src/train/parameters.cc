@@ -109,8 +109,8 @@ bool has_form(const ir::Tensor& constant) {
   return !codes || constant.quant().dtype == ir::DType::i32 || has_code_form(constant);
 }
 
-std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight) {
-  if (has_code_form(constant)) return code_form(constant);
+std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight, bool keep_zeros) {
+  if (has_code_form(constant)) return code_form(constant, keep_zeros);
   if (constant.as_palette() != nullptr) return codebook_form(constant);
   return plain_form(constant, weight);
 }
@@ -121,7 +121,7 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
   NodeMaker maker(graph, first_computing(graph));
   const std::vector<StepGroup> groups = options.learn_steps ? find_step_groups(graph) : std::vector<StepGroup>{};
   for (const Trainable& trainable : find_trainables(graph, options.trained)) {
-    const auto form = form_of(*trainable.value->constant(), trainable.weight);
+    const auto form = form_of(*trainable.value->constant(), trainable.weight, options.keep_zeros);
     std::vector<ir::Value*> inputs;
     for (Parameter& parameter : form->parameters(trainable.name)) {
       if (!inputs.empty() && !options.learn_steps) {
@@ -147,7 +147,7 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
   return parameters;
 }
 
-Status write_back(std::span<const Parameter> parameters, ir::Graph& student) {
+Status write_back(std::span<const Parameter> parameters, ir::Graph& student, bool keep_zeros) {
   Values values(parameters);
   const std::vector<IntegerBias> biases = find_integer_biases(student);
   for (const StepGroup& group : find_step_groups(student)) {
@@ -157,7 +157,7 @@ Status write_back(std::span<const Parameter> parameters, ir::Graph& student) {
     if (changed) set_scale(group, used_scale(group, (*learned)[0].to_floats()[0]));
   }
   for (const Trainable& trainable : find_trainables(student)) {
-    const auto form = form_of(*trainable.value->constant(), trainable.weight);
+    const auto form = form_of(*trainable.value->constant(), trainable.weight, keep_zeros);
     bool changed = false;
     const auto trained = values.take(form->parameters(trainable.name), changed);
     if (!trained) return trained.error();

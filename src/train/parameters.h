@@ -6,6 +6,7 @@
 // What an optimizer changes is the input; what readers see keeps the form that the model has.
 #pragma once
 
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -15,12 +16,16 @@
 
 namespace edgesmith::train {
 
+struct CodeGrid;
+
 /// One trained array: a float32 graph input of this name.
 struct Parameter {
   std::string name;
   ir::Tensor value;    ///< dense f32: where training starts
   bool decay = false;  ///< weight decay applies: weights; not biases, norms, codebooks and steps
   float rate = 1;      ///< factor on the learning rate: below 1 for the steps of grids
+  /// Of reals behind codes (grid.h); the steps are the next parameter. Null: of anything else.
+  std::shared_ptr<const CodeGrid> grid;
 };
 
 struct TrainableOptions {
@@ -28,6 +33,8 @@ struct TrainableOptions {
   std::vector<bool> trained;
   /// Steps of grids are learned, else they stay; what is annotated then stays an annotation.
   bool learn_steps = true;
+  /// Codes of zero that are a mask stay zero; else they may leave it, and others come.
+  bool keep_zeros = true;
 };
 
 /// Rewrites `graph`, a clone of the student: every trained constant (trainable.h) becomes graph inputs, added behind
@@ -49,8 +56,8 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
 /// that the student has: masks keep their zeros, codebooks their sizes and indices; codes lie on grids of the learned
 /// steps, within the bits that they had, and int32 biases on the product of the scales of their input and weights.
 /// Values that did not change leave their constants as they are, bit for bit. What the form is, the student's constants
-/// say: write each time into the student as it was before training (a clone of it). Errors: invalid (a parameter that
-/// the student lacks, other dims, numbers that are not finite).
-Status write_back(std::span<const Parameter> parameters, ir::Graph& student);
+/// say: write each time into the student as it was before training (a clone of it); `keep_zeros` as in
+/// TrainableOptions. Errors: invalid (a parameter that the student lacks, other dims, numbers that are not finite).
+Status write_back(std::span<const Parameter> parameters, ir::Graph& student, bool keep_zeros = true);
 
 }  // namespace edgesmith::train

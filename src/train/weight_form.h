@@ -46,13 +46,13 @@ class WeightForm {
 
 /// Whether a constant has a form: float32 numbers in any encoding, but for codes with blocks that do not divide.
 bool has_form(const ir::Tensor& constant);
-/// The form of a constant that has one; `weight` as in Trainable.
-std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight);
+/// The form of a constant that has one; `weight` as in Trainable, `keep_zeros` as in TrainableOptions.
+std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight, bool keep_zeros);
 
 // One a file.
 std::unique_ptr<WeightForm> plain_form(const ir::Tensor& constant, bool weight);
 std::unique_ptr<WeightForm> codebook_form(const ir::Tensor& constant);
-std::unique_ptr<WeightForm> code_form(const ir::Tensor& constant);
+std::unique_ptr<WeightForm> code_form(const ir::Tensor& constant, bool keep_zeros);
 bool has_code_form(const ir::Tensor& constant);
 
 }  // namespace edgesmith::train

@@ -25,6 +25,7 @@ struct DistillOptions {
   std::vector<std::string> features;  ///< "student=teacher", of values inside
   double feature_weight = 1;
   double temperature = 1;
+  double entropy = 0;  ///< what a bit of each code of the weights costs beside them; 0: nothing
   // How weights move.
   std::string optimizer = "adam", schedule = "cosine";
   std::optional<double> rate;  ///< absent: the optimizer's

@@ -55,6 +55,8 @@ OptionSchema make_options() {
       list("feature", "", "values inside held against each other, as student=teacher"),
       real("feature_weight", "1", "weight of each feature's loss", 0, 1e6),
       real("temperature", "1", "softens the probabilities of kl", 0.01, 1000),
+      real("entropy", "0",
+           "for weights that are codes: what a bit of each costs beside the losses, so that pack spends fewer", 0, 1e6),
       integer("epochs", "10", "times that each training sample is seen", 1),
       integer("steps", "", "number of steps, in place of epochs", 1),
       integer("batch", "", "samples a step; unset: 64, or as many as there are", 1),
@@ -112,6 +114,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.features = list("feature");
   result.feature_weight = options.real("feature_weight");
   result.temperature = options.real("temperature");
+  result.entropy = options.real("entropy");
   result.optimizer = options.word("optimizer");
   result.schedule = options.word("schedule");
   if (options.is_set("lr")) result.rate = options.real("lr");
