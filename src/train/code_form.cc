@@ -51,19 +51,6 @@ struct Layout {
   }
 };
 
-ir::Tensor pack(const std::vector<int64_t>& codes, ir::DType dtype, const ir::Dims& dims) {
-  ir::Tensor tensor = ir::Tensor::zeros(dtype, dims);
-  const auto bytes = tensor.mutable_bytes();
-  const auto bits = static_cast<size_t>(ir::dtype_bits(dtype));
-  for (size_t i = 0; i < codes.size(); ++i) {
-    const auto code = static_cast<uint64_t>(codes[i]) & ((uint64_t{1} << bits) - 1);
-    for (size_t bit = 0; bit < bits; bit += 8) {
-      bytes[(i * bits + bit) / 8] |= static_cast<std::byte>(code >> bit << (i * bits % 8) & 0xFF);
-    }
-  }
-  return tensor;
-}
-
 class CodeForm : public WeightForm {
  public:
   CodeForm(const ir::Tensor& constant, bool keep_zeros)
@@ -110,7 +97,7 @@ class CodeForm : public WeightForm {
       const float code = gone ? 0 : grid_code(reals[i], quant.scale[s], bounds_.low[s], bounds_.high[s]);
       codes.push_back(static_cast<int64_t>(code) + quant.zero_point[s]);
     }
-    return ir::Tensor::affine(pack(codes, quant.dtype, constant_.dims()), std::move(quant));
+    return ir::Tensor::affine(pack_codes(codes, quant.dtype, constant_.dims()), std::move(quant));
   }
 
  private:
@@ -190,6 +177,19 @@ class CodeForm : public WeightForm {
 };
 
 }  // namespace
+
+ir::Tensor pack_codes(const std::vector<int64_t>& codes, ir::DType dtype, const ir::Dims& dims) {
+  ir::Tensor tensor = ir::Tensor::zeros(dtype, dims);
+  const auto bytes = tensor.mutable_bytes();
+  const auto bits = static_cast<size_t>(ir::dtype_bits(dtype));
+  for (size_t i = 0; i < codes.size(); ++i) {
+    const auto code = static_cast<uint64_t>(codes[i]) & ((uint64_t{1} << bits) - 1);
+    for (size_t bit = 0; bit < bits; bit += 8) {
+      bytes[(i * bits + bit) / 8] |= static_cast<std::byte>(code >> bit << (i * bits % 8) & 0xFF);
+    }
+  }
+  return tensor;
+}
 
 bool has_code_form(const ir::Tensor& constant) {
   if (constant.encoding() != ir::Encoding::affine || constant.as_palette() != nullptr) return false;

@@ -74,7 +74,8 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
                               static_cast<int64_t>(options.seed), data.size()}) {
     text += std::to_string(value) + "\n";
   }
-  text += options.augment.text() + (options.augment_holdout ? " of all\n" : "\n");
+  text += options.augment.text() + (options.augment_holdout ? " of all" : "");
+  text += options.learn_indices ? ", indices too\n" : "\n";
   return text + options.optimizer + "\n" + options.schedule;
 }
 
@@ -98,6 +99,9 @@ class Distiller {
  private:
   Status prepare();
   Status choose_shard();
+  TrainableOptions trainable() const {
+    return {.keep_zeros = options_.entropy == 0, .learn_indices = options_.learn_indices};
+  }
   /// Judges what came, or goes on from a checkpoint. False: there is nothing to learn.
   Result<bool> begin();
   Status resume();
@@ -194,7 +198,7 @@ Status Distiller::prepare() {
 
   auto training = make_training_graph(
       student_, objective_, form_,
-      {.freeze = options_.freeze, .trainable = {.keep_zeros = options_.entropy == 0}, .simplify = context_.simplify});
+      {.freeze = options_.freeze, .trainable = trainable(), .simplify = context_.simplify});
   if (!training) return training.error();
   training_ = std::move(*training);
   if (options_.entropy > 0 && !mean_code_bits(training_.parameters)) {
@@ -447,7 +451,7 @@ Status Distiller::judge() {
     }
   }
   ir::Graph candidate = student_.clone();
-  EDGESMITH_TRY(write_back(parameters, candidate, options_.entropy == 0));
+  EDGESMITH_TRY(write_back(parameters, candidate, trainable()));
   auto verdict = judge_->judge(candidate, "judge step " + std::to_string(at_.step));
   if (!verdict) return verdict.error();
   verdict->loss += code_cost(parameters);
@@ -495,7 +499,7 @@ Status Distiller::finish() {
   }
   std::vector<Parameter> best = training_.parameters;
   for (size_t p = 0; p < best.size(); ++p) best[p].value = at_.best[p].reshaped(best[p].value.dims());
-  EDGESMITH_TRY(write_back(best, student_, options_.entropy == 0));
+  EDGESMITH_TRY(write_back(best, student_, trainable()));
   report_.changed = true;
   const std::string priced = options_.entropy > 0 ? ", " + shortest(options_.entropy) + " bits of a code" : "";
   report_.notes.push_back(std::to_string(at_.step) + " steps of " + std::to_string(batch_) + " samples against " +

@@ -78,6 +78,10 @@ OptionSchema make_options() {
                 .help = "change the samples that judge as well, once: where the original was trained on them"},
       real("holdout", "0.1", "share of the training samples that judge which weights are kept", 0.0001, 0.9),
       integer("patience", "0", "judgements without a better one that end the training; 0: none do", 0),
+      OptionRow{.name = "learn_indices",
+                .kind = OptionKind::flag,
+                .fallback = "false",
+                .help = "weights that share float codebooks may take other entries of theirs"},
       list("freeze", "", "names (globs) of weights that stay as they are"),
       word("time_limit", "", "stop after this long, such as 10m, and keep the best so far"),
       word("memory_limit", "", "most memory for activations, such as 512MiB: fewer samples go through at a time"),
@@ -122,6 +126,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.clip = options.real("clip");
   result.ema = options.real("ema");
   if (options.is_set("warmup")) result.warmup = options.real("warmup");
+  result.learn_indices = options.flag("learn_indices");
   result.freeze = list("freeze");
   auto augment = data::parse_augment(join(options.list("augment"), ","));
   if (!augment) return augment.error();
