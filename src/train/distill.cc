@@ -196,9 +196,9 @@ Status Distiller::prepare() {
   total_ = options_.steps > 0 ? options_.steps : options_.epochs * steps_per_epoch_;
   interval_ = std::max<int64_t>(1, std::min(steps_per_epoch_, (total_ + kJudgements - 1) / kJudgements));
 
-  auto training = make_training_graph(
-      student_, objective_, form_,
-      {.freeze = options_.freeze, .trainable = trainable(), .simplify = context_.simplify});
+  auto training =
+      make_training_graph(student_, objective_, form_,
+                          {.freeze = options_.freeze, .trainable = trainable(), .simplify = context_.simplify});
   if (!training) return training.error();
   training_ = std::move(*training);
   if (options_.entropy > 0 && !mean_code_bits(training_.parameters)) {

@@ -196,8 +196,9 @@ ir::Graph shared_network() {
     if (!node.is(ir::OpKind::constant) || node.output().name() != "w1") continue;
     ir::Tensor indices = ir::Tensor::zeros(ir::DType::u4, {16, 4});
     for (size_t i = 0; i < 32; ++i) indices.mutable_bytes()[i] = static_cast<std::byte>(i * 7 % 4 | i * 5 % 4 << 4);
-    graph.set_tensor(node, ir::Tensor::palette(
-                               indices, ir::Tensor::of<float>({1, 4}, std::vector<float>{-0.6F, -0.2F, 0.2F, 0.6F}), 0));
+    graph.set_tensor(
+        node,
+        ir::Tensor::palette(indices, ir::Tensor::of<float>({1, 4}, std::vector<float>{-0.6F, -0.2F, 0.2F, 0.6F}), 0));
   }
   return graph;
 }
