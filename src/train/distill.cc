@@ -67,7 +67,7 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
   }
   for (const double value :
        {options.feature_weight, options.temperature, options.rate.value_or(-1), options.weight_decay, options.clip,
-        options.ema, options.warmup.value_or(-1), options.holdout, options.entropy}) {
+        options.ema, options.warmup.value_or(-1), options.holdout, options.entropy, options.code_bits}) {
     text += shortest(value) + "\n";
   }
   for (const int64_t value : {options.epochs, options.steps, options.batch, options.patience, options.memory_limit,
@@ -117,6 +117,7 @@ class Distiller {
   void stop_diverged(int64_t step, const std::string& what);
   Curve& curve(const std::string& name, const std::string& unit);
   void add_point(const std::string& name, const std::string& unit, double value);
+  double price(double bits) const { return options_.entropy * std::max(0.0, bits - options_.code_bits); }
   void add_code_point(std::span<const Parameter> parameters);
   int64_t next_judgement() const { return std::min(total_, (at_.step / interval_ + 1) * interval_); }
 
@@ -385,7 +386,7 @@ Status Distiller::run_step(int64_t step) {
   }
   double scale = 1 / static_cast<double>(batch_);
   loss *= scale;
-  if (options_.entropy > 0) loss += options_.entropy * weights_->add_code_bits(options_.entropy / scale);
+  if (options_.entropy > 0) loss += price(weights_->add_code_bits(options_.entropy / scale, options_.code_bits));
   if (!std::isfinite(loss)) return stop_diverged(step, "the loss is not a number"), Status();
   const double norm = weights_->gradient_norm(scale);
   if (!std::isfinite(norm)) return stop_diverged(step, "a gradient is not a number"), Status();
@@ -468,7 +469,7 @@ Status Distiller::judge() {
 }
 
 double Distiller::code_cost(std::span<const Parameter> parameters) const {
-  return options_.entropy > 0 ? options_.entropy * mean_code_bits(parameters).value_or(0) : 0;
+  return options_.entropy > 0 ? price(mean_code_bits(parameters).value_or(0)) : 0;
 }
 
 void Distiller::add_code_point(std::span<const Parameter> parameters) {

@@ -108,6 +108,17 @@ TEST(EntropyPenalty, MakesCodesCheaper) {
   EXPECT_NE(cheap.report->notes.back().find("bits on average"), std::string::npos) << cheap.report->notes.back();
 }
 
+TEST(EntropyPenalty, CountsTheBitsAboveThoseThatAreFree) {
+  const auto last_bits = [](double free) {
+    const Outcome outcome = train(coded_network(2), {.entropy = 20, .code_bits = free, .rate = 0.01, .epochs = 20});
+    return outcome.report->curves[2].values;
+  };
+  const std::vector<double> pressed = last_bits(0), bound = last_bits(3), unbound = last_bits(16);
+  EXPECT_LT(pressed.back(), 2.85);
+  EXPECT_NEAR(bound.back(), 3, 0.15);
+  EXPECT_GT(unbound.back(), 3.15);
+}
+
 TEST(EntropyPenalty, GivesTheSameBitsForAnyNumberOfThreads) {
   const DistillOptions options = {.entropy = 1, .rate = 0.01, .epochs = 3};
   const std::vector<int64_t> one = codes_of(train(coded_network(2), options, 1).student);

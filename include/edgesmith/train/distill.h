@@ -25,7 +25,8 @@ struct DistillOptions {
   std::vector<std::string> features;  ///< "student=teacher", of values inside
   double feature_weight = 1;
   double temperature = 1;
-  double entropy = 0;  ///< what a bit of each code of the weights costs beside them; 0: nothing
+  double entropy = 0;    ///< what a bit of each code of the weights costs beside them; 0: nothing
+  double code_bits = 0;  ///< mean bits of a code that cost nothing
   // How weights move.
   std::string optimizer = "adam", schedule = "cosine";
   std::optional<double> rate;  ///< absent: the optimizer's

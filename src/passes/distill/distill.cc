@@ -57,6 +57,7 @@ OptionSchema make_options() {
       real("temperature", "1", "softens the probabilities of kl", 0.01, 1000),
       real("entropy", "0",
            "for weights that are codes: what a bit of each costs beside the losses, so that pack spends fewer", 0, 1e6),
+      real("code_bits", "0", "bits of a code, on average over the weights, that entropy does not count", 0, 16),
       integer("epochs", "10", "times that each training sample is seen", 1),
       integer("steps", "", "number of steps, in place of epochs", 1),
       integer("batch", "", "samples a step; unset: 64, or as many as there are", 1),
@@ -119,6 +120,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.feature_weight = options.real("feature_weight");
   result.temperature = options.real("temperature");
   result.entropy = options.real("entropy");
+  result.code_bits = options.real("code_bits");
   result.optimizer = options.word("optimizer");
   result.schedule = options.word("schedule");
   if (options.is_set("lr")) result.rate = options.real("lr");
