@@ -75,7 +75,8 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
     text += std::to_string(value) + "\n";
   }
   text += options.augment.text() + (options.augment_holdout ? " of all" : "");
-  text += options.learn_indices ? ", indices too\n" : "\n";
+  text += options.learn_indices ? ", indices too" : "";
+  text += options.keep_steps ? ", no steps\n" : "\n";
   return text + options.optimizer + "\n" + options.schedule;
 }
 
@@ -100,7 +101,9 @@ class Distiller {
   Status prepare();
   Status choose_shard();
   TrainableOptions trainable() const {
-    return {.keep_zeros = options_.entropy == 0, .learn_indices = options_.learn_indices};
+    return {.learn_steps = !options_.keep_steps,
+            .keep_zeros = options_.entropy == 0,
+            .learn_indices = options_.learn_indices};
   }
   /// Judges what came, or goes on from a checkpoint. False: there is nothing to learn.
   Result<bool> begin();
@@ -162,6 +165,10 @@ Status Distiller::prepare() {
   schedule_ = find_schedule(options_.schedule);
   if (optimizer_ == nullptr) return usage_error("unknown optimizer '" + options_.optimizer + "'", "use adam");
   if (schedule_ == nullptr) return usage_error("unknown schedule '" + options_.schedule + "'", "use cosine");
+  if (options_.entropy > 0 && options_.keep_steps) {
+    return usage_error("entropy needs steps that learn: codes that cost less are larger ones of a coarser grid",
+                       "leave keep_steps out");
+  }
   rate_ = options_.rate.value_or(optimizer_->rate);
   if (data_.size() < 2) {
     return usage_error(

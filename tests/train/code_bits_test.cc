@@ -147,6 +147,25 @@ TEST(EntropyPenalty, LetsZerosLeaveAMask) {
   EXPECT_GT(filled(codes_of(train(student.clone(), options).student)), 0);
 }
 
+TEST(KeptSteps, StayWhileCodesLearn) {
+  const auto scales = [](const ir::Graph& graph) {
+    std::vector<float> all;
+    for (const ir::Node& node : graph.nodes()) {
+      if (!node.is(ir::OpKind::constant)) continue;
+      all.insert(all.end(), node.tensor().quant().scale.begin(), node.tensor().quant().scale.end());
+    }
+    return all;
+  };
+  DistillOptions options = {.rate = 0.01, .epochs = 5};
+  const Outcome learned = train(coded_network(2), options);
+  EXPECT_NE(scales(learned.student), scales(coded_network(2)));
+  options.keep_steps = true;
+  const Outcome kept = train(coded_network(2), options);
+  EXPECT_LT(kept.report->loss_after, kept.report->loss_before);
+  EXPECT_NE(codes_of(kept.student), codes_of(coded_network(2)));
+  EXPECT_EQ(scales(kept.student), scales(coded_network(2)));
+}
+
 TEST(EntropyPenalty, NeedsCodes) {
   auto student = ir::parse(R"(graph @net(%x: f32[N,8]) -> (scores) {
   %w = constant random(seed=1) : f32[3,8]
@@ -158,11 +177,19 @@ TEST(EntropyPenalty, NeedsCodes) {
   ThreadPool pool(1);
   ProgressSink silent;
   const ir::Graph teacher = coded_network(1);
-  const auto report = distill(*student, teacher, Points({1, 8}, 300), {.entropy = 1},
-                              {.pool = &pool, .progress = &silent, .simplify = {}});
-  ASSERT_FALSE(report.ok());
-  EXPECT_EQ(report.error().kind, ErrorKind::usage);
-  EXPECT_NE(report.error().message.find("no trained weight is codes"), std::string::npos) << report.error().text();
+  const auto refusal = [&](ir::Graph& graph, const DistillOptions& options) {
+    const auto report =
+        distill(graph, teacher, Points({1, 8}, 300), options, {.pool = &pool, .progress = &silent, .simplify = {}});
+    EXPECT_FALSE(report.ok());
+    if (!report.ok()) {
+      EXPECT_EQ(report.error().kind, ErrorKind::usage);
+    }
+    return report.ok() ? std::string() : report.error().message;
+  };
+  EXPECT_EQ(refusal(*student, {.entropy = 1}), "entropy counts the bits of codes, and no trained weight is codes");
+  ir::Graph coded = coded_network(2);
+  EXPECT_NE(refusal(coded, {.entropy = 1, .keep_steps = true}).find("entropy needs steps that learn"),
+            std::string::npos);
 }
 
 }  // namespace

@@ -34,6 +34,7 @@ struct DistillOptions {
   double clip = 0;                  ///< largest norm of a step's gradient; 0: any
   double ema = 0;                   ///< share that a running mean of the weights keeps; 0: the weights themselves
   std::optional<double> warmup;     ///< share of the steps; absent: default_warmup()
+  bool keep_steps = false;          ///< steps of grids stay as they are
   bool learn_indices = false;       ///< weights with float codebooks may take other entries of theirs
   std::vector<std::string> freeze;  ///< globs: names of weights that stay
   // How long, and on what.

@@ -79,6 +79,10 @@ OptionSchema make_options() {
                 .help = "change the samples that judge as well, once: where the original was trained on them"},
       real("holdout", "0.1", "share of the training samples that judge which weights are kept", 0.0001, 0.9),
       integer("patience", "0", "judgements without a better one that end the training; 0: none do", 0),
+      OptionRow{.name = "keep_steps",
+                .kind = OptionKind::flag,
+                .fallback = "false",
+                .help = "steps of quantized weights and values stay: less time a step than with learned ones"},
       OptionRow{.name = "learn_indices",
                 .kind = OptionKind::flag,
                 .fallback = "false",
@@ -128,6 +132,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.clip = options.real("clip");
   result.ema = options.real("ema");
   if (options.is_set("warmup")) result.warmup = options.real("warmup");
+  result.keep_steps = options.flag("keep_steps");
   result.learn_indices = options.flag("learn_indices");
   result.freeze = list("freeze");
   auto augment = data::parse_augment(join(options.list("augment"), ","));
