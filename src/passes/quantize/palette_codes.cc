@@ -6,6 +6,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/node_form.h"
+#include "passes/quantize/weight_codes.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
