@@ -7,6 +7,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
+#include "passes/reconstruct/layer.h"
 #include "passes/quantize/network_error.h"
 
 namespace edgesmith::passes::reconstruct {

@@ -6,6 +6,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
+#include "passes/reconstruct/layer.h"
 
 namespace edgesmith::passes::reconstruct {
 namespace {
