@@ -7,8 +7,8 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
-#include "passes/reconstruct/layer.h"
 #include "passes/quantize/network_error.h"
+#include "passes/reconstruct/layer.h"
 
 namespace edgesmith::passes::reconstruct {
 namespace {
