@@ -194,6 +194,18 @@ TEST(ExportQdq, PerChannelCodesRaiseTheOpsetTo13AndSaySo) {
   std::filesystem::remove(path);
 }
 
+// Found by a fuzzer: what is no operator in the source's opset would become a wrong one.
+TEST(ExportQdq, DoesNotRaiseTheOpsetToWhereAnUnknownOperatorExists) {
+  ir::Graph graph = must_import(9, "g (float[2,3] x) => (y, z) { y = Relu(x) z = QuantizeLinear(x) }");
+  ir::Quant quant = u8(0.5F, 0);
+  graph.inputs()[0]->set_quant(quant);
+  const auto bytes = export_bytes(graph);
+  ASSERT_FALSE(bytes.ok());
+  EXPECT_EQ(bytes.error().text(),
+            "QuantizeLinear producing 'z': the opset would have to be raised from 9 to 10 (u8 DequantizeLinear needs "
+            "it), where QuantizeLinear means something else; convert the model with onnx.version_converter first");
+}
+
 TEST(ExportQdq, DoesNotRaiseTheOpsetUnderAnOpaqueNodeThatWouldChange) {
   ir::Graph graph = must_import(11, R"(g (bool c, float[2,3] x) => (float[2,3] y) {
     y = If (c) <

@@ -99,7 +99,9 @@ def look_at(folder):
         return f"{'answered' if ours else 'refused':9} | ONNX Runtime: {reason}", []
     if largest_difference(theirs, answers(folder, folder / "m.onnx")[0]) > 0:
         return f"{'answered' if ours else 'refused':9} | random in ONNX Runtime, too", []
-    halves = any(value.dtype == np.float16 for value in theirs.values())
+    graph = onnx.load(folder / "m.onnx", load_external_data=False).graph
+    types = [tensor.data_type for tensor in graph.initializer] + [a.i for node in graph.node for a in node.attribute if a.name == "to"]
+    halves = bool({onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16} & set(types))
     different = DIFFERENT_HALVES if halves else DIFFERENT
     if ours is not None:
         off = largest_difference(theirs, ours)

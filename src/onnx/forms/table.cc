@@ -259,7 +259,9 @@ bool same_meaning(std::string_view onnx_op, int64_t from, int64_t to) {
       if (from < opset && opset <= to) return false;
     }
   }
-  return true;
+  // An operator that did not exist yet meant nothing.
+  const FormRow* row = find_form(onnx_op);
+  return row == nullptr || from >= row->since || to < row->since;
 }
 
 int64_t ir_version_of(int64_t opset) {
