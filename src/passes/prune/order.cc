@@ -127,7 +127,8 @@ class Ordering {
       const ChannelSpace& space = map_.spaces()[static_cast<size_t>(s)];
       places.emplace_back();
       for (const int channel : group.units[unit]) {
-        if (channel >= space.first && channel < space.first + space.size) places.back().push_back(channel - space.first);
+        if (channel >= space.first && channel < space.first + space.size)
+          places.back().push_back(channel - space.first);
       }
     }
     return places;

@@ -36,8 +36,10 @@ using namespace prune;
 // As in quantize.cc: inputs whose products are kept together, and memory for all products.
 constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
 constexpr int64_t kMomentBytes = int64_t{256} << 20;
-// Refitting half of the weights or more needs better moments than rounding them.
-constexpr int64_t kRowsPerInput = 128;
+// Rows for each input: for budgets, and where weights are refitted or channels ordered, which follows the moments more
+// closely. (ResNet-20 at 2:4: 32, 64 and 128 rows give 18.05, 18.15 and 18.28 dB on training pictures, most of them not
+// calibrated with.)
+constexpr int64_t kRowsPerInput = 32, kRowsPerRefit = 128;
 
 const OptionSchema& options() {
   static const OptionSchema kSchema = {
@@ -247,7 +249,7 @@ class Pruner {
       inputs_.clear();
       int64_t bytes = 0;
       for (const Layer& layer : layers_) {
-        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, kRowsPerInput);
+        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, pattern_ ? kRowsPerRefit : kRowsPerInput);
         bytes += inputs_.back().bytes();
       }
       if (bytes <= kMomentBytes || widest <= kNarrowestBlock) break;
@@ -357,7 +359,7 @@ class Pruner {
     MaskChoice choice;
     if (criterion_ == "obs") choice = {.pattern = pattern_, .exchange = shape_.size() == 1};
     return reconstruct::compress_in_order(
-        graph_, nodes, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
+        graph_, nodes, stream, kRowsPerRefit, [&](ir::Node& node, const reconstruct::Gram& gram) {
           Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
                                        [&](const Layer& candidate) { return candidate.node == &node; });
           const Moments moments = layer_moments(layer, gram.inputs());
