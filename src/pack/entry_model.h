@@ -23,7 +23,7 @@ class EntryModel {
         const uint32_t bytes = k == 0 ? 0 : last_ & (0xffffffffu >> (32 - 8 * k));
         const uint32_t hash = (bytes * 0x9E3779B1u + static_cast<uint32_t>(field) * 0x85EBCA6Bu + node) * 0xC2B2AE35u;
         used[k] = &state_->counters[k][(hash ^ hash >> 15) * 0x2C1B3C6Du >> 20];
-        inputs[k] = believed(*used[k]);
+        inputs[k] = kTables.stretch[static_cast<size_t>(used[k]->p12())];
       }
       const int bit = coder.bit(byte >> i & 1, state_->mixer.mix(inputs, field));
       state_->mixer.update(bit, 4);

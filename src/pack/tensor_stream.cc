@@ -195,7 +195,7 @@ bool code_entry(EntryModel& model, Coder& coder, PackedTensor& tensor, Plan& pla
   plan.params.top = static_cast<int>(number(kTop, static_cast<uint64_t>(plan.params.top)));
   plan.params.usual = byte(kUsual, plan.params.usual);
   if (plan.params.usual >= NumberModel::kSteps) return false;
-  if (plan.params.top > (coded.floating() ? (1 << coded.exponent) - 1 : std::min(coded.width, 63))) return false;
+  if (plan.params.top > (coded.floating() ? (1 << coded.exponent) - 1 : coded.width - 1)) return false;
   if (coded.floating()) {
     plan.params.trailing = byte(kTrailing, plan.params.trailing);
     if (plan.params.trailing > coded.mantissa()) return false;

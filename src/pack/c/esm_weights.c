@@ -74,7 +74,7 @@ static int get_mixed(esm_reader *r, const uint32_t *used, int set) {
   for (i = 0; i < 5; ++i) {
     if (i < 4) {
       const uint32_t counter = r->counters[used[i]], count = counter & 1023;
-      input[i] = (r->stretch[counter >> 20] * (int)(count < 30 ? count + 2 : 32)) >> 5;
+      input[i] = (r->stretch[counter >> 20] * (int)(count < 30 && set >= FIELDS ? count + 2 : 32)) >> 5;
     }
     sum += (w[i] * input[i]) >> 9;
   }
@@ -200,7 +200,7 @@ int esm_next(esm_reader *r, esm_tensor *t) {
   }
   --r->left;
   flags = entry_byte(r, FLAGS);
-  r->mode = flags >> 2 & 3, r->has_zeros = flags >> 4 & 1;
+  r->mode = flags >> 2 & 3, r->has_zeros = flags & 16;
   t->type = (uint8_t)entry_byte(r, TYPE);
   t->rank = (uint8_t)entry_byte(r, RANK);
   if (r->mode > 2 || !describe(r, t->type) || t->rank > 8) goto damaged;
@@ -209,8 +209,8 @@ int esm_next(esm_reader *r, esm_tensor *t) {
     t->dims[i] = entry_number(r, DIM);
     count *= t->dims[i];
     if (count >> 27) goto damaged;
-    if (i >= 2) r->kernel *= t->dims[i];
     if (i > 2) r->line = t->dims[i];
+    if (i > 1) r->kernel *= t->dims[i];
   }
   if ((t->type | 1) == 15) count *= 2;
   if (r->width == 4) count += count & 1;
@@ -238,7 +238,7 @@ int esm_next(esm_reader *r, esm_tensor *t) {
   if (r->coded_exponent) r->trailing = (int32_t)entry_byte(r, TRAILING);
   if (r->coded_width <= 8) r->centre = (int32_t)entry_byte(r, CENTRE);
   r->row = t->rank ? t->count / t->dims[0] : 1;
-  if (!r->coded_exponent && r->top > 63) goto damaged;
+  if (!r->coded_exponent && r->top >= r->coded_width) goto damaged;
 done:
   if (!r->failed) return 1;
 damaged:
@@ -305,7 +305,7 @@ static uint64_t get_number(esm_reader *r, int expected, uint32_t size_expected) 
   } else {
     while (d > 0 && viewed(r, 2 + ((d - 1) & 15))) --d;
   }
-  if (d == 24) d += (int)get_plain(r, 11);
+  if (d > 23) d += (int)get_plain(r, 11);
   if (d > r->top) r->failed = 1;
   capped = d & 31, nodes = d < 3 ? (uint32_t)d : 3;
   turned = all ? viewed(r, 18 + (int)nodes) : get_single(r, SIGNS + CLASSES * capped + size_expected);

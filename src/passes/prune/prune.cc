@@ -35,8 +35,10 @@ using namespace prune;
 
 // As in quantize.cc: memory for the products of all layers.
 constexpr int64_t kMomentBytes = int64_t{256} << 20;
-// Rows of data for each input of a block: refitting half of the weights or more needs better moments than codes do.
-constexpr int64_t kPrunedRowsPerInput = 128;
+// Rows for each input: for budgets, and where weights are refitted or channels ordered, which follows the moments more
+// closely. (ResNet-20 at 2:4: 32, 64 and 128 rows give 18.05, 18.15 and 18.28 dB on training pictures, most of them not
+// calibrated with.)
+constexpr int64_t kRowsPerBudgetInput = 32, kRowsPerRefitInput = 128;
 
 const OptionSchema& prune_options() {
   static const OptionSchema kSchema = {
@@ -246,7 +248,7 @@ class Pruner {
       inputs_.clear();
       int64_t bytes = 0;
       for (const Layer& layer : layers_) {
-        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, kPrunedRowsPerInput);
+        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, pattern_ ? kRowsPerRefitInput : kRowsPerBudgetInput);
         bytes += inputs_.back().bytes();
       }
       if (bytes <= kMomentBytes || widest <= reconstruct::kNarrowestBlock) break;
@@ -356,7 +358,7 @@ class Pruner {
     MaskChoice choice;
     if (criterion_ == "obs") choice = {.pattern = pattern_, .exchange = shape_.size() == 1};
     return reconstruct::compress_in_order(
-        graph_, nodes, stream, kPrunedRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
+        graph_, nodes, stream, kRowsPerRefitInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
           Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
                                        [&](const Layer& candidate) { return candidate.node == &node; });
           const Moments moments = layer_moments(layer, gram.inputs());
