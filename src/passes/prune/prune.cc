@@ -248,7 +248,8 @@ class Pruner {
       inputs_.clear();
       int64_t bytes = 0;
       for (const Layer& layer : layers_) {
-        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, pattern_ ? kRowsPerRefitInput : kRowsPerBudgetInput);
+        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true,
+                             pattern_ ? kRowsPerRefitInput : kRowsPerBudgetInput);
         bytes += inputs_.back().bytes();
       }
       if (bytes <= kMomentBytes || widest <= reconstruct::kNarrowestBlock) break;
