@@ -92,8 +92,7 @@ Status Executor::Session::Impl::run_widened(std::span<const ir::Tensor> inputs, 
   const std::vector<ir::Value*> formal = executor.graph->inputs();
   std::vector<ir::Tensor> fed(inputs.begin(), inputs.end());
   for (size_t i = 0; i < std::min(fed.size(), formal.size()); ++i) {
-    // Another dtype than the graph's is left for the check of what is fed, which says so.
-    if (!executor.is_half(*formal[i])) continue;
+    if (!executor.is_half(*formal[i])) continue;  // what does not fit is refused by the session
     if (fed[i].dtype() != formal[i]->type().dtype) {
       return invalid_error("input '" + formal[i]->name() + "' is fed " + fed[i].type().text() + ", the model takes " +
                            formal[i]->type().text());
