@@ -2,7 +2,7 @@
 """Do models of `edgesmith convert --to fp16` run in ONNX Runtime with the accuracy of the float ones (within 0.05 points), and does
 `edgesmith quantize --dynamic` of the zoo's transformer agree with it (cosine above 0.999)?
 
-float16.py [--models a,b] [--samples N]
+convert_float16.py [--models a,b] [--samples N]
 """
 import argparse
 import sys
