@@ -3,6 +3,7 @@
 # through sudo, without prompts; does nothing when all is there.
 #   tools/install-deps.sh          # all but the slow tests
 #   tools/install-deps.sh --slow   # those, too: a compiler and an emulator for 64-bit Arm, Slurm, a Debian to unpack packages in
+#   tools/install-deps.sh --fuzz   # and Clang with libFuzzer, for tests/fuzz
 set -euo pipefail
 
 packages=(
@@ -16,6 +17,7 @@ packages=(
   dataset-fashion-mnist                                        # the demo's pictures
 )
 [ "${1:-}" != --slow ] || packages+=(g++-aarch64-linux-gnu qemu-user-static googletest slurm-wlm debootstrap python3-yaml)
+[ "${1:-}" != --fuzz ] || packages+=(clang-16 libclang-rt-16-dev llvm-16)
 
 missing=()
 for package in "${packages[@]}"; do

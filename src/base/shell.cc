@@ -13,6 +13,7 @@
 #include <cstring>
 #include <thread>
 
+#include "edgesmith/base/clock.h"
 #include "edgesmith/base/progress.h"
 
 namespace edgesmith {
@@ -59,7 +60,7 @@ Result<std::optional<int>> run_shell(const std::string& command, const std::stri
     int status = 0;
     const pid_t ended = waitpid(pid, &status, WNOHANG);
     if (ended == pid) return std::optional(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
-    const bool late = seconds > 0 && std::chrono::duration<double>(Clock::now() - start).count() > seconds;
+    const bool late = seconds > 0 && seconds_since(start) > seconds;
     const bool too_much = most_bytes > 0 && (size_of(out) > most_bytes || size_of(err) > most_bytes);
     if (late || too_much || interrupted()) {
       kill(-pid, SIGKILL);

@@ -69,4 +69,19 @@ int64_t count_nonzero(Bytes floats) {
   return count;
 }
 
+bool same_bytes(Bytes a, Bytes b) {
+  if (a.size() != b.size()) return false;
+  while (!a.empty()) {
+    const size_t size = std::min(a.size(), kPieceBytes);
+    if (std::memcmp(a.data(), b.data(), size) != 0) return false;
+    if (size == kPieceBytes) {
+      forget_pages(a.first(size));
+      forget_pages(b.first(size));
+    }
+    a = a.subspan(size);
+    b = b.subspan(size);
+  }
+  return true;
+}
+
 }  // namespace edgesmith::ir

@@ -8,6 +8,8 @@
 #include <cstring>
 #include <mutex>
 
+#include "ir/scan.h"
+
 namespace edgesmith::ir {
 
 struct Tensor::Parts {
@@ -304,8 +306,7 @@ bool Tensor::identical_to(const Tensor& other) const {
   if (dtype_ != other.dtype_ || dims_ != other.dims_ || encoding_ != other.encoding_) return false;
   if (strings_ || other.strings_) return strings_ && other.strings_ && *strings_ == *other.strings_;
   if (encoding_ == Encoding::dense) {
-    return bytes_.data() == other.bytes_.data() || bytes_.empty() ||
-           std::memcmp(bytes_.data(), other.bytes_.data(), bytes_.size()) == 0;
+    return bytes_.data() == other.bytes_.data() || same_bytes(bytes_, other.bytes_);
   }
   if (!parts_->codes.identical_to(other.parts_->codes) || parts_->axis != other.parts_->axis) return false;
   if (encoding_ == Encoding::affine) {

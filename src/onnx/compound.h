@@ -84,11 +84,15 @@ class Emitter {
 
 struct CompoundRow {
   std::string_view op;          ///< "com.microsoft::BiasGelu", "QLinearConv"
+  std::string_view operands;    ///< "xx.x": those that must be there, and '.' for one that may be absent, as all behind
   std::string_view attributes;  ///< as in FormRow
-  /// Emits the operators. Returns "" or the reason why this form is not known.
+  /// Emits the operators, when the operands are there: see emit_compound().
   std::string (*emit)(Emitter&);
   bool makes_annotations = false;  ///< becomes Q/DQ when its scales are constant
 };
+
+/// Emits the operators of a row. Returns "" or the reason why this form is not known.
+std::string emit_compound(const CompoundRow& row, Emitter& e);
 
 /// The row of a node of the file, or null.
 const CompoundRow* find_compound(const NodeView& node);

@@ -319,7 +319,7 @@ Result<uint64_t> export_size(const ir::Graph& graph, const ExportOptions&) {
   return exported->model.size();
 }
 
-Result<ExportSummary> export_file(const ir::Graph& graph, const std::string& path, const ExportOptions&) {
+Result<ExportSummary> export_file(const ir::Graph& graph, const std::string& path, const ExportOptions& options) {
   std::optional<ExternalWriter> external;
   if (wants_external(graph)) {
     auto created = ExternalWriter::create(path);
@@ -333,11 +333,13 @@ Result<ExportSummary> export_file(const ir::Graph& graph, const std::string& pat
   exported->model.for_each_piece([&](wire::Bytes bytes) { (*file)->write(bytes); });
   if (external) EDGESMITH_TRY(external->commit());
   EDGESMITH_TRY((*file)->commit());
-  auto written = MappedFile::open(path);
-  if (!written) return written.error();
   ExportSummary summary;
-  summary.sha256 = sha256_hex((*written)->bytes());
-  summary.bytes = (*written)->bytes().size() + (external ? external->size() : 0);
+  if (options.hash) {
+    auto written = MappedFile::open(path);
+    if (!written) return written.error();
+    summary.sha256 = sha256_hex((*written)->bytes());
+  }
+  summary.bytes = (*file)->size() + (external ? external->size() : 0);
   summary.opset = exported->opset;
   summary.notes = std::move(exported->notes);
   return summary;

@@ -28,6 +28,9 @@ class ExternalData {
   /// A whole file. Errors: as find().
   Result<std::shared_ptr<const MappedFile>> open(const std::string& location);
 
+  /// All files so far, by location.
+  const std::map<std::string, std::shared_ptr<const MappedFile>>& opened() const { return files_; }
+
  private:
   std::string folder_;
   std::map<std::string, std::shared_ptr<const MappedFile>> files_;

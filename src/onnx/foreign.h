@@ -25,11 +25,13 @@ struct ModelForeign final : ir::Foreign {
   std::vector<OpsetImport> opsets;
   std::string producer;
   bool external_data = false;
+  std::vector<std::string> external_files;
+  int64_t external_bytes = 0;
   std::string model_extra, graph_extra;               ///< encoded fields
   std::vector<std::string> quantization_annotations;  ///< encoded fields
   std::vector<std::string> input_order;               ///< graph.input with the overridable initializers in it
   std::vector<DeclaredInfo> outputs;
-  std::set<std::string> called;  ///< functions that the source's nodes call: "domain::name"
+  std::set<std::string> called;  ///< functions that the source's nodes call, as called_functions() says
 };
 
 /// On a value: a graph input, or an output of an opaque node.

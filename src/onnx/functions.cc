@@ -8,15 +8,18 @@
 namespace edgesmith::onnx {
 namespace {
 
-std::string key_of(std::string_view domain, std::string_view name) {
-  return std::string(canonical_domain(domain)) + "::" + std::string(name);
+std::string key_of(std::string_view domain, std::string_view name, std::string_view overload) {
+  std::string key = std::string(canonical_domain(domain)) + "::" + std::string(name);
+  return overload.empty() ? key : key + ":" + std::string(overload);
 }
 
 }  // namespace
 
 const FunctionView* find_function(const ModelView& model, const NodeView& node) {
   for (const FunctionView& function : model.functions) {
-    if (function.name == node.op_type && function.domain == node.domain) return &function;
+    if (function.name == node.op_type && function.domain == node.domain && function.overload == node.overload) {
+      return &function;
+    }
   }
   return nullptr;
 }
@@ -25,10 +28,12 @@ std::set<std::string> called_functions(const std::vector<FunctionView>& function
   std::set<std::string> called;
   if (functions.empty()) return called;
   std::map<std::string, const FunctionView*> by_key;
-  for (const FunctionView& function : functions) by_key.emplace(key_of(function.domain, function.name), &function);
+  for (const FunctionView& function : functions) {
+    by_key.emplace(key_of(function.domain, function.name, function.overload), &function);
+  }
   std::vector<const FunctionView*> waiting;
   const auto look = [&](const NodeView& node) {
-    const auto found = by_key.find(key_of(node.domain, node.op_type));
+    const auto found = by_key.find(key_of(node.domain, node.op_type, node.overload));
     if (found != by_key.end() && called.insert(found->first).second) waiting.push_back(found->second);
   };
   const auto look_at_all = [&](const std::vector<NodeView>& list) {
@@ -60,7 +65,8 @@ std::string without_dropped_functions(const std::string& model_extra, const std:
   for (wire::Reader reader({wire::as_bytes(model_extra), nullptr}); reader.next(field);) {
     if (field.is(model_field::functions, wire::WireType::bytes)) {
       const auto function = parse_function(field.message());
-      const std::string key = function.ok() ? key_of(function->domain, function->name) : std::string();
+      const std::string key =
+          function.ok() ? key_of(function->domain, function->name, function->overload) : std::string();
       if (called.count(key) != 0 && still.count(key) == 0) continue;
     }
     kept.append(wire::as_text(field.whole));

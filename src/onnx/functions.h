@@ -13,7 +13,8 @@ namespace edgesmith::onnx {
 /// The function of the model that `node` calls, or null.
 const FunctionView* find_function(const ModelView& model, const NodeView& node);
 
-/// "domain::name" of the functions that these nodes call, directly, from their subgraphs or from other functions.
+/// "domain::name", or "domain::name:overload", of the functions that these nodes call, directly, from their subgraphs
+/// or from other functions.
 std::set<std::string> called_functions(const std::vector<FunctionView>& functions, const std::vector<NodeView>& nodes);
 
 /// The encoded fields of a model without the functions that are in `called`, but not in `still_called`: those whose

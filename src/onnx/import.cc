@@ -211,7 +211,12 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
   if (!built) return built.error();
   ir::Graph graph = std::move(built->graph);
   graph.metadata = model->metadata;
-  graph.foreign = keep_model(*model, *view, *opset);
+  auto foreign = keep_model(*model, *view, *opset);
+  for (const auto& [location, file] : files.opened()) {
+    foreign->external_files.push_back(file->path());
+    foreign->external_bytes += static_cast<int64_t>(file->bytes().size());
+  }
+  graph.foreign = std::move(foreign);
   find_palettes(graph);
   EDGESMITH_TRY(check_weights(graph));
   annotate_quantization(graph);
@@ -267,6 +272,8 @@ SourceInfo source_info(const ir::Graph& graph) {
     info.opset = foreign->opset;
     info.producer = foreign->producer;
     info.external_data = foreign->external_data;
+    info.external_files = foreign->external_files;
+    info.external_bytes = foreign->external_bytes;
   }
   return info;
 }

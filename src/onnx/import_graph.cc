@@ -333,7 +333,7 @@ Status GraphBuilder::spell_out_quantized(const CompoundRow& row, size_t position
   const int first_id = graph().num_node_ids();
   Emitter emit(graph(), operands, types, *std::move(attributes), static_cast<int>(view.outputs.size()));
   emit.for_annotations();
-  std::string reason = row.emit(emit);
+  std::string reason = emit_compound(row, emit);
   if (reason.empty() && !emit.has_results(view.outputs)) reason = "one of its outputs is not known";
   if (!reason.empty()) {
     emit.undo();

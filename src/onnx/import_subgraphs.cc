@@ -222,7 +222,7 @@ Read read_compound(const CompoundRow& row, const NodeView& node, const std::vect
     operands.push_back(node.inputs[i].empty() ? nullptr : &operand);
   }
   Emitter emit(graph, operands, types, *std::move(attributes), static_cast<int>(node.outputs.size()));
-  if (const std::string reason = row.emit(emit); !reason.empty()) return unsupported_error(reason);
+  if (const std::string reason = emit_compound(row, emit); !reason.empty()) return unsupported_error(reason);
   if (!emit.has_results(node.outputs)) return unsupported_error("one of its outputs is not known");
   for (ir::Value* result : emit.results()) graph.add_output("", result != nullptr ? *result : *emit.results().front());
   for (const ir::Node& inner : graph.nodes()) EDGESMITH_TRY(ops::verify_node(inner));

@@ -154,6 +154,7 @@ Result<NodeView> parse_node(const Message& message) {
       if (!attribute) return attribute.error();
       node.attributes.push_back(*std::move(attribute));
     } else {
+      if (bytes && field.number == node_field::overload) node.overload = field.text();
       node.extra.append(wire::as_text(field.whole));
     }
   }
@@ -278,6 +279,7 @@ Result<FunctionView> parse_function(const Message& message) {
   while (reader.next(field)) {
     if (field.is(function_field::name, WireType::bytes)) function.name = field.text();
     if (field.is(function_field::domain, WireType::bytes)) function.domain = canonical_domain(field.text());
+    if (field.is(function_field::overload, WireType::bytes)) function.overload = field.text();
   }
   EDGESMITH_TRY(reader.status());
   return function;

@@ -44,7 +44,16 @@ enum : uint32_t {
 };
 }
 namespace function_field {
-enum : uint32_t { name = 1, input = 4, output = 5, node = 7, opset_import = 9, domain = 10, attribute_proto = 11 };
+enum : uint32_t {
+  name = 1,
+  input = 4,
+  output = 5,
+  node = 7,
+  opset_import = 9,
+  domain = 10,
+  attribute_proto = 11,
+  overload = 13
+};
 }
 namespace attribute_field {
 enum : uint32_t {
@@ -115,6 +124,7 @@ struct AttributeView {
 struct NodeView {
   std::vector<std::string_view> inputs, outputs;
   std::string_view name, op_type, domain, doc;
+  std::string_view overload;  ///< which of the model's functions of one name is called; also in `extra`
   std::vector<AttributeView> attributes;
   wire::Message message;
   std::string extra;  ///< encoded fields that are none of the above
@@ -164,7 +174,7 @@ struct OpsetImport {
 };
 
 struct FunctionView {
-  std::string_view name, domain;
+  std::string_view name, domain, overload;
   wire::Message message;
 };
 

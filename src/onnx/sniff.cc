@@ -40,8 +40,11 @@ Sniffed sniff_binary(std::string_view head) {
   if (has_at(head, 0, "\x80\x02") || has_at(head, 0, "\x80\x04")) {
     return {"looks like a Python pickle (an old PyTorch checkpoint?)", "export the model with torch.onnx.export", true};
   }
-  if (has_at(head, 4, "TFL3")) return {"looks like a TensorFlow Lite model", "convert it with tf2onnx --tflite", true};
-  if (has_at(head, 4, "ORTM")) {
+  // FlatBuffers: a small offset, then their name. A producer's name of an ONNX model may be there, too ("ORTModule").
+  const bool flat = has_at(head, 2, std::string_view("\0\0", 2));
+  if (flat && has_at(head, 4, "TFL3"))
+    return {"looks like a TensorFlow Lite model", "convert it with tf2onnx --tflite", true};
+  if (flat && has_at(head, 4, "ORTM")) {
     return {"looks like a model in ONNX Runtime's own format", "use the .onnx file that it was made from", true};
   }
   if (has_at(head, 0, "\x89HDF\r\n\x1a\n"))
@@ -69,12 +72,17 @@ bool looks_like_graph_def(wire::Bytes bytes) {
   return node.next(inner) && inner.is(1, wire::WireType::bytes) && is_text(inner.text());
 }
 
-/// A SavedModel is {1: schema version 1, 2: MetaGraphDef}; an ONNX model has its producer's name in field 2.
+/// A SavedModel is {1: schema version 1, 2: MetaGraphDef ...} and no more; an ONNX model has its producer's name in
+/// field 2, and a graph in field 7.
 bool looks_like_saved_model(wire::Bytes bytes) {
   wire::Reader reader({bytes, bytes.data()});
   wire::Field field;
   if (!reader.next(field) || !field.is(1, wire::WireType::varint) || field.scalar != 1) return false;
-  return reader.next(field) && field.is(2, wire::WireType::bytes) && !is_text(field.text()) && !field.bytes.empty();
+  int graphs = 0;
+  for (; reader.next(field); ++graphs) {
+    if (!field.is(2, wire::WireType::bytes) || is_text(field.text()) || field.bytes.empty()) return false;
+  }
+  return graphs > 0;
 }
 
 /// A TensorProto is {1: dims (numbers), 2: data_type (a number)}.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "onnx/tensor_io.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace edgesmith::onnx {
@@ -114,6 +115,21 @@ Result<int64_t> needed_bytes(const TensorView& view, ir::DType dtype) {
 
 }  // namespace
 
+namespace {
+
+/// Truth values of any bytes: whatever is not 0 is true. C++ knows no bool but 0 and 1.
+ir::Tensor with_truths(ir::Tensor tensor) {
+  const auto is_truth = [](std::byte byte) { return byte <= std::byte{1}; };
+  const auto bytes = tensor.bytes();
+  if (tensor.dtype() != ir::DType::boolean || std::all_of(bytes.begin(), bytes.end(), is_truth)) return tensor;
+  ir::Tensor truths = ir::Tensor::zeros(ir::DType::boolean, tensor.dims());
+  const auto out = truths.mutable_data<bool>();
+  for (size_t i = 0; i < out.size(); ++i) out[i] = bytes[i] != std::byte{0};
+  return truths;
+}
+
+}  // namespace
+
 Result<ir::Tensor> decode_tensor(const TensorView& view, const std::shared_ptr<const void>& owner,
                                  ExternalData& files) {
   if (view.data_type <= 0 || view.data_type > static_cast<int64_t>(ir::DType::i2)) {
@@ -126,19 +142,19 @@ Result<ir::Tensor> decode_tensor(const TensorView& view, const std::shared_ptr<c
   if (view.external) {
     auto piece = files.find(view, *need);
     if (!piece) return piece.error().in(describe(view));
-    return ir::Tensor(dtype, view.dims, piece->bytes, piece->owner);
+    return with_truths(ir::Tensor(dtype, view.dims, piece->bytes, piece->owner));
   }
   if (dtype == ir::DType::string) return decode_strings(view);
   const auto size = static_cast<size_t>(*need);
   if (view.has_raw) {
     if (view.raw_data.size() != size) return wrong_size(view, dtype, "raw_data has", view.raw_data.size(), *need);
-    return ir::Tensor(dtype, view.dims, view.raw_data, owner);
+    return with_truths(ir::Tensor(dtype, view.dims, view.raw_data, owner));
   }
   auto data = typed_data(view, dtype);
   if (!data) return data.error();
   if (data->size() != size) return wrong_size(view, dtype, "has", data->size(), *need);
   auto storage = std::make_shared<const std::string>(*std::move(data));
-  return ir::Tensor(dtype, view.dims, wire::as_bytes(*storage), storage);
+  return with_truths(ir::Tensor(dtype, view.dims, wire::as_bytes(*storage), storage));
 }
 
 Result<ir::Tensor> decode_sparse(const SparseTensorView& view, const std::shared_ptr<const void>& owner,

@@ -108,6 +108,10 @@ Result<std::vector<ir::Type>> infer_convolution(const ir::Node& node, WeightLayo
   if (!x.shape && !weight.shape) return std::vector{output};
   const size_t rank = x.shape ? x.shape->size() : weight.shape->size();
   if (rank < 3) return invalid_error("operands have rank " + std::to_string(rank) + ", must be at least 3");
+  if (weight.shape && weight.shape->size() != rank) {
+    return invalid_error("input has rank " + std::to_string(rank) + " and weight has rank " +
+                         std::to_string(weight.shape->size()) + ", must be equal");
+  }
   const ir::Shape input = x.shape ? *x.shape : ir::Shape(rank);
   ir::Shape kernel(rank - 2);
   const ir::Ints stated = node.attributes().get_ints("kernel_shape");

@@ -2,8 +2,11 @@
 // lstm: gates i, o, f = f(W x + R h + P c + biases) (P: peepholes, operand 7 [directions, 3 * hidden]; o sees the new
 // c), c = f c + i g(W x + R h + biases), h = o h(c). f = Sigmoid, g = h = Tanh by default (Hochreiter and Schmidhuber
 // 1997; Gers et al. 2000). Attribute input_forget = 1: f = 1 - i. Operand 6: the initial c, output 2: the last.
-// recurrent.h says what the others mean.
+// recurrent.h says what the others mean. Attribute quantized_states = 1, which ONNX lacks (a part of com.microsoft's
+// DynamicQuantizeLSTM): R is multiplied with what 8-bit codes of h mean, made anew at every step of every sequence as
+// dynamic_quantize_linear makes them.
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "ops/dispatch.h"
@@ -15,12 +18,28 @@ namespace {
 
 const RecurrentForm kForm = {.gates = 4, .states = 2, .activations = {"Sigmoid", "Tanh", "Tanh"}};
 
-Status verify(const ir::Node& node) { return verify_recurrent(node, kForm, "input_forget"); }
+Status verify(const ir::Node& node) { return verify_recurrent(node, kForm, "input_forget", "quantized_states"); }
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return infer_recurrent(node, kForm); }
 Cost cost(const ir::Node& node) { return recurrent_cost(node, kForm); }
 
+/// What 8-bit codes of h mean.
+void code(std::vector<double>& h) {
+  float least = 0, largest = 0;
+  for (const double value : h) {
+    least = std::min(least, static_cast<float>(value));
+    largest = std::max(largest, static_cast<float>(value));
+  }
+  const float scale = largest > least ? (largest - least) / 255 : 1.0F;
+  const float zero = std::nearbyint(std::clamp(-least / scale, 0.0F, 255.0F));
+  for (double& value : h) {
+    const float steps = std::nearbyint(static_cast<float>(value) / scale) + zero;
+    value = static_cast<double>(std::clamp(steps, 0.0F, 255.0F) - zero) * static_cast<double>(scale);
+  }
+}
+
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const bool coupled = node.attributes().get_int("input_forget", 0) != 0;
+  const bool coded = node.attributes().get_int("quantized_states", 0) != 0;
   const bool peeps = inputs.size() > 7 && inputs[7] != nullptr;
   std::vector<double> peepholes;
   if (peeps && inputs[7]->dtype() == ir::DType::f64) {
@@ -33,7 +52,9 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return run_recurrent(node, inputs, kForm, [&](const CellInputs& in, double* h, double* c) {
     const int64_t n = in.hidden;
     const double* p = peeps ? peepholes.data() + in.direction * 3 * n : nullptr;
-    const auto sum = [&](int64_t row) { return in.of_x[row] + in.bias_of_r[row] + in.product(row, h); };
+    std::vector<double> state_of_r(h, h + n);
+    if (coded) code(state_of_r);
+    const auto sum = [&](int64_t row) { return in.of_x[row] + in.bias_of_r[row] + in.product(row, state_of_r.data()); };
     const auto peep = [&](int64_t gate, int64_t i, double state) { return p != nullptr ? p[gate * n + i] * state : 0; };
     std::vector<double> next(static_cast<size_t>(n));
     for (int64_t i = 0; i < n; ++i) {

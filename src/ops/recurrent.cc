@@ -116,7 +116,8 @@ Result<Sizes> sizes_of(const ir::Node& node, std::span<const ir::Tensor* const> 
 
 }  // namespace
 
-Status verify_recurrent(const ir::Node& node, const RecurrentForm& form, std::string_view own_attribute) {
+Status verify_recurrent(const ir::Node& node, const RecurrentForm& form, std::string_view own,
+                        std::string_view another) {
   EDGESMITH_TRY(check_attributes(node, {{"activation_alpha", AttributeKind::reals},
                                         {"activation_beta", AttributeKind::reals},
                                         {"activations", AttributeKind::texts},
@@ -124,7 +125,8 @@ Status verify_recurrent(const ir::Node& node, const RecurrentForm& form, std::st
                                         {"direction", AttributeKind::text},
                                         {"hidden_size", AttributeKind::integer},
                                         {"layout", AttributeKind::integer},
-                                        {own_attribute, AttributeKind::integer}}));
+                                        {own, AttributeKind::integer},
+                                        {another, AttributeKind::integer}}));
   EDGESMITH_TRY(check_flag(node, "layout"));
   const std::string direction = node.attributes().get_string("direction", "forward");
   if (direction != "forward" && direction != "reverse" && direction != "bidirectional") {

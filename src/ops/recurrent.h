@@ -24,7 +24,9 @@ struct RecurrentForm {
   std::vector<std::string_view> activations;  ///< defaults of one direction
 };
 
-Status verify_recurrent(const ir::Node& node, const RecurrentForm& form, std::string_view own_attribute);
+/// `own` and `another`: integer attributes of the operator itself.
+Status verify_recurrent(const ir::Node& node, const RecurrentForm& form, std::string_view own,
+                        std::string_view another = "hidden_size");
 Result<std::vector<ir::Type>> infer_recurrent(const ir::Node& node, const RecurrentForm& form);
 Cost recurrent_cost(const ir::Node& node, const RecurrentForm& form);
 

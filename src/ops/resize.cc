@@ -243,7 +243,7 @@ Result<std::vector<ir::Tensor>> resize(const ir::Node& node, std::span<const ir:
   }
   if (!is_one_of(x.dtype(), FloatTypes{})) return unsupported_dtype(x.dtype());
   ir::Tensor y = x;
-  for (size_t d = 0; d < axes->size(); ++d) {
+  for (const size_t d : resize_order(x.dims(), dims)) {
     if ((*axes)[d].identity(resampling->coordinates)) continue;
     auto resized = resample(y, d, (*axes)[d], *resampling);
     if (!resized) return resized.error();
@@ -416,6 +416,17 @@ extern const OpInfo resize_info = {.kind = ir::OpKind::resize,
 }  // namespace edgesmith::ops::resize_op
 
 namespace edgesmith::ops {
+
+std::vector<size_t> resize_order(const ir::Dims& input, const ir::Dims& output) {
+  std::vector<size_t> order;
+  for (size_t d = 0; d < input.size(); ++d) {
+    if (output[d] <= input[d]) order.push_back(d);
+  }
+  for (size_t d = input.size(); d-- > 0;) {
+    if (output[d] > input[d]) order.push_back(d);
+  }
+  return order;
+}
 
 Result<std::vector<AxisMixes>> resize_mixes(const ir::Node& node, const ir::Dims& input, const ir::Dims& output) {
   return resize_op::axis_mixes(node, input, output);

@@ -23,10 +23,10 @@ class EntryModel {
         const uint32_t bytes = k == 0 ? 0 : last_ & (0xffffffffu >> (32 - 8 * k));
         const uint32_t hash = (bytes * 0x9E3779B1u + static_cast<uint32_t>(field) * 0x85EBCA6Bu + node) * 0xC2B2AE35u;
         used[k] = &state_->counters[k][(hash ^ hash >> 15) * 0x2C1B3C6Du >> 20];
-        inputs[k] = kTables.stretch[static_cast<size_t>(used[k]->p12())];
+        inputs[k] = believed(*used[k]);
       }
       const int bit = coder.bit(byte >> i & 1, state_->mixer.mix(inputs, field));
-      state_->mixer.update(bit, 6);
+      state_->mixer.update(bit, 4);
       for (Counter* counter : used) counter->update(bit, 255);
       node = node << 1 | static_cast<uint32_t>(bit);
     }
@@ -50,7 +50,7 @@ class EntryModel {
   static constexpr int kInputs = 4;
   struct State {
     Counter counters[kInputs][4096];
-    Mixer<kInputs, 16> mixer{20000};
+    Mixer<kInputs, 16> mixer{25000};
   };
   std::unique_ptr<State> state_;
   uint32_t last_ = 0;

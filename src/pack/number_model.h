@@ -1,19 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // Codes the elements of a tensor one after the other.
 //
-//   zero?   size, counted down from the largest of the tensor   sign   three digits with a probability   the rest plain
+//   zero?   size, counted from the usual one of the tensor   sign   digits   what is left, plain
 //
-// (Of types of up to eight bits every digit has a probability.) Whether it is zero, and its size, are predicted from
-// four views of what came before: the two elements before; the same place in the kernel before (of the next input
-// channel) and in the row before (of the next output channel); the running mean; and how large the neighbours in the
-// kernel let expect it to be, which also predicts the sign, the surer the larger both are:
+// What comes is predicted from what came before, read as numbers of which 256 to 511 have the largest size of the
+// tensor: from what the neighbours in the kernel let expect,
 //
-//   corner  above        expected = 2 left + 2 above - corner
+//   corner  above        expected = (2 left + 2 above - corner) / 4
 //   left    this one
 //
-// Kernels are smooth: of 3x3 ones this tells 0.2 bits of each 4-bit code. What is learnt goes on from tensor to tensor.
+// how large the kernel was so far, how large the same one was in the two rows before (of the output channels before),
+// the last elements and many of them, and the place in the kernel. Kernels are smooth, and input channels differ: of
+// 3x3 kernels this tells 0.25 bits of each 4-bit code. What is learnt goes on from tensor to tensor.
+//
+// Of types of up to eight bits all that is said of an element has a probability; of wider ones sign and digits are
+// nearly noise, and cost time: a counter predicts the first, the last ones are plain.
 #pragma once
 
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -27,13 +31,14 @@ struct NumberParams {
   Splitter splitter;
   bool has_zeros = true;                 ///< a zero flag is coded for every element
   int top = 0;                           ///< the largest size
+  int usual = 0;                         ///< sizes are counted from the one so far below the largest
   int trailing = 0;                      ///< digits at the end that are zero in every element (floats)
   size_t kernel = 1, row = 1, line = 1;  ///< elements of a kernel, of a row, of a line of a kernel
 };
 
 class NumberModel {
  public:
-  static constexpr int kSteps = 24;  ///< sizes counted down one by one; what is left after them is plain
+  static constexpr int kSteps = 24;  ///< sizes counted one by one; what is left after them is plain
 
   NumberModel() : state_(std::make_unique<State>()) {}
 
@@ -42,17 +47,24 @@ class NumberModel {
   bool code(Coder& coder, const NumberParams& params, size_t count, Load&& load, Store&& store);
 
  private:
-  static constexpr int kInputs = 4, kNodes = 32, kViews = 32, kCloseness = 16, kRate = 2;
-  static constexpr uint32_t kLimit = 255, kDigitLimit = 255;
+  static constexpr int kInputs = 4, kClasses = 28, kOctaves = 7, kRate = 4;
+  // Zero, the first step, 16 further ones, signs by size, digits by size, whether as expected, and the digits before.
+  static constexpr int kStep = 2, kSigns = 18, kDigits = 22, kNodes = 48;
+  static constexpr int kMixedDigits = 2, kSingleDigits = 1;
+  static constexpr uint32_t kLimit = 255;
   struct State {
-    Counter counters[kInputs][kViews][kNodes];
-    Counter signs[kCloseness][2 * kViews];
-    Counter digits[1024];
-    Mixer<kInputs, kNodes> mixer{20000};
+    Counter counters[kInputs][kClasses * kOctaves][kNodes];
+    Counter signs[32][kClasses];
+    Counter digits[256 + 32];  ///< by the digits before; of wide types by size
+    Mixer<kInputs, kNodes> mixer{25000};
   };
 
-  /// What a level and sign stand for, as a number.
-  static int reading(int past) { return ((past & 1) - (past >> 1 & 1)) * ((2 + (past >> 2 & 1)) << (past >> 3)); }
+  /// 0 to 3 by themselves, then four classes an octave.
+  static int class_of(int size) {
+    const int width = std::bit_width(static_cast<uint32_t>(size));
+    return width < 3 ? size : std::min(kClasses - 1, 4 * (width - 2) + (size >> (width - 3) & 3));
+  }
+  static int octave_of(int size) { return class_of(size) / 4; }
 
   template <typename Coder>
   int mixed(Coder& coder, int bit, int node, const int* views);
@@ -79,8 +91,8 @@ int NumberModel::mixed(Coder& coder, int bit, int node, const int* views) {
 
 template <typename Coder>
 int NumberModel::single(Coder& coder, int bit, Counter& counter) {
-  bit = coder.bit(bit, std::clamp<uint32_t>(counter.state >> 16, 32, 65535 - 32));
-  counter.update(bit, kDigitLimit);
+  bit = coder.bit(bit, counter.state >> 16 | 1);
+  counter.update(bit, kLimit);
   return bit;
 }
 
@@ -88,57 +100,80 @@ template <typename Coder, typename Load, typename Store>
 bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, Load&& load, Store&& store) {
   const Splitter& splitter = params.splitter;
   const size_t kernel = params.kernel, row = params.row, line = params.line;
-  const bool all_digits = !splitter.type.floating() && splitter.type.width <= 8;
-  // Per element: its level (0 for zero, larger for larger), and its sign in the lowest two bits (0 zero, 1 plus, 2
-  // minus).
-  std::vector<uint8_t> past(std::min(count, std::max({row, kernel, line + 1, size_t{2}})));
+  const bool narrow = !splitter.type.floating() && splitter.type.width <= 8;
+  // Signed readings.
+  std::vector<int16_t> past(std::min(count, std::max({2 * row, line + 1, size_t{2}})));
   const size_t held = past.size();
   size_t now = 0;  // index of the next element in `past`
   const auto back = [&](size_t index, size_t distance) -> int {
     if (distance > index || distance > held) return 0;
     return past[now >= distance ? now - distance : now + held - distance];
   };
-  int running = 0;
+  int last = 0, many = 0;        // means of the readings' magnitudes, times 16 and 128
+  uint32_t own = 0, above = 0;   // of this kernel so far, their sum; of the same one in the two rows before, their mean
   size_t place = 0, column = 0;  // in the kernel, in its line
   for (size_t i = 0; i < count; ++i) {
     const Number in = Coder::kEncodes ? splitter.split(load(i)) : Number{};
-    const int b1 = back(i, 1), b2 = back(i, 2), k1 = back(i, kernel), r1 = back(i, row);
+    if (place == 0) {
+      own = above = 0;
+      for (size_t k = 0; k < kernel; ++k) {
+        above += static_cast<uint32_t>(std::abs(back(i, row - k)) + std::abs(back(i, 2 * row - k)));
+      }
+      above /= static_cast<uint32_t>(2 * kernel);
+    }
     // Neighbours in the kernel: there are none at its edges.
     const bool inside = column > 0, below = place >= line;
-    const int expected = (inside ? 2 * reading(b1) : 0) + (below ? 2 * reading(back(i, line)) : 0) -
-                         (inside && below ? reading(back(i, line + 1)) : 0);
-    const int magnitude = std::bit_width(static_cast<uint32_t>(expected < 0 ? -expected : expected));
+    const int expected =
+        (inside ? 2 * back(i, 1) : 0) + (below ? 2 * back(i, line) : 0) - (inside && below ? back(i, line + 1) : 0);
+    const int size_expected = class_of(std::abs(expected) >> 4), octave_expected = size_expected / 4;
+    const uint32_t size_here = (own + 2 * above) / static_cast<uint32_t>(place + 2);
+    const int views[kInputs] = {
+        size_expected * kOctaves + octave_of(static_cast<int>(size_here)),
+        class_of(static_cast<int>(above >> 2)) * kOctaves + octave_of(last >> 4),
+        class_of(many >> 8) * kOctaves + octave_expected,
+        static_cast<int>(std::min<size_t>(place, kClasses - 1)) * kOctaves + octave_expected,
+    };
     if (++place == kernel) place = 0;
     if (++column == line || place == 0) column = 0;
-    const int views[kInputs] = {(2 * (b1 >> 2) + (b2 >> 2) + 1) / 3, ((k1 >> 2) + (r1 >> 2) + 1) / 2, running >> 7,
-                                magnitude};
 
     Number out;
     out.zero = false;
     if (params.has_zeros) out.zero = mixed(coder, in.zero ? 1 : 0, 0, views) != 0;
-    int level = 0;
+    int reading = 0;
     if (!out.zero) {
       const int down = params.top - in.size;
-      int d = 0;
-      while (d < kSteps && mixed(coder, d < down ? 1 : 0, 1 + d, views) != 0) ++d;
+      int d = params.usual;
+      if (mixed(coder, d < down ? 1 : 0, 1, views) != 0) {
+        ++d;
+        while (d < kSteps && mixed(coder, d < down ? 1 : 0, kStep + (d & 15), views) != 0) ++d;
+      } else {
+        while (d > 0 && mixed(coder, d > down ? 1 : 0, kStep + ((d - 1) & 15), views) != 0) --d;
+      }
       if (d == kSteps) d += static_cast<int>(coder.plain(static_cast<uint32_t>(down - kSteps), 11));
       if (d > params.top) return false;
       out.size = params.top - d;
-      const int capped = d < 23 ? d : 23;
-      Counter* signs = state_->signs[d < kCloseness ? d : kCloseness - 1];
-      out.negative = single(coder, in.negative ? 1 : 0, signs[kViews + (expected < 0 ? -magnitude : magnitude)]) != 0;
+      const int capped = d & 31, three = std::min(d, 3);
+      const bool minus = expected < 0;
+      const int other = in.negative != minus ? 1 : 0;  // not the sign that is expected
+      const bool turned = (narrow ? mixed(coder, other, kSigns + three, views)
+                                  : single(coder, other, state_->signs[capped][size_expected])) != 0;
+      out.negative = turned != minus;
       out.num_digits = splitter.type.floating() ? splitter.type.mantissa() : out.size;
       int left = out.num_digits;
-      const int with_counter = all_digits ? left : left < 3 ? left : 3;
+      const int with_counter = narrow ? left : std::min(left, kSingleDigits);
       for (int j = 0; j < with_counter; ++j, --left) {
         // The place in the binary tree of what can follow: the digits known so far, behind a one.
         const uint32_t known = static_cast<uint32_t>(out.digits) | 1u << j;
-        const size_t place = all_digits ? (out.negative ? 256 : 0) + ((known << left | 1u << (left - 1)) & 255)
-                                        : 512 + static_cast<size_t>(capped) * 8 + known;
         const int digit = static_cast<int>(in.digits >> (left - 1) & 1);
-        out.digits = out.digits << 1 | static_cast<uint64_t>(single(coder, digit, state_->digits[place]));
+        int coded = 0;
+        if (narrow && j < kMixedDigits) {
+          coded = mixed(coder, digit, kDigits + 3 * three + (turned ? 12 : 0) + static_cast<int>(known) - 1, views);
+        } else {
+          const size_t at = narrow ? (known << left | 1u << (left - 1)) & 255 : 256 + static_cast<size_t>(capped);
+          coded = single(coder, digit, state_->digits[at]);
+        }
+        out.digits = out.digits << 1 | static_cast<uint64_t>(coded);
       }
-      const int first = with_counter > 0 ? static_cast<int>(out.digits >> (with_counter - 1) & 1) : 0;
       if (left > 0) {
         const int plain = left > params.trailing ? left - params.trailing : 0;
         const int rest = left - plain;
@@ -153,12 +188,15 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
         }
         out.digits <<= rest;
       }
-      const int octaves = 15 - (d < 15 ? d : 14);
-      level = 2 * octaves + first;
+      const int place = out.num_digits + (splitter.type.floating() ? 0 : d);
+      const auto ratio = static_cast<int>((out.digits | uint64_t{1} << out.num_digits) << 8 >> place);
+      reading = splitter.type.floating() ? ratio >> std::min(d, 9) : ratio;
     }
-    past[now] = static_cast<uint8_t>(level << 2 | (out.zero ? 0 : out.negative ? 2 : 1));
+    own += static_cast<uint32_t>(reading);
+    last += (reading * 16 - last) >> 4;
+    many += (reading * 128 - many) >> 7;
+    past[now] = static_cast<int16_t>(out.negative ? -reading : reading);
     if (++now == held) now = 0;
-    running += (level * 128 - running) >> 4;
     if constexpr (!Coder::kEncodes) {
       if ((i & 4095) == 0 && coder.failed()) return false;
     }

@@ -99,13 +99,13 @@ uint64_t elements_of(const PackedTensor& tensor) {
 
 std::vector<std::pair<size_t, size_t>> cut(const std::vector<PackedTensor>& tensors) {
   std::vector<std::pair<size_t, size_t>> chunks;
-  uint64_t elements = 0;
+  uint64_t bytes = 0;
   size_t begin = 0;
   for (size_t i = 0; i < tensors.size(); ++i) {
-    elements += elements_of(tensors[i]);
-    if (elements < kChunkElements && i + 1 < tensors.size()) continue;
+    bytes += tensors[i].num_bytes();
+    if (bytes < kChunkBytes && i + 1 < tensors.size()) continue;
     chunks.emplace_back(begin, i + 1);
-    begin = i + 1, elements = 0;
+    begin = i + 1, bytes = 0;
   }
   return chunks;
 }
@@ -209,11 +209,12 @@ void encode_rest(const Content& content, Encoder& coder) {
 
 /// The first rows of a tensor that is larger than a chunk, else all of it.
 PackedTensor first_rows(const PackedTensor& tensor) {
-  const uint64_t elements = elements_of(tensor), chunk = kChunkElements;
-  if (tensor.dims.empty() || tensor.same_as >= 0 || elements <= 2 * chunk) return tensor;
+  const uint64_t bytes = tensor.num_bytes(), chunk = kChunkBytes;
+  if (tensor.dims.empty() || tensor.same_as >= 0 || bytes <= 2 * chunk) return tensor;
   PackedTensor part = tensor;
   const auto all = static_cast<uint64_t>(tensor.dims[0]);
-  const uint64_t rows = std::max<uint64_t>(2, chunk / (elements / all)) & ~uint64_t{1};  // 4-bit rows end in mid-byte
+  const uint64_t rows =
+      std::max<uint64_t>(2, chunk / std::max<uint64_t>(1, bytes / all)) & ~uint64_t{1};  // 4-bit rows end in mid-byte
   if (rows >= all) return tensor;
   part.dims[0] = static_cast<int64_t>(rows);
   part.bytes.resize(part.num_bytes());

@@ -2,6 +2,7 @@
 #include "pack/tensor_stream.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 
@@ -12,7 +13,7 @@
 namespace edgesmith::pack {
 namespace {
 
-enum Field { kFlags, kType, kRank, kDim, kGap, kNameSize, kName, kSame, kTop, kTrailing, kCentre, kBook, kBookTop };
+enum Field { kFlags, kType, kRank, kDim, kGap, kNameSize, kName, kSame, kTop, kTrailing, kCentre, kBook, kUsual };
 enum Mode : uint32_t { kNumbers = 0, kCodebook = 1, kSameAs = 2 };
 
 /// How the elements of a tensor are coded.
@@ -114,6 +115,17 @@ void measure(NumberParams& params, size_t count, Load&& value) {
     if (number.digits != 0) trailing = std::min(trailing, std::countr_zero(number.digits));
   }
   params.trailing = trailing;
+  // The middle size: half of the elements are larger.
+  std::array<size_t, NumberModel::kSteps> by_size{};
+  size_t numbers = 0;
+  for (size_t i = 0; i < count; ++i) {
+    const Number number = params.splitter.split(value(i));
+    if (number.zero) continue;
+    ++by_size[static_cast<size_t>(std::min(params.top - number.size, NumberModel::kSteps - 1))];
+    ++numbers;
+  }
+  size_t seen = by_size[0];
+  while (2 * seen < numbers) seen += by_size[static_cast<size_t>(++params.usual)];
 }
 
 size_t index_of(const std::vector<uint64_t>& book, const ElementType& type, uint64_t value) {
@@ -181,6 +193,8 @@ bool code_entry(EntryModel& model, Coder& coder, PackedTensor& tensor, Plan& pla
   }
   plan.params.splitter.type = coded;
   plan.params.top = static_cast<int>(number(kTop, static_cast<uint64_t>(plan.params.top)));
+  plan.params.usual = byte(kUsual, plan.params.usual);
+  if (plan.params.usual >= NumberModel::kSteps) return false;
   if (plan.params.top > (coded.floating() ? (1 << coded.exponent) - 1 : std::min(coded.width, 63))) return false;
   if (coded.floating()) {
     plan.params.trailing = byte(kTrailing, plan.params.trailing);

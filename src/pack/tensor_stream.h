@@ -27,8 +27,8 @@ struct PackedTensor {
   uint64_t num_bytes() const;
 };
 
-/// Elements after which a chunk is closed. Chunks are coded side by side; more of them learn less.
-constexpr uint64_t kChunkElements = uint64_t{1} << 17;
+/// Bytes of elements after which a chunk is closed. Chunks are coded side by side; more of them learn less.
+constexpr uint64_t kChunkBytes = uint64_t{1} << 19;
 
 /// Bytes of `count` elements of `type`; 0 for a type that is not taken out.
 uint64_t bytes_of(int type, uint64_t count);

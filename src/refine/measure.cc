@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <limits>
 
+#include "edgesmith/base/clock.h"
 #include "edgesmith/data/run_model.h"
 #include "edgesmith/ir/structural.h"
 #include "edgesmith/onnx/import.h"
@@ -150,7 +151,7 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
   options.what = what;
   const auto start = std::chrono::steady_clock::now();
   EDGESMITH_TRY(data::for_each_batch(models, data, *context.pool, context.progress, take_batch, options));
-  evaluation.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  evaluation.seconds = seconds_since(start);
   std::erase_if(evaluation.metrics, [](const MetricNumbers& numbers) { return numbers.metric == nullptr; });
   if (kept_bytes > Reference::kMostKeptBytes) reference->kept_.clear();
   if (!wants_program) return evaluation;
@@ -166,11 +167,8 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
 
 int64_t model_file_bytes(const ir::Graph& graph, const std::string& path) {
   std::error_code error;
-  const auto size_of = [&](const std::string& file) {
-    const auto bytes = std::filesystem::file_size(file, error);
-    return error ? int64_t{0} : static_cast<int64_t>(bytes);
-  };
-  return size_of(path) + (onnx::source_info(graph).external_data ? size_of(path + ".data") : 0);
+  const auto bytes = std::filesystem::file_size(path, error);
+  return (error ? 0 : static_cast<int64_t>(bytes)) + onnx::source_info(graph).external_bytes;
 }
 
 ModelSize measure_size(const ir::Graph& graph, bool look_at_weights) {

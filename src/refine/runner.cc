@@ -2,6 +2,7 @@
 // The life of a run: import, open the data, measure the original, then pass by pass: run on a copy, verify, measure,
 // decide; at the end write the best model.
 #include "edgesmith/refine/runner.h"
+#include "edgesmith/base/clock.h"
 
 #include <sys/resource.h>
 
@@ -32,8 +33,6 @@ namespace edgesmith::refine {
 namespace {
 
 namespace fs = std::filesystem;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 int64_t peak_rss_bytes() {
   rusage usage{};
@@ -66,6 +65,12 @@ std::string preprocess_of(const ir::Graph& graph) {
   const std::string* stored = graph.find_metadata(data::kPreprocessKey);
   return stored != nullptr ? *stored : "";
 }
+
+/// Models of so many bytes are hashed whether somebody asks or not: it takes less than a twentieth of a second.
+constexpr int64_t kHashedAlways = int64_t{64} << 20;
+
+/// True when the result of a step is the same model, only cleaner.
+bool only_cleans(const Step& step) { return step.pass == "simplify" || !passes::find_pass(step.pass)->is_step; }
 
 /// What the models of a run are fed with. A step that moves preprocessing into the graph brings a new one.
 struct Feed {
@@ -119,6 +124,8 @@ class Run {
   Result<Evaluation> measure(const ir::Graph& graph, const data::Dataset& data,
                              std::span<const data::MetricInfo* const> metrics, Reference& reference,
                              const std::string& what, const MeasureContext& context, bool* from_cache = nullptr);
+  /// Hashing takes several times as long as cleaning a large model up: not without need.
+  bool wants_hashes() const;
   void say_cached(const std::string& what) const;
   /// The output's bytes, its provenance included.
   Result<int64_t> measure_bytes(const ir::Graph& graph, const Step* last, const Evaluations& evaluations);
@@ -165,6 +172,7 @@ class Run {
   std::vector<const Step*> kept_steps_;
   ModelSize best_size_;
   Feed feed_;
+  bool hashes_ = true;                            ///< of both models; without them nothing is cached
   bool fed_as_original_ = true;                   ///< no step has changed what models are fed with
   std::vector<const data::MetricInfo*> metrics_;  ///< the gate's first
   GateArithmetics arithmetics_;
@@ -217,29 +225,43 @@ Status Run::load() {
   if (!arithmetics) return arithmetics.error();
   arithmetics_ = std::move(*arithmetics);
   measure_.executor.arithmetic = arithmetics_.models[0];
-  auto file = MappedFile::open(recipe_.model);
-  if (!file) return file.error();
   report_.model.path = recipe_.model;
-  report_.model.sha256 = sha256_hex((*file)->bytes());
   auto graph = onnx::import_file(recipe_.model, {.keep_quantized_operators = true});
   if (!graph) return graph.error();
   original_ = std::move(*graph);
   report_.model.opset = onnx::source_info(*original_).opset;
   report_.model.size = measure_size(*original_);
   report_.model.size.bytes = model_file_bytes(*original_, recipe_.model);
+  const std::vector<std::string> external = onnx::source_info(*original_).external_files;
+  if (!recipe_.output.empty() && !external.empty()) {
+    EDGESMITH_TRY(check_output(recipe_.output + ".data", external, true));
+  }
+  hashes_ = wants_hashes();
+  if (hashes_) {
+    auto file = MappedFile::open(recipe_.model);
+    if (!file) return file.error();
+    report_.model.sha256 = sha256_hex((*file)->bytes());
+  }
 
   auto data = open_run_data(recipe_, *original_);
   if (!data) return data.error();
   feed_.data = std::move(*data);
   feed_.original = std::make_unique<ir::Graph>(original_->clone());
   report_.data = feed_.data.reports;
-  cache_.emplace(options_.cache, *original_,
-                 options_.cache == nullptr ? "" : model_identity(*original_, report_.model.sha256));
+  StepCache* const cache = hashes_ ? options_.cache : nullptr;
+  cache_.emplace(cache, *original_, cache == nullptr ? "" : model_identity(*original_, report_.model.sha256));
   cache_->add_data(feed_.data);
   best_ = original_->clone();
   if (!feed_.data.preprocess.empty()) best_->set_metadata(data::kPreprocessKey, feed_.data.preprocess);
   best_size_ = report_.model.size;
   return {};
+}
+
+bool Run::wants_hashes() const {
+  const auto& data = recipe_.data;
+  const bool any_data = data.calib || data.train || data.eval || data.test;
+  return options_.hashes || options_.from || any_data || report_.model.size.bytes <= kHashedAlways ||
+         !std::all_of(recipe_.steps.begin(), recipe_.steps.end(), [](const Step& step) { return only_cleans(step); });
 }
 
 Status Run::measure_baseline() {
@@ -298,10 +320,10 @@ ir::Graph Run::stamped(const ir::Graph& graph, const Step* last, const Evaluatio
   Provenance provenance{&recipe_, &report_.model.sha256, &report_.data, kept_steps_, {}, {}};
   if (last != nullptr) provenance.steps.push_back(last);
   // A model that was only cleaned up is the same model, and must not grow.
-  const auto cleans = [](const Step* step) {
-    return step->pass == "simplify" || !passes::find_pass(step->pass)->is_step;
-  };
-  if (std::all_of(provenance.steps.begin(), provenance.steps.end(), cleans)) return graph.clone();
+  if (std::all_of(provenance.steps.begin(), provenance.steps.end(),
+                  [](const Step* step) { return only_cleans(*step); })) {
+    return graph.clone();
+  }
   if (!evaluations.empty()) {
     provenance.metric = evaluations[0].metrics[0].value();
     provenance.drop = drop_from(baseline_, evaluations[0]);
@@ -659,7 +681,7 @@ Status Run::finish() {
   if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before writing the result", ""};
   if (!writes_nothing()) {
     const ir::Graph result = stamped(*best_, nullptr, best_evaluations_);
-    auto written = write_output(result, recipe_.output, pool_);
+    auto written = write_output(result, recipe_.output, pool_, hashes_);
     if (!written) return written.error();
     ModelFile output;
     output.path = recipe_.output;

@@ -47,8 +47,8 @@ Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, Th
   return static_cast<int64_t>(packed->bytes.size());
 }
 
-Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::string& path, ThreadPool& pool) {
-  if (!is_packed_name(path)) return onnx::export_file(graph, path);
+Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::string& path, ThreadPool& pool, bool hash) {
+  if (!is_packed_name(path)) return onnx::export_file(graph, path, {.hash = hash});
   const Passing passing(path);
   auto written = onnx::export_file(graph, passing.path());
   if (!written) return written.error();

@@ -17,31 +17,29 @@
 namespace edgesmith::report {
 namespace {
 
-using Json = nlohmann::json;
-
 constexpr const char* kSchema = "edgesmith.report/1";
 
 /// A member that may be absent, null or of another type.
-std::optional<double> number(const Json& json, const char* name) {
+std::optional<double> number(const nlohmann::json& json, const char* name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
   return found != json.end() && found->is_number() ? std::optional(found->get<double>()) : std::nullopt;
 }
 
-std::string word(const Json& json, const char* name) {
+std::string word(const nlohmann::json& json, const char* name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
-Json member(const Json& json, const char* name) {
+nlohmann::json member(const nlohmann::json& json, const char* name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
-  return found != json.end() ? *found : Json();
+  return found != json.end() ? *found : nlohmann::json();
 }
 
-Result<Json> read_report(const std::string& given) {
+Result<nlohmann::json> read_report(const std::string& given) {
   const std::string path = report_path(given);
   auto text = read_file(path);
   if (!text) return text.error();
-  Json json = Json::parse(*text, nullptr, false);
+  nlohmann::json json = nlohmann::json::parse(*text, nullptr, false);
   if (json.is_discarded()) return invalid_error(path + ": is no JSON", "give a report.json that --report wrote");
   const std::string schema = word(json, "schema");
   if (schema != kSchema) {
@@ -55,7 +53,7 @@ Result<Json> read_report(const std::string& given) {
   return json;
 }
 
-std::string metric_name(const Json& report) {
+std::string metric_name(const nlohmann::json& report) {
   const std::string name = word(member(member(report, "output"), "metric"), "name");
   return name.empty() ? word(member(report, "baseline"), "metric") : name;
 }
@@ -63,7 +61,7 @@ std::string metric_name(const Json& report) {
 /// A kind of figure: where it stands, how it is shown, which limit is its.
 struct Kind {
   std::string name;
-  std::function<std::optional<double>(const Json&)> read;
+  std::function<std::optional<double>(const nlohmann::json&)> read;
   std::function<std::string(double)> show;
   bool relative = true;  ///< changes are percent of the old value
   bool higher_is_better = false;
@@ -98,7 +96,7 @@ std::vector<Kind> kinds_of(const data::MetricInfo* metric, const DiffLimits& lim
   std::vector<Kind> kinds;
   if (metric != nullptr) {
     kinds.push_back({.name = std::string(metric->name),
-                     .read = [](const Json& part) { return number(member(part, "metric"), "value"); },
+                     .read = [](const nlohmann::json& part) { return number(member(part, "metric"), "value"); },
                      .show = [metric](double value) { return refine::metric_text(*metric, value); },
                      .relative = false,
                      .higher_is_better = metric->higher_is_better,
@@ -107,8 +105,8 @@ std::vector<Kind> kinds_of(const data::MetricInfo* metric, const DiffLimits& lim
   const auto size = [&](const char* name, const char* key, std::string (*show)(int64_t)) {
     kinds.push_back({.name = name,
                      .read =
-                         [key](const Json& part) {
-                           const Json own = member(part, "size");
+                         [key](const nlohmann::json& part) {
+                           const nlohmann::json own = member(part, "size");
                            return number(own.is_object() ? own : part, key);
                          },
                      .show = [show](double value) { return show(static_cast<int64_t>(value)); },
@@ -118,14 +116,14 @@ std::vector<Kind> kinds_of(const data::MetricInfo* metric, const DiffLimits& lim
   size("MACs", "macs", count_text);
   size("peak activations", "peak_activation_bytes", bytes_text);
   kinds.push_back({.name = "seconds",
-                   .read = [](const Json& part) { return number(part, "seconds"); },
+                   .read = [](const nlohmann::json& part) { return number(part, "seconds"); },
                    .show = [](double value) { return seconds_text(value); },
                    .limit = limits.max_slowdown});
   return kinds;
 }
 
-DiffPart compare_parts(const std::string& name, const std::vector<Kind>& kinds, const Json& before, const Json& after,
-                       bool judged) {
+DiffPart compare_parts(const std::string& name, const std::vector<Kind>& kinds, const nlohmann::json& before,
+                       const nlohmann::json& after, bool judged) {
   DiffPart part{name, {}};
   for (Kind kind : kinds) {
     if (!judged) kind.limit.reset();
@@ -136,19 +134,20 @@ DiffPart compare_parts(const std::string& name, const std::vector<Kind>& kinds, 
 }
 
 /// The output with the time of the whole run.
-Json output_of(const Json& report) {
-  Json output = member(report, "output");
-  if (!output.is_object()) output = Json::object();
+nlohmann::json output_of(const nlohmann::json& report) {
+  nlohmann::json output = member(report, "output");
+  if (!output.is_object()) output = nlohmann::json::object();
   output["seconds"] = member(report, "seconds");
   return output;
 }
 
-void compare_steps(const std::vector<Kind>& kinds, const Json& before, const Json& after, ReportDiff& diff) {
-  const Json none = Json::array();
-  const Json old_steps = member(before, "steps"), new_steps = member(after, "steps");
-  const Json &a = old_steps.is_array() ? old_steps : none, &b = new_steps.is_array() ? new_steps : none;
+void compare_steps(const std::vector<Kind>& kinds, const nlohmann::json& before, const nlohmann::json& after,
+                   ReportDiff& diff) {
+  const nlohmann::json none = nlohmann::json::array();
+  const nlohmann::json old_steps = member(before, "steps"), new_steps = member(after, "steps");
+  const nlohmann::json &a = old_steps.is_array() ? old_steps : none, &b = new_steps.is_array() ? new_steps : none;
   for (size_t s = 0; s < std::max(a.size(), b.size()); ++s) {
-    const Json x = s < a.size() ? a[s] : Json(), y = s < b.size() ? b[s] : Json();
+    const nlohmann::json x = s < a.size() ? a[s] : nlohmann::json(), y = s < b.size() ? b[s] : nlohmann::json();
     const std::string pass = word(x, "pass"), other = word(y, "pass"), place = "step " + std::to_string(s + 1) + ": ";
     if (pass != other) {
       const auto named = [](const std::string& name) { return name.empty() ? std::string("nothing") : name; };
@@ -164,9 +163,9 @@ void compare_steps(const std::vector<Kind>& kinds, const Json& before, const Jso
 
 std::string file_name(const std::string& path) { return std::filesystem::path(path).filename().string(); }
 
-Result<ReportDiff> diff_json_reports(const std::string& old_path, const Json& a, const std::string& new_path,
-                                     const Json& b, const DiffLimits& limits) {
-  const Json model = member(a, "model"), other = member(b, "model");
+Result<ReportDiff> diff_json_reports(const std::string& old_path, const nlohmann::json& a, const std::string& new_path,
+                                     const nlohmann::json& b, const DiffLimits& limits) {
+  const nlohmann::json model = member(a, "model"), other = member(b, "model");
   ReportDiff diff{old_path, new_path, file_name(word(other, "path")), {}, {}, 0};
   if (word(model, "sha256") != word(other, "sha256")) {
     if (file_name(word(model, "path")) != diff.model) {
@@ -211,8 +210,8 @@ Result<ReportDiff> diff_reports(const std::string& old_path, const std::string& 
 
 Result<ReportDiff> diff_documents(const std::string& old_path, std::string_view before, const std::string& new_path,
                                   std::string_view after, const DiffLimits& limits) {
-  return diff_json_reports(old_path, Json::parse(before, nullptr, false), new_path, Json::parse(after, nullptr, false),
-                           limits);
+  return diff_json_reports(old_path, nlohmann::json::parse(before, nullptr, false), new_path,
+                           nlohmann::json::parse(after, nullptr, false), limits);
 }
 
 std::string diff_json(const ReportDiff& diff) {

@@ -14,7 +14,7 @@ namespace {
 using refine::NodeDiagnosis;
 using svg::at, svg::box, svg::label, svg::line, svg::short_name;
 
-constexpr double kRow = 19, kNames = 250, kBarsFrom = 260, kBarsTo = 560, kDbFrom = 620, kDbTo = 960, kTop = 24;
+constexpr double kBarsFrom = 260, kBarsTo = 560, kDbFrom = 620, kDbTo = 960, kTop = 24;
 // Shares of the error that are shown in the colours of trouble.
 constexpr double kBad = 0.1, kFair = 0.03;
 // No ratio is drawn beyond this.
@@ -39,7 +39,7 @@ std::string diagnosis_picture(const refine::Diagnosis& diagnosis) {
     most = std::max(most, node.share);
   }
   if (nodes.empty()) return "";
-  const double height = kTop + kRow * static_cast<double>(nodes.size()) + 8;
+  const double height = kTop + svg::kRow * static_cast<double>(nodes.size()) + 8;
   const auto x_of_db = [](double db) { return kDbFrom + (db + 10) / (kMostDb + 10) * (kDbTo - kDbFrom); };
   std::string body = label(kBarsFrom, 12, "share of the error, each alone", "start", "dim");
   for (int db = 0; db <= static_cast<int>(kMostDb); db += 20) {
@@ -51,8 +51,8 @@ std::string diagnosis_picture(const refine::Diagnosis& diagnosis) {
   for (const NodeDiagnosis* node : nodes) {
     const double width = most > 0 ? (kBarsTo - kBarsFrom) * node->share / most : 0;
     const char* style = node->share >= kBad ? "bar-weak" : node->share >= kFair ? "bar-fair" : "bar";
-    body += label(kNames, y + 12, short_name(node->node, 36), "end");
-    body += box(kBarsFrom, y + 2, width, kRow - 5, style,
+    body += label(svg::kLabelWidth, y + 12, short_name(node->node, 36), "end");
+    body += box(kBarsFrom, y + 2, width, svg::kRow - 5, style,
                 node->node + " (" + node->op + "): " + number_text("%.1f %%", 100 * node->share) + causes_of(*node));
     if (node->share >= kFair) {
       body += label(kBarsFrom + width + 6, y + 12, number_text("%.0f %%", 100 * node->share), "start", "dim");
@@ -64,7 +64,7 @@ std::string diagnosis_picture(const refine::Diagnosis& diagnosis) {
                 : db < 20 ? "bar-fair"
                           : "bar",
                 node->value + ": " + number_text("%.1f dB", db) + " after it");
-    y += kRow;
+    y += svg::kRow;
   }
   body += "<path class=\"path\" d=\"" + path + "\"/>";
   return "<section><h2>along the graph</h2>" + svg::picture(1000, height, "errors along the graph", body) +

@@ -56,8 +56,6 @@ std::vector<Point> points_of(const RunReport& report) {
   return points;
 }
 
-constexpr double kLabelWidth = 250, kRow = 19;
-
 /// Layers that have all of `keys`, with finite numbers.
 std::vector<const LayerRecord*> with_numbers(std::span<const LayerRecord> layers,
                                              std::initializer_list<const char*> keys) {
@@ -136,8 +134,8 @@ std::string sqnr_plot(std::span<const LayerRecord> layers) {
     most = std::max(most, layer->numbers.at("sqnr_db"));
     least = std::min(least, layer->numbers.at("sqnr_db"));
   }
-  const double height = kRow * static_cast<double>(shown.size()) + 26;
-  const Axis x{least, most * 1.02, kLabelWidth + 10, 930};
+  const double height = svg::kRow * static_cast<double>(shown.size()) + 26;
+  const Axis x{least, most * 1.02, svg::kLabelWidth + 10, 930};
   std::string body;
   const double step = round_step(x.high - x.low, 8);
   for (double tick = std::ceil(x.low / step) * step; tick <= x.high; tick += step) {
@@ -149,11 +147,11 @@ std::string sqnr_plot(std::span<const LayerRecord> layers) {
     const double value = layer->numbers.at("sqnr_db");
     const char* style = value < 10 ? "bar-weak" : value < 20 ? "bar-fair" : "bar";
     const std::string name = layer_name(*layer);
-    body += label(kLabelWidth, y + 12, short_name(name, 36), "end");
-    body += box(x(std::min(0.0, value)), y + 2, std::abs(x(value) - x(0)), kRow - 5, style,
+    body += label(svg::kLabelWidth, y + 12, short_name(name, 36), "end");
+    body += box(x(std::min(0.0, value)), y + 2, std::abs(x(value) - x(0)), svg::kRow - 5, style,
                 name + " (" + layer->op + "): " + number_text("%.1f dB", value));
     body += label(x(std::max(0.0, value)) + 6, y + 12, number_text("%.1f", value), "start", "dim");
-    y += kRow;
+    y += svg::kRow;
   }
   return svg::picture(1000, height, "SQNR of each layer", body);
 }
@@ -170,8 +168,8 @@ std::string range_plot(std::span<const LayerRecord> layers) {
   const int top = static_cast<int>(std::ceil(std::log10(most)));
   const double unit = std::pow(10.0, top - 3);
   const auto scaled = [&](double value) { return std::copysign(std::log10(1 + std::abs(value) / unit), value); };
-  const Axis x{-scaled(std::pow(10.0, top)), scaled(std::pow(10.0, top)), kLabelWidth + 20, 980};
-  const double height = kRow * static_cast<double>(shown.size()) + 26;
+  const Axis x{-scaled(std::pow(10.0, top)), scaled(std::pow(10.0, top)), svg::kLabelWidth + 20, 980};
+  const double height = svg::kRow * static_cast<double>(shown.size()) + 26;
   std::string body;
   for (int power = top - 2; power <= top; ++power) {
     for (const double sign : {-1.0, 1.0}) {
@@ -185,10 +183,10 @@ std::string range_plot(std::span<const LayerRecord> layers) {
   for (const LayerRecord* layer : shown) {
     const double low = layer->numbers.at("min"), high = layer->numbers.at("max");
     const std::string name = layer->value.empty() ? layer_name(*layer) : layer->value;
-    body += label(kLabelWidth, y + 12, short_name(name, 36), "end");
-    body += box(x(scaled(low)), y + 2, x(scaled(high)) - x(scaled(low)), kRow - 5, "range",
+    body += label(svg::kLabelWidth, y + 12, short_name(name, 36), "end");
+    body += box(x(scaled(low)), y + 2, x(scaled(high)) - x(scaled(low)), svg::kRow - 5, "range",
                 name + ": " + number_text("%.5g", low) + " to " + number_text("%.5g", high));
-    y += kRow;
+    y += svg::kRow;
   }
   return svg::picture(1000, height, "range of each tensor", body);
 }

@@ -11,7 +11,8 @@ namespace {
 
 using passes::LayerRecord;
 
-constexpr double kLabelWidth = 250, kRow = 26, kBar = 9;
+// Two bars a node.
+constexpr double kPairRow = 26, kBar = 9;
 /// Rows at most; further nodes are the cheap ones.
 constexpr size_t kMostRows = 40;
 
@@ -45,7 +46,7 @@ std::string selection_plot(const refine::RunReport& report) {
   double most = 0;
   for (const LayerRecord* layer : shown) most = std::max(most, most_of(*layer));
   if (most <= 0) return "";
-  const double left = kLabelWidth + 10, right = 880, height = kRow * static_cast<double>(shown.size()) + 26;
+  const double left = svg::kLabelWidth + 10, right = 880, height = kPairRow * static_cast<double>(shown.size()) + 26;
   std::string body;
   for (int tick = 0; tick <= 4; ++tick) {
     const double x = left + (right - left) * tick / 4;
@@ -55,7 +56,7 @@ std::string selection_plot(const refine::RunReport& report) {
   double y = 22;
   for (const LayerRecord* layer : shown) {
     const bool int8 = layer->status == "int8";
-    body += svg::label(kLabelWidth, y + 14, svg::short_name(layer->node, 36), "end");
+    body += svg::label(svg::kLabelWidth, y + 14, svg::short_name(layer->node, 36), "end");
     const auto bar = [&](double top, double us, bool chosen, const char* word) {
       const double width = (right - left) * us / most;
       body += svg::box(left, top, width, kBar, chosen ? "bar" : "unchosen",
@@ -65,7 +66,7 @@ std::string selection_plot(const refine::RunReport& report) {
     };
     bar(y + 2, time_of(*layer, "int8_us"), int8, "int8");
     bar(y + 3 + kBar, time_of(*layer, "float_us"), !int8, "float32");
-    y += kRow;
+    y += kPairRow;
   }
   return svg::picture(1000, height, "time of each node in both precisions", body);
 }

@@ -11,7 +11,6 @@ namespace {
 
 using refine::WeightPicture;
 
-constexpr double kLabelWidth = 250, kRow = 19;
 /// Of one histogram with its gap.
 constexpr double kTall = 58;
 
@@ -43,7 +42,7 @@ std::string density_plot(std::span<const WeightPicture> pictures) {
     if (picture.nonzero < picture.nonzero_before) shown.push_back(&picture);
   }
   if (shown.empty()) return "";
-  const double height = kRow * static_cast<double>(shown.size()) + 26, left = kLabelWidth + 10, right = 900;
+  const double height = svg::kRow * static_cast<double>(shown.size()) + 26, left = svg::kLabelWidth + 10, right = 900;
   std::string body;
   for (int tick = 0; tick <= 100; tick += 20) {
     const double x = left + (right - left) * tick / 100;
@@ -52,12 +51,12 @@ std::string density_plot(std::span<const WeightPicture> pictures) {
   double y = 22;
   for (const WeightPicture* picture : shown) {
     const double share = density(*picture), width = (right - left) * share;
-    body += svg::label(kLabelWidth, y + 12, svg::short_name(picture->node, 36), "end");
-    body += svg::box(left, y + 2, width, kRow - 5, "bar",
+    body += svg::label(svg::kLabelWidth, y + 12, svg::short_name(picture->node, 36), "end");
+    body += svg::box(left, y + 2, width, svg::kRow - 5, "bar",
                      picture->node + " (" + picture->op + "): " + refine::grouped(picture->nonzero) + " of " +
                          refine::grouped(picture->elements) + " weights are not zero");
     body += svg::label(left + width + 6, y + 12, percent(share), "start", "dim");
-    y += kRow;
+    y += svg::kRow;
   }
   return svg::picture(1000, height, "density of each layer", body);
 }
@@ -68,7 +67,7 @@ std::string codebook_plot(std::span<const WeightPicture> pictures) {
     if (!picture.entries.empty() && !picture.histogram.empty()) shown.push_back(&picture);
   }
   if (shown.empty()) return "";
-  const double left = kLabelWidth + 20, right = 980;
+  const double left = svg::kLabelWidth + 20, right = 980;
   std::string body;
   double y = 4;
   for (const WeightPicture* picture : shown) {
@@ -77,8 +76,8 @@ std::string codebook_plot(std::span<const WeightPicture> pictures) {
     const double high = std::max(picture->high, picture->entries.back());
     const double span = high > low ? high - low : 1;
     const auto x = [&](double value) { return left + (right - left) * (value - low) / span; };
-    body += svg::label(kLabelWidth, top + 14, svg::short_name(picture->node, 36), "end");
-    body += svg::label(kLabelWidth, top + 30,
+    body += svg::label(svg::kLabelWidth, top + 14, svg::short_name(picture->node, 36), "end");
+    body += svg::label(svg::kLabelWidth, top + 30,
                        number_text("%.0f", static_cast<double>(picture->codebooks)) +
                            (picture->codebooks == 1 ? " codebook of " : " codebooks of ") +
                            number_text("%.0f", static_cast<double>(picture->codebook_size)),

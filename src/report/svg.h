@@ -6,6 +6,9 @@
 
 namespace edgesmith::report::svg {
 
+/// Room for a node's name at the left of its bars, and the height of a line.
+inline constexpr double kLabelWidth = 250, kRow = 19;
+
 std::string at(double value);
 std::string line(double x1, double y1, double x2, double y2, const char* style);
 std::string label(double x, double y, const std::string& text, const char* anchor = "start", const char* style = "");

@@ -16,6 +16,7 @@
 #include "runtime/half_nodes.h"
 #include "runtime/integer/convert.h"
 #include "runtime/native/kernels.h"
+#include "runtime/native/round_halves.h"
 #include "runtime/program.h"
 #include "runtime/quantize_value.h"
 
@@ -54,6 +55,8 @@ Status add_constant(Program& program, const ir::Value& value, const ir::Tensor& 
     if (!quantized) return quantized.error().in(value.node().label());
     dense = std::move(*quantized);
   }
+  const ir::DType half = program.rounds_to(value);
+  if (half != ir::DType::undefined) dense = native::rounded_to_half(program.isa, dense, half);
   program.constants[static_cast<size_t>(value.id())] = std::move(dense);
   return {};
 }
@@ -120,6 +123,8 @@ void finish(const Program& program, Step& step) {
 
 // A view passes bytes on, so it may carry no annotation but the one its operand carries (quantizing twice is once).
 bool view_allowed(const Program& program, const ir::Node& node) {
+  const ir::DType half = program.rounds_to(node.output());
+  if (half != ir::DType::undefined && half != program.rounds_to(*node.input(0))) return false;
   const ir::Quant* quant = program.annotation(node.output());
   if (quant == nullptr) return true;
   const ir::Quant* operand = program.annotation(*node.input(0));
@@ -450,8 +455,10 @@ class Compiler {
 
 }  // namespace
 
-Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, Isa isa) {
+Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, Isa isa,
+                        std::vector<ir::DType> rounding) {
   Program program;
+  program.rounding = std::move(rounding);
   program.graph = &graph;
   program.options = options;
   program.isa = isa;

@@ -13,6 +13,7 @@ bool known_same_dims(const ir::Type& a, const ir::Type& b) {
 
 std::optional<ResidualAdd> find_residual_add(const Program& program, const ir::Value& value) {
   if (value.uses().size() != 1 || program.observed(value)) return std::nullopt;
+  if (program.rounds_to(value) != ir::DType::undefined) return std::nullopt;  // before it is added
   const ir::Use use = value.uses()[0];
   const ir::Node& add = *use.node;
   if (!add.is(ir::OpKind::add) || program.options.choices.contains(add.id())) return std::nullopt;

@@ -85,6 +85,7 @@ constexpr std::array kKernels = {
     &native::kGatherF32,
     &native::kGatherGradientF32,
     &native::kIdentityF32,
+    &native::kCastF32,
     &native::kPadF32,
     &native::kResizeF32,
     &native::kSliceF32,

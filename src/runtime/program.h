@@ -67,7 +67,9 @@ struct Program {
   std::vector<ir::Tensor> constants;  ///< by slot; valid for constants and what was folded from them
   std::vector<Step> steps;            ///< activations fused
   std::vector<Step> plain_steps;      ///< nothing fused, reals only, for observers of everything; or none
-  std::shared_ptr<Bodies> bodies;     ///< graphs inside nodes, compiled as they are met; null: no node has any
+  std::vector<ir::DType>
+      rounding;                    ///< by value id: half floats to which results are rounded (widen_halves.h), or empty
+  std::shared_ptr<Bodies> bodies;  ///< graphs inside nodes, compiled as they are met; null: no node has any
 
   int num_values() const { return graph->num_value_ids(); }
   int num_slots() const { return 3 * num_values(); }
@@ -79,6 +81,10 @@ struct Program {
 
   /// The annotation that is in force on `value`, or null.
   const ir::Quant* annotation(const ir::Value& value) const;
+  /// The half floats to which `value` is rounded when it was made, or undefined.
+  ir::DType rounds_to(const ir::Value& value) const {
+    return rounding.empty() ? ir::DType::undefined : rounding[static_cast<size_t>(value.id())];
+  }
   /// Whether `value` must be made because observers want to see it.
   bool observed(const ir::Value& value) const {
     const auto id = static_cast<size_t>(value.id());
@@ -90,8 +96,9 @@ struct Program {
 /// A step for `node` with operands and results in reals, without a kernel.
 Step plain_step(const Program& program, const ir::Node& node);
 
-/// Errors: unsupported, for a node without a kernel; those of folding.
-Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, Isa isa);
+/// `rounding` is Program::rounding. Errors: unsupported, for a node without a kernel; those of folding.
+Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, Isa isa,
+                        std::vector<ir::DType> rounding = {});
 
 /// ops::eval_node, with a tensor for every output. Errors: also unsupported, for an output that eval does not make.
 Result<std::vector<ir::Tensor>> evaluate(const ir::Node& node, std::span<const ir::Tensor* const> inputs);

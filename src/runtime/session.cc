@@ -9,6 +9,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "runtime/integer/convert.h"
 #include "runtime/native/convert_codes.h"
+#include "runtime/native/round_halves.h"
 #include "runtime/quantize_value.h"
 
 namespace edgesmith::runtime {
@@ -479,7 +480,16 @@ ir::Tensor SessionState::own(ir::Tensor tensor) const {
   return copy;
 }
 
+// What is done to a result where it lies: rounded to the codes of its annotation, or to half floats.
 Status SessionState::annotate(Binding& binding, const ir::Value& value) {
+  if (const ir::DType half = program_.rounds_to(value); half != ir::DType::undefined) {
+    ir::Tensor& made = binding.values[index_of(value)];
+    if (binding.plan.offsets[index_of(value)] >= 0) {
+      native::round_to_half(program_.isa, half, reinterpret_cast<float*>(writable(made)), made.size());
+    } else {
+      made = native::rounded_to_half(program_.isa, made, half);  // an evaluation may return its operand's bytes
+    }
+  }
   const ir::Quant* quant = program_.annotation(value);
   if (quant == nullptr) return {};
   ir::Tensor& tensor = binding.values[index_of(value)];

@@ -51,35 +51,25 @@ struct Layout {
   }
 };
 
-ir::Tensor pack(const std::vector<int64_t>& codes, ir::DType dtype, const ir::Dims& dims) {
-  ir::Tensor tensor = ir::Tensor::zeros(dtype, dims);
-  const auto bytes = tensor.mutable_bytes();
-  const auto bits = static_cast<size_t>(ir::dtype_bits(dtype));
-  for (size_t i = 0; i < codes.size(); ++i) {
-    const auto code = static_cast<uint64_t>(codes[i]) & ((uint64_t{1} << bits) - 1);
-    for (size_t bit = 0; bit < bits; bit += 8) {
-      bytes[(i * bits + bit) / 8] |= static_cast<std::byte>(code >> bit << (i * bits % 8) & 0xFF);
-    }
-  }
-  return tensor;
-}
-
 class CodeForm : public WeightForm {
  public:
-  explicit CodeForm(const ir::Tensor& constant)
+  CodeForm(const ir::Tensor& constant, bool keep_zeros)
       : constant_(constant),
         layout_(constant.dims(), constant.quant()),
         places_(layout_.places()),
         codes_(constant.codes().to_int64s()) {
     for (size_t i = 0; i < codes_.size(); ++i) codes_[i] -= constant.quant().zero_point[places_[i]];
     find_bounds();
-    find_mask();
+    if (keep_zeros) find_mask();
   }
 
   std::vector<Parameter> parameters(const std::string& name) const override {
     const int64_t shared = constant_.size() / static_cast<int64_t>(scales().size());
     const float high = *std::max_element(bounds_.high.begin(), bounds_.high.end());
-    return {{.name = name, .value = ir::Tensor::of<float>(constant_.dims(), constant_.to_floats()), .decay = true},
+    return {{.name = name,
+             .value = ir::Tensor::of<float>(constant_.dims(), constant_.to_floats()),
+             .decay = true,
+             .grid = std::make_shared<CodeGrid>(CodeGrid{places_, bounds_, scales()})},
             {.name = name + ".step", .value = start(), .rate = step_rate(shared, high)}};
   }
 
@@ -107,7 +97,7 @@ class CodeForm : public WeightForm {
       const float code = gone ? 0 : grid_code(reals[i], quant.scale[s], bounds_.low[s], bounds_.high[s]);
       codes.push_back(static_cast<int64_t>(code) + quant.zero_point[s]);
     }
-    return ir::Tensor::affine(pack(codes, quant.dtype, constant_.dims()), std::move(quant));
+    return ir::Tensor::affine(pack_codes(codes, quant.dtype, constant_.dims()), std::move(quant));
   }
 
  private:
@@ -188,6 +178,19 @@ class CodeForm : public WeightForm {
 
 }  // namespace
 
+ir::Tensor pack_codes(const std::vector<int64_t>& codes, ir::DType dtype, const ir::Dims& dims) {
+  ir::Tensor tensor = ir::Tensor::zeros(dtype, dims);
+  const auto bytes = tensor.mutable_bytes();
+  const auto bits = static_cast<size_t>(ir::dtype_bits(dtype));
+  for (size_t i = 0; i < codes.size(); ++i) {
+    const auto code = static_cast<uint64_t>(codes[i]) & ((uint64_t{1} << bits) - 1);
+    for (size_t bit = 0; bit < bits; bit += 8) {
+      bytes[(i * bits + bit) / 8] |= static_cast<std::byte>(code >> bit << (i * bits % 8) & 0xFF);
+    }
+  }
+  return tensor;
+}
+
 bool has_code_form(const ir::Tensor& constant) {
   if (constant.encoding() != ir::Encoding::affine || constant.as_palette() != nullptr) return false;
   const ir::Quant& quant = constant.quant();
@@ -196,6 +199,8 @@ bool has_code_form(const ir::Tensor& constant) {
   return constant.dims()[static_cast<size_t>(quant.axis)] % quant.block_size == 0;
 }
 
-std::unique_ptr<WeightForm> code_form(const ir::Tensor& constant) { return std::make_unique<CodeForm>(constant); }
+std::unique_ptr<WeightForm> code_form(const ir::Tensor& constant, bool keep_zeros) {
+  return std::make_unique<CodeForm>(constant, keep_zeros);
+}
 
 }  // namespace edgesmith::train

@@ -7,6 +7,7 @@
 //
 // From time to time the weights are written into a copy of the student, which the held-out samples judge.
 #include "edgesmith/train/distill.h"
+#include "edgesmith/base/clock.h"
 
 #include <algorithm>
 #include <chrono>
@@ -17,6 +18,7 @@
 #include "edgesmith/train/optimizer.h"
 #include "edgesmith/train/schedule.h"
 #include "train/checkpoint.h"
+#include "train/code_bits.h"
 #include "train/feed.h"
 #include "train/judge.h"
 #include "train/split.h"
@@ -38,8 +40,6 @@ constexpr int64_t kEpochOfJudgements = -1;
 constexpr double kSecondsBetweenWords = 0.2;
 // A gradient above so many times what it was says that the steps were too long.
 constexpr double kSuddenGrowth = 10;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 std::string time_text(double seconds) {
   char text[32];
@@ -66,14 +66,16 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
   }
   for (const double value :
        {options.feature_weight, options.temperature, options.rate.value_or(-1), options.weight_decay, options.clip,
-        options.ema, options.warmup.value_or(-1), options.holdout}) {
+        options.ema, options.warmup.value_or(-1), options.holdout, options.entropy, options.code_bits}) {
     text += shortest(value) + "\n";
   }
   for (const int64_t value : {options.epochs, options.steps, options.batch, options.patience, options.memory_limit,
                               static_cast<int64_t>(options.seed), data.size()}) {
     text += std::to_string(value) + "\n";
   }
-  text += options.augment.text() + (options.augment_holdout ? " of all\n" : "\n");
+  text += options.augment.text() + (options.augment_holdout ? " of all" : "");
+  text += options.learn_indices ? ", indices too" : "";
+  text += options.keep_steps ? ", no steps\n" : "\n";
   return text + options.optimizer + "\n" + options.schedule;
 }
 
@@ -97,6 +99,11 @@ class Distiller {
  private:
   Status prepare();
   Status choose_shard();
+  TrainableOptions trainable() const {
+    return {.learn_steps = !options_.keep_steps,
+            .keep_zeros = options_.entropy == 0,
+            .learn_indices = options_.learn_indices};
+  }
   /// Judges what came, or goes on from a checkpoint. False: there is nothing to learn.
   Result<bool> begin();
   Status resume();
@@ -104,12 +111,16 @@ class Distiller {
   Status run_step(int64_t step);
   Status run_shard(std::span<const int64_t> samples, size_t slot, int thread, std::vector<ir::Tensor>& outputs);
   Status judge();
+  /// What the codes of these weights cost beside the losses.
+  double code_cost(std::span<const Parameter> parameters) const;
   void say_progress();
   Status save() const;
   Status finish();
   void stop_diverged(int64_t step, const std::string& what);
   Curve& curve(const std::string& name, const std::string& unit);
   void add_point(const std::string& name, const std::string& unit, double value);
+  double price(double bits) const { return options_.entropy * std::max(0.0, bits - options_.code_bits); }
+  void add_code_point(std::span<const Parameter> parameters);
   int64_t next_judgement() const { return std::min(total_, (at_.step / interval_ + 1) * interval_); }
 
   ir::Graph& student_;
@@ -153,6 +164,10 @@ Status Distiller::prepare() {
   schedule_ = find_schedule(options_.schedule);
   if (optimizer_ == nullptr) return usage_error("unknown optimizer '" + options_.optimizer + "'", "use adam");
   if (schedule_ == nullptr) return usage_error("unknown schedule '" + options_.schedule + "'", "use cosine");
+  if (options_.entropy > 0 && options_.keep_steps) {
+    return usage_error("entropy needs steps that learn: codes that cost less are larger ones of a coarser grid",
+                       "leave keep_steps out");
+  }
   rate_ = options_.rate.value_or(optimizer_->rate);
   if (data_.size() < 2) {
     return usage_error(
@@ -188,10 +203,15 @@ Status Distiller::prepare() {
   total_ = options_.steps > 0 ? options_.steps : options_.epochs * steps_per_epoch_;
   interval_ = std::max<int64_t>(1, std::min(steps_per_epoch_, (total_ + kJudgements - 1) / kJudgements));
 
-  auto training = make_training_graph(student_, objective_, form_,
-                                      {.freeze = options_.freeze, .trainable = {}, .simplify = context_.simplify});
+  auto training =
+      make_training_graph(student_, objective_, form_,
+                          {.freeze = options_.freeze, .trainable = trainable(), .simplify = context_.simplify});
   if (!training) return training.error();
   training_ = std::move(*training);
+  if (options_.entropy > 0 && !mean_code_bits(training_.parameters)) {
+    return usage_error("entropy counts the bits of codes, and no trained weight is codes",
+                       "quantize the model first, such as with --rounding rate-aware");
+  }
   auto weights = Weights::create(
       training_, {.optimizer = optimizer_, .weight_decay = options_.weight_decay, .ema = options_.ema}, *context_.pool);
   if (!weights) return weights.error();
@@ -247,6 +267,8 @@ Result<bool> Distiller::begin() {
   }
   auto verdict = judge_->judge(student_, "judge the student");
   if (!verdict) return verdict.error();
+  report_.nothing_to_learn = verdict->loss == 0 && options_.entropy == 0;
+  verdict->loss += code_cost(training_.parameters);
   at_.first_loss = at_.best_loss = report_.loss_before = report_.loss_after = verdict->loss;
   if (!std::isfinite(verdict->loss)) {
     return invalid_error("the student's loss is not a number before any training",
@@ -254,7 +276,7 @@ Result<bool> Distiller::begin() {
   }
   add_point("held-out loss", "", verdict->loss);
   if (verdict->hits) add_point(judge_->hits_name(), "%", *verdict->hits);
-  report_.nothing_to_learn = verdict->loss == 0;
+  add_code_point(training_.parameters);
   return !report_.nothing_to_learn;
 }
 
@@ -370,6 +392,7 @@ Status Distiller::run_step(int64_t step) {
   }
   double scale = 1 / static_cast<double>(batch_);
   loss *= scale;
+  if (options_.entropy > 0) loss += price(weights_->add_code_bits(options_.entropy / scale, options_.code_bits));
   if (!std::isfinite(loss)) return stop_diverged(step, "the loss is not a number"), Status();
   const double norm = weights_->gradient_norm(scale);
   if (!std::isfinite(norm)) return stop_diverged(step, "a gradient is not a number"), Status();
@@ -435,11 +458,13 @@ Status Distiller::judge() {
     }
   }
   ir::Graph candidate = student_.clone();
-  EDGESMITH_TRY(write_back(parameters, candidate));
+  EDGESMITH_TRY(write_back(parameters, candidate, trainable()));
   auto verdict = judge_->judge(candidate, "judge step " + std::to_string(at_.step));
   if (!verdict) return verdict.error();
+  verdict->loss += code_cost(parameters);
   add_point("held-out loss", "", verdict->loss);
   if (verdict->hits) add_point(judge_->hits_name(), "%", *verdict->hits);
+  add_code_point(parameters);
   ++at_.worse;
   if (!(verdict->loss < at_.best_loss)) return {};
   at_.best_loss = verdict->loss;
@@ -447,6 +472,14 @@ Status Distiller::judge() {
   at_.best.clear();
   for (Parameter& parameter : parameters) at_.best.push_back(std::move(parameter.value));
   return {};
+}
+
+double Distiller::code_cost(std::span<const Parameter> parameters) const {
+  return options_.entropy > 0 ? price(mean_code_bits(parameters).value_or(0)) : 0;
+}
+
+void Distiller::add_code_point(std::span<const Parameter> parameters) {
+  if (options_.entropy > 0) add_point("bits of a code", "", mean_code_bits(parameters).value_or(0));
 }
 
 Status Distiller::save() const {
@@ -473,12 +506,17 @@ Status Distiller::finish() {
   }
   std::vector<Parameter> best = training_.parameters;
   for (size_t p = 0; p < best.size(); ++p) best[p].value = at_.best[p].reshaped(best[p].value.dims());
-  EDGESMITH_TRY(write_back(best, student_));
+  EDGESMITH_TRY(write_back(best, student_, trainable()));
   report_.changed = true;
+  const std::string priced = options_.entropy > 0 ? ", " + shortest(options_.entropy) + " bits of a code" : "";
   report_.notes.push_back(std::to_string(at_.step) + " steps of " + std::to_string(batch_) + " samples against " +
-                          objective_.text() + ": the loss on " + std::to_string(split_.held_out.size()) +
+                          objective_.text() + priced + ": the loss on " + std::to_string(split_.held_out.size()) +
                           " held-out samples fell from " + number("%.4g", at_.first_loss) + " to " +
                           number("%.4g", at_.best_loss));
+  if (options_.entropy > 0) {
+    report_.notes.push_back("by their frequencies, codes of weights take " + number("%.3f", *mean_code_bits(best)) +
+                            " bits on average, " + number("%.3f", *mean_code_bits(training_.parameters)) + " before");
+  }
   return {};
 }
 

@@ -137,7 +137,7 @@ Result<std::unique_ptr<Feed>> Feed::create(const ir::Graph& student, const ir::G
     ++feed->num_values_;
   }
   feed->teacher_batch_ = data::declared_batch(teacher);
-  auto executor = runtime::Executor::create(feed->teacher_);
+  auto executor = runtime::Executor::create(feed->teacher_, {.reassociate = true});
   if (!executor) return executor.error().in("teacher");
   feed->executor_ = std::move(*executor);
   for (int t = 0; t < num_threads; ++t) feed->sessions_.push_back(feed->executor_->make_session());

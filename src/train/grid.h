@@ -25,6 +25,13 @@ struct GridBounds {
   bool all_equal() const;
 };
 
+/// The grid behind the codes of one weight.
+struct CodeGrid {
+  std::vector<size_t> places;  ///< by weight: its step
+  GridBounds bounds;
+  std::vector<float> start;  ///< the steps that it came with
+};
+
 /// The step that is used when `learned` is where learning left it, having begun at `start`.
 float used_step(float learned, float start);
 /// The code of `real`, in the arithmetic of the training graph.

@@ -109,8 +109,9 @@ bool has_form(const ir::Tensor& constant) {
   return !codes || constant.quant().dtype == ir::DType::i32 || has_code_form(constant);
 }
 
-std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight) {
-  if (has_code_form(constant)) return code_form(constant);
+std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight, const TrainableOptions& options) {
+  if (has_code_form(constant)) return code_form(constant, options.keep_zeros);
+  if (options.learn_indices && has_free_codebook_form(constant)) return free_codebook_form(constant);
   if (constant.as_palette() != nullptr) return codebook_form(constant);
   return plain_form(constant, weight);
 }
@@ -121,8 +122,9 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
   NodeMaker maker(graph, first_computing(graph));
   const std::vector<StepGroup> groups = options.learn_steps ? find_step_groups(graph) : std::vector<StepGroup>{};
   for (const Trainable& trainable : find_trainables(graph, options.trained)) {
-    const auto form = form_of(*trainable.value->constant(), trainable.weight);
+    const auto form = form_of(*trainable.value->constant(), trainable.weight, options);
     std::vector<ir::Value*> inputs;
+    const size_t first = parameters.size();
     for (Parameter& parameter : form->parameters(trainable.name)) {
       if (!inputs.empty() && !options.learn_steps) {
         inputs.push_back(&maker.constant(parameter.value));
@@ -132,6 +134,7 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
       parameters.push_back(std::move(parameter));
     }
     ir::Value& made = form->build(maker, inputs);
+    if (form->straight_through()) parameters[first].made = &made;
     for (const ir::Use& use : trainable.uses) graph.set_input(*use.node, use.index, &made);
     if (trainable.value->unused()) graph.erase(trainable.value->node());
   }
@@ -147,7 +150,7 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
   return parameters;
 }
 
-Status write_back(std::span<const Parameter> parameters, ir::Graph& student) {
+Status write_back(std::span<const Parameter> parameters, ir::Graph& student, const TrainableOptions& options) {
   Values values(parameters);
   const std::vector<IntegerBias> biases = find_integer_biases(student);
   for (const StepGroup& group : find_step_groups(student)) {
@@ -157,7 +160,7 @@ Status write_back(std::span<const Parameter> parameters, ir::Graph& student) {
     if (changed) set_scale(group, used_scale(group, (*learned)[0].to_floats()[0]));
   }
   for (const Trainable& trainable : find_trainables(student)) {
-    const auto form = form_of(*trainable.value->constant(), trainable.weight);
+    const auto form = form_of(*trainable.value->constant(), trainable.weight, options);
     bool changed = false;
     const auto trained = values.take(form->parameters(trainable.name), changed);
     if (!trained) return trained.error();

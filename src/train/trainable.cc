@@ -110,10 +110,10 @@ class Finder {
     }
     std::string candidate = name;
     const auto taken = [&](const std::string& text) {
-      return names_.contains(text) || names_.contains(text + ".step");
+      return names_.contains(text) || names_.contains(text + ".step") || names_.contains(text + ".codebook");
     };
     for (int number = 2; taken(candidate); ++number) candidate = name + "." + std::to_string(number);
-    names_.insert({candidate, candidate + ".step"});
+    names_.insert({candidate, candidate + ".step", candidate + ".codebook"});
     return candidate;
   }
 

@@ -116,7 +116,7 @@ Result<TrainingGraph> make_training_graph(const ir::Graph& student, const Object
   for (size_t p = 0; p < parameters->size(); ++p) {
     if (frozen((*parameters)[p].name, options.freeze)) continue;
     asked.push_back(p);
-    values.push_back(inputs[training.first_parameter + p]);
+    values.push_back((*parameters)[p].made != nullptr ? (*parameters)[p].made : inputs[training.first_parameter + p]);
   }
   if (values.empty()) return usage_error("there is no weight to train", "--freeze leaves none, or the model has none");
   auto gradients = differentiate(graph, loss, values);
@@ -131,6 +131,7 @@ Result<TrainingGraph> make_training_graph(const ir::Graph& student, const Object
   }
   if (training.trained.empty()) return usage_error("no weight that is not frozen matters to the loss", "train others");
   training.parameters = std::move(*parameters);
+  for (Parameter& parameter : training.parameters) parameter.made = nullptr;  // simplifying may take them away
   if (options.simplify) EDGESMITH_TRY(options.simplify(graph));
   return training;
 }

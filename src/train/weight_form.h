@@ -42,17 +42,24 @@ class WeightForm {
   virtual ir::Value& build(NodeMaker& maker, const std::vector<ir::Value*>& inputs) const = 0;
   /// The constant with trained values, of the parameters' dims.
   virtual ir::Tensor restore(const std::vector<ir::Tensor>& values) const = 0;
+  /// Whether the first parameter is trained by the gradient of what build() returns.
+  virtual bool straight_through() const { return false; }
 };
 
 /// Whether a constant has a form: float32 numbers in any encoding, but for codes with blocks that do not divide.
 bool has_form(const ir::Tensor& constant);
 /// The form of a constant that has one; `weight` as in Trainable.
-std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight);
+std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight, const TrainableOptions& options);
 
 // One a file.
 std::unique_ptr<WeightForm> plain_form(const ir::Tensor& constant, bool weight);
 std::unique_ptr<WeightForm> codebook_form(const ir::Tensor& constant);
-std::unique_ptr<WeightForm> code_form(const ir::Tensor& constant);
+std::unique_ptr<WeightForm> code_form(const ir::Tensor& constant, bool keep_zeros);
 bool has_code_form(const ir::Tensor& constant);
+std::unique_ptr<WeightForm> free_codebook_form(const ir::Tensor& constant);
+bool has_free_codebook_form(const ir::Tensor& constant);
+
+/// Integers as a tensor of `dtype`, of any number of bits.
+ir::Tensor pack_codes(const std::vector<int64_t>& codes, ir::DType dtype, const ir::Dims& dims);
 
 }  // namespace edgesmith::train

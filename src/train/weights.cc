@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "train/code_bits.h"
+
 namespace edgesmith::train {
 namespace {
 
@@ -87,6 +89,31 @@ void Weights::add_gradients(std::span<const std::vector<ir::Tensor>> outputs, bo
       }
     }
   });
+}
+
+double Weights::add_code_bits(double weight, double free) {
+  std::vector<Slot*> slots(training_.parameters.size(), nullptr);
+  for (Slot& slot : slots_) slots[slot.parameter] = &slot;
+  double count = 0;
+  for (const Parameter& parameter : training_.parameters) {
+    if (parameter.grid != nullptr) count += static_cast<double>(parameter.value.size());
+  }
+  const auto mean = [&](bool with_gradient) {
+    std::vector<double> bits(slots.size(), 0);
+    pool_.parallel_for(static_cast<int64_t>(slots.size()), [&](int64_t index, int) {
+      const auto p = static_cast<size_t>(index);
+      if (training_.parameters[p].grid == nullptr) return;
+      std::span<float> gradient;
+      if (with_gradient && slots[p] != nullptr) gradient = slots[p]->gradient;
+      bits[p] = code_bits(views_[p].data<float>(), views_[p + 1].data<float>(), *training_.parameters[p].grid,
+                          weight / count, gradient);
+    });
+    double total = 0;
+    for (const double part : bits) total += part;
+    return total / count;
+  };
+  const double bits = mean(/*with_gradient=*/free == 0);
+  return free > 0 && bits > free ? mean(/*with_gradient=*/true) : bits;
 }
 
 double Weights::gradient_norm(double scale) const {

@@ -32,6 +32,8 @@ class Weights {
 
   /// Adds gradients of shards, in their order; outputs as the training graph gives them. `first`: of this step.
   void add_gradients(std::span<const std::vector<ir::Tensor>> outputs, bool first);
+  /// Returns the mean bits of the codes (code_bits.h). Adds the gradient of `weight` times those above `free`.
+  double add_code_bits(double weight, double free);
   /// The Euclidean norm of all gradients, times `scale`.
   double gradient_norm(double scale) const;
   /// One step with gradients times `scale`.

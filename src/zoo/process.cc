@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "edgesmith/base/check.h"
+#include "edgesmith/base/clock.h"
 
 namespace edgesmith::zoo {
 namespace {
@@ -99,7 +100,7 @@ std::optional<ProcessEnd> wait_for_end(pid_t process, double seconds) {
   const auto start = Clock::now();
   for (;;) {
     if (auto end = process_end(process)) return end;
-    if (std::chrono::duration<double>(Clock::now() - start).count() > seconds) return std::nullopt;
+    if (seconds_since(start) > seconds) return std::nullopt;
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
 }

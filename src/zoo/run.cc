@@ -2,6 +2,7 @@
 // The loop that keeps `jobs` processes busy. Each works in a hidden folder, which is put into place when it has ended:
 // whatever kills this program leaves finished models and hidden folders, and --resume goes on from there.
 #include "edgesmith/zoo/run.h"
+#include "edgesmith/base/clock.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -39,8 +40,6 @@ constexpr double kGrace = 5;
 
 // Files of a job while it runs; not part of its results.
 constexpr const char *kAnswer = ".answer.json", *kEvents = ".events.jsonl";
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// The end of a file of events that grows.
 class EventTail {

@@ -54,6 +54,22 @@ TEST_F(CliCache, IsSharedByRunAndTheCommandOfOnePass) {
   EXPECT_EQ(alone["steps"][0]["cached"], (Json{"measurement"})) << "the pass was given calibration data before";
 }
 
+TEST_F(CliCache, LargeModelsAreCleanedUpWithoutHashesUnlessSomebodyAsks) {
+  constexpr int64_t kColumns = 4'250'000;  // 68 MB of weights
+  ir::Graph graph;
+  ir::Value& x = graph.add_input("x", ir::type_of(ir::DType::f32, {1, 4}));
+  ir::Value& weight = graph.add_constant(ir::Tensor::of<float>({4, kColumns}, std::vector<float>(4 * kColumns, 0.5F)));
+  ir::Value& product = graph.append(ir::OpKind::mat_mul, {&x, &weight}).output();
+  graph.add_output("y", graph.append(ir::OpKind::identity, {&product}).output());
+  ASSERT_TRUE(onnx::export_file(graph, folder_ / "large.onnx").ok());
+
+  EXPECT_EQ(run({"simplify", "large.onnx", "-o", "simple.onnx", "-q"}).exit_code, 0);
+  EXPECT_EQ(json_of({"cache", "info"})["entries"], 0) << "an entry would need the hash of the model";
+  const Json json = json_of({"simplify", "large.onnx", "-o", "simple.onnx", "--force", "--no-cache"});
+  EXPECT_EQ(json["model"]["sha256"].get<std::string>().size(), 64u);
+  EXPECT_EQ(json["output"]["sha256"].get<std::string>().size(), 64u);
+}
+
 TEST_F(CliCache, InfoCountsAndClearRemoves) {
   EXPECT_EQ(json_of({"cache", "info"})["entries"], 0);
   run_recipe();

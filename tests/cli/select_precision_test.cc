@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of `select` for targets that are not this machine: the plan, the model, costs, wrong usage; and of the
 // pass in recipes.
+#include <cmath>
 #include <filesystem>
 #include <span>
 
@@ -96,6 +97,42 @@ TEST_F(SelectPrecision, TheModelAnswersAsBothDo) {
   }
 }
 
+TEST_F(SelectPrecision, KeepsTheResultsNearThoseOfTheFloatModel) {
+  json_of({"bench", "f.onnx", "--runs", "1", "--save-input", "x.npz"});
+  costs_.nodes[0].float32->us = 100;  // int8 is faster everywhere
+  costs_.float32.us = 200;
+  write_costs();
+  const auto within = [&](double sqnr_db, const std::string& output) {
+    return json_of(with(kSelect, {"--original", "f.onnx", "--calib", "x.npz", "--min-sqnr", std::to_string(sqnr_db),
+                                  "--model-output", output}));
+  };
+  const auto error_of = [&](const std::string& model) {
+    return std::pow(10, json_of({"compare", "f.onnx", model, "--data", "x.npz"})["sqnr_db"].get<double>() / -10);
+  };
+  const Json all = within(1, "all.onnx");
+  EXPECT_EQ(all["precision"], "int8");
+  const double together = all["error"];
+  EXPECT_NEAR(together / error_of("all.onnx"), 1, 1e-3);
+  double parts[2];
+  for (size_t i = 0; i < 2; ++i) parts[i] = all["nodes"][i]["error"];
+  EXPECT_NEAR((parts[0] + parts[1]) / together, 1, 1e-6);
+  // Room for the smaller part alone.
+  const double most = (std::min(parts[0], parts[1]) + together) / 2;
+  const Json mixed = within(-10 * std::log10(most), "mixed.onnx");
+  EXPECT_EQ(mixed["precision"], "mixed") << mixed["why"];
+  EXPECT_LE(mixed["error"].get<double>(), most);
+  EXPECT_NEAR(mixed["error"].get<double>() / error_of("mixed.onnx"), 1, 1e-3);
+  const Json none = within(150, "none.onnx");
+  EXPECT_EQ(none["precision"], "float32");
+  EXPECT_EQ(json_of({"compare", "f.onnx", "none.onnx", "--data", "x.npz"})["max_abs_error"], 0.0);
+  ASSERT_TRUE(write_file(folder_ / "r.toml",
+                         "target = \"ort-x86\"\n[data]\ncalib = \"x.npz\"\n[[step]]\npass = \"select\"\n"
+                         "costs = \"costs.json\"\nmin_sqnr = 150\n")
+                  .ok());
+  // Under a recipe the original is what the recipe was given: here the int8 model itself.
+  EXPECT_EQ(json_of({"run", "r.toml", "q.onnx", "-o", "out"})["steps"][0]["status"], "accepted");
+}
+
 TEST_F(SelectPrecision, WithoutCostsTheProfileDecides) {
   const Json plan = json_of({"select", "q.onnx", "--target", "ort-x86"});
   EXPECT_TRUE(plan["costs"].is_null());
@@ -169,6 +206,20 @@ TEST_F(SelectPrecision, RefusesWrongUsage) {
   EXPECT_EQ(run(with(kSelect, {"--model-output", "q.onnx", "--force"})).exit_code, 2);
   EXPECT_EQ(run(with(kSelect, {"--model-output", "o.onnx", "-o", "o.onnx"})).exit_code, 2);
   EXPECT_EQ(run(with(kSelect, {"-o", "costs.json", "--force"})).exit_code, 2);
+  const std::string wants =
+      "select: --min-sqnr compares with the float model on calibration data; add --original "
+      "FLOAT.onnx and --calib D";
+  expect_error(with(kSelect, {"--min-sqnr", "30"}), 2, wants);
+  expect_error(with(kSelect, {"--min-sqnr", "30", "--original", "f.onnx"}), 2, wants);
+  expect_error(with(kSelect, {"--min-sqnr", "-1", "--original", "f.onnx", "--calib", "x.npz"}), 2,
+               "select: --min-sqnr is not in 0 to 200; give it in dB, such as 30");
+  expect_error(with(kSelect, {"--calib", "x.npz"}), 2, "select: --calib is for --min-sqnr; add --min-sqnr DB");
+  expect_error({"select", "q.onnx", "--target", "host", "--min-sqnr", "30"}, 2,
+               "select: --min-sqnr is about precisions, and --target host alone chooses kernels; add --costs "
+               "costs.json, or name another target");
+  ASSERT_TRUE(write_file(folder_ / "r.toml", "[[step]]\npass = \"select\"\nmin_sqnr = 30\n").ok());
+  expect_error({"run", "r.toml", "q.onnx", "--target", "ort-x86", "-o", "out"}, 2,
+               "select: min_sqnr needs calibration data; give --calib D, or a [data] calib table in the recipe");
   costs_.nodes.pop_back();
   write_costs();
   expect_error(kSelect, 3,

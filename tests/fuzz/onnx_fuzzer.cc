@@ -2,28 +2,67 @@
 // libFuzzer entry: any bytes as an .onnx. What the importer takes must go out again, and what went out must come in.
 #include <cstdint>
 #include <cstdlib>
+#include <filesystem>
+#include <fstream>
 #include <span>
+#include <string>
 
+#include "edgesmith/base/log.h"
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/onnx/import.h"
 
-extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  namespace onnx = edgesmith::onnx;
-  const auto bytes = std::as_bytes(std::span<const uint8_t>(data, size));
-  // A folder that is not there: external data are never found.
-  const auto graph = onnx::import_bytes(bytes, nullptr, "/nowhere", "fuzzed");
-  if (!graph) {
-    if (graph.error().kind == edgesmith::ErrorKind::internal) std::abort();
-    return 0;
+namespace {
+
+namespace onnx = edgesmith::onnx;
+
+/// A folder with external data in w.bin, and a link out of it in out.bin, as the nasty inputs have them.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (std::filesystem::temp_directory_path() / "edgesmith-fuzz-XXXXXX").string();
+    if (mkdtemp(name.data()) == nullptr) std::abort();
+    path_ = name;
+    std::ofstream(path_ / "w.bin") << std::string(256, '?');
+    std::filesystem::create_symlink("/etc/passwd", path_ / "out.bin");
   }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  ~Folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+/// An error of the user's, not of ours.
+template <typename T>
+bool refused(const edgesmith::Result<T>& result) {
+  if (!result && result.error().kind == edgesmith::ErrorKind::internal) std::abort();
+  return !result;
+}
+
+void read_and_write(std::span<const std::byte> bytes, const std::string& folder, const onnx::ImportOptions& options) {
+  const auto graph = onnx::import_bytes(bytes, nullptr, folder, "fuzzed", options);
+  if (refused(graph)) return;
   if (!edgesmith::ir::verify(*graph)) std::abort();
   const auto written = onnx::export_bytes(*graph);
-  if (!written) {
-    if (written.error().kind == edgesmith::ErrorKind::internal) std::abort();
-    return 0;
-  }
-  const auto again = onnx::import_bytes(std::as_bytes(std::span<const char>(*written)), nullptr, "/nowhere", "written");
-  if (!again) __builtin_trap();
+  if (refused(written)) return;
+  const auto again =
+      onnx::import_bytes(std::as_bytes(std::span<const char>(*written)), nullptr, folder, "written", options);
+  if (!again) std::abort();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  static const Folder folder;
+  edgesmith::log::set_level(edgesmith::log::Level::off);
+  const auto bytes = std::as_bytes(std::span<const uint8_t>(data, size));
+  for (const bool keep : {false, true}) read_and_write(bytes, folder.path(), {.keep_quantized_operators = keep});
+  edgesmith::log::take_warnings();
   return 0;
 }

@@ -7,7 +7,8 @@
 #   picture  JPEG and PNG
 #   text     names of models on terminals and in HTML
 #   esm      both decoders of packed models (seed files: models packed by `edgesmith pack`)
-# Needs clang with libFuzzer (Debian's packages clang and libclang-rt-14-dev). Its corpus grows in build/fuzz/corpus/TARGET
+# Needs Clang 16 or newer with libFuzzer (tools/install-deps.sh --fuzz): Clang 14 refuses lambdas that capture structured
+# bindings, which are C++20. Its corpus grows in build/fuzz/corpus/TARGET
 # from run to run; what it finds is left in build/fuzz/found; run build/fuzz/tests/fuzz/TARGET_fuzzer on such a file to see
 # it again. Exit code 0: nothing was found.
 set -euo pipefail
@@ -16,7 +17,8 @@ seconds=${2:-300}
 seed_files=()
 for file in "${@:3}"; do seed_files+=("$(realpath "$file")"); done
 cd "$(dirname "$0")/../.."
-cmake -S . -B build/fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_C_COMPILER=clang -DCMAKE_BUILD_TYPE=Release \
+command -v clang++-16 >/dev/null || { echo "run.sh: no clang++-16: run tools/install-deps.sh --fuzz" >&2; exit 5; }
+cmake -S . -B build/fuzz -G Ninja -DCMAKE_CXX_COMPILER=clang++-16 -DCMAKE_C_COMPILER=clang-16 -DCMAKE_BUILD_TYPE=Release \
   -DCMAKE_CXX_FLAGS_RELEASE="-O1 -DNDEBUG" -DCMAKE_C_FLAGS_RELEASE="-O1 -DNDEBUG" \
   -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON -DEDGESMITH_FUZZ=ON >/dev/null
 cmake --build build/fuzz --target "${target}_fuzzer" -j "${FUZZ_JOBS:-2}"

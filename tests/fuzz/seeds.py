@@ -2,13 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a fuzzer begins with: seeds.py TARGET FOLDER writes small right inputs of every kind that the target reads.
 
-Models come from Debian's libonnx-testdata where it is installed, text forms and recipes from this repository; arrays and
-pictures are made here, with the standard library alone."""
+Models come from Debian's libonnx-testdata where it is installed, and from models.tar.xz: the nasty inputs (tests/nasty),
+what commands make of them, and models of one compound operator (tests/oracle/compound.py). Text forms and recipes come
+from this repository; arrays and pictures are made here, with the standard library alone."""
 import base64
 import gzip
 import io
 import struct
 import sys
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -32,6 +34,11 @@ JPEGS = [
 
 def small_files(folder, pattern):
     return {f"{i}": path.read_bytes() for i, path in enumerate(sorted(folder.rglob(pattern))) if path.stat().st_size <= LARGEST}
+
+
+def archived(path):
+    with tarfile.open(path) as archive:
+        return {Path(entry.name).name: archive.extractfile(entry).read() for entry in archive if entry.isfile()}
 
 
 def npy(descr, dims, data, version=1):
@@ -86,7 +93,7 @@ def cases(path):
 
 def seeds_of(target):
     if target == "onnx":
-        return small_files(CONFORMANCE, "*.onnx")
+        return {**small_files(CONFORMANCE, "*.onnx"), **archived(Path(__file__).with_name("models.tar.xz"))}
     if target == "ir":
         files = sorted((ROOT / "tests/passes").glob("*.ir"))
         return {f"{path.stem}{i}": text for path in files for i, text in enumerate(cases(path)) if len(text) <= LARGEST}

@@ -72,6 +72,23 @@ std::vector<Row> external_rows() {
              expect_same(ran.simple_answers, ran.answer("simple"), 0);
            },
        .inputs = beside({"w.bin", "v.bin"}, 256)},
+      {.number = "39i",
+       .title = "the place of the output's data is the input's data",
+       .text = kTwoProducts,
+       .edit = external("out.onnx.data"),
+       .check =
+           [](Ran& ran) {
+             const std::string before = *read_file(ran.folder + "/out.onnx.data");
+             const ToolResult result = ran.run({"simplify", "m.onnx", "-o", "out.onnx", "--force"});
+             EXPECT_EQ(result.exit_code, 2);
+             EXPECT_NE(result.err.find("out.onnx.data: the output is the input"), std::string::npos) << result.err;
+             EXPECT_EQ(*read_file(ran.folder + "/out.onnx.data"), before);
+             const ToolResult report = ran.run({"simplify", "m.onnx", "-o", "other.onnx", "--json"});
+             const size_t bytes = fs::file_size(ran.folder + "/m.onnx") + before.size();
+             EXPECT_NE(report.out.find("\"bytes\": " + std::to_string(bytes)), std::string::npos)
+                 << "with the data, whatever their file is called";
+           },
+       .inputs = beside({"out.onnx.data"}, 64)},
       {.number = "39b",
        .title = "external data cut off",
        .text = kTwoProducts,
@@ -155,8 +172,6 @@ std::vector<Row> external_rows() {
             else_branch = b () => (float[2,4] e) { e = Relu(x) }
           >
         })",
-       .codes = {.quantize = kAnsweredOr4, .infer = kAnsweredOr4},
-       .says = "If",
        .edit =
            [](Model& model) {
              for (auto& attribute : *model.mutable_graph()->mutable_node(0)->mutable_attribute()) {
@@ -363,6 +378,11 @@ std::vector<Row> broken_rows() {
        .codes = kInvalid,
        .says = "'w': raw_data has 12 bytes",
        .edit = raw("w", {4, 4}, 12)},
+      {.number = "44g",  // found by a fuzzer
+       .title = "ConvInteger with a scalar weight",
+       .text = "g (uint8[1,3,6,6] x) => (int32[1,4,4,4] y) <uint8 w = {3}> { y = ConvInteger(x, w) }",
+       .codes = kInvalid,
+       .says = "producing 'y'"},
       {.number = "44f",
        .title = "dims of a petabyte without data",
        .text = product,

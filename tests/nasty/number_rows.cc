@@ -367,8 +367,6 @@ std::vector<Row> quantized_rows() {
           h = QLinearMatMul(q, s, z, w, step, zero, t, z)
           y = DequantizeLinear(h, t, z)
         })",
-       .codes = {.quantize = kAnsweredOr4, .infer = kAnsweredOr4},
-       .says = "QLinearMatMul",
        .db = 100,
        .check =
            [](Ran& ran) {

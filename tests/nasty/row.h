@@ -15,9 +15,6 @@
 
 namespace edgesmith::nasty {
 
-/// In place of an exit code: the answer, or exit code 4 and the operator that is not evaluated (`says` names it).
-inline constexpr int kAnsweredOr4 = -1;
-
 /// Exit codes of the four commands.
 struct Codes {
   int inspect = 0, simplify = 0, quantize = 0, infer = 0;

@@ -65,6 +65,35 @@ TEST(BadModels, KnowsTensorFlowFilesByTheirMessages) {
   expect_not_onnx(saved.str(), "looks like a TensorFlow SavedModel; convert it with tf2onnx --saved-model");
 }
 
+// A fuzzer found the second one: what we had written was not read.
+TEST(BadModels, TakesAnyProducerOfAModel) {
+  for (const std::string& producer : {std::string("ORTModule"), std::string("TFL3"), std::string("\n\2\b\1\0est", 8)}) {
+    const std::string model = model_bytes(with_header(13, "g (float[2] x) => (float[2] y) { y = Relu(x) }"));
+    wire::Writer head, rest;
+    head.integer(1, 1);
+    head.text(2, producer);
+    wire::Reader reader({wire::as_bytes(model), nullptr});
+    for (wire::Field field; reader.next(field);) {
+      if (field.number > 2) rest.encoded(field.whole);
+    }
+    const auto result = import_string(head.str() + rest.str());
+    EXPECT_TRUE(result.ok()) << result.error().text();
+  }
+}
+
+// Found by a fuzzer.
+TEST(BadModels, ATruthValueOfAnyByteIsTrue) {
+  const std::string model = with_initializer(
+      model_bytes(with_header(13, "g (bool[3] x) => (bool[3] y) <bool[3] w = {0, 1, 1}> { y = And(x, w) }")), {3}, 9,
+      3);
+  std::string bytes = model;
+  const size_t at = bytes.find(std::string(3, '\0'), bytes.find("w"));
+  ASSERT_NE(at, std::string::npos);
+  const auto graph = import_string(bytes.replace(at, 3, std::string("\0\x39\xff", 3)));
+  ASSERT_TRUE(graph.ok()) << graph.error().text();
+  EXPECT_NE(ir::print(*graph).find("{0, 1, 1} : bool[3]"), std::string::npos) << ir::print(*graph);
+}
+
 TEST(BadModels, KnowsAnOnnxTensor) {
   wire::Writer tensor;
   tensor.integer(1, 2);

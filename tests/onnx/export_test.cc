@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "edgesmith/base/file.h"
+#include "onnx/encode.h"
 #include "onnx/onnx_helper.h"
 
 namespace edgesmith::onnx {
@@ -318,6 +319,29 @@ TEST(Palette, OnlyGroupsOfEqualCodebooksAreRead) {
     const ir::Graph graph = look_up(index, offsets);
     EXPECT_EQ(first_op(graph)->op(), ir::OpKind::cast) << index << " " << offsets;
   }
+}
+
+// Found by a fuzzer: the attribute got lost, and the file could not be read.
+TEST(Export, AnEmptyListOfAxesStays) {
+  wire::Writer axes, node, graph, opset, model;
+  axes.text(1, "axes");
+  axes.integer(20, 7);  // ints
+  node.text(1, "x");
+  node.text(2, "y");
+  node.text(4, "Unsqueeze");
+  node.message(5, std::move(axes));
+  graph.message(1, std::move(node));
+  graph.text(2, "g");
+  graph.message(11, encode_value_info("x", ir::type_of(ir::DType::f32, {3, 4})));
+  graph.message(12, encode_value_info("y", ir::type_of(ir::DType::f32, {3, 4})));
+  opset.integer(2, 11);
+  model.integer(1, 6);
+  model.message(7, std::move(graph));
+  model.message(8, std::move(opset));
+  const auto imported = import_string(model.str());
+  ASSERT_TRUE(imported.ok()) << imported.error().text();
+  EXPECT_EQ(node_lines(must_export(*imported)), (std::vector<std::string>{"y = Unsqueeze(x) {axes=[]}"}));
+  EXPECT_TRUE(import_string(must_export(*imported)).ok());
 }
 
 }  // namespace

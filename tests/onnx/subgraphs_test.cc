@@ -3,6 +3,7 @@
 // which types follow, and that they go out as they came in.
 #include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ops/op_info.h"
+#include "onnx/compound.h"
 #include "onnx_helper.h"
 #include "support/reference_run.h"
 
@@ -239,6 +240,28 @@ TEST(Subgraphs, CompoundOperatorsStayAndRun) {
   const auto y = must_run(graph, {f32({2}, {0.5F, -3}), f32({2}, {0.5F, 3})})[0].to_floats();
   EXPECT_NEAR(y[0], 0.8413447, 1e-6);  // x = 1: the normal distribution function at 1
   EXPECT_EQ(y[1], 0);
+}
+
+// A fuzzer left one out.
+TEST(Subgraphs, CompoundOperatorsWithoutTheirOperandsStayAsTheyAre) {
+  for (const CompoundRow& row : all_compounds()) {
+    std::string op(row.op);
+    if (const size_t colons = op.find("::"); colons != op.npos) op.replace(colons, 2, ".");
+    for (size_t present = 0; present <= row.operands.size(); ++present) {
+      std::string inputs = "x";
+      for (size_t i = 1; i < 12; ++i) inputs += i < present ? ", x" : i + 1 == 12 ? ", x" : ", ";
+      const std::string text =
+          "<ir_version: 8, opset_import: [\"\" : 17, \"com.microsoft\" : 1]>\n"
+          "g (float[2,3,4] x) => (y) { y = " +
+          op + "(" + (present == 0 ? "" : inputs) + ") }";
+      for (const bool keep : {false, true}) {
+        const std::string bytes = model_bytes(text);
+        const auto graph =
+            import_bytes(wire::as_bytes(bytes), nullptr, ".", "m.onnx", {.keep_quantized_operators = keep});
+        EXPECT_TRUE(graph.ok() || graph.error().kind == ErrorKind::invalid) << text << graph.error().text();
+      }
+    }
+  }
 }
 
 TEST(Subgraphs, AQuantizedOperatorWithConstantScalesBecomesAnnotations) {

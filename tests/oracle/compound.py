@@ -142,6 +142,20 @@ def quantized(cases):
     cases.add("MatMulIntegerToFloat_columns", "MatMulIntegerToFloat", [a, b, f(0.0311), per_channel, u8(60)])
     cases.add("DynamicQuantizeMatMul", "DynamicQuantizeMatMul", [reals(4, 6), b, f(0.0203), i8(3), reals(5)])
     cases.add("DynamicQuantizeMatMul_columns", "DynamicQuantizeMatMul", [reals(2, 4, 6), b, per_channel])
+    for direction, n in (("forward", 1), ("reverse", 1), ("bidirectional", 2)):
+        w, r = (RANDOM.integers(0, 256, (n, size, 4 * 6)).astype(np.uint8) for size in (5, 6))
+        one, zero = np.full(n, 0.0061, np.float32), np.full(n, 120, np.uint8)
+        rest = dict(outputs=3, constants=(1, 2, 8, 9, 10, 11), hidden_size=6, direction=direction)
+        scales = [one, zero, one, zero]
+        cases.add(f"DynamicQuantizeLSTM_{direction}", "DynamicQuantizeLSTM", [reals(7, 1, 5), w, r, reals(n, 48), None, None, None, None, *scales], **rest)
+        states = [reals(n, 1, 6), reals(n, 1, 6)]
+        cases.add(f"DynamicQuantizeLSTM_{direction}_states", "DynamicQuantizeLSTM",
+                  [reals(7, 1, 5), w, r, None, np.array([4], np.int32), *states, reals(n, 18), *scales], **rest)
+        columns = np.abs(reals(n, 24)) / 128 + 0.001
+        signed, zeros = (w.astype(np.int16) - 128).astype(np.int8), np.zeros((n, 24), np.int8)
+        turned = (r.astype(np.int16) - 128).astype(np.int8)
+        cases.add(f"DynamicQuantizeLSTM_{direction}_columns", "DynamicQuantizeLSTM",
+                  [reals(7, 1, 5), signed, turned, reals(n, 48), None, None, None, None, columns, zeros, columns, zeros], **rest)
     x16 = reals(3, 4)
     cases.add("QuantizeLinear_ms", "QuantizeLinear", [x16, f(0.0002), np.array(30000, np.uint16)])
     cases.add("DequantizeLinear_ms", "DequantizeLinear", [codes(np.int16, 3, 4), f(0.0002), np.array(5, np.int16)])

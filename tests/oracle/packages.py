@@ -17,9 +17,11 @@ from onnx import numpy_helper
 
 import zoo
 
-PACKAGES = ["silero-vad", "magika", "rapidocr-onnxruntime", "onnx-asr", "piper-tts"]
+PACKAGES = ["silero-vad", "magika", "rapidocr-onnxruntime", "onnx-asr", "piper-tts", "ddddocr"]
 # Largest differences to ONNX Runtime that are taken as rounding: relative to the largest value of an output.
 EQUAL = 1e-4
+# An LSTM on 8-bit codes: ONNX Runtime's own answers move by 0.01 when its input is multiplied with 1 + 1e-6.
+CODED, CODED_EQUAL = "common_old.onnx", 0.02
 
 
 def fetch(folder):
@@ -72,6 +74,9 @@ def inputs_of(path, session):
             value = np.frombuffer(text + text, np.uint8).astype(np.int32)[None]
         elif package == "rapidocr-onnxruntime":
             value = picture(320, 320) if "_det_" in path.name else picture(48, 320 if "_rec_" in path.name else 192)
+        elif package == "ddddocr":
+            ink = picture(416, 416) if "_det" in path.name else picture(64, 180)[:, :1]
+            value = ((ink + 1) * (127.5 if "_det" in path.name else 0.5)).astype(np.float32)
         elif package == "onnx-asr":
             value = np.array([12000], np.int64) if i.name.endswith("_lens") else tone(12000)[None]
         elif i.name == "input_lengths":
@@ -159,16 +164,17 @@ def try_model(path, folder):
 def main():
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parents[2] / "build/packages"
     folder.mkdir(parents=True, exist_ok=True)
-    shown = lambda x: (f"{x:.1e}" + ("" if x <= EQUAL else " DIFFERS")) if isinstance(x, float) else x
+    shown = lambda x, most: (f"{x:.1e}" + ("" if x <= most else " DIFFERS")) if isinstance(x, float) else x
     bad = 0
     print("| model | infer | simplified | nodes | ours | onnxsim | onnxslim |\n| --- | --- | --- | --- | --- | --- | --- |")
     for path in fetch(folder):
         with tempfile.TemporaryDirectory() as temporary:
             infer, simple, before, after = try_model(path, Path(temporary))
             rivals = [rival_nodes(name, path, Path(temporary) / "rival.onnx") for name in ("onnxsim", "onnxslim")]
+        most = CODED_EQUAL if path.name == CODED else EQUAL
         fewer = all(not isinstance(r, int) or (isinstance(after, int) and after <= r) for r in rivals)
-        bad += not (isinstance(simple, float) and simple <= EQUAL and fewer) or (isinstance(infer, float) and infer > EQUAL)
-        print(f"| {path.parent.name}/{path.name} | {shown(infer)} | {shown(simple)} | {before} | {after} | {rivals[0]} | {rivals[1]} |", flush=True)
+        bad += not (isinstance(simple, float) and simple <= EQUAL and fewer) or (isinstance(infer, float) and infer > most)
+        print(f"| {path.parent.name}/{path.name} | {shown(infer, most)} | {shown(simple, EQUAL)} | {before} | {after} | {rivals[0]} | {rivals[1]} |", flush=True)
     print(f"{bad} models not as they should be")
     return bad > 0
 

@@ -169,9 +169,9 @@ TEST(Pack, SeveralChunksComeBack) {
   Random random(5);
   std::vector<Writer> tensors;
   for (int i = 0; i < 3; ++i) {
-    std::string weights;
-    for (size_t k = 0; k < 100000; ++k) weights.push_back(static_cast<char>(random.normal() * 20));
-    tensors.push_back(tensor("w" + std::to_string(i), 3, {100, 1000}, weights));
+    std::vector<float> weights;
+    for (size_t k = 0; k < 70000; ++k) weights.push_back(static_cast<float>(random.normal()));
+    tensors.push_back(tensor("w" + std::to_string(i), 1, {70, 1000}, floats(weights)));
   }
   const std::vector<ModelFile> files = {{"", model(std::move(tensors))}};
   const std::string packed = round_trip(files);

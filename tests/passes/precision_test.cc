@@ -160,6 +160,37 @@ TEST(Precision, WhatAFloatKernelDoesTooIsPaidAgainBesideAnInt8One) {
   EXPECT_EQ(floats_of(choose(graph, costs)), "sum ");
 }
 
+/// The plan for errors by the nodes' names that may add up to `most`.
+PrecisionPlan choose_within(const ir::Graph& graph, const Costs& costs, const std::map<std::string, double>& parts,
+                            double most) {
+  PrecisionErrors errors = {std::vector<double>(static_cast<size_t>(graph.num_node_ids()), 0), most};
+  for (const ir::Node& node : graph.nodes()) {
+    if (parts.contains(node.name())) errors.of_node[static_cast<size_t>(node.id())] = parts.at(node.name());
+  }
+  const auto prices = prices_by_costs(graph, target(), costs);
+  EXPECT_TRUE(prices.ok()) << prices.error().text();
+  return choose_precision(graph, target(), *prices, &errors);
+}
+
+TEST(Precision, NodesThatErrTooMuchTogetherAreLeftFloat) {
+  const ir::Graph graph = parse(kChain);
+  const std::map<std::string, double> parts = {{"first", 0.01}, {"second", 0.001}, {"sum", 0.002}};
+  Costs costs = costs_of({{"first", {50, 10}}, {"second", {100, 20}}, {"sum", {30, 5}}});
+  EXPECT_EQ(choose_within(graph, costs, parts, 0.02).kind, PrecisionKind::all_int8);
+  const PrecisionPlan plan = choose_within(graph, costs, parts, 0.005);
+  EXPECT_EQ(floats_of(plan), "first ");
+  EXPECT_DOUBLE_EQ(plan.predicted_us, 75);
+  EXPECT_DOUBLE_EQ(plan.nodes[0].error, 0.01);
+  EXPECT_NE(plan.nodes[0].why.find("errs too much"), std::string::npos) << plan.nodes[0].why;
+  // Both of the others are too much: the one that gains more for its error stays.
+  EXPECT_EQ(floats_of(choose_within(graph, costs, parts, 0.0025)), "first sum ");
+  EXPECT_EQ(choose_within(graph, costs, parts, 0.0005).kind, PrecisionKind::all_float);
+  // A mixture that was measured as the fastest is not taken when it errs too much.
+  costs.mixtures = {{{"m.onnx", "", 1}, {"second"}}};
+  EXPECT_EQ(floats_of(choose_within(graph, costs, parts, 0.02)), "second ");
+  EXPECT_EQ(floats_of(choose_within(graph, costs, parts, 0.005)), "first ");
+}
+
 TEST(Precision, ANodeWithoutTimesIsNamed) {
   const ir::Graph graph = parse(kChain);
   Costs costs = costs_of({{"first", {10, 50}}, {"sum", {30, 5}}});

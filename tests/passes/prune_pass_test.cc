@@ -214,8 +214,9 @@ TEST(Prune, PruningAgainKeepsTheZeros) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   ir::Graph graph = network();
   ASSERT_TRUE(prune(graph, &pictures, {{"sparsity", "0.5"}}).ok());
-  for (const Settings& again : {Settings{{"sparsity", "0.2"}}, Settings{{"sparsity", "0.6"}},
-                                Settings{{"pattern", "2:4"}}, Settings{{"pattern", "4x1"}, {"sparsity", "0.4"}}}) {
+  for (const Settings& again :
+       {Settings{{"sparsity", "0.2"}}, Settings{{"sparsity", "0.6"}},
+        Settings{{"pattern", "2:4"}, {"keep_order", "true"}}, Settings{{"pattern", "4x1"}, {"sparsity", "0.4"}}}) {
     const ir::Graph before = graph.clone();
     ASSERT_TRUE(prune(graph, &pictures, again).ok());
     for (const char* layer : {"first", "depthwise", "point", "hidden", "classifier"}) {

@@ -189,6 +189,35 @@ TEST(Distill, KeepsMasks) {
   }
 }
 
+/// The first layer's weights take one of four numbers each, drawn without regard to the teacher.
+ir::Graph shared_network() {
+  ir::Graph graph = network(2);
+  for (ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant) || node.output().name() != "w1") continue;
+    ir::Tensor indices = ir::Tensor::zeros(ir::DType::u4, {16, 4});
+    for (size_t i = 0; i < 32; ++i) indices.mutable_bytes()[i] = static_cast<std::byte>(i * 7 % 4 | i * 5 % 4 << 4);
+    graph.set_tensor(
+        node,
+        ir::Tensor::palette(indices, ir::Tensor::of<float>({1, 4}, std::vector<float>{-0.6F, -0.2F, 0.2F, 0.6F}), 0));
+  }
+  return graph;
+}
+
+TEST(Distill, LetsWeightsTakeOtherEntriesOfTheirCodebooks) {
+  DistillOptions options = {.rate = 0.01, .epochs = 30};
+  const Outcome kept = run(shared_network(), network(1), options);
+  options.learn_indices = true;
+  const Outcome learned = run(shared_network(), network(1), options);
+  ASSERT_TRUE(learned.report.ok()) << learned.report.error().text();
+  EXPECT_LT(learned.report->loss_after, 0.8 * kept.report->loss_after);
+  for (const ir::Node& node : learned.student.nodes()) {
+    if (!node.is(ir::OpKind::constant) || node.output().name() != "w1") continue;
+    EXPECT_EQ(node.tensor().codebooks().dims(), (ir::Dims{1, 4}));
+  }
+  EXPECT_EQ(text_of(run(shared_network(), network(1), options, Points({1, 4}, 300), 1).student),
+            text_of(learned.student));
+}
+
 TEST(Distill, StopsWithoutABetterJudgement) {
   const Outcome done = run(network(2), network(1), {.rate = 0, .epochs = 30, .patience = 3});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();

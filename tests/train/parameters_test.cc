@@ -245,6 +245,60 @@ TEST(Parameters, CodebooksKeepTheirSizeIndicesAndZeros) {
   EXPECT_NE(entries[0], before.codebooks().to_floats()[0]);
 }
 
+TEST(Parameters, WeightsMayTakeOtherEntries) {
+  const TrainableOptions options = {.learn_indices = true};
+  ir::Graph student = shared_network(false, false);
+  const ir::Tensor x = random_input({2, 4, 5, 5}, 5), before = constant(student, "w1");
+  Trained trained(student, options);
+  EXPECT_EQ(names_of(trained.parameters), (std::vector<std::string>{"w1", "w1.codebook", "b1"}));
+  EXPECT_NE(trained.parameters[0].made, nullptr);
+  expect_close(trained.run(x), run(student, {x}));
+  const std::string text = ir::print(student);
+  ASSERT_TRUE(write_back(trained.parameters, student, options).ok());
+  EXPECT_EQ(ir::print(student), text);
+  // Codebook 0 holds -1.27, 0, 0.4, 1: a real of 0.6 is nearest to the third of them, one of 0.8 to the last.
+  std::vector<float> reals = trained.parameter("w1").value.to_floats();
+  const std::vector<int64_t> old = before.codes().to_int64s();
+  std::vector<size_t> moved;
+  for (size_t i = 0; i < 144 && moved.size() < 2; ++i) {
+    if (old[i] == 0) moved.push_back(i);
+  }
+  ASSERT_EQ(moved.size(), 2u);
+  reals[moved[0]] = 0.6F;
+  reals[moved[1]] = 0.8F;
+  trained.parameter("w1").value = ir::Tensor::of<float>({8, 4, 3, 3}, reals);
+  ASSERT_TRUE(write_back(trained.parameters, student, options).ok());
+  const ir::Tensor& after = constant(student, "w1");
+  ASSERT_EQ(after.encoding(), ir::Encoding::palette);
+  EXPECT_EQ(after.codebooks().to_floats(), before.codebooks().to_floats());
+  std::vector<int64_t> expected = old;
+  expected[moved[0]] = 2;
+  expected[moved[1]] = 3;
+  EXPECT_EQ(after.codes().to_int64s(), expected);
+  expect_close(trained.run(x), run(student, {x}));
+}
+
+// Entries that pass each other, zeros that are a mask: what is written gives what training saw.
+TEST(Parameters, EntriesMayPassEachOther) {
+  const TrainableOptions options = {.learn_indices = true};
+  ir::Graph student = shared_network(false, false);
+  const ir::Tensor x = random_input({2, 4, 5, 5}, 5), before = constant(student, "w1");
+  Trained trained(student, options);
+  trained.disturb(4);
+  trained.parameter("w1.codebook").value =
+      ir::Tensor::of<float>({2, 4}, std::vector<float>{1.5F, 3, 0.2F, -0.3F, -0.1F, -0.8F, 0.4F, 0.5F});
+  ASSERT_TRUE(write_back(trained.parameters, student, options).ok());
+  const ir::Tensor& after = constant(student, "w1");
+  EXPECT_FALSE(after.codes().identical_to(before.codes()));
+  expect_close(trained.run(x), run(student, {x}));
+  const std::vector<float> old = before.to_floats(), now = after.to_floats();
+  for (size_t i = 0; i < old.size(); ++i) {
+    if (old[i] == 0) {
+      EXPECT_EQ(now[i], 0) << i;
+    }
+  }
+}
+
 TEST(Parameters, CodedCodebooksStayCodes) {
   for (const bool scaled : {false, true}) {
     ir::Graph student = shared_network(true, scaled);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench_output.h"
+#include "numbers.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -37,17 +38,6 @@ std::string op_of(const ir::Node& node) {
 std::string name_of(const ir::Node& node) {
   if (!node.name().empty() || node.num_outputs() == 0) return node.name();
   return node.output(0).name();
-}
-
-std::string number(const char* format, double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
-
-std::string microseconds(double value) {
-  if (value >= 10000) return number("%.1f ms", value / 1000);
-  return number(value < 100 ? "%.2f us" : "%.1f us", value);
 }
 
 std::string rate_text(double per_second) {

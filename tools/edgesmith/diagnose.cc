@@ -6,6 +6,7 @@
 #include "cli.h"
 #include "data_flags.h"
 #include "diagnose_output.h"
+#include "edgesmith/base/clock.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
@@ -174,7 +175,7 @@ Result<int> run(const DiagnoseFlags& flags, const Common& common) {
     }
     if (!result.skip->met) log::warning(skip_verdict(result));
   }
-  result.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  result.seconds = seconds_since(start);
   const std::string document = diagnose_json(result);
   if (!common.report.empty()) {
     EDGESMITH_TRY(report::write_document("diagnose " + flags.other, document, common.report,

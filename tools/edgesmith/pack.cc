@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "edgesmith/base/clock.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/sha256.h"
@@ -71,10 +72,6 @@ Result<int> show(const Done& done, const Common& common) {
   EDGESMITH_TRY(show_document(common, done.command + " " + done.model, as_json(done),
                               [&] { return common.quiet ? "" : as_text(done); }));
   return 0;
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 Result<int> run_pack(const PackFlags& flags, const Common& common) {

@@ -13,14 +13,13 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "edgesmith/base/clock.h"
 #include "edgesmith/base/text.h"
 
 namespace edgesmith::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// Shows the current piece of work on stderr.
 class Display {

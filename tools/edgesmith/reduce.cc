@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `edgesmith reduce`: the smallest model that still breaks something.
 #include "edgesmith/refine/reduce.h"
+#include "edgesmith/base/clock.h"
 
 #include <chrono>
 #include <cmath>
@@ -134,8 +135,7 @@ class Trial {
 
  private:
   Result<std::optional<int>> run(const std::string& path) {
-    const double left =
-        time_limit_ > 0 ? time_limit_ - std::chrono::duration<double>(Clock::now() - start_).count() : 0;
+    const double left = time_limit_ > 0 ? time_limit_ - seconds_since(start_) : 0;
     const std::string& text = flags_.differs.empty() ? flags_.command : flags_.differs;
     const std::string command =
         with_replaced(with_replaced(text, "{out}", shell_quoted(scratch_ / "out.onnx")), "{}", shell_quoted(path));
@@ -286,7 +286,7 @@ Result<int> run(const ReduceFlags& flags, const Common& common) {
   auto written = onnx::export_file(*graph, flags.output);
   if (!written) return written.error();
   reduced.written = *std::move(written);
-  reduced.seconds = std::chrono::duration<double>(Clock::now() - start).count();
+  reduced.seconds = seconds_since(start);
   if (!reduced.report.complete) log::warning("--time-limit: stopped before the smallest model was found");
   if (!reduced.report.kept_weights.empty()) {
     log::warning("the model breaks with numbers of its own alone, so these keep theirs: " +

@@ -14,6 +14,7 @@
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/targets/target.h"
 #include "executor_flags.h"
+#include "numbers.h"
 #include "select_precision.h"
 
 namespace edgesmith::cli {
@@ -27,17 +28,6 @@ struct SelectFlags : PrecisionFlags {
   ExecutorFlags executor;
   bool no_cache = false;
 };
-
-std::string number(const char* format, double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
-
-std::string microseconds(double value) {
-  if (value >= 10000) return number("%.1f ms", value / 1000);
-  return number(value < 100 ? "%.2f us" : "%.1f us", value);
-}
 
 std::string nodes_text(const Plan& plan, bool color) {
   using enum Table::Align;
@@ -118,7 +108,11 @@ Result<int> run(const SelectFlags& flags, const Common& common) {
   }
   const auto target = targets::load_target(flags.target);
   if (!target) return target.error();
-  if (target->name == "host" && flags.costs.empty()) return select_kernels(flags, common);
+  if (target->name == "host" && flags.costs.empty()) {
+    if (!flags.min_sqnr) return select_kernels(flags, common);
+    return usage_error("select: --min-sqnr is about precisions, and --target host alone chooses kernels",
+                       "add --costs costs.json, or name another target");
+  }
   return select_precision(flags, *target, common);
 }
 
@@ -145,6 +139,12 @@ void add_select(Program& program) {
       ->add_option("--original", flags->original,
                    "the float model: weights of nodes that are left float come from it, not from their codes")
       ->type_name("FLOAT.onnx");
+  command
+      ->add_option("--min-sqnr", flags->min_sqnr,
+                   "leave more nodes float where the results would be further than this from the float model's (dB)")
+      ->type_name("DB");
+  add_data_option(command, "calib", flags->data.calib, "samples that --min-sqnr is measured on");
+  add_preprocess_options(command, flags->data);
   command->add_flag("--no-cache", flags->no_cache, "time everything again, and keep no times");
   command->add_option("-o,--output", flags->output, "write the plan, for 'bench --plan'")
       ->type_name("plan.json")

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select_precision.h"
+#include "numbers.h"
 
 #include <nlohmann/json.hpp>
 
@@ -33,14 +34,6 @@ const char* kind_word(PrecisionKind kind) {
 
 const char* precision_word(bool int8) { return int8 ? "int8" : "float32"; }
 
-std::string number(const char* format, double value) {
-  char buffer[64];
-  std::snprintf(buffer, sizeof buffer, format, value);
-  return buffer;
-}
-
-std::string microseconds(double us) { return us >= 10000 ? number("%.1f ms", us / 1000) : number("%.1f us", us); }
-
 /// The choice for one model with what it rests on.
 struct Chosen {
   std::string model_path, model_sha256, target;
@@ -61,6 +54,7 @@ Json node_json(const PrecisionNode& node) {
   json["runner_up"] = {{"precision", precision_word(!node.int8)},
                        {"time_us", node.int8 ? node.float_us : node.int8_us},
                        {"plan_us", node.other_plan_us}};
+  if (node.error >= 0) json["error"] = node.error;
   json["why"] = node.why;
   return json;
 }
@@ -88,6 +82,7 @@ std::string as_json(const Chosen& chosen, const std::string& output_path) {
                {"int8_us", plan.int8_us},
                {"float32_us", plan.float_us},
                {"mixed_us", plan.mixed_us}};
+  if (plan.error) json["error"] = *plan.error;
   if (chosen.output) {
     json["output"] = {{"path", output_path}, {"sha256", chosen.output->sha256}, {"bytes", chosen.output->bytes}};
   }
@@ -125,6 +120,7 @@ class PrecisionRun {
   PrecisionRun(const PrecisionFlags& flags, const targets::Target& target) : flags_(flags), target_(target) {}
 
   Result<int> run(const Common& common) {
+    EDGESMITH_TRY(check_data());
     EDGESMITH_TRY(check_outputs());
     const auto file = MappedFile::open(flags_.model);
     if (!file) return file.error();
@@ -133,7 +129,7 @@ class PrecisionRun {
     if (!graph) return graph.error();
     const Status types = ops::infer_types(*graph);
     if (!types) return types.error().in(flags_.model);
-    EDGESMITH_TRY(choose(*graph));
+    EDGESMITH_TRY(choose(*graph, common));
     if (!flags_.model_output.empty()) EDGESMITH_TRY(write_model(*graph));
     const std::string document = as_json(chosen_, flags_.model_output);
     if (!flags_.output.empty()) EDGESMITH_TRY(write_file(flags_.output, document + "\n"));
@@ -148,7 +144,7 @@ class PrecisionRun {
  private:
   Status check_outputs() const {
     std::vector<std::string> inputs = {flags_.model};
-    for (const std::string& input : {flags_.costs, flags_.original}) {
+    for (const std::string& input : {flags_.costs, flags_.original, flags_.data.calib.path}) {
       if (!input.empty()) inputs.push_back(input);
     }
     for (const std::string& output : {flags_.output, flags_.model_output}) {
@@ -158,7 +154,42 @@ class PrecisionRun {
     return {};
   }
 
-  Status choose(const ir::Graph& graph) {
+  Status check_data() const {
+    const bool calib = !flags_.data.calib.path.empty();
+    if (flags_.min_sqnr && (!calib || flags_.original.empty())) {
+      return usage_error("select: --min-sqnr compares with the float model on calibration data",
+                         "add --original FLOAT.onnx and --calib D");
+    }
+    if (flags_.min_sqnr && !(*flags_.min_sqnr >= 0 && *flags_.min_sqnr <= 200)) {
+      return usage_error("select: --min-sqnr is not in 0 to 200", "give it in dB, such as 30");
+    }
+    if (!flags_.min_sqnr && calib) return usage_error("select: --calib is for --min-sqnr", "add --min-sqnr DB");
+    return {};
+  }
+
+  // Only plans whose results stay near the float model's.
+  Status choose_within(const ir::Graph& graph, const passes::NodePrices& prices, const Common& common) {
+    const auto original = onnx::import_file(flags_.original);
+    if (!original) return original.error();
+    auto spec = make_spec(flags_.data.calib, flags_.data, common.color, common.seed.value_or(0));
+    if (!spec) return spec.error();
+    const auto calib = data::open_dataset(**spec, graph);
+    if (!calib) return calib.error();
+    const auto progress = make_progress(common);
+    if (!progress) return progress.error();
+    ThreadPool pool(common.threads);
+    passes::PassContext context;
+    context.calib = calib->get();
+    context.target = &target_;
+    context.pool = &pool;
+    context.progress = progress->get();
+    auto plan = passes::choose_precision_within(graph, *original, prices, *flags_.min_sqnr, context);
+    if (!plan) return plan.error();
+    chosen_.plan = std::move(*plan);
+    return {};
+  }
+
+  Status choose(const ir::Graph& graph, const Common& common) {
     Result<passes::NodePrices> prices = passes::NodePrices();
     if (flags_.costs.empty()) {
       prices = passes::prices_by_model(graph, target_);
@@ -175,7 +206,11 @@ class PrecisionRun {
       chosen_.costs_path = flags_.costs;
       chosen_.costs = std::move(*costs);
     }
-    chosen_.plan = passes::choose_precision(graph, target_, *prices);
+    if (flags_.min_sqnr) {
+      EDGESMITH_TRY(choose_within(graph, *prices, common));
+    } else {
+      chosen_.plan = passes::choose_precision(graph, target_, *prices);
+    }
     if (!chosen_.plan.nodes.empty()) return {};
     return usage_error(flags_.model + ": no node computes on codes on '" + target_.name + "'",
                        "quantize it first, for this target: 'edgesmith quantize --target " + flags_.target + "'");

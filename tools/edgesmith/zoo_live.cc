@@ -12,6 +12,7 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "edgesmith/base/clock.h"
 #include "edgesmith/report/terminal.h"
 
 namespace edgesmith::cli {
@@ -21,8 +22,6 @@ using Clock = std::chrono::steady_clock;
 
 /// Between two drawings of the table, in seconds.
 constexpr double kDrawEvery = 0.2;
-
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
 
 /// "resnet20: done  88.40 % -> 88.31 %  1.09 MB -> 298 kB  3.2 s".
 std::string line_of(const zoo::Row& row) {

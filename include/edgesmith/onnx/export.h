@@ -16,6 +16,7 @@ enum class QdqStyle {
 
 struct ExportOptions {
   QdqStyle style = QdqStyle::ort;
+  bool hash = true;  ///< false: leave ExportSummary::sha256 empty. Hashing takes longer than writing
 };
 
 struct ExportSummary {

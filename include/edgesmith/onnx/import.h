@@ -3,6 +3,7 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
@@ -39,6 +40,8 @@ struct SourceInfo {
   int64_t opset = 0;  ///< of the default domain
   std::string producer;
   bool external_data = false;
+  std::vector<std::string> external_files;  ///< where those data are, links resolved
+  int64_t external_bytes = 0;               ///< of these files
 };
 SourceInfo source_info(const ir::Graph& graph);
 

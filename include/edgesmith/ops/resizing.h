@@ -16,7 +16,11 @@ struct AxisMixes {
   std::vector<double> weights;
 };
 
-/// How a resize whose scales are constant (or absent) makes `output` of `input`, axis by axis, the first one first.
+/// The order in which the axes of a resize are taken: those that shrink from the first on, then those that grow from
+/// the last on. So little lies between two axes, and the longest runs of numbers are mixed by vectors.
+std::vector<size_t> resize_order(const ir::Dims& input, const ir::Dims& output);
+
+/// How a resize whose scales are constant (or absent) makes `output` of `input`, axis by axis, in that order.
 /// Errors: invalid, for operands that do not fit; unsupported, for scales or a roi that are known only while running.
 Result<std::vector<AxisMixes>> resize_mixes(const ir::Node& node, const ir::Dims& input, const ir::Dims& output);
 

@@ -9,6 +9,7 @@
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
 #include "edgesmith/passes/costs.h"
+#include "edgesmith/passes/pass.h"
 #include "edgesmith/targets/target.h"
 
 namespace edgesmith::passes {
@@ -39,6 +40,7 @@ struct PrecisionNode {
   bool int8 = true;                ///< what was chosen
   double int8_us = 0, float_us = 0;
   double other_plan_us = 0;  ///< what the model would take if only this node went the other way
+  double error = -1;         ///< its part of the results' noise to signal on codes; -1: not measured
   std::string why;
 };
 
@@ -49,14 +51,29 @@ struct PrecisionPlan {
   std::vector<PrecisionNode> nodes;  ///< in graph order
   /// The model as chosen, and with every node in int8 or in float.
   double predicted_us = 0, int8_us = 0, float_us = 0;
-  double mixed_us = 0;  ///< of the best mixed plan by the nodes' times, chosen or not
-  std::string why;      ///< of the whole, one sentence
+  double mixed_us = 0;          ///< of the best mixed plan by the nodes' times, chosen or not
+  std::optional<double> error;  ///< noise to signal of the results against the float model's, where it was measured
+  std::string why;              ///< of the whole, one sentence
+};
+
+/// What computing on codes costs in accuracy.
+struct PrecisionErrors {
+  std::vector<double> of_node;  ///< by node id: part of the results' noise to signal
+  double most = 0;              ///< what the parts of a plan may add up to
 };
 
 /// The fastest plan: exact for the given prices, by a minimum cut. A mixed plan is taken only where it is predicted to
-/// be clearly faster than all plans that were measured, or was measured itself to be faster than the others. Types must
-/// be inferred.
-PrecisionPlan choose_precision(const ir::Graph& graph, const targets::Target& target, const NodePrices& prices);
+/// be clearly faster than all plans that were measured, or was measured itself to be faster than the others. With
+/// `errors` only plans whose errors add up to no more than they may: of the plans that some price of errors makes the
+/// cheapest, the fastest one. Types must be inferred.
+PrecisionPlan choose_precision(const ir::Graph& graph, const targets::Target& target, const NodePrices& prices,
+                               const PrecisionErrors* errors = nullptr);
+
+/// As choose_precision, for results within `sqnr_db` (dB) of those of the float model on calibration samples
+/// (context.calib, never null), which are measured: for every node alone on codes, and for the plan as a whole.
+/// `original` is the float model. Errors: those of the runs and of simplifying it.
+Result<PrecisionPlan> choose_precision_within(const ir::Graph& graph, const ir::Graph& original,
+                                              const NodePrices& prices, double sqnr_db, PassContext& context);
 
 /// What set_float did with the constants of the nodes.
 struct FloatConstants {

@@ -28,6 +28,8 @@ struct RunOptions {
   std::string from_folder;
   /// The model after each step is written to `keep_steps`/steps; "": it is not.
   std::string keep_steps;
+  /// The report holds the SHA-256 of both models, however large they are. False: only where something depends on them.
+  bool hashes = true;
   bool provenance = true;  ///< the result's metadata say how it was made (not of packed or only simplified ones)
 };
 

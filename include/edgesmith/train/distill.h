@@ -25,6 +25,8 @@ struct DistillOptions {
   std::vector<std::string> features;  ///< "student=teacher", of values inside
   double feature_weight = 1;
   double temperature = 1;
+  double entropy = 0;    ///< what a bit of each code of the weights costs beside them; 0: nothing
+  double code_bits = 0;  ///< mean bits of a code that cost nothing
   // How weights move.
   std::string optimizer = "adam", schedule = "cosine";
   std::optional<double> rate;  ///< absent: the optimizer's
@@ -32,6 +34,8 @@ struct DistillOptions {
   double clip = 0;                  ///< largest norm of a step's gradient; 0: any
   double ema = 0;                   ///< share that a running mean of the weights keeps; 0: the weights themselves
   std::optional<double> warmup;     ///< share of the steps; absent: default_warmup()
+  bool keep_steps = false;          ///< steps of grids stay as they are
+  bool learn_indices = false;       ///< weights with float codebooks may take other entries of theirs
   std::vector<std::string> freeze;  ///< globs: names of weights that stay
   // How long, and on what.
   int64_t epochs = 10;

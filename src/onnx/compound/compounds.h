@@ -25,6 +25,7 @@ Reason q_gemm(Emitter& e);
 Reason quantize_linear(Emitter& e);
 Reason dequantize_linear(Emitter& e);
 Reason mat_mul_integer_to_float(Emitter& e);
+Reason dynamic_quantize_lstm(Emitter& e);
 Reason dynamic_quantize_mat_mul(Emitter& e);
 
 // fused.cc

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantized operators: y = quantize(f(dequantize(x), ...)), each real by its own scale and zero point. QLinearConv and
 // QLinearMatMul add their products as integers, which matters where a result lies between two codes: so do the graphs
-// of nodes that are kept. DynamicQuantizeMatMul and MatMulIntegerToFloat give reals.
+// of nodes that are kept. DynamicQuantizeMatMul, DynamicQuantizeLSTM and MatMulIntegerToFloat give reals.
 #include "onnx/compound/compounds.h"
 
 namespace edgesmith::onnx::compound {
@@ -124,6 +124,7 @@ Reason q_linear_concat(Emitter& e) {
   if (e.num_inputs() < 5 || (e.num_inputs() - 2) % 3 != 0) return "its operands are no triples";
   std::vector<ir::Value*> reals;
   for (int i = 2; i < e.num_inputs(); i += 3) {
+    if (e.input(i) == nullptr || e.input(i + 1) == nullptr) return "an operand is missing";
     if (e.annotates() && !e.constants({0, 1, i + 1, i + 2})) return kNotConstant;
     reals.push_back(&real_at(e, i));
   }
@@ -140,7 +141,6 @@ Reason q_linear_where(Emitter& e) {
 
 Reason q_linear_conv(Emitter& e) {
   if (e.integer("channels_last", 0) != 0) return "channels_last is set";
-  if (e.num_inputs() < 8) return "an operand is missing";
   if (e.annotates()) {
     if (!e.constants({1, 2, 3, 4, 5, 6, 7, 8})) return kNotConstant;
     ir::Value* bias = nullptr;
@@ -166,7 +166,6 @@ Reason q_linear_conv(Emitter& e) {
 }
 
 Reason q_linear_mat_mul(Emitter& e) {
-  if (e.num_inputs() < 8) return "an operand is missing";
   if (e.annotates()) {
     if (!e.constants({1, 2, 4, 5, 6, 7})) return kNotConstant;
     if (may_be_list(e, 1)) return "a has a scale a row";
@@ -179,7 +178,6 @@ Reason q_linear_mat_mul(Emitter& e) {
 }
 
 Reason q_gemm(Emitter& e) {
-  if (e.num_inputs() < 6) return "an operand is missing";
   if (e.annotates() && !e.constants({1, 2, 4, 5, 6, 7, 8})) return kNotConstant;
   const bool turned = e.integer("transB", 0) != 0;
   ir::Value* bias = nullptr;
@@ -210,6 +208,44 @@ Reason mat_mul_integer_to_float(Emitter& e) {
   ir::Value& factor = e.op(OpKind::mul, {e.input(2), e.input(3)});
   ir::Value& y = e.op(OpKind::mul, {&e.as_float(sums), &factor});
   e.result(e.input(6) != nullptr ? e.op(OpKind::add, {&y, e.input(6)}) : y);
+  return {};
+}
+
+namespace {
+
+/// Reals of weights [directions, n, 4 * hidden] of an LSTM, turned as lstm has them. Scale and zero point: one for a
+/// direction, or for each column.
+ir::Value& lstm_weights(Emitter& e, ir::Value* codes, ir::Value* scale, ir::Value* zero_point) {
+  const int64_t directions = e.attributes().get_string("direction", "forward") == "bidirectional" ? 2 : 1;
+  ir::Value& spread = e.ints({directions, 1, -1});
+  ir::Value* numbers = &e.as_float(*codes);
+  if (zero_point != nullptr) {
+    numbers = &e.op(OpKind::sub, {numbers, &e.op(OpKind::reshape, {&e.as_float(*zero_point), &spread})});
+  }
+  return e.transposed(e.op(OpKind::mul, {numbers, &e.op(OpKind::reshape, {scale, &spread})}));
+}
+
+}  // namespace
+
+// x, codes of W and R, bias, sequence lengths, initial h and c, peepholes, scale and zero point of W and R. x is coded
+// as a whole, as far as the longest sequence goes; h anew at every step. ONNX Runtime takes the range of h over the
+// sequences that a thread works on; here each sequence has its own.
+Reason dynamic_quantize_lstm(Emitter& e) {
+  ir::Value* steps = e.input(0);
+  if (e.input(4) != nullptr) {
+    ir::Value& longest = e.op(OpKind::reduce_max, {e.input(4)}, {{"keepdims", int64_t{1}}});
+    ir::Value& end = e.op(OpKind::cast, {&longest}, {{"to", static_cast<int64_t>(ir::DType::i64)}});
+    steps = &e.op(OpKind::slice, {steps, &e.ints({0}), &end, &e.ints({0})});
+  }
+  ir::Node& x = e.node(OpKind::dynamic_quantize_linear, {steps}, 3);
+  ir::Value& codes = e.quantize(*e.input(0), &x.output(1), &x.output(2));
+  ir::Value& reals = e.dequantize(&codes, &x.output(1), &x.output(2));
+  ir::Value& w = lstm_weights(e, e.input(1), e.input(8), e.input(9));
+  ir::Value& r = lstm_weights(e, e.input(2), e.input(10), e.input(11));
+  ir::Node& y = e.node(OpKind::lstm, {&reals, &w, &r, e.input(3), e.input(4), e.input(5), e.input(6), e.input(7)}, 3);
+  y.attributes() = e.attributes();
+  y.attributes().set("quantized_states", int64_t{1});
+  for (int i = 0; i < 3; ++i) e.result(y.output(i));
   return {};
 }
 

@@ -24,7 +24,9 @@ void lower_axes(const ir::Node& node, LoweredNode& out, LowerContext& context, i
   out.attributes.erase("noop_with_empty_axes");
   const auto axes = constant_ints(node, 1);
   out.drop_inputs_from(1);
-  if (axes && !axes->empty()) out.attributes.set("axes", *axes);
+  // No axes at all mean every axis to reductions only.
+  const bool may_be_empty = node.is(ir::OpKind::squeeze) || node.is(ir::OpKind::unsqueeze);
+  if (axes && (may_be_empty || !axes->empty())) out.attributes.set("axes", *axes);
 }
 
 }  // namespace

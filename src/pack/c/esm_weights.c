@@ -2,10 +2,11 @@
  * Says the same as src/pack/{range_coder,mixing,entry_model,number_model,tensor_stream}, in C. */
 #include "esm_weights.h"
 
-enum { FLAGS, TYPE, RANK, DIM, GAP, NAME_SIZE, NAME, SAME, TOP, TRAILING, CENTRE, BOOK, FIELDS = 16 };
-enum { KERNEL, ROW, LINE, CORNER, LAST };
+enum { FLAGS, TYPE, RANK, DIM, GAP, NAME_SIZE, NAME, SAME, TOP, TRAILING, CENTRE, BOOK, USUAL, FIELDS = 16 };
+enum { CLASSES = 28, OCTAVES = 7, NODES = 48 };
 /* Where counters begin, and how many there are. */
-enum { VIEWS = 4 * 4096, SIGNS = VIEWS + 4096, DIGITS = SIGNS + 1024, COUNTERS = DIGITS + 1024 };
+enum { VIEW = CLASSES * OCTAVES * NODES, VIEWS = 4 * 4096, SIGNS = VIEWS + 4 * VIEW, DIGITS = SIGNS + 32 * CLASSES,
+       COUNTERS = DIGITS + 256 + 32 };
 
 static int squash(int x) {
   static const uint16_t at[33] = {1,    2,    4,    6,    10,   17,   27,   45,   73,   120,  194,
@@ -32,17 +33,19 @@ static uint32_t next_byte(esm_reader *r) {
 
 /* A bit that is 1 with probability p of 65536. */
 static int get_bit(esm_reader *r, uint32_t p) {
-  const uint32_t middle = r->low + (uint32_t)(((uint64_t)(r->high - r->low) * p) >> 16);
-  const int bit = r->value <= middle;
-  if (bit)
-    r->high = middle;
-  else
-    r->low = middle + 1;
-  while (!((r->low ^ r->high) >> 24)) {
+  uint32_t middle;
+  int bit;
+  while (!((r->low ^ r->high) >> 24)) { /* at first four times: both are 0 */
     r->low <<= 8;
     r->high = r->high << 8 | 255;
     r->value = r->value << 8 | next_byte(r);
   }
+  middle = r->low + (uint32_t)(((uint64_t)(r->high - r->low) * p) >> 16);
+  bit = r->value <= middle;
+  if (bit)
+    r->high = middle;
+  else
+    r->low = middle + 1;
   return bit;
 }
 
@@ -65,31 +68,29 @@ static int32_t kept(int32_t w) { return w < -524288 ? -524288 : w > 524288 ? 524
 
 /* A bit that four counters predict, mixed with the weights of a set: of an entry's field, or of a node behind them. */
 static int get_mixed(esm_reader *r, const uint32_t *used, int set) {
-  const int believe = set >= FIELDS;
   int32_t *w = &r->weights[5 * set];
-  int input[4], i, p, bit, error, sum = w[4] >> 1;
-  for (i = 0; i < 4; ++i) {
-    const uint32_t counter = r->counters[used[i]], count = counter & 1023;
-    input[i] = r->stretch[counter >> 20];
-    if (believe) input[i] = (input[i] * (int)(count < 30 ? count + 2 : 32)) >> 5;
+  int input[5], i, p, bit, error, sum = 0;
+  input[4] = 256;
+  for (i = 0; i < 5; ++i) {
+    if (i < 4) {
+      const uint32_t counter = r->counters[used[i]], count = counter & 1023;
+      input[i] = (r->stretch[counter >> 20] * (int)(count < 30 ? count + 2 : 32)) >> 5;
+    }
     sum += (w[i] * input[i]) >> 9;
   }
   p = squash(sum >> 7);
   bit = get_bit(r, (uint32_t)p * 16);
-  error = ((bit << 12) - p) * (believe ? 2 : 6);
-  for (i = 0; i < 4; ++i) {
+  error = ((bit << 12) - p) * 4;
+  for (i = 0; i < 5; ++i) {
     w[i] = kept(w[i] + ((input[i] * error + 0x2000) >> 14));
-    update(&r->counters[used[i]], bit);
+    if (i < 4) update(&r->counters[used[i]], bit);
   }
-  w[4] = kept(w[4] + ((256 * error + 0x2000) >> 14));
   return bit;
 }
 
 static int get_single(esm_reader *r, uint32_t at) {
-  uint32_t *counter = &r->counters[at], p = *counter >> 16;
-  int bit;
-  p = p < 32 ? 32 : p > 65503 ? 65503 : p;
-  bit = get_bit(r, p);
+  uint32_t *counter = &r->counters[at];
+  const int bit = get_bit(r, *counter >> 16 | 1);
   update(counter, bit);
   return bit;
 }
@@ -98,7 +99,7 @@ static uint32_t entry_byte(esm_reader *r, int field) {
   uint32_t node = 1, used[4], k;
   while (node < 256) {
     for (k = 0; k < 4; ++k) {
-      const uint32_t bytes = k == 0 ? 0 : r->last & (0xffffffffu >> (32 - 8 * k));
+      const uint32_t bytes = r->last & ((1u << 8 * k) - 1);
       const uint32_t hash = (bytes * 0x9E3779B1u + (uint32_t)field * 0x85EBCA6Bu + node) * 0xC2B2AE35u;
       used[k] = 4096 * k + (((hash ^ hash >> 15) * 0x2C1B3C6Du) >> 20);
     }
@@ -137,19 +138,20 @@ static void start_chunk(esm_reader *r) {
   int i;
   r->sizes = header_number(header_number(header_number(r->sizes, &r->left), &coded), &plain);
   r->coded = r->chunk, r->coded_end = r->plain = r->coded + coded, r->plain_end = r->chunk = r->plain + plain;
-  r->low = 0, r->high = 0xffffffffu, r->held = 0, r->held_bits = 0, r->last = 0, r->over = 0;
-  for (i = 0; i < 4; ++i) r->value = r->value << 8 | next_byte(r);
+  r->low = 0, r->high = 0, r->held = 0, r->held_bits = 0, r->last = 0, r->over = 0;
   for (i = 0; i < COUNTERS; ++i) r->counters[i] = 0x80000000u;
-  for (i = 0; i < (FIELDS + 32) * 5; ++i) r->weights[i] = 20000;
+  for (i = 0; i < (FIELDS + NODES) * 5; ++i) r->weights[i] = 25000;
 }
 
 int esm_open(esm_reader *r, const uint8_t *file, size_t size) {
+  static const uint8_t start[5] = {0xE5, 'E', 'S', 'M', 3};
   uint32_t crc = 0xffffffffu, i, number;
   uint64_t streams = 0;
   int x = -2047, k;
   size_t at;
-  if (size < 24 || file[0] != 0xE5 || file[1] != 'E' || file[2] != 'S' || file[3] != 'M' || file[4] != 2) {
-    return ESM_DAMAGED;
+  if (size < 24) return ESM_DAMAGED;
+  for (k = 0; k < 5; ++k) {
+    if (file[k] != start[k]) return ESM_DAMAGED;
   }
   for (at = 0; at < size - 4; ++at) {
     crc ^= file[at];
@@ -201,14 +203,14 @@ int esm_next(esm_reader *r, esm_tensor *t) {
   r->mode = flags >> 2 & 3, r->has_zeros = flags >> 4 & 1;
   t->type = (uint8_t)entry_byte(r, TYPE);
   t->rank = (uint8_t)entry_byte(r, RANK);
-  if (flags > 31 || r->mode > 2 || !describe(r, t->type) || t->rank > 8) goto damaged;
-  r->reach[KERNEL] = r->reach[LINE] = r->reach[LAST] = 1;
+  if (r->mode > 2 || !describe(r, t->type) || t->rank > 8) goto damaged;
+  r->kernel = r->line = 1;
   for (i = 0; i < t->rank; ++i) {
     t->dims[i] = entry_number(r, DIM);
     count *= t->dims[i];
     if (count >> 27) goto damaged;
-    if (i >= 2) r->reach[KERNEL] *= t->dims[i];
-    if (i > 2) r->reach[LINE] = t->dims[i];
+    if (i >= 2) r->kernel *= t->dims[i];
+    if (i > 2) r->line = t->dims[i];
   }
   if ((t->type | 1) == 15) count *= 2;
   if (r->width == 4) count += count & 1;
@@ -218,12 +220,12 @@ int esm_next(esm_reader *r, esm_tensor *t) {
   for (i = 0; i < flags; ++i) t->name[i] = (char)entry_byte(r, NAME);
   t->count = (uint32_t)count;
   t->bytes = (uint32_t)(count * r->width / 8);
-  t->same_as = r->mode == 2 ? (int32_t)entry_number(r, SAME) : -1;
-  if (r->mode == 2) t->count = 0;
-  if (t->count == 0) return r->failed ? ESM_DAMAGED : 1;
-  r->coded_width = r->width, r->coded_exponent = r->exponent, r->coded_signed = r->is_signed;
+  t->same_as = -1;
+  if (r->mode == 2) t->count = 0, t->same_as = (int32_t)entry_number(r, SAME);
+  if (t->count == 0) goto done;
+  r->coded_width = r->width, r->coded_exponent = r->exponent, r->sign = (uint64_t)r->is_signed << (r->width - 1);
   if (r->mode == 1) {
-    r->coded_width = 8, r->coded_exponent = 0, r->coded_signed = 0;
+    r->coded_width = 8, r->coded_exponent = 0, r->sign = 0;
     r->book_size = entry_byte(r, BOOK) + 1;
     for (i = 0; i < r->book_size; ++i) {
       r->book[i] = get_plain(r, r->width < 32 ? r->width : 32);
@@ -231,16 +233,14 @@ int esm_next(esm_reader *r, esm_tensor *t) {
     }
   }
   r->top = (int32_t)entry_number(r, TOP);
+  r->usual = (int32_t)entry_byte(r, USUAL);
   r->trailing = r->centre = 0;
   if (r->coded_exponent) r->trailing = (int32_t)entry_byte(r, TRAILING);
   if (r->coded_width <= 8) r->centre = (int32_t)entry_byte(r, CENTRE);
-  r->reach[CORNER] = r->reach[LINE] + 1;
-  r->reach[ROW] = t->rank ? t->count / t->dims[0] : 1;
-  if (r->top > (r->coded_exponent ? (1 << r->coded_exponent) - 1 : r->coded_width < 63 ? r->coded_width : 63) ||
-      r->trailing > r->coded_width - 1 - r->coded_exponent || r->centre >> (r->coded_width & 15) || r->failed) {
-    goto damaged;
-  }
-  return 1;
+  r->row = t->rank ? t->count / t->dims[0] : 1;
+  if (!r->coded_exponent && r->top > 63) goto damaged;
+done:
+  if (!r->failed) return 1;
 damaged:
   r->failed = 1;
   return ESM_DAMAGED;
@@ -248,73 +248,75 @@ damaged:
 
 static uint64_t load(const esm_reader *r, const uint8_t *out, uint32_t i) {
   uint64_t value = 0;
-  int k;
+  uint32_t k = 0;
   if (r->width == 4) return out[i / 2] >> (4 * (i & 1)) & 15;
-  for (k = r->width / 8; k-- > 0;) value = value << 8 | out[i * (r->width / 8u) + (uint32_t)k];
-  return value;
+  for (k = r->width / 8u; k-- > 0;) value = value << 8 | out[i * (r->width / 8u) + k];
+  if (r->mode != 1) return value;
+  for (k = 0; k + 1 < r->book_size && r->book[k] != value;) ++k;
+  return k;
 }
 
-/* Level (from 1 for small to 31 for large elements, 0 for zero) and, in the low two bits, sign of a decoded element. */
-static int level_at(const esm_reader *r, const uint8_t *out, uint32_t i, uint32_t distance) {
-  uint64_t value, digits;
-  int negative, size, first, d;
+/* The decoded element `distance` before as a number of which 256 to 511 have the largest size. */
+static int reading_at(const esm_reader *r, const uint8_t *out, uint32_t i, uint32_t distance) {
+  uint64_t value;
+  int negative, reading;
   if (distance > i) return 0;
   value = load(r, out, i - distance);
-  if (r->mode == 1) {
-    uint32_t k = 0;
-    while (k + 1 < r->book_size && r->book[k] != value) ++k;
-    value = k;
-  }
   if (r->coded_exponent) {
-    const int m = r->coded_width - 1 - r->coded_exponent;
-    if (value == 0) return 0;
+    const int place = r->coded_width - 1 - r->coded_exponent;
+    const int d = r->top - (int)(value >> place & ((1u << r->coded_exponent) - 1));
+    if (value == 0 || d > 8) return 0;
     negative = (int)(value >> (r->coded_width - 1));
-    size = (int)(value >> m & ((1u << r->coded_exponent) - 1));
-    first = (int)(value >> (m - 1) & 1);
+    reading = ((int)(value << 8 >> place & 255) | 256) >> d;
   } else {
-    if (r->coded_signed && r->coded_width < 64 && value >> (r->coded_width - 1)) {
-      value |= ~(uint64_t)0 << r->coded_width;
-    }
-    value -= (uint64_t)r->centre;
-    if (value == 0) return 0;
+    value = (value ^ r->sign) - r->sign - (uint64_t)r->centre;
     negative = (int)(value >> 63);
     if (negative) value = ~value + 1;
-    for (size = 0, digits = value; digits >>= 1;) ++size;
-    first = size > 0 ? (int)(value >> (size - 1) & 1) : 0;
+    reading = (int)(value << 8 >> r->top);
   }
-  d = r->top - size;
-  return (2 * (15 - (d < 15 ? d : 14)) + first) << 2 | (negative ? 2 : 1);
+  return negative ? -reading : reading;
 }
 
-/* What a level stands for, as a number with its sign. */
-static int reading(int level) { return ((level & 1) - (level >> 1 & 1)) * ((2 + (level >> 2 & 1)) << (level >> 3)); }
+static uint32_t size_of(int reading) { return (uint32_t)(reading < 0 ? -reading : reading); }
+
+/* 0 to 3 by themselves, then four classes an octave. */
+static uint32_t class_of(uint32_t size) {
+  uint32_t first = 0;
+  for (; size > 7; size >>= 1) first += 4;
+  first += size;
+  return first < CLASSES - 1 ? first : CLASSES - 1;
+}
+
+static int viewed(esm_reader *r, int node) {
+  uint32_t used[4], k;
+  for (k = 0; k < 4; ++k) used[k] = VIEWS + VIEW * k + NODES * r->view[k] + (uint32_t)node;
+  return get_mixed(r, used, FIELDS + node);
+}
 
 /* The bits of the next element, from the views and what the neighbours in the kernel let expect. */
-static uint64_t get_number(esm_reader *r, uint32_t *view, int expected) {
+static uint64_t get_number(esm_reader *r, int expected, uint32_t size_expected) {
   const int all = !r->coded_exponent && r->coded_width <= 8;
-  const uint32_t size_expected = (uint32_t)(expected < 0 ? -expected : expected);
-  uint32_t used[4];
-  uint64_t digits = 0;
-  int node, i, d, left, size, n, negative, magnitude = 0;
-  while (size_expected >> magnitude) ++magnitude;
-  view[3] = (uint32_t)magnitude;
-  for (node = r->has_zeros ? 0 : 1; node < 25; ++node) {
-    for (i = 0; i < 4; ++i) used[i] = VIEWS + (32 * (uint32_t)i + view[i]) * 32 + (uint32_t)node;
-    i = get_mixed(r, used, FIELDS + node);
-    if (node == 0 && i) return r->coded_exponent ? 0 : (uint64_t)r->centre;
-    if (node > 0 && !i) break;
+  uint64_t digits = 1; /* behind a one */
+  int i, d = r->usual, left, n, negative, turned;
+  uint32_t capped, nodes;
+  if (r->has_zeros && viewed(r, 0)) return (uint64_t)r->centre;
+  if (viewed(r, 1)) {
+    while (++d < 24 && viewed(r, 2 + (d & 15))) {}
+  } else {
+    while (d > 0 && viewed(r, 2 + ((d - 1) & 15))) --d;
   }
-  d = node - 1;
   if (d == 24) d += (int)get_plain(r, 11);
-  if (d > r->top) r->failed = 1, d = r->top;
-  size = r->top - d;
-  negative = get_single(r, (uint32_t)(SIGNS + 64 * (d < 15 ? d : 15) + 32 + (expected < 0 ? -magnitude : magnitude)));
-  left = n = r->coded_exponent ? r->coded_width - 1 - r->coded_exponent : size;
-  for (i = 0; left > 0 && (all || i < 3); ++i, --left) {
-    const uint32_t known = (uint32_t)digits | 1u << i;
-    const uint32_t place = all ? (negative ? 256u : 0u) + ((known << left | 1u << (left - 1)) & 255)
-                               : 512u + (uint32_t)(d < 23 ? d : 23) * 8 + known;
-    digits = digits << 1 | (uint64_t)get_single(r, DIGITS + place);
+  if (d > r->top) r->failed = 1;
+  capped = d & 31, nodes = d < 3 ? (uint32_t)d : 3;
+  turned = all ? viewed(r, 18 + (int)nodes) : get_single(r, SIGNS + CLASSES * capped + size_expected);
+  negative = turned ^ (expected < 0);
+  nodes = 21 + 3 * nodes + 12 * (uint32_t)turned;
+  left = n = r->coded_exponent ? r->coded_width - 1 - r->coded_exponent : r->top - d;
+  for (i = 0; left > 0 && (all || i < 1); ++i) {
+    const uint32_t known = (uint32_t)digits;
+    const uint32_t place = all ? (known << left | 1u << (left - 1)) & 255 : 256 + capped;
+    --left;
+    digits = digits << 1 | (uint64_t)(all && i < 2 ? viewed(r, (int)(nodes + known)) : get_single(r, DIGITS + place));
   }
   if (left > 0) {
     int plain = left > r->trailing ? left - r->trailing : 0;
@@ -325,47 +327,60 @@ static uint64_t get_number(esm_reader *r, uint32_t *view, int expected) {
     }
     digits <<= rest;
   }
-  if (r->coded_exponent) return (uint64_t)negative << (r->coded_width - 1) | (uint64_t)size << n | digits;
-  digits |= (uint64_t)1 << size;
+  if (r->coded_exponent) {
+    digits += (uint64_t)(r->top - d - 1) << n;
+    return (uint64_t)negative << (r->coded_width - 1) | digits;
+  }
   if (negative) digits = ~digits + 1;
   digits += (uint64_t)r->centre;
-  return r->coded_width == 64 ? digits : digits & (((uint64_t)1 << r->coded_width) - 1);
+  return digits; /* of which the lowest bits count */
 }
 
 int esm_decode(esm_reader *r, const esm_tensor *t, void *buffer, size_t out_bytes) {
   uint8_t *out = (uint8_t *)buffer;
-  uint32_t i;
-  int mean = 0, level[5] = {0, 0, 0, 0, 0}, before, k;
+  uint32_t i, own = 0, above = 0;
+  int last = 0, many = 0, k;
   if (r->failed) return ESM_DAMAGED;
   if (t->count == 0) return 1;
   if (out_bytes < t->bytes) return ESM_TOO_SMALL;
   for (i = 0; i < t->count; ++i) {
-    const uint32_t place = i % r->reach[KERNEL], inside = place % r->reach[LINE];
-    int expected;
+    const uint32_t place = i % r->kernel, inside = place % r->line;
+    int expected = 0;
     uint64_t value;
-    uint32_t view[4];
-    before = level[LAST];
-    for (k = 0; k < 5; ++k) level[k] = level_at(r, out, i, r->reach[k]);
-    mean += ((level[LAST] >> 2) * 128 - mean) >> 4;
-    expected = inside ? 2 * reading(level[LAST]) : 0;
-    if (place >= r->reach[LINE]) {
-      expected += 2 * reading(level[LINE]);
-      if (inside) expected -= reading(level[CORNER]);
+    uint32_t size_expected, j;
+    if (place == 0) {
+      own = above = 0;
+      for (j = 0; j < r->kernel; ++j) {
+        above += size_of(reading_at(r, out, i, r->row - j));
+        above += size_of(reading_at(r, out, i, 2 * r->row - j));
+      }
+      above /= 2 * r->kernel;
     }
-    view[0] = (uint32_t)(2 * (level[LAST] >> 2) + (before >> 2) + 1) / 3;
-    view[1] = (uint32_t)((level[KERNEL] >> 2) + (level[ROW] >> 2) + 1) / 2;
-    view[2] = (uint32_t)mean >> 7;
-    value = get_number(r, view, expected);
+    if (inside) expected = 2 * reading_at(r, out, i, 1);
+    if (place >= r->line) {
+      expected += 2 * reading_at(r, out, i, r->line);
+      if (inside) expected -= reading_at(r, out, i, r->line + 1);
+    }
+    size_expected = class_of(size_of(expected) >> 4);
+    r->view[0] = size_expected * OCTAVES + class_of((own + 2 * above) / (place + 2)) / 4;
+    r->view[1] = class_of(above >> 2) * OCTAVES + class_of((uint32_t)last >> 4) / 4;
+    r->view[2] = class_of((uint32_t)many >> 8) * OCTAVES + size_expected / 4;
+    r->view[3] = (place < CLASSES - 1 ? place : CLASSES - 1) * OCTAVES + size_expected / 4;
+    value = get_number(r, expected, size_expected);
     if (r->mode == 1) {
       if (value >= r->book_size) r->failed = 1, value = 0;
       value = r->book[value];
     }
     if (r->failed) return ESM_DAMAGED;
     if (r->width == 4) {
-      out[i / 2] = (uint8_t)((i & 1 ? out[i / 2] : 0) | value << (4 * (i & 1)));
+      out[i / 2] = (uint8_t)((i & 1 ? out[i / 2] : 0) | (value & 15) << (4 * (i & 1)));
     } else {
-      for (k = 0; k < r->width / 8; ++k) out[i * (r->width / 8u) + (uint32_t)k] = (uint8_t)(value >> (8 * k));
+      for (k = 0; k < r->width / 8; ++k, value >>= 8) out[i * (r->width / 8u) + (uint32_t)k] = (uint8_t)value;
     }
+    k = (int)size_of(reading_at(r, out, i + 1, 1));
+    own += (uint32_t)k;
+    last += (k * 16 - last) >> 4;
+    many += (k * 128 - many) >> 7;
   }
   return 1;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Reads the weights of a packed model (.esm, docs/format.md) on the device: C99, no allocation, no library, no floating
- * point. About 4 KB of code; the caller lends one esm_reader (about 110 KB; it may be static).
+ * point. About 4 KB of code; the caller lends one esm_reader (about 230 KB; it may be static).
  *
  *   static esm_reader reader;
  *   esm_tensor tensor;
@@ -34,20 +34,23 @@ typedef struct {
 } esm_tensor;
 
 typedef struct {
-  const uint8_t *sizes, *chunk, *coded, *coded_end, *plain, *plain_end;
-  uint32_t chunks, left, low, high, value, over;
-  uint64_t held;
-  int held_bits, p, failed;
-  uint32_t last;
+  const uint8_t *coded, *coded_end, *plain, *plain_end;
+  uint64_t held, sign;
+  uint32_t low, high, value, over, last;
+  int held_bits, failed;
   /* of the tensor at hand */
-  uint8_t width, exponent, is_signed, coded_width, coded_exponent, coded_signed, has_zeros, mode;
-  int32_t centre, top, trailing;
-  uint32_t book_size, reach[5]; /* to the elements that predict: kernel, row, line, line + 1, 1 */
+  int32_t centre, top, usual, trailing;
+  uint32_t book_size, kernel, row, line; /* elements of each */
+  uint8_t width, exponent, is_signed, coded_width, coded_exponent, has_zeros, mode;
+  uint32_t view[4];
+  /* of the file */
+  uint32_t chunks, left;
+  const uint8_t *sizes, *chunk;
   uint64_t book[256];
-  /* what was learnt: of entries 4 x 4096, of views 4 x 32 x 32, of signs 16 x 64, of digits 1024 */
+  /* what was learnt: of entries 4 x 4096, of views 4 x 28 x 7 x 48, of signs 32 x 28, of digits 256 + 32 */
   int16_t stretch[4096];
-  uint32_t counters[4 * 4096 + 4096 + 1024 + 1024];
-  int32_t weights[(16 + 32) * 5];
+  uint32_t counters[4 * 4096 + 4 * 28 * 7 * 48 + 32 * 28 + 256 + 32];
+  int32_t weights[(16 + 48) * 5];
 } esm_reader;
 
 /* 1, or ESM_DAMAGED: no .esm of this version, or its checksum is wrong. `file` must stay where it is. */

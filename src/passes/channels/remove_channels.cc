@@ -9,7 +9,7 @@
 namespace edgesmith::passes {
 namespace {
 
-using Kept = std::vector<int64_t>;  // indices along an axis, ascending
+using Kept = std::vector<int64_t>;  // indices along an axis, in their new order
 
 ir::Tensor slices_of(const ir::Tensor& tensor, int axis, const Kept& kept) {
   ir::Dims dims = tensor.dims();
@@ -30,10 +30,29 @@ ir::Tensor slices_of(const ir::Tensor& tensor, int axis, const Kept& kept) {
   return out;
 }
 
-class Removal {
+// Whether all of `size` slices stay where they are.
+bool is_all(const Kept& kept, int64_t size) {
+  return static_cast<int64_t>(kept.size()) == size && std::is_sorted(kept.begin(), kept.end());
+}
+
+class Rearrangement {
  public:
-  Removal(ir::Graph& graph, const ChannelMap& map, const std::vector<bool>& removed)
-      : graph_(graph), map_(map), removed_(removed) {}
+  // `kept`: by space.
+  Rearrangement(ir::Graph& graph, const ChannelMap& map, std::vector<Kept> kept)
+      : graph_(graph), map_(map), kept_(std::move(kept)) {}
+
+  // Whether slices that become slices of another value go where those go.
+  bool agrees() const {
+    for (const ir::Node& node : graph_.nodes()) {
+      const ops::ChannelRelation* relation = map_.relation(node);
+      if (relation == nullptr || relation->mixing) continue;
+      const Kept& result = kept(*map_.space(&node.output()));
+      for (const ops::SliceLink& link : relation->links) {
+        if (!agrees(node, link, result)) return false;
+      }
+    }
+    return true;
+  }
 
   Status run() {
     for (ir::Node& node : graph_.nodes()) {
@@ -51,16 +70,26 @@ class Removal {
   }
 
  private:
-  Kept kept(const ChannelSpace& space) const {
-    Kept out;
-    for (int64_t c = 0; c < space.size; ++c) {
-      if (!removed_[static_cast<size_t>(space.first + c)]) out.push_back(c);
+  const Kept& kept(const ChannelSpace& space) const {
+    return kept_[static_cast<size_t>(&space - map_.spaces().data())];
+  }
+
+  bool agrees(const ir::Node& node, const ops::SliceLink& link, const Kept& result) const {
+    const ChannelSpace* operand = map_.linked(node, link);
+    const ir::Tensor* constant = node.input(link.operand)->constant();
+    if (operand == nullptr && constant == nullptr) return true;
+    const int64_t size = operand != nullptr ? operand->size : constant->dims()[static_cast<size_t>(link.axis)];
+    for (int64_t i = 0; i < size * link.repeat; ++i) {
+      const int64_t from = result[static_cast<size_t>(link.first + i)] - link.first;
+      if (from < 0 || from >= size * link.repeat) return false;
+      if (operand == nullptr) continue;
+      if (from != kept(*operand)[static_cast<size_t>(i / link.repeat)] * link.repeat + i % link.repeat) return false;
     }
-    return out;
+    return true;
   }
 
   void cut_layer(ir::Node& node, const ops::Mixing& mixing, const ChannelSpace& result) {
-    const Kept outputs = kept(result);
+    const Kept& outputs = kept(result);
     if (const ChannelSpace* input = map_.mixed(node, mixing))
       cut(node, mixing.weight, mixing.weight_in_axis, kept(*input));
     cut(node, mixing.weight, mixing.weight_out_axis, outputs);
@@ -72,8 +101,8 @@ class Removal {
   }
 
   void cut_links(ir::Node& node, const ops::ChannelRelation& relation, const ChannelSpace& result) {
-    const Kept outputs = kept(result);
-    if (static_cast<int64_t>(outputs.size()) == result.size) return;
+    const Kept& outputs = kept(result);
+    if (is_all(outputs, result.size)) return;
     for (const ops::SliceLink& link : relation.links) {
       if (node.input(link.operand)->constant() == nullptr) continue;
       Kept own;  // constants never repeat
@@ -122,7 +151,7 @@ class Removal {
   void cut(ir::Node& node, int index, int axis, const Kept& kept) {
     const ir::Value& value = *node.input(index);
     const ir::Tensor& tensor = *value.constant();
-    if (static_cast<int64_t>(kept.size()) == tensor.dims()[static_cast<size_t>(axis)]) return;
+    if (is_all(kept, tensor.dims()[static_cast<size_t>(axis)])) return;
     const auto key = std::make_tuple(value.id(), axis, kept);
     const auto made = made_.find(key);
     if (made != made_.end()) return graph_.set_input(node, index, made->second);
@@ -138,14 +167,28 @@ class Removal {
 
   ir::Graph& graph_;
   const ChannelMap& map_;
-  const std::vector<bool>& removed_;
+  const std::vector<Kept> kept_;
   std::map<std::tuple<int, int, Kept>, ir::Value*> made_;
 };
 
 }  // namespace
 
 Status remove_channels(ir::Graph& graph, const ChannelMap& map, const std::vector<bool>& removed) {
-  return Removal(graph, map, removed).run();
+  std::vector<Kept> kept(map.spaces().size());
+  for (size_t s = 0; s < kept.size(); ++s) {
+    const ChannelSpace& space = map.spaces()[s];
+    for (int64_t c = 0; c < space.size; ++c) {
+      if (!removed[static_cast<size_t>(space.first + c)]) kept[s].push_back(c);
+    }
+  }
+  return Rearrangement(graph, map, std::move(kept)).run();
+}
+
+Result<bool> reorder_channels(ir::Graph& graph, const ChannelMap& map, const std::vector<std::vector<int64_t>>& order) {
+  Rearrangement rearrangement(graph, map, order);
+  if (!rearrangement.agrees()) return false;
+  EDGESMITH_TRY(rearrangement.run());
+  return true;
 }
 
 }  // namespace edgesmith::passes

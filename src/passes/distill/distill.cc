@@ -55,6 +55,9 @@ OptionSchema make_options() {
       list("feature", "", "values inside held against each other, as student=teacher"),
       real("feature_weight", "1", "weight of each feature's loss", 0, 1e6),
       real("temperature", "1", "softens the probabilities of kl", 0.01, 1000),
+      real("entropy", "0",
+           "for weights that are codes: what a bit of each costs beside the losses, so that pack spends fewer", 0, 1e6),
+      real("code_bits", "0", "bits of a code, on average over the weights, that entropy does not count", 0, 16),
       integer("epochs", "10", "times that each training sample is seen", 1),
       integer("steps", "", "number of steps, in place of epochs", 1),
       integer("batch", "", "samples a step; unset: 64, or as many as there are", 1),
@@ -76,6 +79,14 @@ OptionSchema make_options() {
                 .help = "change the samples that judge as well, once: where the original was trained on them"},
       real("holdout", "0.1", "share of the training samples that judge which weights are kept", 0.0001, 0.9),
       integer("patience", "0", "judgements without a better one that end the training; 0: none do", 0),
+      OptionRow{.name = "keep_steps",
+                .kind = OptionKind::flag,
+                .fallback = "false",
+                .help = "steps of quantized weights and values stay: less time a step than with learned ones"},
+      OptionRow{.name = "learn_indices",
+                .kind = OptionKind::flag,
+                .fallback = "false",
+                .help = "weights that share float codebooks may take other entries of theirs"},
       list("freeze", "", "names (globs) of weights that stay as they are"),
       word("time_limit", "", "stop after this long, such as 10m, and keep the best so far"),
       word("memory_limit", "", "most memory for activations, such as 512MiB: fewer samples go through at a time"),
@@ -84,7 +95,7 @@ OptionSchema make_options() {
   };
 }
 
-const OptionSchema& options() {
+const OptionSchema& distill_options() {
   static const OptionSchema kSchema = make_options();
   return kSchema;
 }
@@ -112,6 +123,8 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.features = list("feature");
   result.feature_weight = options.real("feature_weight");
   result.temperature = options.real("temperature");
+  result.entropy = options.real("entropy");
+  result.code_bits = options.real("code_bits");
   result.optimizer = options.word("optimizer");
   result.schedule = options.word("schedule");
   if (options.is_set("lr")) result.rate = options.real("lr");
@@ -119,6 +132,8 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.clip = options.real("clip");
   result.ema = options.real("ema");
   if (options.is_set("warmup")) result.warmup = options.real("warmup");
+  result.keep_steps = options.flag("keep_steps");
+  result.learn_indices = options.flag("learn_indices");
   result.freeze = list("freeze");
   auto augment = data::parse_augment(join(options.list("augment"), ","));
   if (!augment) return augment.error();
@@ -147,7 +162,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   return result;
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext& context) {
   if (context.train == nullptr || context.train->size() == 0) {
     return usage_error("distill needs training data", "give some with --train");
   }
@@ -187,8 +202,8 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 extern const PassInfo distill_pass = {
     .name = "distill",
     .summary = "train the model against a teacher, keeping masks, codebooks and grids",
-    .options = options,
-    .run = run,
+    .options = distill_options,
+    .run = run_distill,
     .is_step = true,
     .needs_calib = false,
     .needs_train = true};

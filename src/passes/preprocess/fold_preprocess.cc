@@ -22,7 +22,7 @@ using data::Preprocess;
 using ir::OpKind;
 using ir::Tensor;
 
-const OptionSchema& options() {
+const OptionSchema& fold_options() {
   static const OptionSchema kSchema = {
       {.name = "input",
        .kind = OptionKind::word,
@@ -219,7 +219,7 @@ const Preprocess* declared_for(const data::PreprocessTable& table, const data::M
   return input.batched && (ir::is_float(input.type.dtype) || inputs == 1) ? find("") : nullptr;
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_fold_preprocess(ir::Graph& graph, const Options& options, PassContext& context) {
   const std::string* stored = graph.find_metadata(data::kPreprocessKey);
   data::PreprocessTable table;
   if (stored != nullptr && !stored->empty()) {
@@ -268,8 +268,8 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 extern const PassInfo fold_preprocess_pass = {
     "fold-preprocess",
     "move scale, mean, std, channel order and layout of the inputs into the graph",
-    options,
-    run,
+    fold_options,
+    run_fold_preprocess,
     true,
     false};
 

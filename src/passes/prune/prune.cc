@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pruning after training, from calibration data alone: no labels, no gradients. Whole channels: structured/. Weights:
 //
+//   order      channels side by side whose pattern costs least                        order.cc
 //   inputs     second moments of what the weights of every layer meet, in one sweep     quantize/observe.cc
 //   scores     what removing each weight or block costs, by a criterion                 scores.cc, obs.cc
 //   masks      the cheapest go: over all layers, a layer at a time, or N of every M     masks.cc
@@ -18,6 +19,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/prune/masks.h"
+#include "passes/prune/order.h"
 #include "passes/prune/repair.h"
 #include "passes/prune/scores.h"
 #include "passes/prune/structured/structured.h"
@@ -31,13 +33,12 @@ namespace {
 
 using namespace prune;
 
-// As in quantize.cc: inputs whose products are kept together, and memory for all products.
-constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
+// As in quantize.cc: memory for the products of all layers.
 constexpr int64_t kMomentBytes = int64_t{256} << 20;
-// Refitting half of the weights or more needs better moments than rounding them.
-constexpr int64_t kRowsPerInput = 32;
+// Rows of data for each input of a block: refitting half of the weights or more needs better moments than codes do.
+constexpr int64_t kPrunedRowsPerInput = 128;
 
-const OptionSchema& options() {
+const OptionSchema& prune_options() {
   static const OptionSchema kSchema = {
       {.name = "sparsity",
        .kind = OptionKind::real,
@@ -50,6 +51,10 @@ const OptionSchema& options() {
        .fallback = "",
        .help = "keep N of every M weights along the input channels, as 2:4; or with sparsity let blocks of outputs by "
                "inputs go together, as 4x1"},
+      {.name = "keep_order",
+       .kind = OptionKind::flag,
+       .fallback = "false",
+       .help = "leave the channels in their order; a pattern costs more then"},
       {.name = "channels",
        .kind = OptionKind::real,
        .fallback = "",
@@ -136,6 +141,7 @@ class Pruner {
       context_.notes.push_back("no weight was to go");
       return Change::none;
     }
+    if (pattern_ && repair_ && !options_.flag("keep_order")) EDGESMITH_TRY(order());
     if (!repair_ || competing()) {
       if (scores_need_data()) EDGESMITH_TRY(observe());
       mask();
@@ -236,14 +242,14 @@ class Pruner {
 
   Status observe() {
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
-    for (int widest = kWidestBlock;; widest /= 2) {
+    for (int widest = reconstruct::kWidestBlock;; widest /= 2) {
       inputs_.clear();
       int64_t bytes = 0;
       for (const Layer& layer : layers_) {
-        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, kRowsPerInput);
+        inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true, kPrunedRowsPerInput);
         bytes += inputs_.back().bytes();
       }
-      if (bytes <= kMomentBytes || widest <= kNarrowestBlock) break;
+      if (bytes <= kMomentBytes || widest <= reconstruct::kNarrowestBlock) break;
     }
     std::vector<quantize::WatchedLayer> watched;
     for (size_t l = 0; l < layers_.size(); ++l) {
@@ -263,6 +269,27 @@ class Pruner {
   }
   Moments seen_moments(const Layer& layer) const {
     return inputs_.empty() ? Moments{} : moments_[static_cast<size_t>(layer.inputs)];
+  }
+
+  // Channels so that the pattern takes what matters least, by the float model's moments.
+  Status order() {
+    if (scores_need_data()) EDGESMITH_TRY(observe());
+    std::vector<PatternLayer> layers;
+    for (const size_t l : takers_) {
+      const Moments moments = seen_moments(layers_[l]);
+      layers.push_back({&layers_[l], contender(layers_[l], seen_inputs(layers_[l]), moments).scores});
+      if (scores_need_data()) {
+        make_relative(layers.back().scores, output_power(layers_[l], *seen_inputs(layers_[l]), moments));
+      }
+    }
+    inputs_.clear();  // they are of the order of before
+    moments_.clear();
+    auto ordered = order_channels(graph_, *pattern_, layers);
+    if (!ordered) return ordered.error();
+    if (!*ordered) return {};
+    context_.notes.push_back("channels stand in another order, in which the pattern costs less; answers are the same");
+    for (Layer& layer : layers_) layer = Layer(reconstruct::read_layer(*layer.node));
+    return {};
   }
 
   void mask() {
@@ -329,7 +356,7 @@ class Pruner {
     MaskChoice choice;
     if (criterion_ == "obs") choice = {.pattern = pattern_, .exchange = shape_.size() == 1};
     return reconstruct::compress_in_order(
-        graph_, nodes, stream, kRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
+        graph_, nodes, stream, kPrunedRowsPerInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
           Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
                                        [&](const Layer& candidate) { return candidate.node == &node; });
           const Moments moments = layer_moments(layer, gram.inputs());
@@ -402,7 +429,7 @@ Status check_goal(const Options& options) {
   return {};
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_prune(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected =
       quantize::select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
@@ -414,9 +441,9 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo prune_pass = {
-    "prune",      "zero weights or remove channels that matter least, and refit the others to the calibration data",
-    options,      run,
-    true,         true,
+    "prune",       "zero weights or remove channels that matter least, and refit the others to the calibration data",
+    prune_options, run_prune,
+    true,          true,
     "repair=none"};
 
 }  // namespace edgesmith::passes

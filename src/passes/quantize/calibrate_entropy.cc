@@ -20,32 +20,42 @@ constexpr int kStride = 8;
 // smooths by as much).
 constexpr double kSmoothing = 1e-4;
 
-// Bins [first, last) of the histogram with the counts of the others added at the ends, exact zeros in their bin.
-std::vector<double> clipped_counts(const std::vector<double>& counts, int first, int last) {
-  std::vector<double> clipped(counts.begin() + first, counts.begin() + last);
-  for (int bin = 0; bin < first; ++bin) clipped.front() += counts[static_cast<size_t>(bin)];
-  for (int bin = last; bin < Histogram::kBins; ++bin) clipped.back() += counts[static_cast<size_t>(bin)];
-  return clipped;
-}
-
-// Divergence of the quantized form of bins [first, last) from the clipped distribution `p`.
-double divergence(const std::vector<double>& counts, int first, int last, const std::vector<double>& p, int codes) {
-  const int bins = last - first;
-  double p_sum = 0, q_sum = 0, sum = 0;
-  for (const double count : p) p_sum += count;
-  for (int bin = first; bin < last; ++bin) q_sum += counts[static_cast<size_t>(bin)];
-  if (p_sum <= 0 || q_sum <= 0) return INFINITY;
-  for (int code = 0; code < codes; ++code) {
-    const int from = static_cast<int>(static_cast<int64_t>(bins) * code / codes);
-    const int to = static_cast<int>(static_cast<int64_t>(bins) * (code + 1) / codes);
-    double mass = 0;
-    int filled = 0;
-    for (int bin = from; bin < to; ++bin) {
-      mass += counts[static_cast<size_t>(first + bin)];
-      filled += p[static_cast<size_t>(bin)] > 0 ? 1 : 0;
+// Counts of all bins, and how many values and filled bins lie before each: what a candidate needs without walking over
+// bins that are empty, as most are where there are many small tensors.
+struct Counts {
+  explicit Counts(const Histogram& histogram)
+      : of(histogram.counts().begin(), histogram.counts().end()), before(of.size() + 1), filled(of.size() + 1) {
+    for (size_t bin = 0; bin < of.size(); ++bin) {
+      before[bin + 1] = before[bin] + of[bin];
+      filled[bin + 1] = filled[bin] + (of[bin] > 0 ? 1 : 0);
     }
-    for (int bin = from; bin < to; ++bin) {
-      const double have = p[static_cast<size_t>(bin)] / p_sum;
+  }
+  std::vector<double> of, before;
+  std::vector<int> filled;
+};
+
+// Divergence of the quantized form of bins [first, last) from the distribution of all values, clipped to these bins.
+double divergence(const Counts& counts, int first, int last, int codes) {
+  const auto begin = static_cast<size_t>(first), end = static_cast<size_t>(last);
+  const double p_sum = counts.before.back(), q_sum = counts.before[end] - counts.before[begin];
+  if (p_sum <= 0 || q_sum <= 0) return INFINITY;
+  const double below = counts.before[begin], above = p_sum - counts.before[end];
+  const auto clipped = [&](size_t bin) {
+    return counts.of[bin] + (bin == begin ? below : 0) + (bin == end - 1 ? above : 0);
+  };
+  const auto newly_filled = [&](size_t bin) { return counts.of[bin] <= 0 && clipped(bin) > 0 ? 1 : 0; };
+  double sum = 0;
+  for (int code = 0; code < codes; ++code) {
+    const size_t from = begin + static_cast<size_t>(static_cast<int64_t>(last - first) * code / codes);
+    const size_t to = begin + static_cast<size_t>(static_cast<int64_t>(last - first) * (code + 1) / codes);
+    if (from == to) continue;
+    int filled = counts.filled[to] - counts.filled[from];
+    if (from == begin) filled += newly_filled(begin);
+    if (to == end && end - 1 != begin) filled += newly_filled(end - 1);
+    if (filled == 0) continue;
+    const double mass = counts.before[to] - counts.before[from];
+    for (size_t bin = from; bin < to; ++bin) {
+      const double have = clipped(bin) / p_sum;
       if (have <= 0) continue;
       const double quantized = mass > 0 ? mass / filled / q_sum : kSmoothing;
       sum += have * std::log(have / quantized);
@@ -61,7 +71,7 @@ Range pick_entropy(const Observations& observed, const CalibratorSettings& setti
   const Histogram& histogram = observed.histogram;
   const int most_codes = settings.steps + 1;
   if (!(extremes.width() > 0) || histogram.range() != extremes) return extremes;
-  const std::vector<double> counts(histogram.counts().begin(), histogram.counts().end());
+  const Counts counts(histogram);
   // Bins that hold zero stay in.
   const double zero = -static_cast<double>(extremes.min) / extremes.width() * Histogram::kBins;
   const int latest_first = std::min(static_cast<int>(zero), Histogram::kBins - 1);
@@ -73,10 +83,9 @@ Range pick_entropy(const Observations& observed, const CalibratorSettings& setti
     const double half = std::max(to - zero, zero - from);
     return std::max(1, static_cast<int>(std::lround(most_codes * (to - from) / (2 * half))));
   };
-  double best = divergence(counts, first, last, clipped_counts(counts, first, last), codes_of(first, last));
+  double best = divergence(counts, first, last, codes_of(first, last));
   const auto try_range = [&](int from, int to) {
-    const int codes = codes_of(from, to);
-    const double loss = divergence(counts, from, to, clipped_counts(counts, from, to), codes);
+    const double loss = divergence(counts, from, to, codes_of(from, to));
     if (!(loss < best)) return;
     best = loss;
     first = from;

@@ -13,8 +13,6 @@ namespace {
 // Scales that are tried: each by so much finer than the one before. For an estimate few do.
 constexpr int kScales = 24, kQuickScales = 6;
 constexpr double kFiner = 0.95, kQuicklyFiner = 0.8;
-// Below this a channel counts as zero.
-constexpr double kSmallestScale = 1e-20;
 // Rounds of descent; most rows settle earlier.
 constexpr int kRounds = 8;
 // Rows that a thread takes at a time.

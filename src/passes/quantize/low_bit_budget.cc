@@ -12,8 +12,8 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-// As when layers are coded.
-constexpr int64_t kRowsPerInput = 32;
+// Rows of data for each input of a block: errors are compared here, not fitted.
+constexpr int64_t kBudgetRowsPerInput = 32;
 // Gains are measured with codes of so many bits: coarse enough for an error that is no rounding of the outputs.
 constexpr int kGainBits = 3;
 // Errors of more bits are measured up to here; every further bit leaves a quarter.
@@ -36,7 +36,7 @@ Result<std::vector<LayerDamage>> measure_damage(const ir::Graph& graph, const st
   std::vector<LowBitCodes> trials(layers.size());
   std::vector<double> power(layers.size(), 0.0);
   EDGESMITH_TRY(reconstruct::visit_inputs(
-      graph, layers, stream, kRowsPerInput, [&](size_t l, const reconstruct::Gram& gram) -> Status {
+      graph, layers, stream, kBudgetRowsPerInput, [&](size_t l, const reconstruct::Gram& gram) -> Status {
         const reconstruct::Layer layer = reconstruct::read_layer(*layers[l]);
         auto& error = damage[l].error;
         for (int bits = kFewestBits; bits <= kMostBits; ++bits) {

@@ -19,8 +19,6 @@ namespace {
 // layers, which make up for what others took, may take more than is foreseen themselves.
 constexpr int kAttempts = 4;
 constexpr double kAim = 0.985;
-// Rows for each input of a block: the differences to the float model need better moments than rounding alone.
-constexpr int64_t kRowsPerInput = 32;
 
 Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<bool>& selected, PassContext& context) {
   std::vector<ir::Node*> layers;
@@ -109,7 +107,7 @@ class Coder {
 
   Status code_in_order(const Stream& stream) {
     weights_ = bytes_ = 0;
-    return reconstruct::compress_in_order(graph_, layers_, stream, kRowsPerInput,
+    return reconstruct::compress_in_order(graph_, layers_, stream, reconstruct::kRowsPerInput,
                                           [&](ir::Node& node, const reconstruct::Gram& gram) {
                                             const auto at = std::find(layers_.begin(), layers_.end(), &node);
                                             code(static_cast<size_t>(at - layers_.begin()), &gram);

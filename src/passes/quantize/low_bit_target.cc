@@ -12,8 +12,6 @@ namespace {
 
 // Share of the mean square of the inputs that is added to each: as in GPTQ.
 constexpr double kDamping = 0.01;
-// Below this a channel counts as zero.
-constexpr double kSmallestScale = 1e-20;
 
 }  // namespace
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "passes/quantize/low_bit.h"
+#include "passes/quantize/weight_codes.h"
 #include "passes/reconstruct/sweep.h"
 
 namespace edgesmith::passes::quantize {

@@ -9,7 +9,6 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-constexpr int32_t kLargestCode = 127;
 // Scales that are tried from the full range to the one at which every pair fits, in equal steps (the last is at most
 // twice the first: a step is at most an eighth).
 constexpr int kScaleSteps = 8;

@@ -6,14 +6,13 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/node_form.h"
+#include "passes/quantize/weight_codes.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
 
-// Largest codes; any two of the smaller ones sum to 128 at most, which every rule about pairs allows.
-constexpr int kLargestCode = 127, kHalfCode = 64;
-// As in weight_codes.cc: scales stay normal floats when they are multiplied.
-constexpr double kSmallestScale = 1e-20;
+// Any two codes up to this one sum to 128 at most, which every rule about pairs allows.
+constexpr int kHalfCode = 64;
 
 }  // namespace
 

@@ -41,12 +41,10 @@ constexpr int64_t kProbeSamples = 32, kComparisonSamples = 128, kReportSamples =
 // The comparison looks at other samples than the probes do (where there are enough), so that what was fitted to those
 // does not win by that.
 constexpr double kPhase = 0.3;
-// Inputs of a layer whose products are kept together, and memory for all products. 1280 holds whole 3x3 layers of 128
-// channels; wider ones are rounded in parts.
-constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
+// Memory for the products of all layers.
 constexpr int64_t kMomentBytes = int64_t{256} << 20;
 
-const OptionSchema& options() {
+const OptionSchema& quantize_options() {
   static const OptionSchema kSchema = {
       {.name = "weights",
        .kind = OptionKind::word,
@@ -259,15 +257,15 @@ class Quantizer {
   // One for each layer; none where nothing will ask for them.
   std::vector<LayerInputs> make_inputs(const std::vector<LayerGroup>& layers) const {
     if (!weights_.compensate && !weights_.correct_bias) return {};
-    for (int widest = kWidestBlock;; widest /= 2) {
+    for (int widest = reconstruct::kWidestBlock;; widest /= 2) {
       std::vector<LayerInputs> inputs;
       int64_t bytes = 0;
       for (const LayerGroup& layer : layers) {
         inputs.emplace_back(*layer.nodes[0], all_.num_batches(), widest, weights_.correct_bias);
         bytes += inputs.back().bytes();
-        if (bytes > kMomentBytes && widest > kNarrowestBlock) break;
+        if (bytes > kMomentBytes && widest > reconstruct::kNarrowestBlock) break;
       }
-      if (bytes <= kMomentBytes || widest <= kNarrowestBlock) return inputs;
+      if (bytes <= kMomentBytes || widest <= reconstruct::kNarrowestBlock) return inputs;
     }
   }
 
@@ -453,7 +451,7 @@ Status check_dynamic(const Options& options) {
   return {};
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
   EDGESMITH_TRY(fold_weights(graph));
@@ -504,8 +502,8 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 extern const PassInfo quantize_pass = {
     "quantize",
     "static int8 quantization from calibration data, or 2 to 8 bits for the weights alone",
-    options,
-    run,
+    quantize_options,
+    run_quantize,
     true,
     true,
     "weights_only,dynamic,repair=none"};

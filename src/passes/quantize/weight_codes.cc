@@ -7,10 +7,7 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-constexpr int32_t kLargestCode = 127;
 constexpr int32_t kPairLimit = 128;  // 255 * 128 = 32640 is the largest even multiple of a half that fits 16 bits
-// Below this a channel counts as zero: its scale times an activation's would leave the normal floats.
-constexpr double kSmallestScale = 1e-20;
 
 // The code of weight `index` nearest to `real` within its limits.
 int8_t clamped_code(double real, const ChannelScale& scale, size_t index) {

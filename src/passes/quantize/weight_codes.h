@@ -11,6 +11,11 @@
 
 namespace edgesmith::passes::quantize {
 
+/// The largest int8 code that is used: ranges are symmetric.
+inline constexpr int32_t kLargestCode = 127;
+/// Below this a channel counts as zero: its scale times an activation's would leave the normal floats.
+inline constexpr double kSmallestScale = 1e-20;
+
 /// The scale of one channel and how large its codes may be.
 struct ChannelScale {
   float scale = 1;

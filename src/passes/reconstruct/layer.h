@@ -9,6 +9,13 @@
 
 namespace edgesmith::passes::reconstruct {
 
+/// Inputs whose products are kept together: whole 3x3 layers of 128 channels. Wider layers are swept in parts, which
+/// get narrower down to kNarrowestBlock where memory is short.
+inline constexpr int kWidestBlock = 1280, kNarrowestBlock = 64;
+/// Rows of data for each input of a block where codes or codebooks are fitted: the differences to the float model need
+/// better moments than rounding alone.
+inline constexpr int64_t kRowsPerInput = 64;
+
 struct Layer {
   ir::Node* node = nullptr;
   int64_t outputs = 0, width = 0;
@@ -19,6 +26,8 @@ struct Layer {
 
   int64_t size() const { return outputs * width; }
 };
+
+inline size_t id_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
 
 /// Whether a weight is its numbers, all of them or those that are not zero, and no codes or indices.
 bool holds_numbers(const ir::Tensor& weight);

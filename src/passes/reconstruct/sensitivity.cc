@@ -8,12 +8,11 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
 #include "passes/quantize/network_error.h"
+#include "passes/reconstruct/layer.h"
 
 namespace edgesmith::passes::reconstruct {
 namespace {
 
-// As in sequence.cc.
-constexpr int kWidestBlock = 1280;
 // Memory for the moments of layers that are observed together.
 constexpr int64_t kMomentBytes = int64_t{512} << 20;
 // Samples that tell the errors of outputs, and multiplications that they may take: half a minute of two cores. The
@@ -24,8 +23,6 @@ constexpr double kMostWork = 1e12;
 constexpr double kLeastGain = 1e-6;
 // Copies of the graph that run side by side.
 constexpr size_t kTogether = 4;
-
-size_t id_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
 
 // Layers first .. first + grams.size() - 1 in one run.
 Status observe(const ir::Graph& graph, const std::vector<ir::Node*>& layers, size_t first, std::vector<Gram>& grams,

@@ -6,16 +6,13 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
+#include "passes/reconstruct/layer.h"
 
 namespace edgesmith::passes::reconstruct {
 namespace {
 
-// Inputs whose products are kept together: whole 3x3 layers of 128 channels; wider ones are swept in parts.
-constexpr int kWidestBlock = 1280;
 // Multiplications that all runs of both models may take together: about two minutes of two cores.
-constexpr double kMostWork = 1e13;
-
-size_t id_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
+constexpr double kMostSequenceWork = 1e13;
 
 // A layer whose inputs are wanted, and what is added to its outputs (null: nothing that is wanted).
 struct Wanted {
@@ -177,7 +174,7 @@ int most_stages(const ir::Graph& graph, const quantize::Stream& stream) {
   double macs = 1;
   for (const ir::Node& node : graph.nodes()) macs += static_cast<double>(ops::cost_of(node).macs);
   // A stage runs half of each of the two models on average.
-  const double stages = kMostWork / (macs * static_cast<double>(stream.num_samples()));
+  const double stages = kMostSequenceWork / (macs * static_cast<double>(stream.num_samples()));
   return static_cast<int>(std::clamp(stages, 1.0, 1e6));
 }
 

@@ -31,6 +31,11 @@ constexpr double kClearGain = 0.03;
 // Files of one precision that are so close are alike; int8 is the smaller one.
 constexpr double kAlike = 0.01;
 
+// Microseconds for an error of the size of the results, as powers of two; the most that a node's error may cost, which
+// is more than any model takes and leaves room for sums; and halvings between the two.
+constexpr double kLowestPrice = -30, kHighestPrice = 60, kMostPrice = 1e9;
+constexpr int kPriceHalvings = 40;
+
 int64_t to_units(double us) { return std::llround(us * kUnitsPerMicrosecond); }
 double to_us(int64_t units) { return static_cast<double>(units) / kUnitsPerMicrosecond; }
 
@@ -51,8 +56,9 @@ std::string number(double us) {
 
 class Chooser {
  public:
-  Chooser(const ir::Graph& graph, const targets::Target& target, const NodePrices& prices)
-      : graph_(graph), prices_(prices), units_(find_units(graph, target)) {}
+  Chooser(const ir::Graph& graph, const targets::Target& target, const NodePrices& prices,
+          const PrecisionErrors* errors)
+      : graph_(graph), prices_(prices), errors_(errors), units_(find_units(graph, target)) {}
 
   PrecisionPlan run() {
     add_units();
@@ -75,6 +81,7 @@ class Chooser {
         item.first += to_units(prices_.int8_us[static_cast<size_t>(node->id())]);
         item.second += to_units(prices_.float_us[static_cast<size_t>(node->id())]);
       }
+      if (errors_ != nullptr) unit_errors_.push_back(errors_->of_node[static_cast<size_t>(unit.nodes.front()->id())]);
     }
   }
 
@@ -117,22 +124,52 @@ class Chooser {
     return to_us(problem_.cost_of(int8)) + share * int8_rest + (1 - share) * float_rest;
   }
 
+  // The errors of the nodes on codes, together.
+  double error_of(const std::vector<bool>& int8) const {
+    double sum = 0;
+    for (size_t c = 0; c < int8.size(); ++c) sum += int8[c] && errors_ != nullptr ? unit_errors_[c] : 0;
+    return sum;
+  }
+  bool allowed(const std::vector<bool>& int8) const { return errors_ == nullptr || error_of(int8) <= errors_->most; }
+
+  /// The fastest plan; with errors, the one for the lowest price of an error at which they are few enough.
+  std::vector<bool> fastest() const {
+    std::vector<bool> best = problem_.solve();
+    if (allowed(best)) return best;
+    best = all(false);
+    double low = kLowestPrice, high = kHighestPrice;  // logarithms
+    for (int i = 0; i < kPriceHalvings; ++i) {
+      const double middle = (low + high) / 2, price = std::exp2(middle);
+      BinaryChoice priced = problem_;
+      for (size_t c = 0; c < priced.items.size(); ++c) {
+        priced.items[c].first += to_units(std::min(price * unit_errors_[c], kMostPrice));
+      }
+      std::vector<bool> plan = priced.solve();
+      const bool fits = allowed(plan);
+      (fits ? high : low) = middle;
+      if (fits && problem_.cost_of(plan) < problem_.cost_of(best)) best = std::move(plan);
+    }
+    return best;
+  }
+
   std::vector<bool> all(bool int8) const { return std::vector<bool>(problem_.items.size(), int8); }
 
   void decide() {
     plan_.int8_us = prices_.int8_model_us.value_or(to_us(problem_.cost_of(all(true))));
     plan_.float_us = prices_.float_model_us.value_or(to_us(problem_.cost_of(all(false))));
-    const bool float_wins = plan_.float_us < plan_.int8_us * (1 - kAlike);
-    take(all(!float_wins), float_wins ? plan_.float_us : plan_.int8_us);
-    plan_.why = std::string(float_wins ? "float32" : "int8") + " everywhere is fastest";
-    const std::vector<bool> best = problem_.solve();
+    const bool float_wins = plan_.float_us < plan_.int8_us * (1 - kAlike), too_far = !allowed(all(true));
+    const bool floats = float_wins || too_far;
+    take(all(!floats), floats ? plan_.float_us : plan_.int8_us);
+    plan_.why = too_far && !float_wins ? "int8 everywhere is faster, but too far from the float model"
+                                       : std::string(floats ? "float32" : "int8") + " everywhere is fastest";
+    const std::vector<bool> best = fastest();
     plan_.mixed_us = best == all(true) ? plan_.int8_us : best == all(false) ? plan_.float_us : predict(best);
     bool known = best == all(true) || best == all(false);
     for (const NodePrices::Mixture& mixture : prices_.mixtures) {
       const std::vector<bool> measured = choices_of(mixture);
       known = known || measured == best;
       if (measured == best) plan_.mixed_us = mixture.us;
-      if (mixture.us >= plan_.predicted_us * (1 - kAlike)) continue;
+      if (mixture.us >= plan_.predicted_us * (1 - kAlike) || !allowed(measured)) continue;
       take(measured, mixture.us);
       plan_.why = number(mixture.us) + " were measured, " + others();
     }
@@ -185,14 +222,16 @@ class Chooser {
       other[choice] = !other[choice];
       const double change = to_us(problem_.cost_of(other) - cost);
       node.other_plan_us = plan_.predicted_us + change;
-      node.why = reason(node, change);
+      if (errors_ != nullptr) node.error = unit_errors_[choice];
+      node.why = reason(node, change, allowed(other));
       plan_.nodes.push_back(std::move(node));
     }
   }
 
-  static std::string reason(const PrecisionNode& node, double change) {
+  static std::string reason(const PrecisionNode& node, double change, bool other_allowed) {
     const double own = node.int8 ? node.int8_us : node.float_us, rival = node.int8 ? node.float_us : node.int8_us;
     const std::string there = node.int8 ? "float32" : "int8";
+    if (change < 0 && !other_allowed) return there + " would be " + number(-change) + " faster, but errs too much";
     if (change < 0) return there + " is predicted to be " + number(-change) + " faster; the plan as a whole decided";
     if (own <= rival) return "the faster one";
     return there + " is faster alone, but conversions and what its neighbours' kernels do make it " + number(change) +
@@ -201,16 +240,19 @@ class Chooser {
 
   const ir::Graph& graph_;
   const NodePrices& prices_;
+  const PrecisionErrors* const errors_;
   Units units_;
   BinaryChoice problem_;
-  std::vector<bool> chosen_;  // by choice: int8
+  std::vector<double> unit_errors_;  // by choice; empty without errors
+  std::vector<bool> chosen_;         // by choice: int8
   PrecisionPlan plan_;
 };
 
 }  // namespace
 
-PrecisionPlan choose_precision(const ir::Graph& graph, const targets::Target& target, const NodePrices& prices) {
-  return Chooser(graph, target, prices).run();
+PrecisionPlan choose_precision(const ir::Graph& graph, const targets::Target& target, const NodePrices& prices,
+                               const PrecisionErrors* errors) {
+  return Chooser(graph, target, prices, errors).run();
 }
 
 }  // namespace edgesmith::passes

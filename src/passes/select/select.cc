@@ -9,12 +9,19 @@
 namespace edgesmith::passes {
 namespace {
 
-const OptionSchema& options() {
+const OptionSchema& select_options() {
   static const OptionSchema kSchema = {
       {.name = "costs",
        .kind = OptionKind::path,
        .fallback = "",
        .help = "file of node times measured on the device (docs/select.md); without it, the target's cost model"},
+      {.name = "min_sqnr",
+       .kind = OptionKind::real,
+       .fallback = "",
+       .help = "leave more nodes float where the results would be further than this from the float model's on "
+               "calibration data, in dB",
+       .min = 0,
+       .max = 200},
   };
   return kSchema;
 }
@@ -31,6 +38,7 @@ void report(const PrecisionPlan& plan, const FloatConstants& constants, PassCont
                               .status = node.int8 ? "int8" : "float",
                               .reason = node.why,
                               .numbers = {{"int8_us", node.int8_us}, {"float_us", node.float_us}}});
+    if (node.error >= 0) context.layers.back().numbers["error"] = node.error;
   }
   context.notes.push_back(plan.why);
   if (floats == 0) return;
@@ -50,11 +58,22 @@ Result<NodePrices> prices_of(const ir::Graph& graph, const targets::Target& targ
   return prices;
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_select(ir::Graph& graph, const Options& options, PassContext& context) {
   const targets::Target& target = *context.target;
   const auto prices = prices_of(graph, target, options);
   if (!prices) return prices.error();
-  const PrecisionPlan plan = choose_precision(graph, target, *prices);
+  Result<PrecisionPlan> chosen = PrecisionPlan();
+  if (options.is_set("min_sqnr")) {
+    if (context.calib == nullptr) {
+      return usage_error("select: min_sqnr needs calibration data",
+                         "give --calib D, or a [data] calib table in the recipe");
+    }
+    chosen = choose_precision_within(graph, *context.original, *prices, options.real("min_sqnr"), context);
+    if (!chosen) return chosen.error();
+  } else {
+    chosen = choose_precision(graph, target, *prices);
+  }
+  const PrecisionPlan& plan = *chosen;
   if (plan.nodes.empty()) {
     context.notes.push_back("no node computes on codes; run quantize before");
     return Change::none;
@@ -71,7 +90,12 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 
 }  // namespace
 
-extern const PassInfo select_pass = {
-    "select", "leave the nodes float that the target computes faster so", options, run, true, false};
+extern const PassInfo select_pass = {.name = "select",
+                                     .summary = "leave the nodes float that the target computes faster so",
+                                     .options = select_options,
+                                     .run = run_select,
+                                     .is_step = true,
+                                     .needs_calib = false,
+                                     .may_calib = true};
 
 }  // namespace edgesmith::passes

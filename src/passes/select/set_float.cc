@@ -10,6 +10,7 @@
 #include "edgesmith/passes/precision.h"
 #include "passes/rewrite.h"
 #include "passes/select/precision_units.h"
+#include "passes/select/set_float.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -148,17 +149,31 @@ class FloatSetter {
 
 }  // namespace
 
-Result<FloatConstants> set_float(ir::Graph& graph, const targets::Target& target, const PrecisionPlan& plan,
-                                 const ir::Graph* original) {
-  if (original == nullptr) return FloatSetter(graph, target, plan, nullptr).run();
-  // Cleaned up as the quantized model was, so that nodes and weights are the same.
-  ir::Graph cleaned = original->clone();
+namespace select {
+
+Result<ir::Graph> clean_original(const ir::Graph& original, const targets::Target& target) {
+  ir::Graph cleaned = original.clone();
   PassContext context;
   context.target = &target;
   const PassInfo& simplify = *find_pass("simplify");
   const auto change = run_pass(simplify, cleaned, Options(simplify.options()), context);
   if (!change) return change.error();
-  return FloatSetter(graph, target, plan, &cleaned).run();
+  return cleaned;
+}
+
+FloatConstants set_float_from(ir::Graph& graph, const targets::Target& target, const PrecisionPlan& plan,
+                              const ir::Graph* cleaned) {
+  return FloatSetter(graph, target, plan, cleaned).run();
+}
+
+}  // namespace select
+
+Result<FloatConstants> set_float(ir::Graph& graph, const targets::Target& target, const PrecisionPlan& plan,
+                                 const ir::Graph* original) {
+  if (original == nullptr) return select::set_float_from(graph, target, plan, nullptr);
+  auto cleaned = select::clean_original(*original, target);
+  if (!cleaned) return cleaned.error();
+  return select::set_float_from(graph, target, plan, &*cleaned);
 }
 
 }  // namespace edgesmith::passes

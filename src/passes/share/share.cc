@@ -28,14 +28,12 @@ namespace {
 
 using namespace share;
 
-// Codebooks and assignments are fitted in turns, which follows the moments more closely than one rounding does.
-constexpr int64_t kRowsPerInput = 32;
 constexpr int kFewestBits = 1, kMostBits = 8;
 // Errors of more bits are measured up to here; every further bit leaves a quarter. What the network's outputs feel is
 // measured with codebooks of 2^3 entries.
 constexpr int kMeasuredBits = 6, kGainBits = 3;
 
-const OptionSchema& options() {
+const OptionSchema& share_options() {
   static const OptionSchema kSchema = {
       {.name = "bits",
        .kind = OptionKind::integer,
@@ -231,7 +229,7 @@ class Sharer {
     if (layers.empty()) return {};
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
     if (mixed_) EDGESMITH_TRY(plan(layers, stream));
-    return reconstruct::compress_in_order(graph_, layers, stream, kRowsPerInput,
+    return reconstruct::compress_in_order(graph_, layers, stream, reconstruct::kRowsPerInput,
                                           [&](ir::Node& node, const reconstruct::Gram& gram) {
                                             share(weight_read_by(node), gram.inputs().num_rows() > 0 ? &gram : nullptr);
                                             return Status();
@@ -243,7 +241,7 @@ class Sharer {
     std::vector<std::vector<reconstruct::Choice>> choices(layers.size());
     std::vector<SharedLayer> trials(layers.size());
     EDGESMITH_TRY(reconstruct::visit_inputs(
-        graph_, layers, stream, kRowsPerInput, [&](size_t l, const reconstruct::Gram& gram) -> Status {
+        graph_, layers, stream, reconstruct::kRowsPerInput, [&](size_t l, const reconstruct::Gram& gram) -> Status {
           double error = INFINITY;
           bool stays_float = false;
           for (int bits = kFewestBits; bits <= kMostBits; ++bits) {
@@ -336,7 +334,7 @@ class Sharer {
   int64_t shared_ = 0, size_ = 0, bytes_ = 0;
 };
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_share(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected =
       quantize::select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
@@ -346,9 +344,9 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo share_pass = {
-    "share",      "replace weights by indices into small codebooks, fitted to the calibration data",
-    options,      run,
-    true,         true,
+    "share",       "replace weights by indices into small codebooks, fitted to the calibration data",
+    share_options, run_share,
+    true,          true,
     "repair=none"};
 
 }  // namespace edgesmith::passes

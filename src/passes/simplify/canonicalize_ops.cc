@@ -50,7 +50,7 @@ bool mat_mul_add_to_gemm(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_canonicalize_ops(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
     if (reduce_mean_to_pool(graph, node) || mat_mul_add_to_gemm(graph, node)) change = Change::changed;
@@ -60,7 +60,11 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
 
 }  // namespace
 
-extern const PassInfo canonicalize_ops_pass = {
-    "canonicalize-ops", "write operators in the form that runtimes fuse best", no_options, run, false, false};
+extern const PassInfo canonicalize_ops_pass = {"canonicalize-ops",
+                                               "write operators in the form that runtimes fuse best",
+                                               no_options,
+                                               run_canonicalize_ops,
+                                               false,
+                                               false};
 
 }  // namespace edgesmith::passes

@@ -60,7 +60,7 @@ bool equal(const ir::Node& a, const ir::Node& b) {
   return !a.is(OpKind::constant) || a.tensor().identical_to(b.tensor());
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_eliminate_common_subexpressions(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   std::map<Key, std::vector<ir::Node*>> seen;
   for (ir::Node& node : graph.nodes()) {
@@ -83,7 +83,11 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
 
 }  // namespace
 
-extern const PassInfo eliminate_common_subexpressions_pass = {
-    "eliminate-common-subexpressions", "compute equal things once", no_options, run, false, false};
+extern const PassInfo eliminate_common_subexpressions_pass = {"eliminate-common-subexpressions",
+                                                              "compute equal things once",
+                                                              no_options,
+                                                              run_eliminate_common_subexpressions,
+                                                              false,
+                                                              false};
 
 }  // namespace edgesmith::passes

@@ -242,7 +242,7 @@ int64_t count_weights(const ir::Graph& graph) {
   return count;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
+Result<Change> run_eliminate_dead_channels(ir::Graph& graph, const Options&, PassContext& context) {
   if (count_weights(graph) > kMostWeights) {
     const std::string note = "dead channels are not looked for in over 64 million weights";
     if (std::find(context.notes.begin(), context.notes.end(), note) == context.notes.end()) {
@@ -272,7 +272,7 @@ extern const PassInfo eliminate_dead_channels_pass = {
     "eliminate-dead-channels",
     "remove channels that nobody reads, that are constant, or that repeat another",
     no_options,
-    run,
+    run_eliminate_dead_channels,
     false,
     false};
 

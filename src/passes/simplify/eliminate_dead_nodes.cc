@@ -15,7 +15,7 @@ bool is_dead(const ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_eliminate_dead_nodes(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   // Backwards, so that a chain goes in one walk.
   for (ir::Node* node = graph.output_node().previous(); node != nullptr;) {
@@ -32,6 +32,6 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
 }  // namespace
 
 extern const PassInfo eliminate_dead_nodes_pass = {
-    "eliminate-dead-nodes", "remove nodes that nothing reads", no_options, run, false, false};
+    "eliminate-dead-nodes", "remove nodes that nothing reads", no_options, run_eliminate_dead_nodes, false, false};
 
 }  // namespace edgesmith::passes

@@ -112,7 +112,7 @@ bool passes_through(const ir::Node& node) {
   }
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_eliminate_identities(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
     ir::Value* same = passes_through(node) ? node.input(0) : before_undone(node);
@@ -126,6 +126,6 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
 }  // namespace
 
 extern const PassInfo eliminate_identities_pass = {
-    "eliminate-identities", "remove nodes that change nothing", no_options, run, false, false};
+    "eliminate-identities", "remove nodes that change nothing", no_options, run_eliminate_identities, false, false};
 
 }  // namespace edgesmith::passes

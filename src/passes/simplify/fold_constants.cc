@@ -17,7 +17,7 @@ namespace {
 
 using ir::OpKind;
 
-const OptionSchema& options() {
+const OptionSchema& fold_constants_options() {
   // 4 KiB holds shape code and masks of a few heads, and is little beside any model's weights.
   static const OptionSchema schema = {{"max_constant_bytes", OptionKind::integer, "4096",
                                        "largest folded constant in bytes that may grow the file", 0, 1e12}};
@@ -82,7 +82,7 @@ bool may_be_known(const ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext&) {
+Result<Change> run_fold_constants(ir::Graph& graph, const Options& options, PassContext&) {
   const int64_t max_bytes = options.integer("max_constant_bytes");
   auto known = ops::infer_known(graph);
   if (!known) return known.error();
@@ -106,7 +106,11 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext&) {
 
 }  // namespace
 
-extern const PassInfo fold_constants_pass = {
-    "fold-constants", "evaluate nodes whose operands are all constant", options, run, false, false};
+extern const PassInfo fold_constants_pass = {"fold-constants",
+                                             "evaluate nodes whose operands are all constant",
+                                             fold_constants_options,
+                                             run_fold_constants,
+                                             false,
+                                             false};
 
 }  // namespace edgesmith::passes

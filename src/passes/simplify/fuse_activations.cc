@@ -89,7 +89,7 @@ const Activation* find_activation(double scale, const ir::Value& x, ir::Value& g
 
 bool is_real(const ir::Value& value) { return value.type().dtype == ir::DType::f32; }
 
-bool fuse(ir::Graph& graph, ir::Node& node, const PassContext& context) {
+bool fuse_activations(ir::Graph& graph, ir::Node& node, const PassContext& context) {
   if (!node.is(OpKind::mul) && !node.is(OpKind::div)) return false;
   if (!is_plain(node.output()) || !is_real(node.output())) return false;
   const Product product = product_of(node.output());
@@ -107,8 +107,8 @@ bool fuse(ir::Graph& graph, ir::Node& node, const PassContext& context) {
   return false;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
-  return rewrite_nodes(graph, [&](ir::Graph& all, ir::Node& node) { return fuse(all, node, context); });
+Result<Change> run_fuse_activations(ir::Graph& graph, const Options&, PassContext& context) {
+  return rewrite_nodes(graph, [&](ir::Graph& all, ir::Node& node) { return fuse_activations(all, node, context); });
 }
 
 }  // namespace
@@ -116,7 +116,7 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
 extern const PassInfo fuse_activations_pass = {"fuse-activations",
                                                "recognise Gelu, Swish, HardSwish and Mish that were spelled out",
                                                no_options,
-                                               run,
+                                               run_fuse_activations,
                                                false,
                                                false};
 

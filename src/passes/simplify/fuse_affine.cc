@@ -15,7 +15,7 @@ namespace {
 
 using ir::OpKind;
 
-struct Match {
+struct AffineMatch {
   Layer layer;
   std::vector<double> factor, shift;  // an empty factor: weights stay
 };
@@ -27,7 +27,7 @@ bool all_finite(const std::vector<double>& numbers) {
   return true;
 }
 
-std::optional<Match> match(ir::Node& node) {
+std::optional<AffineMatch> match_affine(ir::Node& node) {
   const bool is_affine = node.is(OpKind::mul) || node.is(OpKind::div) || node.is(OpKind::add) || node.is(OpKind::sub);
   if (!is_affine) return std::nullopt;
   const int constant_index = node.input(1)->constant() != nullptr ? 1 : 0;
@@ -40,7 +40,7 @@ std::optional<Match> match(ir::Node& node) {
   if (!layer) return std::nullopt;
   auto numbers = per_channel(*constant, data.type().rank(), layer->channel_axis, layer->channels);
   if (!numbers) return std::nullopt;
-  Match found{.layer = std::move(*layer)};
+  AffineMatch found{.layer = std::move(*layer)};
   const std::vector<double> zeros(numbers->size(), 0.0);
   if (node.is(OpKind::mul) || node.is(OpKind::div)) {
     for (double& x : *numbers) x = node.is(OpKind::div) ? 1.0 / x : x;
@@ -57,10 +57,10 @@ std::optional<Match> match(ir::Node& node) {
   return found;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_fuse_affine(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    const auto found = match(node);
+    const auto found = match_affine(node);
     if (!found) continue;
     scale_and_shift(graph, found->layer, found->factor, found->shift);
     replace_node(graph, node, found->layer.node->output());
@@ -73,7 +73,7 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
 
 extern const PassInfo fuse_affine_pass = {
     "fuse-affine", "fold constant Mul, Div, Add and Sub into the Conv, ConvTranspose or Gemm before them",
-    no_options,    run,
+    no_options,    run_fuse_affine,
     false,         false};
 
 }  // namespace edgesmith::passes

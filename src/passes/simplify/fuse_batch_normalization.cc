@@ -14,12 +14,12 @@ namespace {
 
 using ir::OpKind;
 
-struct Match {
+struct FoldedNorm {
   Layer layer;
   std::vector<double> factor, shift;
 };
 
-std::optional<Match> match(ir::Node& node) {
+std::optional<FoldedNorm> match_norm(ir::Node& node) {
   if (!node.is(OpKind::batch_normalization) || node.num_outputs() != 1) return std::nullopt;
   ir::Node* producer = nullptr;
   for (const OpKind op : {OpKind::conv, OpKind::conv_transpose, OpKind::gemm}) {
@@ -37,7 +37,7 @@ std::optional<Match> match(ir::Node& node) {
     statistics[i].assign(numbers.begin(), numbers.end());
   }
   const double epsilon = node.attributes().get_float("epsilon", 1e-5f);
-  Match found{.layer = std::move(*layer)};
+  FoldedNorm found{.layer = std::move(*layer)};
   for (size_t c = 0; c < statistics[0].size(); ++c) {
     const double factor = statistics[0][c] / std::sqrt(statistics[3][c] + epsilon);
     if (!std::isfinite(factor)) return std::nullopt;
@@ -47,10 +47,10 @@ std::optional<Match> match(ir::Node& node) {
   return found;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_fuse_batch_normalization(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    const auto found = match(node);
+    const auto found = match_norm(node);
     if (!found) continue;
     scale_and_shift(graph, found->layer, found->factor, found->shift);
     replace_node(graph, node, found->layer.node->output());
@@ -65,7 +65,7 @@ extern const PassInfo fuse_batch_normalization_pass = {
     "fuse-batch-normalization",
     "fold BatchNormalization into the Conv, ConvTranspose or Gemm before it",
     no_options,
-    run,
+    run_fuse_batch_normalization,
     false,
     false};
 

@@ -58,7 +58,7 @@ struct Normalized {
 };
 
 // What `node`, a Div, normalizes.
-std::optional<Normalized> match(const ir::Node& node) {
+std::optional<Normalized> match_normalized(const ir::Node& node) {
   ir::Value& difference = *node.input(0);
   const ir::Node* root = sole(*node.input(1), OpKind::sqrt);
   const auto sum = root != nullptr ? shifted(*root->input(0)) : std::nullopt;
@@ -83,11 +83,11 @@ std::optional<Normalized> match(const ir::Node& node) {
   return Normalized{&x, *axis, sum->shift};
 }
 
-bool fuse(ir::Graph& graph, ir::Node& node) {
+bool fuse_layer_normalization(ir::Graph& graph, ir::Node& node) {
   if (!node.is(OpKind::mul) || !is_plain(node.output()) || node.output().type().dtype != ir::DType::f32) return false;
   ir::Node* quotient = nullptr;
   for (int i = 0; i < 2 && quotient == nullptr; ++i) quotient = sole_producer(node, i, OpKind::div);
-  const auto found = quotient != nullptr ? match(*quotient) : std::nullopt;
+  const auto found = quotient != nullptr ? match_normalized(*quotient) : std::nullopt;
   ir::Value* scale = found ? parameter_of(node, *found->x, found->axis) : nullptr;
   if (scale == nullptr) return false;
   ir::Node* last = &node;
@@ -107,14 +107,18 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
+Result<Change> run_fuse_layer_normalization(ir::Graph& graph, const Options&, PassContext& context) {
   if (!has_opset(context, kOpset)) return Change::none;
-  return rewrite_nodes(graph, fuse);
+  return rewrite_nodes(graph, fuse_layer_normalization);
 }
 
 }  // namespace
 
-extern const PassInfo fuse_layer_normalization_pass = {
-    "fuse-layer-normalization", "recognise a LayerNormalization that was spelled out", no_options, run, false, false};
+extern const PassInfo fuse_layer_normalization_pass = {"fuse-layer-normalization",
+                                                       "recognise a LayerNormalization that was spelled out",
+                                                       no_options,
+                                                       run_fuse_layer_normalization,
+                                                       false,
+                                                       false};
 
 }  // namespace edgesmith::passes

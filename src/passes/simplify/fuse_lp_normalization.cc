@@ -31,7 +31,7 @@ const ir::Value* unbounded(ir::Value& value) {
   return bound && *bound > 0 && *bound <= kLargestBound ? node->input(1 - least) : nullptr;
 }
 
-bool fuse(ir::Graph& graph, ir::Node& node) {
+bool fuse_lp_normalization(ir::Graph& graph, ir::Node& node) {
   if (!node.is(OpKind::div) || !is_plain(node.output()) || node.output().type().dtype != ir::DType::f32) return false;
   ir::Value& x = *node.input(0);
   ir::Value* divisor = node.input(1);
@@ -53,11 +53,17 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) { return rewrite_nodes(graph, fuse); }
+Result<Change> run_fuse_lp_normalization(ir::Graph& graph, const Options&, PassContext&) {
+  return rewrite_nodes(graph, fuse_lp_normalization);
+}
 
 }  // namespace
 
-extern const PassInfo fuse_lp_normalization_pass = {
-    "fuse-lp-normalization", "recognise a division by the L2 norm", no_options, run, false, false};
+extern const PassInfo fuse_lp_normalization_pass = {"fuse-lp-normalization",
+                                                    "recognise a division by the L2 norm",
+                                                    no_options,
+                                                    run_fuse_lp_normalization,
+                                                    false,
+                                                    false};
 
 }  // namespace edgesmith::passes

@@ -51,7 +51,7 @@ std::optional<ir::Ints> extendable_pads(const ir::Node& node, size_t spatial) {
   return pads;
 }
 
-bool fuse(ir::Graph& graph, ir::Node& node) {
+bool fuse_pad(ir::Graph& graph, ir::Node& node) {
   if (!node.is(OpKind::conv) && !node.is(OpKind::average_pool)) return false;
   ir::Node& pad = node.input(0)->node();
   if (!pad.is(OpKind::pad) || !is_plain(pad.output())) return false;
@@ -74,10 +74,10 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_fuse_pad(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    if (!fuse(graph, node)) continue;
+    if (!fuse_pad(graph, node)) continue;
     change = Change::changed;
   }
   return change;
@@ -86,6 +86,6 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
 }  // namespace
 
 extern const PassInfo fuse_pad_pass = {
-    "fuse-pad", "move zero padding into the Conv or AveragePool that reads it", no_options, run, false, false};
+    "fuse-pad", "move zero padding into the Conv or AveragePool that reads it", no_options, run_fuse_pad, false, false};
 
 }  // namespace edgesmith::passes

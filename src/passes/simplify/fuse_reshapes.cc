@@ -18,7 +18,7 @@ bool only_reshapes(const ir::Node& node) {
   return node.is(OpKind::reshape) || node.is(OpKind::flatten) || node.is(OpKind::squeeze) || node.is(OpKind::unsqueeze);
 }
 
-bool fuse(ir::Graph& graph, ir::Node& node) {
+bool fuse_reshapes(ir::Graph& graph, ir::Node& node) {
   if (!node.is(OpKind::reshape)) return false;
   ir::Node& first = node.input(0)->node();
   if (!only_reshapes(first) || !is_plain(first.output())) return false;
@@ -30,11 +30,14 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) { return rewrite_nodes(graph, fuse); }
+Result<Change> run_fuse_reshapes(ir::Graph& graph, const Options&, PassContext&) {
+  return rewrite_nodes(graph, fuse_reshapes);
+}
 
 }  // namespace
 
-extern const PassInfo fuse_reshapes_pass = {
-    "fuse-reshapes", "skip a Reshape, Flatten or Squeeze before a Reshape", no_options, run, false, false};
+extern const PassInfo fuse_reshapes_pass = {"fuse-reshapes", "skip a Reshape, Flatten or Squeeze before a Reshape",
+                                            no_options,      run_fuse_reshapes,
+                                            false,           false};
 
 }  // namespace edgesmith::passes

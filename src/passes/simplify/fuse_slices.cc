@@ -36,7 +36,7 @@ std::optional<Cuts> cuts_of(const ir::Node& node) {
   return Cuts{*starts, *ends, *axes, *steps};
 }
 
-bool fuse(ir::Graph& graph, ir::Node& node) {
+bool fuse_slices(ir::Graph& graph, ir::Node& node) {
   if (!node.is(OpKind::slice) || !is_plain(node.output())) return false;
   const ir::Node& first = node.input(0)->node();
   if (!first.is(OpKind::slice) || !is_plain(first.output()) || first.output().uses().size() != 1) return false;
@@ -58,11 +58,13 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) { return rewrite_nodes(graph, fuse); }
+Result<Change> run_fuse_slices(ir::Graph& graph, const Options&, PassContext&) {
+  return rewrite_nodes(graph, fuse_slices);
+}
 
 }  // namespace
 
 extern const PassInfo fuse_slices_pass = {
-    "fuse-slices", "merge a Slice of a Slice along other axes", no_options, run, false, false};
+    "fuse-slices", "merge a Slice of a Slice along other axes", no_options, run_fuse_slices, false, false};
 
 }  // namespace edgesmith::passes

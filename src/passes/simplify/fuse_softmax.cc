@@ -28,7 +28,7 @@ std::optional<int64_t> reduced_axis(const ir::Node& node, int rank) {
   return axis < 0 ? axis + rank : axis;
 }
 
-bool fuse(ir::Graph& graph, ir::Node& node, const PassContext& context) {
+bool fuse_softmax(ir::Graph& graph, ir::Node& node, const PassContext& context) {
   if (!node.is(OpKind::div) || !is_plain(node.output()) || node.output().type().dtype != ir::DType::f32) return false;
   ir::Value& powers = *node.input(0);
   const ir::Node* sum = sole(*node.input(1), OpKind::reduce_sum);
@@ -49,13 +49,13 @@ bool fuse(ir::Graph& graph, ir::Node& node, const PassContext& context) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
-  return rewrite_nodes(graph, [&](ir::Graph& all, ir::Node& node) { return fuse(all, node, context); });
+Result<Change> run_fuse_softmax(ir::Graph& graph, const Options&, PassContext& context) {
+  return rewrite_nodes(graph, [&](ir::Graph& all, ir::Node& node) { return fuse_softmax(all, node, context); });
 }
 
 }  // namespace
 
 extern const PassInfo fuse_softmax_pass = {
-    "fuse-softmax", "recognise a Softmax that was spelled out", no_options, run, false, false};
+    "fuse-softmax", "recognise a Softmax that was spelled out", no_options, run_fuse_softmax, false, false};
 
 }  // namespace edgesmith::passes

@@ -19,7 +19,7 @@ std::optional<ir::Ints> permutation(const ir::Node& node) {
   return perm;
 }
 
-bool fuse(ir::Graph& graph, ir::Node& node) {
+bool fuse_transposes(ir::Graph& graph, ir::Node& node) {
   if (!node.is(OpKind::transpose)) return false;
   ir::Node& first = node.input(0)->node();
   if (!first.is(OpKind::transpose) || !is_plain(first.output())) return false;
@@ -32,11 +32,13 @@ bool fuse(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) { return rewrite_nodes(graph, fuse); }
+Result<Change> run_fuse_transposes(ir::Graph& graph, const Options&, PassContext&) {
+  return rewrite_nodes(graph, fuse_transposes);
+}
 
 }  // namespace
 
 extern const PassInfo fuse_transposes_pass = {
-    "fuse-transposes", "merge a Transpose of a Transpose", no_options, run, false, false};
+    "fuse-transposes", "merge a Transpose of a Transpose", no_options, run_fuse_transposes, false, false};
 
 }  // namespace edgesmith::passes

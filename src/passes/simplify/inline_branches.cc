@@ -18,7 +18,7 @@ const ir::Graph* taken_branch(const ir::Node& node) {
   return &node.subgraphs->graphs[condition->dense().data<bool>()[0] ? 0 : 1];
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_inline_branches(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
     const std::shared_ptr<const ir::Subgraphs> subgraphs = node.subgraphs;  // they outlive the node
@@ -33,7 +33,11 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
 
 }  // namespace
 
-extern const PassInfo inline_branches_pass = {
-    "inline-branches", "replace an If whose condition is constant by the branch taken", no_options, run, false, false};
+extern const PassInfo inline_branches_pass = {"inline-branches",
+                                              "replace an If whose condition is constant by the branch taken",
+                                              no_options,
+                                              run_inline_branches,
+                                              false,
+                                              false};
 
 }  // namespace edgesmith::passes

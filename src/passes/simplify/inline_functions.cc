@@ -26,7 +26,7 @@ int inline_round(ir::Graph& graph) {
   return count;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
+Result<Change> run_inline_functions(ir::Graph& graph, const Options&, PassContext& context) {
   int inlined = 0;
   while (const int count = inline_round(graph)) inlined += count;
   for (const ir::Node& node : graph.nodes()) {
@@ -42,7 +42,7 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext& context) {
 extern const PassInfo inline_functions_pass = {"inline-functions",
                                                "put functions that the model defines in the place of their calls",
                                                no_options,
-                                               run,
+                                               run_inline_functions,
                                                false,
                                                false};
 

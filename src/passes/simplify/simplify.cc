@@ -36,7 +36,7 @@ constexpr std::array<std::string_view, 18> kPipeline = {
     "eliminate-common-subexpressions",  // last: sees the final constants
 };
 
-const OptionSchema& options() {
+const OptionSchema& simplify_options() {
   static const OptionSchema schema = {
       {"dense", OptionKind::flag, "false", "also write shared weights (codebooks and indices) out in full"},
       {"inline_functions", OptionKind::flag, "false",
@@ -157,7 +157,7 @@ Result<Change> keep_answers(const ir::Graph& original, ir::Graph& graph, const O
   return Change::none;
 }
 
-Result<Change> run(ir::Graph& graph, const Options& options, PassContext& context) {
+Result<Change> run_simplify(ir::Graph& graph, const Options& options, PassContext& context) {
   const int before = count_nodes(graph);
   const std::string& verify = options.word("verify");
   const bool verified = verify == "always" || (verify == "auto" && is_quick_to_run(graph));
@@ -179,6 +179,7 @@ Result<Change> run(ir::Graph& graph, const Options& options, PassContext& contex
 }  // namespace
 
 extern const PassInfo simplify_pass = {
-    "simplify", "exact clean-up: fold, fuse and remove until nothing changes", options, run, true, false};
+    "simplify", "exact clean-up: fold, fuse and remove until nothing changes", simplify_options, run_simplify, true,
+    false};
 
 }  // namespace edgesmith::passes

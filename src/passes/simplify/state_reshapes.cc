@@ -45,7 +45,7 @@ bool state(ir::Graph& graph, ir::Node& node, const ops::Known& known) {
   return true;
 }
 
-Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
+Result<Change> run_state_reshapes(ir::Graph& graph, const Options&, PassContext&) {
   const auto known = ops::infer_known(graph);
   if (!known) return known.error();
   Change change = Change::none;
@@ -57,7 +57,11 @@ Result<Change> run(ir::Graph& graph, const Options&, PassContext&) {
 
 }  // namespace
 
-extern const PassInfo state_reshapes_pass = {
-    "state-reshapes", "write the shape of a Reshape as a constant where it can be said", no_options, run, false, false};
+extern const PassInfo state_reshapes_pass = {"state-reshapes",
+                                             "write the shape of a Reshape as a constant where it can be said",
+                                             no_options,
+                                             run_state_reshapes,
+                                             false,
+                                             false};
 
 }  // namespace edgesmith::passes

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "edgesmith/base/clock.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/refine/measure.h"
 #include "refine/diagnose/work.h"
@@ -49,10 +50,7 @@ class Search {
   }
 
  private:
-  bool out_of_time() const {
-    return options_.time_limit > 0 &&
-           std::chrono::duration<double>(Clock::now() - start_).count() >= options_.time_limit;
-  }
+  bool out_of_time() const { return options_.time_limit > 0 && seconds_since(start_) >= options_.time_limit; }
 
   Result<double> drop_of(const std::vector<size_t>& units) {
     if (interrupted()) return Error{ErrorKind::interrupted, "interrupted in the search", ""};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The search: steps that make the model smaller, each tried in a fixed order, until none succeeds.
 #include "edgesmith/refine/reduce.h"
+#include "edgesmith/base/clock.h"
 
 #include <algorithm>
 #include <chrono>
@@ -85,10 +86,7 @@ class Reducer {
     return false;
   }
 
-  bool out_of_time() const {
-    return options_.time_limit > 0 &&
-           std::chrono::duration<double>(Clock::now() - start_).count() >= options_.time_limit;
-  }
+  bool out_of_time() const { return options_.time_limit > 0 && seconds_since(start_) >= options_.time_limit; }
 
   /// Takes the candidate if it still breaks.
   Result<bool> attempt(std::optional<ir::Graph> candidate) {

@@ -20,7 +20,7 @@ extern const Kernel kMatMulIntegerI8, kQuantizeLinearI8, kDequantizeLinearI8;
 extern const Kernel kLstmF32, kGruF32, kRnnF32;
 extern const Kernel kConvTransposeF32, kWinogradConvTransposeF32, kConvWeightGradientF32, kMaxPoolGradientF32,
     kAveragePoolGradientF32, kGateF32, kSumOverChannelF32, kExpandF32;
-extern const Kernel kDepthwiseWeightGradientF32, kWinogradWeightGradientF32, kGatherGradientF32, kIdentityF32;
+extern const Kernel kDepthwiseWeightGradientF32, kWinogradWeightGradientF32, kGatherGradientF32, kIdentityF32, kCastF32;
 extern const Kernel kGreaterF32, kGreaterOrEqualF32, kLessF32, kLessOrEqualF32, kEqualF32, kAnd, kWhereF32;
 extern const Kernel kConcatF32, kGatherF32, kPadF32, kResizeF32, kSliceF32, kSplitF32, kTransposeF32;
 extern const Kernel kAddI8, kAveragePoolI8, kConcatI8, kConvI8, kDepthwiseConvI8, kGemmI8, kGlobalAveragePoolI8,

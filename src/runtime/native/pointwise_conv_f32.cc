@@ -15,9 +15,9 @@ namespace edgesmith::runtime::native {
 
 namespace {
 
-// Turning the result costs about as much as 10 input channels. It pays where sums are so long that a panel of planes
-// does not fit the first-level cache, or where vectors of pixels would be this much longer than the pixels.
-constexpr int64_t kLongSums = 192;
+// Turning the result costs about as much as 10 input channels. It pays where a panel of planes (so many pixels of every
+// channel) does not fit the first-level cache, or where vectors of pixels would be this much longer than the pixels.
+constexpr int64_t kPanelPixels = 48, kPanelFloats = 192 * kPanelPixels;
 constexpr double kMostFill = 1.1;
 constexpr int64_t kVector = 16;
 
@@ -42,7 +42,8 @@ bool prefers(const ir::Node& node) {
   const auto& shape = node.input(0)->type().shape;
   if (!shape || shape->size() != 4 || !(*shape)[2].known() || !(*shape)[3].known()) return false;
   const int64_t pixels = (*shape)[2].value() * (*shape)[3].value();
-  return fills_vectors(weight[0]) && (weight[1] >= kLongSums || !fills_vectors(pixels));
+  const int64_t panel = weight[1] * std::min(round_up(pixels, kVector), kPanelPixels);
+  return fills_vectors(weight[0]) && (panel >= kPanelFloats || !fills_vectors(pixels));
 }
 
 Result<std::shared_ptr<const Prepared>> prepare(const ir::Node&, std::span<const ir::Tensor* const> constants,

@@ -228,7 +228,10 @@ bool supports_recurrent(const ir::Node& node, const RecurrentCell& cell) {
     if (static_cast<size_t>(i) == kPeepholes || value->type().dtype != wanted) return false;
   }
   const ir::Attributes& attributes = node.attributes();
-  if (attributes.get_float("clip", 0.0F) > 0 || attributes.get_int("input_forget", 0) != 0) return false;
+  if (attributes.get_float("clip", 0.0F) > 0) return false;
+  for (const char* special : {"input_forget", "quantized_states"}) {
+    if (attributes.get_int(special, 0) != 0) return false;
+  }
   const ir::Attribute* given = attributes.find("activations");
   const auto* names = given != nullptr ? std::get_if<ir::Strings>(given) : nullptr;
   for (size_t i = 0; names != nullptr && i < names->size(); ++i) {

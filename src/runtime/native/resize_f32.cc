@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Resize of float32 tensors, any filter but crops: axis by axis, the first one first, every output a mix of a few
+// Resize of float32 tensors, any filter but crops: axis by axis (ops::resize_order), every output a mix of a few
 // inputs whose places and weights are made once for some dims. Vectors lie across what is behind the axis.
 //
 // Scratch: what two axes in turn leave behind for the next one.
@@ -46,7 +46,7 @@ Result<Passes> passes_of(const ir::Node& node, const ir::Dims& input, const ir::
   if (!axes) return axes.error();
   Passes out;
   ir::Dims dims = input;
-  for (size_t d = 0; d < dims.size(); ++d) {
+  for (const size_t d : ops::resize_order(input, output)) {
     ops::AxisMixes& axis = (*axes)[d];
     if (axis.begins.empty()) continue;
     Pass pass = {1, input[d], output[d], 1, std::move(axis.begins), std::move(axis.indices), {}, true};

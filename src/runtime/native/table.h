@@ -249,6 +249,9 @@ struct NativeTable {
   /// out[o] = sum over begins[o] <= k < begins[o + 1] of weights[k] * in[indices[k]], of at least one.
   void (*mix_neighbours)(const float* in, const int64_t* begins, const int64_t* indices, const float* weights,
                          int64_t outputs, float* out);
+  /// round_halves.h.
+  void (*round_to_f16)(float* data, int64_t count);
+  void (*round_to_bf16)(float* data, int64_t count);
 };
 
 /// The table for the best vectors that `isa` includes.

@@ -148,6 +148,7 @@ constexpr Kernel row(std::string_view name, ir::OpKind op, Status (*run)(const K
 }  // namespace
 
 const Kernel kIdentityF32 = row("identity_f32", ir::OpKind::identity, run_identity);
+const Kernel kCastF32 = row("cast_f32", ir::OpKind::cast, run_identity);  // of graphs whose halves are widened
 const Kernel kReluF32 = row("relu_f32", ir::OpKind::relu, run_relu);
 const Kernel kClipF32 = row("clip_f32", ir::OpKind::clip, run_clip);
 const Kernel kLeakyReluF32 = row("leaky_relu_f32", ir::OpKind::leaky_relu, run_leaky_relu);

@@ -4,8 +4,9 @@
 //   cmake --build --preset release --target runtime_bench && build/release/tests/runtime/bench/runtime_bench
 //
 // Peaks are what registers allow (peaks.cc). Products are M,N,K of a Gemm whose right operand is constant, layers are
-// named by their shapes. Models come from EDGESMITH_ZOO (or ../shared/zoo beside the sources), and run as they are,
-// with sums reassociated, and with every activation quantized to 8 bits. EDGESMITH_ISA=avx2 lowers the instruction set,
+// named by their shapes; of both the kernel's own time is taken. Models come from EDGESMITH_ZOO (or ../shared/zoo
+// beside the sources), and run as they are, with sums reassociated, and with every activation quantized to 8 bits.
+// EDGESMITH_ISA=avx2 lowers the instruction set,
 // --benchmark_filter=peak/fma,gemm/ chooses.
 #include <benchmark/benchmark.h>
 
@@ -36,7 +37,11 @@ int64_t macs_of(const ir::Graph& graph) {
   return macs;
 }
 
-void run(benchmark::State& state, const ir::Graph& graph, int64_t batch, const ExecutorOptions& options = {}) {
+// What counts: whole runs, or what the nodes take, without the copy of the result that a run gives back.
+enum class Timed { runs, nodes };
+
+void run(benchmark::State& state, const ir::Graph& graph, int64_t batch, const ExecutorOptions& options = {},
+         Timed timed = Timed::runs) {
   const auto executor = Executor::create(graph, options);
   if (!executor) return state.SkipWithError(executor.error().text().c_str());
   std::vector<ir::Tensor> inputs;
@@ -47,9 +52,13 @@ void run(benchmark::State& state, const ir::Graph& graph, int64_t batch, const E
   }
   const auto session = (*executor)->make_session();
   std::vector<ir::Tensor> outputs;
+  int64_t nanoseconds = 0;
+  const StepTimer add_time = [&](const ir::Node&, const std::string&, int64_t time) { nanoseconds += time; };
   for (auto _ : state) {
-    const Status status = session->run_into(inputs, outputs);
+    nanoseconds = 0;
+    const Status status = session->run_into(inputs, outputs, nullptr, timed == Timed::nodes ? &add_time : nullptr);
     if (!status) return state.SkipWithError(status.error().text().c_str());
+    if (timed == Timed::nodes) state.SetIterationTime(static_cast<double>(nanoseconds) * 1e-9);
     benchmark::DoNotOptimize(outputs.data());
   }
   const bool free_batch = !graph.inputs()[0]->type().shape->front().known();
@@ -71,7 +80,7 @@ void conv(benchmark::State& state, int64_t channels, int64_t size, int64_t out_c
   node.attributes().set("group", group);
   graph.add_output("y", node.output());
   if (!ops::infer_types(graph).ok()) return state.SkipWithError("the layer is not valid");
-  run(state, graph, 1, {.reassociate = reassociate});
+  run(state, graph, 1, {.reassociate = reassociate}, Timed::nodes);
 }
 
 // [m,k] times a constant [k,n].
@@ -81,7 +90,7 @@ void gemm(benchmark::State& state, int64_t m, int64_t n, int64_t k) {
   ir::Value& b = graph.add_constant(random_tensor({k, n}));
   graph.add_output("y", graph.append(ir::OpKind::gemm, {&a, &b}).output());
   if (!ops::infer_types(graph).ok()) return state.SkipWithError("the product is not valid");
-  run(state, graph, 1);
+  run(state, graph, 1, {}, Timed::nodes);
 }
 
 void quantize_activations(ir::Graph& graph) {
@@ -117,7 +126,9 @@ void register_products() {
                               {1, 128, 640},   {1, 1000, 1280},  {1, 300, 784}};
   for (const Product& p : products) {
     const std::string name = "gemm/" + std::to_string(p.m) + "," + std::to_string(p.n) + "," + std::to_string(p.k);
-    benchmark::RegisterBenchmark(name.c_str(), [p](benchmark::State& state) { gemm(state, p.m, p.n, p.k); });
+    benchmark::RegisterBenchmark(name.c_str(), [p](benchmark::State& state) {
+      gemm(state, p.m, p.n, p.k);
+    })->UseManualTime();
   }
 }
 
@@ -136,10 +147,10 @@ void register_layers() {
                              std::to_string(l.group);
     for (const bool reassociate : {false, true}) {
       if (reassociate && (l.kernel != 3 || l.stride != 1 || l.group != 1)) continue;
-      benchmark::RegisterBenchmark(
-          (name + (reassociate ? "/reassociated" : "")).c_str(), [l, reassociate](benchmark::State& state) {
-            conv(state, l.channels, l.size, l.out_channels, l.kernel, l.stride, l.group, reassociate);
-          });
+      benchmark::RegisterBenchmark((name + (reassociate ? "/reassociated" : "")).c_str(), [l, reassociate](
+                                                                                              benchmark::State& state) {
+        conv(state, l.channels, l.size, l.out_channels, l.kernel, l.stride, l.group, reassociate);
+      })->UseManualTime();
     }
   }
 }

@@ -11,8 +11,8 @@
 namespace edgesmith::passes::prune {
 namespace {
 
-// Rows wanted at least, and for each input: refitting needs better moments than rounding does (as in prune.cc).
-constexpr int64_t kFewestRows = 2048, kRowsPerInput = 32;
+// Rows wanted at least, and for each input.
+constexpr int64_t kFewestRows = 2048, kRowsPerSumInput = 32;
 // Rows of products that one thread adds to at a time.
 constexpr int64_t kRowsPerPiece = 96;
 // Rows that are added up in floats: more would lose what is left around the mean.
@@ -104,7 +104,7 @@ int64_t inputs_of_row(const MixLayer& layer) {
 }
 
 RowPlan::RowPlan(const MixLayer& layer, int64_t num_batches) {
-  const int64_t rows = std::max(kFewestRows, kRowsPerInput * inputs_of_row(layer));
+  const int64_t rows = std::max(kFewestRows, kRowsPerSumInput * inputs_of_row(layer));
   rows_per_batch = (rows + num_batches - 1) / std::max<int64_t>(1, num_batches);
 }
 

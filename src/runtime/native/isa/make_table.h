@@ -6,6 +6,7 @@
 #include "runtime/native/isa/depthwise_window.h"
 #include "runtime/native/isa/elementwise.h"
 #include "runtime/native/isa/gemm_tile.h"
+#include "runtime/native/isa/halves.h"
 #include "runtime/native/isa/planes.h"
 #include "runtime/native/isa/pool_window.h"
 #include "runtime/native/isa/rows.h"
@@ -52,7 +53,9 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .row_max = row_max,
           .softmax_row = softmax_row,
           .mix = mix,
-          .mix_neighbours = mix_neighbours};
+          .mix_neighbours = mix_neighbours,
+          .round_to_f16 = round_to_f16,
+          .round_to_bf16 = round_to_bf16};
 }
 
 }  // namespace
