@@ -54,19 +54,24 @@ bring() {  # a program or library: what it needs comes along
   local name path
   for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
     ! is_system "$name" && [ ! -e "$stage/lib/edgesmith/$name" ] || continue
-    path=$(ls "$sysroot"/{usr/lib,lib}/"$arch-linux-gnu/$name" 2>/dev/null | head -n 1)
-    bring_library "$path" "$name"
+    bring_library "$name"
   done
 }
-bring_library() {
-  [ -n "$1" ] || { echo "package: no $2 here" >&2; exit 5; }
-  install -m 644 "$1" "$stage/lib/edgesmith/$2"
-  license "$(package_of "$1")"
-  bring "$1"
+bring_library() {  # by its name
+  local path
+  for path in "$sysroot/usr/lib/$arch-linux-gnu/$1" "$sysroot/lib/$arch-linux-gnu/$1"; do
+    [ -e "$path" ] || continue
+    install -m 644 "$path" "$stage/lib/edgesmith/$1"
+    license "$(package_of "$path")"
+    bring "$path"
+    return
+  done
+  echo "package: no $1 here" >&2
+  exit 5
 }
 bring "$build/edgesmith"
 if [ "$arch" = x86_64 ]; then  # oneDNN is loaded when a kernel first asks for it
-  bring_library "$(ls {/usr/lib,/lib}/x86_64-linux-gnu/libdnnl.so.2 2>/dev/null | head -n 1)" libdnnl.so.2
+  bring_library libdnnl.so.2
 fi
 "$strip" --strip-unneeded "$stage"/lib/edgesmith/*
 for linked in libssl3 libjpeg62-turbo libpng16-16 zlib1g; do license "$linked"; done  # in the program itself
