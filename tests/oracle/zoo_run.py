@@ -92,7 +92,7 @@ def main():
     bad = False
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
-        for path in list(zoo.ZOO.glob("*.onnx")) + list(zoo.ZOO.glob("*.npz")) + list(zoo.WORK.iterdir()):
+        for path in list(zoo.ZOO.glob("*.onnx")) + list(zoo.ZOO.glob("*.npz")) + list(zoo.ZOO.glob("*.csv")) + list(zoo.WORK.iterdir()):
             if path.suffix != ".toml":
                 (here / path.name).symlink_to(path.resolve())
         for name in ("zoo.toml", "int8.toml"):
