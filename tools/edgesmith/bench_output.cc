@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bench_output.h"
-#include "numbers.h"
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -10,6 +9,7 @@
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/runtime/executor.h"
+#include "numbers.h"
 
 namespace edgesmith::cli {
 namespace {

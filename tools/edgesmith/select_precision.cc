@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "select_precision.h"
-#include "numbers.h"
 
 #include <nlohmann/json.hpp>
 
@@ -13,6 +12,7 @@
 #include "edgesmith/passes/precision.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/report/terminal.h"
+#include "numbers.h"
 
 namespace edgesmith::cli {
 namespace {
