@@ -100,6 +100,15 @@ int64_t scale_index(const Quant& quant, const Dims& dims, int64_t i) {
   return ((i / inner / channels) * blocks + channel / quant.block_size) * inner + i % inner;
 }
 
+// How many neighbouring elements share a scale.
+int64_t scale_run(const Quant& quant, const Dims& dims, int64_t size) {
+  if (quant.per_tensor() || quant.scale.size() == 1) return size;
+  if (quant.block_size > 0) return 1;
+  int64_t inner = 1;
+  for (size_t d = static_cast<size_t>(quant.axis) + 1; d < dims.size(); ++d) inner *= dims[d];
+  return inner;
+}
+
 }  // namespace
 
 Tensor::Tensor() = default;
@@ -226,10 +235,14 @@ Tensor Tensor::dense() const {
       const Quant& quant = parts_->quant;
       Tensor out = zeros(DType::f32, dims_);
       auto reals = out.mutable_data<float>();
-      for (int64_t i = 0; i < size_; ++i) {
-        const auto k = static_cast<size_t>(scale_index(quant, dims_, i));
-        reals[static_cast<size_t>(i)] =
-            static_cast<float>(codes[static_cast<size_t>(i)] - quant.zero_point[k]) * quant.scale[k];
+      const int64_t run = scale_run(quant, dims_, size_);
+      for (int64_t first = 0; first < size_; first += run) {
+        const auto k = static_cast<size_t>(scale_index(quant, dims_, first));
+        const int64_t zero_point = quant.zero_point[k];
+        const float scale = quant.scale[k];
+        for (auto i = static_cast<size_t>(first); i < static_cast<size_t>(first + run); ++i) {
+          reals[i] = static_cast<float>(codes[i] - zero_point) * scale;
+        }
       }
       return out;
     }

@@ -27,8 +27,9 @@ Observations observe(const std::vector<float>& values) {
   observed.extremes = {*std::min_element(values.begin(), values.end()),
                        *std::max_element(values.begin(), values.end())};
   observed.moving_average = observed.extremes;
-  observed.histogram = Histogram(observed.extremes.joined({0, 0}));
-  observed.histogram.add(values);
+  Distribution distribution;
+  distribution.add(values, observed.extremes);
+  observed.histogram = Histogram(distribution, observed.extremes.joined({0, 0}));
   return observed;
 }
 
@@ -113,27 +114,72 @@ TEST(ActivationQuant, SymmetricCodesHaveZeroPointZeroAndHoldBothEnds) {
   EXPECT_FLOAT_EQ(activation_quant({-9, 9}, {.min = 0, .max = 6}, DType::i8, "", true).scale[0], 6.0f / 127);
 }
 
-TEST(Histogram, OfAnySplitOfTheDataIsTheHistogramOfTheWhole) {
-  const std::vector<float> values = gauss(10000, 3);
-  const Range range = observe(values).extremes;
-  Histogram whole(range), left(range), right(range);
-  whole.add(values);
-  left.add(std::span(values).subspan(7000));
-  right.add(std::span(values).first(7000));
-  left.merge(right);
-  EXPECT_EQ(left.counts(), whole.counts());
-  EXPECT_EQ(left.total(), whole.total());
-  EXPECT_EQ(left.zeros(), whole.zeros());
+Range ends_of(std::span<const float> values) {
+  return {*std::min_element(values.begin(), values.end()), *std::max_element(values.begin(), values.end())};
 }
 
-TEST(Histogram, CountsExactZerosApartAndTheEndsInside) {
-  Histogram histogram({-1, 1});
+TEST(Distribution, OfAnySplitInAnyOrderIsThatOfTheWhole) {
+  std::vector<float> values = gauss(10000, 3);
+  values.insert(values.end(), {0, -0.0f, 40, -1000, 1e-30f});
+  const std::span<const float> all(values);
+  Distribution whole;
+  whole.add(all, ends_of(all));
+  EXPECT_EQ(whole.total(), values.size());
+  EXPECT_EQ(whole.zeros(), 2u);
+  for (const std::vector<size_t>& cuts : {std::vector<size_t>{0, 10, 5000, 10005}, {0, 9999, 10001, 10003, 10005}}) {
+    Distribution forward, backward;
+    for (size_t i = 0; i + 1 < cuts.size(); ++i) {
+      const auto part = all.subspan(cuts[i], cuts[i + 1] - cuts[i]);
+      const size_t j = cuts.size() - 2 - i;
+      const auto other = all.subspan(cuts[j], cuts[j + 1] - cuts[j]);
+      forward.add(part, ends_of(part));
+      Distribution own;
+      own.add(other, ends_of(other));
+      backward.merge(own);
+    }
+    for (const Distribution* one : {&forward, &backward}) {
+      EXPECT_EQ(one->counts(), whole.counts());
+      EXPECT_EQ(one->lower(0), whole.lower(0));
+      EXPECT_EQ(one->lower(1), whole.lower(1));
+      EXPECT_EQ(one->total(), whole.total());
+      EXPECT_EQ(one->zeros(), whole.zeros());
+    }
+  }
+}
+
+TEST(Distribution, EveryNumberLiesInItsBin) {
+  for (const std::vector<float>& values :
+       {std::vector<float>{-1, 1}, {0.3f}, {-1e-44f}, {3e38f, -3e38f}, {1024, 2047, 2048}}) {
+    for (const float value : values) {
+      Distribution distribution;
+      distribution.add(values, ends_of(values));
+      Distribution one;
+      one.merge(distribution);
+      size_t found = 0;
+      for (size_t bin = 0; bin < one.counts().size(); ++bin) {
+        const auto at = static_cast<int64_t>(bin);
+        if (one.lower(at) <= value && value < one.lower(at + 1)) found = one.counts()[bin];
+      }
+      EXPECT_GE(found, 1u) << value;
+    }
+  }
+}
+
+TEST(Histogram, KeepsAllCountsAndTheEndsInside) {
   const std::vector<float> values = {0, -0.0f, -1, 1, 0.5f};
-  histogram.add(values);
-  EXPECT_EQ(histogram.zeros(), 2u);
-  EXPECT_EQ(histogram.total(), 5u);
-  EXPECT_EQ(histogram.counts().front(), 1u);
-  EXPECT_EQ(histogram.counts().back(), 1u);
+  Distribution distribution;
+  distribution.add(values, {-1, 1});
+  for (const Range range : {Range{-1, 1}, Range{-1.3f, 1.1f}}) {
+    const Histogram histogram(distribution, range);
+    EXPECT_EQ(histogram.zeros(), 2);
+    EXPECT_EQ(histogram.total(), 5);
+    double sum = 0;
+    for (const double count : histogram.counts()) sum += count;
+    EXPECT_NEAR(sum, 3, 1e-9);
+  }
+  const Histogram histogram(distribution, {-1, 1});
+  EXPECT_NEAR(histogram.counts()[0] + histogram.counts()[1], 1, 1e-9);
+  EXPECT_NEAR(histogram.counts().back(), 1, 1e-9);
 }
 
 TEST(Calibrators, AllPickRangesWithinTheExtremesThatHoldZero) {

@@ -85,12 +85,12 @@ TEST(Statistics, FindTheEndsOfNumbers) {
 }
 
 TEST(Statistics, FindTheBinsOfNumbers) {
-  const std::vector<float> values = {0,     -0.0F,  -2,   -1,    -0.99F, 0.1F,  0.99F,  1,   3,
-                                     1e30F, -1e30F, 0.5F, 0.25F, 0.75F,  -0.5F, 1e-30F, 0.3F};
-  const std::vector<int32_t> expected = {8, 8, 0, 0, 0, 4, 7, 7, 7, 7, 0, 6, 5, 7, 2, 4, 5};
+  const std::vector<float> values = {0,    -0.0F, -2,    -1,     -0.99F, 0.1F,   0.99F,   1,   3,
+                                     0.5F, 0.25F, 0.75F, -0.26F, -0.5F,  1e-30F, -1e-30F, 0.3F};
+  const std::vector<int32_t> expected = {99, 99, 0, 4, 4, 8, 11, 12, 20, 10, 9, 11, 6, 6, 8, 7, 9};
   for (const Isa isa : float_isas()) {
     std::vector<int32_t> bins(values.size());
-    statistics_table(isa).find_bins(values.data(), static_cast<int64_t>(values.size()), -1, 4, 8, bins.data());
+    statistics_table(isa).find_bins(values.data(), static_cast<int64_t>(values.size()), 4, -8, 99, bins.data());
     EXPECT_EQ(bins, expected);
   }
 }

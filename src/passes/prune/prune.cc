@@ -259,7 +259,7 @@ class Pruner {
       layers_[l].inputs = static_cast<int>(l);
       watched.push_back({layers_[l].node, static_cast<int>(l)});
     }
-    auto extremes = quantize::observe_ranges(graph_, {}, watched, inputs_, *context_.pool, stream);
+    auto extremes = quantize::observe(graph_, {.layers = watched}, inputs_, *context_.pool, stream);
     if (!extremes) return extremes.error();
     for (const Layer& layer : layers_)
       moments_.push_back(layer_moments(layer, inputs_[static_cast<size_t>(layer.inputs)]));

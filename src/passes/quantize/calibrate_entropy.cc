@@ -23,8 +23,7 @@ constexpr double kSmoothing = 1e-4;
 // Counts of all bins, and how many values and filled bins lie before each: what a candidate needs without walking over
 // bins that are empty, as most are where there are many small tensors.
 struct Counts {
-  explicit Counts(const Histogram& histogram)
-      : of(histogram.counts().begin(), histogram.counts().end()), before(of.size() + 1), filled(of.size() + 1) {
+  explicit Counts(const Histogram& histogram) : of(histogram.counts()), before(of.size() + 1), filled(of.size() + 1) {
     for (size_t bin = 0; bin < of.size(); ++bin) {
       before[bin + 1] = before[bin] + of[bin];
       filled[bin + 1] = filled[bin] + (of[bin] > 0 ? 1 : 0);

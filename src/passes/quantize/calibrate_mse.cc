@@ -33,7 +33,7 @@ Clipped clip_end(const Histogram& histogram, double extreme) {
       const double centre = histogram.centre(bin);
       const double beyond = extreme > 0 ? centre - end : end - centre;
       if (beyond <= 0) continue;
-      const auto n = static_cast<double>(histogram.counts()[static_cast<size_t>(bin)]);
+      const double n = histogram.counts()[static_cast<size_t>(bin)];
       error += n * beyond * beyond;
       count += n;
     }
@@ -48,7 +48,7 @@ Clipped clip_end(const Histogram& histogram, double extreme) {
 Range pick_mse(const Observations& observed, const CalibratorSettings& settings) {
   const Range extremes = observed.extremes.joined({0, 0});
   const Histogram& histogram = observed.histogram;
-  const auto nonzero = static_cast<double>(histogram.total() - histogram.zeros());
+  const double nonzero = histogram.total() - histogram.zeros();
   const Clipped below = clip_end(histogram, extremes.min), above = clip_end(histogram, extremes.max);
   const int first_below = extremes.min < 0 ? 0 : kShares - 1, first_above = extremes.max > 0 ? 0 : kShares - 1;
   Range best = extremes;

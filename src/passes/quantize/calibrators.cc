@@ -35,14 +35,14 @@ Range pick_moving_average(const Observations& observed, const CalibratorSettings
 Range pick_percentile(const Observations& observed, const CalibratorSettings& settings) {
   const Histogram& histogram = observed.histogram;
   const Range extremes = observed.extremes.joined({0, 0});
-  const double outside = static_cast<double>(histogram.total()) * (1 - settings.percentile / 100);
+  const double outside = histogram.total() * (1 - settings.percentile / 100);
   const bool two_sided = extremes.min < 0 && extremes.max > 0;
   const double cut = two_sided ? outside / 2 : outside;
   const auto& counts = histogram.counts();
   Range range = extremes;
   double passed = 0;
   for (int bin = 0; extremes.min < 0 && bin < Histogram::kBins; ++bin) {
-    passed += static_cast<double>(counts[static_cast<size_t>(bin)]);
+    passed += counts[static_cast<size_t>(bin)];
     if (passed > cut) {
       range.min = static_cast<float>(std::min(0.0, histogram.lower(bin)));
       break;
@@ -50,7 +50,7 @@ Range pick_percentile(const Observations& observed, const CalibratorSettings& se
   }
   passed = 0;
   for (int bin = Histogram::kBins - 1; extremes.max > 0 && bin >= 0; --bin) {
-    passed += static_cast<double>(counts[static_cast<size_t>(bin)]);
+    passed += counts[static_cast<size_t>(bin)];
     if (passed > cut) {
       range.max = static_cast<float>(std::max(0.0, histogram.lower(bin + 1)));
       break;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "passes/quantize/choice_race.h"
 #include "passes/quantize/consumer_error.h"
 #include "passes/quantize/network_error.h"
 
@@ -74,7 +75,7 @@ class Chooser {
     }
   }
 
-  Result<Choice> run(const Stream& probes, const Stream& comparison) {
+  Result<Choice> run(const Stream& probes, const Stream& comparison, const ReferenceOutputs& reference) {
     std::vector<std::vector<Win>> selections = {{}};  // the first: min-max (or the calibrator asked for) everywhere
     const auto select = [&](std::vector<Win> wins) {
       const auto same = [&](const std::vector<Win>& other) { return same_choice(wins, other); };
@@ -93,15 +94,15 @@ class Chooser {
       trials_[0].error = NAN;
       return best();
     }
-    OutputErrors errors(graph_, comparison);
-    EDGESMITH_TRY(measure(errors, 0));
+    ChoiceRace race(graph_, comparison, reference);
+    EDGESMITH_TRY(measure(race, 0, 1));
     if (settings_.correct_bias) {
       const size_t first = trials_.size();
       for (Trial& trial : trials_) trial.graph = ir::Graph();  // measured; only the numbers are needed
       const std::vector<Win> wins = best_trial().wins;
       add_trial(wins, false);
       if (!wins.empty()) add_trial({}, false);
-      EDGESMITH_TRY(measure(errors, first));
+      EDGESMITH_TRY(measure(race, first, 0));
     }
     return best();
   }
@@ -140,11 +141,11 @@ class Chooser {
     });
   }
 
-  // Measures the trials from `first` on.
-  Status measure(OutputErrors& errors, size_t first) {
+  // Measures the trials from `first` on, of which so many are favourites.
+  Status measure(ChoiceRace& race, size_t first, size_t favourites) {
     std::vector<const ir::Graph*> graphs;
     for (size_t t = first; t < trials_.size(); ++t) graphs.push_back(&trials_[t].graph);
-    const auto measured = errors.measure(graphs);
+    const auto measured = race.measure(graphs, favourites);
     if (!measured) return measured.error();
     for (size_t t = first; t < trials_.size(); ++t) trials_[t].error = (*measured)[t - first];
     return {};
@@ -204,6 +205,12 @@ class Chooser {
 
 }  // namespace
 
+bool uses_histograms(const ChoiceSettings& settings) {
+  return std::any_of(all_calibrators().begin(), all_calibrators().end(), [&](const CalibratorInfo& info) {
+    return info.needs_histogram && (settings.calibrator == "auto" || settings.calibrator == info.name);
+  });
+}
+
 std::vector<bool> need_histograms(const Plan& plan, const ChoiceSettings& settings) {
   std::vector<bool> needed;
   for (const ScaleSet& set : plan.sets) {
@@ -226,8 +233,9 @@ std::vector<std::vector<ir::Quant>> find_candidates(const Plan& plan, const std:
 
 Result<Choice> choose(const ir::Graph& graph, const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
                       const std::vector<Observations>& observed, const std::vector<LayerGroup>& layers,
-                      const ChoiceSettings& settings, const Stream& probes, const Stream& comparison) {
-  return Chooser(graph, plan, candidates, observed, layers, settings).run(probes, comparison);
+                      const ChoiceSettings& settings, const Stream& probes, const Stream& comparison,
+                      const ReferenceOutputs& reference) {
+  return Chooser(graph, plan, candidates, observed, layers, settings).run(probes, comparison, reference);
 }
 
 }  // namespace edgesmith::passes::quantize

@@ -10,6 +10,7 @@
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/observe.h"
 #include "passes/quantize/plan.h"
+#include "passes/quantize/reference_outputs.h"
 #include "passes/quantize/stream.h"
 
 namespace edgesmith::passes::quantize {
@@ -44,7 +45,8 @@ struct Choice {
   std::vector<Win> wins;      ///< in the assignment
 };
 
-/// Which sets need histograms for their candidates.
+/// Whether any calibrator in question looks at histograms, and which sets need theirs for their candidates.
+bool uses_histograms(const ChoiceSettings& settings);
 std::vector<bool> need_histograms(const Plan& plan, const ChoiceSettings& settings);
 
 /// The ranges that the calibrators in question give each set: candidates[set][0] is min-max under "auto".
@@ -53,9 +55,11 @@ std::vector<std::vector<ir::Quant>> find_candidates(const Plan& plan, const std:
 
 /// Under "auto" a calibrator other than min-max is taken for a set where it lowers the error of the set's readers, and
 /// the whole choice only if the network's outputs then are no further from the float ones than with min-max everywhere;
-/// bias correction likewise. All on calibration samples. Errors: those of the runs.
+/// bias correction likewise. All on calibration samples; `reference` may hold the float results for `comparison`.
+/// Errors: those of the runs.
 Result<Choice> choose(const ir::Graph& graph, const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
                       const std::vector<Observations>& observed, const std::vector<LayerGroup>& layers,
-                      const ChoiceSettings& settings, const Stream& probes, const Stream& comparison);
+                      const ChoiceSettings& settings, const Stream& probes, const Stream& comparison,
+                      const ReferenceOutputs& reference);
 
 }  // namespace edgesmith::passes::quantize

@@ -1,35 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
-// The distribution of a value over the calibration data, in fixed memory.
+// The distribution of a value over the calibration data, as calibrators look at it.
 #pragma once
 
-#include <cstdint>
-#include <span>
 #include <vector>
 
+#include "passes/quantize/distribution.h"
 #include "passes/quantize/range.h"
 
 namespace edgesmith::passes::quantize {
 
-/// Counts of reals in equal bins over a range that was observed before. Counting is exact, so the histogram of any
-/// split of the data, in any order, is the same.
+/// Numbers in equal bins over a range.
 class Histogram {
  public:
   static constexpr int kBins = 2048;
 
   Histogram() = default;
-  explicit Histogram(Range range);
-
-  /// Counts `values`. What lies outside the range is counted in the nearest bin; exact zeros are counted apart.
-  void add(std::span<const float> values);
-  /// Adds the counts of a histogram over the same range.
-  void merge(const Histogram& other);
+  /// `range` holds zero and all that was counted. What one bin of `distribution` counted goes to the bins that it
+  /// overlaps, by the overlap.
+  Histogram(const Distribution& distribution, Range range);
 
   Range range() const { return range_; }
-  /// Counts of the bins, exact zeros not included.
-  const std::vector<uint64_t>& counts() const { return counts_; }
-  uint64_t zeros() const { return zeros_; }
+  /// Of the bins, exact zeros not included.
+  const std::vector<double>& counts() const { return counts_; }
+  double zeros() const { return zeros_; }
   /// All values, zeros included.
-  uint64_t total() const { return total_; }
+  double total() const { return total_; }
   /// Edges and centre of bin `bin`.
   double lower(int bin) const { return range_.min + width_ * bin; }
   double centre(int bin) const { return range_.min + width_ * (bin + 0.5); }
@@ -40,9 +35,8 @@ class Histogram {
  private:
   Range range_;
   double width_ = 0;
-  float bins_per_unit_ = 0;
-  std::vector<uint64_t> counts_;
-  uint64_t zeros_ = 0, total_ = 0;
+  std::vector<double> counts_;
+  double zeros_ = 0, total_ = 0;
 };
 
 }  // namespace edgesmith::passes::quantize

@@ -72,24 +72,47 @@ double mean_ratio(const Energies& energies, size_t first, size_t count) {
 
 double decibels(double noise_to_signal) { return noise_to_signal <= 0 ? INFINITY : -10 * std::log10(noise_to_signal); }
 
-Result<std::vector<double>> OutputErrors::measure(const std::vector<const ir::Graph*>& candidates) {
-  std::optional<Runner> original;
-  std::vector<Runner> runners;
-  if (kept_.empty()) {
-    auto runner = Runner::create(original_, stream_.num_threads());
-    if (!runner) return runner.error();
-    original = std::move(*runner);
-  }
+Result<std::vector<Runner>> OutputErrors::prepare(const std::vector<const ir::Graph*>& candidates) const {
   std::vector<std::optional<Result<Runner>>> made(candidates.size());
   stream_.pool().parallel_for(static_cast<int64_t>(candidates.size()), [&](int64_t g, int) {
     const runtime::ExecutorOptions options = {.arithmetic = kMeasuredArithmetic, .observed = {false}};  // no observers
     made[static_cast<size_t>(g)] = Runner::create(*candidates[static_cast<size_t>(g)], stream_.num_threads(), options);
   });
+  std::vector<Runner> runners;
   for (auto& runner : made) {
     if (!*runner) return runner->error();
     runners.push_back(std::move(**runner));
   }
+  return runners;
+}
+
+const OutputErrors::Outputs* OutputErrors::known(int64_t batch) const {
+  if (!kept_.empty()) return &kept_[static_cast<size_t>(batch)];
+  return reference_ != nullptr ? reference_->find(stream_.first_sample(batch)) : nullptr;
+}
+
+Result<std::vector<double>> OutputErrors::measure(const std::vector<const ir::Graph*>& candidates) {
+  auto runners = prepare(candidates);
+  if (!runners) return runners.error();
+  std::vector<Runner*> all;
+  for (Runner& runner : *runners) all.push_back(&runner);
+  return measure(all, nullptr);
+}
+
+Result<std::vector<double>> OutputErrors::measure(const std::vector<Runner*>& candidates,
+                                                  std::vector<std::vector<double>>* by_batch) {
+  bool all_known = true;
+  for (int64_t batch = 0; batch < stream_.num_batches(); ++batch) all_known = all_known && known(batch) != nullptr;
+  std::optional<Runner> original;
+  if (!all_known) {
+    auto runner = Runner::create(original_, stream_.num_threads());
+    if (!runner) return runner.error();
+    original = std::move(*runner);
+  }
   const auto outputs = static_cast<size_t>(original_.num_outputs());
+  if (by_batch != nullptr) {
+    by_batch->assign(candidates.size(), std::vector<double>(static_cast<size_t>(stream_.num_batches()), 0.0));
+  }
   Energies energies(candidates.size() * outputs);
   std::vector<Outputs> seen(static_cast<size_t>(Stream::kSlots)), kept;
   int64_t kept_bytes = 0;
@@ -100,12 +123,16 @@ Result<std::vector<double>> OutputErrors::measure(const std::vector<const ir::Gr
       if (!results) return results.error();
       reference = std::move(*results);
     } else {
-      reference = kept_[static_cast<size_t>(batch.index)];
+      reference = *known(batch.index);
     }
     for (size_t g = 0; g < candidates.size(); ++g) {
-      auto results = runners[g].run(batch);
+      auto results = candidates[g]->run(batch);
       if (!results) return results.error();
       add_outputs(reference, *results, g * outputs, batch, energies);
+      if (by_batch == nullptr) continue;
+      for (size_t o = 0; o < outputs; ++o) {
+        (*by_batch)[g][static_cast<size_t>(batch.index)] += energies.at(batch, g * outputs + o).ratio();
+      }
     }
     return {};
   };

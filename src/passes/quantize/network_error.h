@@ -8,6 +8,7 @@
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
 #include "passes/quantize/range.h"
+#include "passes/quantize/reference_outputs.h"
 #include "passes/quantize/stream.h"
 
 namespace edgesmith::passes::quantize {
@@ -18,17 +19,29 @@ inline constexpr runtime::Arithmetic kMeasuredArithmetic = runtime::Arithmetic::
 /// Measures candidates against the original on the samples of one stream.
 class OutputErrors {
  public:
-  OutputErrors(const ir::Graph& original, const Stream& stream) : original_(original), stream_(stream) {}
+  /// Results of the original that are in `reference` are not computed again.
+  OutputErrors(const ir::Graph& original, const Stream& stream, const ReferenceOutputs* reference = nullptr)
+      : original_(original), stream_(stream), reference_(reference) {}
 
   /// Squared error over squared signal of the float results of each of `candidates`, averaged over the graph's outputs.
   /// All are run side by side on the same samples. Errors: those of the runs.
   Result<std::vector<double>> measure(const std::vector<const ir::Graph*>& candidates);
 
+  /// The same in two steps, for candidates that run on several streams. `by_batch`: [candidate][batch], each batch's
+  /// error over its own signal.
+  Result<std::vector<Runner>> prepare(const std::vector<const ir::Graph*>& candidates) const;
+  Result<std::vector<double>> measure(const std::vector<Runner*>& candidates,
+                                      std::vector<std::vector<double>>* by_batch);
+
  private:
   using Outputs = std::vector<ir::Tensor>;
 
+  /// What the original gives for a batch, where it is known.
+  const Outputs* known(int64_t batch) const;
+
   const ir::Graph& original_;
   const Stream& stream_;
+  const ReferenceOutputs* reference_;
   std::vector<Outputs> kept_;  ///< by batch: what the original gives, where that takes little memory
 };
 

@@ -2,6 +2,8 @@
 #include "passes/quantize/observe.h"
 
 #include <algorithm>
+#include <array>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -94,14 +96,13 @@ std::string describe(const ir::Value& value) {
 
 }  // namespace
 
-Result<Extremes> observe_ranges(const ir::Graph& graph, const std::vector<ir::Value*>& watched,
-                                const std::vector<WatchedLayer>& layers, std::vector<LayerInputs>& inputs,
-                                ThreadPool& pool, const Stream& stream) {
+Result<Extremes> observe(const ir::Graph& graph, const WhatToObserve& what, std::vector<LayerInputs>& inputs,
+                         ThreadPool& pool, const Stream& stream) {
   const auto count = static_cast<size_t>(graph.num_value_ids());
   const auto find_ends = runtime::native::statistics_table(*runtime::isa_in_use()).ends;
-  RowCollector rows(layers, inputs, graph.num_value_ids());
+  RowCollector rows(what.layers, inputs, graph.num_value_ids());
   std::vector<bool> wanted(count, false), observed(count, false);
-  for (const ir::Value* value : watched) wanted[id_of(*value)] = value->type().dtype == ir::DType::f32;
+  for (const ir::Value* value : what.values) wanted[id_of(*value)] = value->type().dtype == ir::DType::f32;
   for (const ir::Node& node : graph.nodes()) {
     for (int i = 0; i < node.num_outputs(); ++i) {
       const size_t id = id_of(node.output(i));
@@ -111,8 +112,14 @@ Result<Extremes> observe_ranges(const ir::Graph& graph, const std::vector<ir::Va
   auto runner = Runner::create(graph, stream.num_threads(), {.observed = observed});
   if (!runner) return runner.error();
   std::vector<std::vector<Seen>> slots(Stream::kSlots, std::vector<Seen>(count));
-  Extremes extremes{.range = std::vector<Range>(count), .moving_average = std::vector<Range>(count)};
+  Extremes extremes{.range = std::vector<Range>(count),
+                    .moving_average = std::vector<Range>(count),
+                    .distributions = std::vector<Distribution>(count)};
+  std::vector<Distribution> own(static_cast<size_t>(stream.num_threads()));  // of one tensor, by thread
+  std::array<std::mutex, 64> locks;                                          // of the distributions: counts commute
   std::vector<bool> started(count, false);
+  std::vector<std::vector<ir::Tensor>> results(what.reference != nullptr ? Stream::kSlots : 0);  // by slot
+  int64_t next = 0;                                                                              // batch
 
   const auto work = [&](const Stream::Batch& batch) -> Status {
     std::vector<Seen>& seen = slots[static_cast<size_t>(batch.slot)];
@@ -128,6 +135,12 @@ Result<Extremes> observe_ranges(const ir::Graph& graph, const std::vector<ir::Va
           error = invalid_error(stream.batch_name(batch.index) + ": " + describe(value) + " holds NaN or infinity",
                                 "remove the sample, or look into the model");
           return;
+        } else if (what.distributions && !value.is_graph_input()) {
+          const Seen& ends = seen[id_of(value)];
+          Distribution& one = own[static_cast<size_t>(batch.thread)];
+          one.count_anew(dense.data<float>(), {ends->min, ends->max});
+          const std::lock_guard lock(locks[id_of(value) % locks.size()]);
+          extremes.distributions[id_of(value)].merge(one);
         }
       }
       if (!rows.wants(value)) return;
@@ -136,6 +149,7 @@ Result<Extremes> observe_ranges(const ir::Graph& graph, const std::vector<ir::Va
     };
     auto outputs = runner->run(batch, &observer);
     if (!outputs) return outputs.error();
+    if (what.reference != nullptr) results[static_cast<size_t>(batch.slot)] = std::move(*outputs);
     return error ? Status(*error) : Status();
   };
   const auto fold = [&](int batches) {
@@ -156,54 +170,29 @@ Result<Extremes> observe_ranges(const ir::Graph& graph, const std::vector<ir::Va
       }
     }
     rows.fold(batches, pool);
+    for (int slot = 0; slot < batches && what.reference != nullptr; ++slot) {
+      what.reference->keep(stream.first_sample(next++), std::move(results[static_cast<size_t>(slot)]));
+    }
   };
   EDGESMITH_TRY(stream.run("observe ranges", work, fold));
   return extremes;
 }
 
-std::vector<Observations> join_extremes(const Plan& plan, const Extremes& extremes) {
+std::vector<Observations> join_extremes(const Plan& plan, const Extremes& extremes, const std::vector<bool>& wanted) {
   std::vector<Observations> observed(plan.sets.size());
   for (size_t s = 0; s < plan.sets.size(); ++s) {
     bool first = true;
+    Distribution distribution;
     for (const ir::Value* value : plan.sets[s].values) {
       const Range range = extremes.range[id_of(*value)], average = extremes.moving_average[id_of(*value)];
       observed[s].extremes = first ? range : observed[s].extremes.joined(range);
       observed[s].moving_average = first ? average : observed[s].moving_average.joined(average);
       first = false;
+      if (wanted[s]) distribution.merge(extremes.distributions[id_of(*value)]);
     }
+    if (wanted[s]) observed[s].histogram = Histogram(distribution, observed[s].extremes.joined({0, 0}));
   }
   return observed;
-}
-
-Status observe_histograms(const ir::Graph& graph, const Plan& plan, const std::vector<bool>& wanted,
-                          std::vector<Observations>& observed, const Stream& stream) {
-  std::vector<bool> values(plan.set_of.size(), false);
-  for (size_t s = 0; s < plan.sets.size(); ++s) {
-    if (!wanted[s]) continue;
-    observed[s].histogram = Histogram(observed[s].extremes.joined({0, 0}));
-    for (const ir::Value* value : plan.sets[s].values) values[id_of(*value)] = true;
-  }
-  auto runner = Runner::create(graph, stream.num_threads(), {.observed = values});
-  if (!runner) return runner.error();
-  std::vector<std::vector<Histogram>> histograms(static_cast<size_t>(stream.num_threads()));  // counts commute
-  for (auto& own : histograms) {
-    for (size_t s = 0; s < observed.size(); ++s) own.push_back(observed[s].histogram);
-  }
-  const auto work = [&](const Stream::Batch& batch) -> Status {
-    const runtime::Observer observer = [&](const ir::Value& value, const ir::Tensor& tensor) {
-      const auto set = static_cast<size_t>(plan.set_index(value));
-      histograms[static_cast<size_t>(batch.thread)][set].add(tensor.dense().data<float>());
-    };
-    auto outputs = runner->run(batch, &observer);
-    return outputs ? Status() : Status(outputs.error());
-  };
-  EDGESMITH_TRY(stream.run("observe distributions", work));
-  for (const auto& own : histograms) {
-    for (size_t s = 0; s < observed.size(); ++s) {
-      if (wanted[s]) observed[s].histogram.merge(own[s]);
-    }
-  }
-  return {};
 }
 
 }  // namespace edgesmith::passes::quantize

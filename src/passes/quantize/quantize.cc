@@ -2,9 +2,8 @@
 // Static int8 post-training quantization.
 //
 //   regions    which nodes compute on integers on the target, which values must carry codes       regions.cc
-//   sweep 1    extremes of those values over the calibration data, and what meets the weights      observe.cc
+//   sweep      extremes and distributions of those values, and what meets the weights              observe.cc
 //   scales     which of them share a scale                                                         scales.cc
-//   sweep 2    histograms, where a calibrator needs them                                           observe.cc
 //   weights    symmetric codes, rounded so that the layer's output is kept                         layer_codes.cc
 //   choice     the range of every scale, and bias correction, by measured error                    choice.cc
 //   report     what became of every operator                                                       findings.cc
@@ -29,6 +28,7 @@
 #include "passes/quantize/plan.h"
 #include "passes/quantize/selectors.h"
 #include "passes/quantize/tables.h"
+#include "passes/simplify/fuse_pad.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -37,7 +37,7 @@ using namespace quantize;
 
 // Samples that are enough to compare calibrators and whole choices, and to report the errors of layers. The comparisons
 // are paired (same samples), so few suffice; every sample costs several runs of the model.
-constexpr int64_t kProbeSamples = 32, kComparisonSamples = 128, kReportSamples = 8;
+constexpr int64_t kProbeSamples = 16, kComparisonSamples = 128, kReportSamples = 8;
 // The comparison looks at other samples than the probes do (where there are enough), so that what was fitted to those
 // does not win by that.
 constexpr double kPhase = 0.3;
@@ -187,7 +187,8 @@ class Quantizer {
         all_(*context.calib, graph, *context.pool, *context.progress),
         probes_(*context.calib, graph, *context.pool, *context.progress, kProbeSamples),
         comparison_(*context.calib, graph, *context.pool, *context.progress, kComparisonSamples, kPhase),
-        report_(*context.calib, graph, *context.pool, *context.progress, kReportSamples, kPhase) {
+        report_(*context.calib, graph, *context.pool, *context.progress, kReportSamples, kPhase),
+        reference_(comparison_) {
     choice_.calibrator = options.word("calibrator");
     choice_.calibration.percentile = options.real("percentile");
     choice_.calibration.steps = static_cast<int>(ir::max_code(context.target->activation_dtype) -
@@ -208,7 +209,12 @@ class Quantizer {
       regions = find_regions(graph_, *context_.target, chosen, "it was not selected");
       layers = find_layers(graph_, regions.nodes);
       inputs = make_inputs(layers);
-      extremes = observe_ranges(graph_, regions.watched, watched_layers(layers, inputs), inputs, *context_.pool, all_);
+      const ir::Graph floats = without_vanishing_pads(graph_, regions);
+      const WhatToObserve what = {.values = regions.watched,
+                                  .distributions = uses_histograms(choice_),
+                                  .layers = watched_layers(layers, inputs, floats),
+                                  .reference = compares() ? &reference_ : nullptr};
+      extremes = observe(floats, what, inputs, *context_.pool, all_);
       if (!extremes) return extremes.error();
       again = leave_masks(extremes->range, chosen, masked);
     }
@@ -224,14 +230,10 @@ class Quantizer {
       report_nothing(graph_, plan, context_);
       return Change::none;
     }
-    std::vector<Observations> observed = join_extremes(plan, *extremes);
-    const std::vector<bool> wanted = need_histograms(plan, choice_);
-    if (std::find(wanted.begin(), wanted.end(), true) != wanted.end()) {
-      EDGESMITH_TRY(observe_histograms(graph_, plan, wanted, observed, all_));
-    }
+    const std::vector<Observations> observed = join_extremes(plan, *extremes, need_histograms(plan, choice_));
     const auto candidates = find_candidates(plan, observed, choice_, *context_.pool);
     EDGESMITH_TRY(quantize_layers(plan, candidates, inputs, layers));
-    auto choice = choose(graph_, plan, candidates, observed, layers, choice_, probes_, comparison_);
+    auto choice = choose(graph_, plan, candidates, observed, layers, choice_, probes_, comparison_, reference_);
     if (!choice) return choice.error();
 
     const ir::Graph original = graph_.clone();
@@ -242,6 +244,9 @@ class Quantizer {
   }
 
  private:
+  // Whether there will be several choices to compare.
+  bool compares() const { return choice_.calibrator == "auto" || choice_.correct_bias; }
+
   // Takes the nodes that work on masks out of `chosen`. True when that is news.
   bool leave_masks(const std::vector<Range>& seen, std::vector<bool>& chosen, std::vector<bool>& masked) const {
     const std::vector<bool> on_mask = nodes_on_masks(graph_, seen);
@@ -269,11 +274,28 @@ class Quantizer {
     }
   }
 
+  // A copy, of equal ids, in which what vanishes into windows does so already: nothing there asks for its result.
+  static ir::Graph without_vanishing_pads(const ir::Graph& graph, const Regions& regions) {
+    ir::Graph copy = graph.clone();
+    for (ir::Node& node : copy.nodes()) {
+      if (!node.is(ir::OpKind::conv)) continue;
+      ir::Node& before = node.input(0)->node();
+      const bool vanishes =
+          before.is(ir::OpKind::pad) && regions.nodes[static_cast<size_t>(before.id())].role == Role::vanishes;
+      if (vanishes && fuse_pad(copy, node) && before.output().uses().empty()) copy.erase(before);
+    }
+    return copy;
+  }
+
+  // `graph` has the layers' nodes, by their ids.
   static std::vector<WatchedLayer> watched_layers(const std::vector<LayerGroup>& layers,
-                                                  const std::vector<LayerInputs>& inputs) {
+                                                  const std::vector<LayerInputs>& inputs, const ir::Graph& graph) {
+    std::vector<const ir::Node*> nodes(static_cast<size_t>(graph.num_node_ids()), nullptr);
+    for (const ir::Node& node : graph.nodes()) nodes[static_cast<size_t>(node.id())] = &node;
     std::vector<WatchedLayer> watched;
     for (size_t l = 0; l < inputs.size(); ++l) {
-      for (const ir::Node* node : layers[l].nodes) watched.push_back({node, static_cast<int>(l)});
+      for (const ir::Node* node : layers[l].nodes)
+        watched.push_back({nodes[static_cast<size_t>(node->id())], static_cast<int>(l)});
     }
     return watched;
   }
@@ -329,6 +351,7 @@ class Quantizer {
   WeightSettings weights_;
   ChoiceSettings choice_;
   Stream all_, probes_, comparison_, report_;
+  ReferenceOutputs reference_;
 };
 
 // The target, or one that computes on values of that type.

@@ -33,9 +33,17 @@ Stream::Stream(const data::Dataset& dataset, const ir::Graph& graph, ThreadPool&
 
 int64_t Stream::num_batches() const { return (num_samples() + batch_size_ - 1) / batch_size_; }
 
-std::string Stream::batch_name(int64_t batch) const {
-  return dataset_.sample_name(samples_[static_cast<size_t>(batch * batch_size_)]);
+Stream Stream::part(int64_t share, bool taken) const {
+  Stream part = *this;
+  part.samples_.clear();
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    const bool in_share = static_cast<int64_t>(i) / batch_size_ % share == 0;
+    if (in_share == taken) part.samples_.push_back(samples_[i]);
+  }
+  return part;
 }
+
+std::string Stream::batch_name(int64_t batch) const { return dataset_.sample_name(first_sample(batch)); }
 
 Result<std::vector<ir::Tensor>> Stream::load(int64_t batch) const {
   std::vector<data::Sample> samples;

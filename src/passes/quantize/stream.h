@@ -35,11 +35,17 @@ class Stream {
   Stream(const data::Dataset& dataset, const ir::Graph& graph, ThreadPool& pool, ProgressSink& progress,
          int64_t limit = 0, double phase = 0);
 
+  /// A stream of one batch in `share`, and one of all others.
+  Stream every(int64_t share) const { return part(share, true); }
+  Stream all_but_every(int64_t share) const { return part(share, false); }
+
   int64_t num_samples() const { return static_cast<int64_t>(samples_.size()); }
   int64_t num_batches() const;
   int num_threads() const { return pool_.num_threads(); }
   ThreadPool& pool() const { return pool_; }
-  /// For messages: the first sample of a batch.
+  /// The number in the data set of the first sample of a batch.
+  int64_t first_sample(int64_t batch) const { return samples_[static_cast<size_t>(batch * batch_size_)]; }
+  /// Its name, for messages.
   std::string batch_name(int64_t batch) const;
 
   /// Calls `work` for every batch, kSlots at a time in parallel, and after each such block `fold(batches)` on the
@@ -49,6 +55,7 @@ class Stream {
              const std::function<void(int batches)>& fold = {}) const;
 
  private:
+  Stream part(int64_t share, bool taken) const;
   Result<std::vector<ir::Tensor>> load(int64_t batch) const;
 
   const data::Dataset& dataset_;

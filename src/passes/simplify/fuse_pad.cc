@@ -3,6 +3,8 @@
 //
 //   %p = pad %x, {0,0,1,1, 0,0,1,1}
 //   %y = conv %p, %w {pads=[0,0,0,0]}     =>   %y = conv %x, %w {pads=[1,1,1,1]}
+#include "passes/simplify/fuse_pad.h"
+
 #include "passes/rewrite.h"
 
 namespace edgesmith::passes {
@@ -51,6 +53,8 @@ std::optional<ir::Ints> extendable_pads(const ir::Node& node, size_t spatial) {
   return pads;
 }
 
+}  // namespace
+
 bool fuse_pad(ir::Graph& graph, ir::Node& node) {
   if (!node.is(OpKind::conv) && !node.is(OpKind::average_pool)) return false;
   ir::Node& pad = node.input(0)->node();
@@ -73,6 +77,8 @@ bool fuse_pad(ir::Graph& graph, ir::Node& node) {
   graph.set_input(node, 0, pad.input(0));
   return true;
 }
+
+namespace {
 
 Result<Change> run_fuse_pad(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;

@@ -41,8 +41,9 @@ struct Squares {
 struct StatisticsTable {
   void (*product64)(const Product64& product);
   Ends (*ends)(const float* values, int64_t count);  ///< count > 0
-  /// out[i] = the bin of values[i]: (values[i] - low) * bins_per_unit, cut off, within [0, bins - 1]; `bins` for zeros.
-  void (*find_bins)(const float* values, int64_t count, float low, float bins_per_unit, int bins, int32_t* out);
+  /// out[i] = the floor of values[i] * bins_per_unit, less `first`; `zeros` for zeros.
+  void (*find_bins)(const float* values, int64_t count, float bins_per_unit, int32_t first, int32_t zeros,
+                    int32_t* out);
   Squares (*squares)(const float* values, const float* others, int64_t count);
 };
 

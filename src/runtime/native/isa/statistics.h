@@ -104,13 +104,25 @@ Ends find_ends(const float* values, int64_t count) {
   return {min[0], max[0], zero[0] == 0.0F};
 }
 
-void find_bins(const float* values, int64_t count, float low, float bins_per_unit, int bins, int32_t* out) {
-  const auto last = static_cast<float>(bins - 1);
-  for (int64_t i = 0; i < count; ++i) {
-    float position = (values[i] - low) * bins_per_unit;
-    position = position > 0.0F ? position : 0.0F;
-    position = position < last ? position : last;
-    out[i] = values[i] == 0.0F ? bins : static_cast<int32_t>(position);
+typedef float Vec32 __attribute__((vector_size(64), aligned(4), may_alias));
+typedef int32_t Int32 __attribute__((vector_size(64), aligned(4), may_alias));
+
+// The floor is written out: compilers leave loops that call it, or that compare, one number at a time, since a NaN
+// might trap.
+void find_bins(const float* values, int64_t count, float bins_per_unit, int32_t first, int32_t zeros, int32_t* out) {
+  constexpr int kLanes = sizeof(Vec32) / sizeof(float);
+  const int64_t whole = count / kLanes * kLanes;
+  for (int64_t i = 0; i < whole; i += kLanes) {
+    const Vec32 value = *reinterpret_cast<const Vec32*>(values + i), position = value * bins_per_unit;
+    const Int32 cut = __builtin_convertvector(position, Int32);
+    const Int32 bin = cut + (position < __builtin_convertvector(cut, Vec32)) - first;  // true is -1
+    const Int32 is_zero = value == 0.0F;
+    *reinterpret_cast<Int32*>(out + i) = (is_zero & zeros) | (~is_zero & bin);
+  }
+  for (int64_t i = whole; i < count; ++i) {
+    const float position = values[i] * bins_per_unit;
+    const auto cut = static_cast<int32_t>(position);
+    out[i] = values[i] == 0.0F ? zeros : cut - (position < static_cast<float>(cut) ? 1 : 0) - first;
   }
 }
 
