@@ -126,7 +126,8 @@ TEST(Distribution, OfAnySplitInAnyOrderIsThatOfTheWhole) {
   whole.add(all, ends_of(all));
   EXPECT_EQ(whole.total(), values.size());
   EXPECT_EQ(whole.zeros(), 2u);
-  for (const std::vector<size_t>& cuts : {std::vector<size_t>{0, 10, 5000, 10005}, {0, 9999, 10001, 10003, 10005}}) {
+  for (const std::vector<size_t>& cuts :
+       {std::vector<size_t>{0, 10, 900, 5000, 10005}, {0, 9999, 10001, 10003, 10005}}) {
     Distribution forward, backward;
     for (size_t i = 0; i + 1 < cuts.size(); ++i) {
       const auto part = all.subspan(cuts[i], cuts[i + 1] - cuts[i]);

@@ -10,8 +10,8 @@ namespace {
 
 // One batch in so many is in the heat; a heat of fewer batches decides nothing.
 constexpr int64_t kHeatShare = 4, kFewestBatches = 12;
-// How many standard errors a candidate's mean difference to the best must be above zero, to be out. One that still would
-// have won by a hair is no loss, but the one that all others must beat is not given up so lightly.
+// How many standard errors a candidate's mean difference to the best must be above zero, to be out. One that still
+// would have won by a hair is no loss, but the one that all others must beat is not given up so lightly.
 constexpr double kStandardErrors = 1, kClearly = 3;
 
 // Whether `errors` are above those of the best, batch by batch, by more than chance explains.

@@ -46,11 +46,18 @@ void Distribution::add(std::span<const float> values, Range ends) {
   // tables keep a count from waiting for the one just before it. Exact zeros go to a bin of their own.
   constexpr size_t kRun = 4096, kTables = 4;
   constexpr int kZeros = kBins;
-  static_assert(kRun % kTables == 0);
+  static_assert(kRun % kTables == 0 && kFew <= kRun);
   cover(ends.joined({0, 0}));
   const auto find_bins = runtime::native::statistics_table(*runtime::isa_in_use()).find_bins;
   const auto bins_per_unit = static_cast<float>(std::ldexp(1.0, -exponent_));
   std::array<int32_t, kRun> bins;
+  if (values.size() <= kFew) {
+    find_bins(values.data(), static_cast<int64_t>(values.size()), bins_per_unit, static_cast<int32_t>(first_), kZeros,
+              bins.data());
+    for (size_t i = 0; i < values.size(); ++i) ++(bins[i] == kZeros ? zeros_ : counts_[static_cast<size_t>(bins[i])]);
+    total_ += values.size();
+    return;
+  }
   std::array<std::array<uint32_t, kBins + 1>, kTables> counts;
   for (auto& table : counts) table.fill(0);
   const auto flush = [&] {

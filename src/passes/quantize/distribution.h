@@ -16,6 +16,8 @@ namespace edgesmith::passes::quantize {
 class Distribution {
  public:
   static constexpr int kBins = 2048;
+  /// So few values are added at once without a table of all bins.
+  static constexpr size_t kFew = 1024;
 
   /// Counts `values`, all of which are finite and lie within `ends`.
   void add(std::span<const float> values, Range ends);

@@ -136,11 +136,14 @@ Result<Extremes> observe(const ir::Graph& graph, const WhatToObserve& what, std:
                                 "remove the sample, or look into the model");
           return;
         } else if (what.distributions && !value.is_graph_input()) {
-          const Seen& ends = seen[id_of(value)];
+          // Counts commute. Those of large tensors are made before others have to wait.
+          const Range ends = {seen[id_of(value)]->min, seen[id_of(value)]->max};
           Distribution& one = own[static_cast<size_t>(batch.thread)];
-          one.count_anew(dense.data<float>(), {ends->min, ends->max});
+          const bool few = static_cast<size_t>(dense.size()) <= Distribution::kFew;
+          if (!few) one.count_anew(dense.data<float>(), ends);
           const std::lock_guard lock(locks[id_of(value) % locks.size()]);
-          extremes.distributions[id_of(value)].merge(one);
+          Distribution& all = extremes.distributions[id_of(value)];
+          few ? all.add(dense.data<float>(), ends) : all.merge(one);
         }
       }
       if (!rows.wants(value)) return;
