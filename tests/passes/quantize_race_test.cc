@@ -54,22 +54,22 @@ TEST(ChoiceRace, GivesTheErrorsOfTheWholeStreamToThoseThatFinish) {
   EXPECT_NEAR((*later)[1], 1e-4, 1e-6);
 }
 
-TEST(ChoiceRace, WhoLosesTheHeatIsJudgedByIt) {
+TEST(ChoiceRace, WhoLosesTheFirstLapIsJudgedByIt) {
   Track track(64);
-  const Stream stream = track.stream(), heat = stream.every(4);
+  const Stream stream = track.stream(), lap = stream.part(4, 0);
   const ReferenceOutputs none(stream);
   ChoiceRace race(track.original, stream, none);
   const ir::Graph near = line("1.1", "0"), far = line("0.5", "0.3");
   const auto errors = race.measure({&near, &far}, 0);
-  OutputErrors in_heat(track.original, heat), over_all(track.original, stream);
-  const auto first = in_heat.measure({&near, &far}), whole = over_all.measure({&far});
+  OutputErrors first_lap(track.original, lap), over_all(track.original, stream);
+  const auto first = first_lap.measure({&near, &far}), whole = over_all.measure({&far});
   ASSERT_TRUE(errors.ok() && first.ok() && whole.ok());
   EXPECT_NEAR((*errors)[1], (*errors)[0] * (*first)[1] / (*first)[0], 1e-9);
   EXPECT_GT(std::abs((*errors)[1] - (*whole)[0]), 1e-5);
 }
 
-TEST(ChoiceRace, ASmallHeatDecidesNothing) {
-  Track track(20);
+TEST(ChoiceRace, AFewBatchesDecideNothing) {
+  Track track(11);
   const Stream stream = track.stream();
   const ReferenceOutputs none(stream);
   ChoiceRace race(track.original, stream, none);
@@ -84,9 +84,10 @@ TEST(ChoiceRace, ASmallHeatDecidesNothing) {
 
 TEST(ReferenceOutputs, KeepWhatALaterStreamWantsAndNoMore) {
   Track track(10);
-  const Stream all = track.stream(), every = all.every(4), others = all.all_but_every(4);
+  const Stream all = track.stream(), every = all.part(4, 0), second = all.part(4, 2);
   EXPECT_EQ(every.num_samples(), 3);
-  EXPECT_EQ(others.num_samples(), 7);
+  EXPECT_EQ(second.num_samples(), 2);
+  EXPECT_EQ(second.first_sample(1), 6);
   ReferenceOutputs outputs(every);
   EXPECT_EQ(outputs.find(0), nullptr);
   outputs.keep(0, {ir::Tensor::zeros(ir::DType::f32, {1, 4})});

@@ -8,8 +8,9 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-// One batch in so many is in the heat; a heat of fewer batches decides nothing.
-constexpr int64_t kHeatShare = 4, kFewestBatches = 12;
+constexpr int64_t kLaps = 4;
+// Who has seen fewer batches is not judged.
+constexpr size_t kFewestBatches = 12;
 // How many standard errors a candidate's mean difference to the best must be above zero, to be out. One that still
 // would have won by a hair is no loss, but the one that all others must beat is not given up so lightly.
 constexpr double kStandardErrors = 1, kClearly = 3;
@@ -30,53 +31,61 @@ bool loses_to(const std::vector<double>& best, const std::vector<double>& errors
 
 }  // namespace
 
-ChoiceRace::ChoiceRace(const ir::Graph& original, const Stream& stream, const ReferenceOutputs& reference)
-    : heat_samples_(stream.every(kHeatShare)),
-      rest_samples_(stream.all_but_every(kHeatShare)),
-      heat_(original, heat_samples_, &reference),
-      rest_(original, rest_samples_, &reference) {}
+ChoiceRace::ChoiceRace(const ir::Graph& original, const Stream& stream, const ReferenceOutputs& reference) {
+  for (int64_t lap = 0; lap < std::min(kLaps, stream.num_batches()); ++lap) {
+    laps_.push_back(std::make_unique<Lap>(original, stream.part(kLaps, lap), reference));
+  }
+}
+
+const ChoiceRace::Entrant& ChoiceRace::leader_after(size_t lap, const std::vector<Entrant>& entrants) const {
+  const Entrant* leader = best_.empty() ? nullptr : &best_[0];
+  for (const Entrant& own : entrants) {
+    if (!own.out && (leader == nullptr || own.error[lap] < leader->error[lap])) leader = &own;
+  }
+  return *leader;
+}
 
 Result<std::vector<double>> ChoiceRace::measure(const std::vector<const ir::Graph*>& graphs, size_t favourites) {
-  auto runners = heat_.prepare(graphs);
+  auto runners = laps_.at(0)->errors.prepare(graphs);
   if (!runners) return runners.error();
-  std::vector<Runner*> all;
-  for (Runner& runner : *runners) all.push_back(&runner);
-  std::vector<std::vector<double>> by_batch;
-  auto errors = heat_.measure(all, &by_batch);
-  if (!errors || rest_samples_.num_batches() == 0) return errors;
-
-  const auto least = static_cast<size_t>(std::min_element(errors->begin(), errors->end()) - errors->begin());
-  const bool leads = best_.empty() || (*errors)[least] < best_[0].in_heat;
-  const std::vector<double> leader = leads ? by_batch[least] : best_[0].by_batch;
-  std::vector<Runner*> left;
-  std::vector<size_t> index;
-  for (size_t g = 0; g < graphs.size(); ++g) {
-    const bool judged = heat_samples_.num_batches() >= kFewestBatches && !(leads && g == least);
-    if (judged && loses_to(leader, by_batch[g], g < favourites ? kClearly : kStandardErrors)) continue;
-    left.push_back(all[g]);
-    index.push_back(g);
+  std::vector<Entrant> entrants(graphs.size());
+  double samples = 0;  // before the lap
+  for (size_t lap = 0; lap < laps_.size(); ++lap) {
+    std::vector<Runner*> left;
+    std::vector<size_t> index;
+    for (size_t g = 0; g < graphs.size(); ++g) {
+      if (entrants[g].out) continue;
+      left.push_back(&(*runners)[g]);
+      index.push_back(g);
+    }
+    if (left.empty()) break;
+    std::vector<std::vector<double>> by_batch;
+    const auto errors = laps_[lap]->errors.measure(left, &by_batch);
+    if (!errors) return errors.error();
+    const auto more = static_cast<double>(laps_[lap]->samples.num_samples());
+    for (size_t i = 0; i < left.size(); ++i) {
+      Entrant& own = entrants[index[i]];
+      const double before = lap == 0 ? 0.0 : own.error.back() * samples;
+      own.error.push_back((before + (*errors)[i] * more) / (samples + more));
+      own.by_batch.insert(own.by_batch.end(), by_batch[i].begin(), by_batch[i].end());
+    }
+    samples += more;
+    const Entrant& leader = leader_after(lap, entrants);
+    for (const size_t g : index) {
+      Entrant& own = entrants[g];
+      if (&own == &leader || own.by_batch.size() < kFewestBatches || lap + 1 == laps_.size()) continue;
+      own.out = loses_to(leader.by_batch, own.by_batch, g < favourites ? kClearly : kStandardErrors);
+    }
   }
-  const std::vector<double> in_heat = *errors;
-  const auto rest = rest_.measure(left, nullptr);
-  if (!rest) return rest.error();
-  const auto heat_size = static_cast<double>(heat_samples_.num_samples());
-  const auto rest_size = static_cast<double>(rest_samples_.num_samples());
-  std::vector<bool> finished(graphs.size(), false);
-  for (size_t i = 0; i < left.size(); ++i) {
-    const size_t g = index[i];
-    finished[g] = true;
-    (*errors)[g] = (in_heat[g] * heat_size + (*rest)[i] * rest_size) / (heat_size + rest_size);
+  const Entrant best = leader_after(laps_.size() - 1, entrants);
+  std::vector<double> results;
+  for (const Entrant& own : entrants) {
+    const size_t last = own.error.size() - 1;
+    const double worse_by = own.out ? std::max(own.error[last] / best.error[last], 1.0) : 1.0;
+    results.push_back(own.out ? worse_by * best.error.back() : own.error.back());
   }
-  const double leader_in_heat = leads ? in_heat[least] : best_[0].in_heat;
-  const double leader_error = leads ? (*errors)[least] : best_[0].error;
-  for (size_t g = 0; g < graphs.size(); ++g) {
-    if (!finished[g]) (*errors)[g] = std::max(in_heat[g] / leader_in_heat, 1.0) * leader_error;
-  }
-  for (size_t g = 0; g < graphs.size(); ++g) {
-    if (!finished[g] || (!best_.empty() && !((*errors)[g] < best_[0].error))) continue;
-    best_.assign(1, {.by_batch = by_batch[g], .in_heat = in_heat[g], .error = (*errors)[g]});
-  }
-  return errors;
+  best_.assign(1, best);
+  return results;
 }
 
 }  // namespace edgesmith::passes::quantize

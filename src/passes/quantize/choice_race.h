@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A race of quantized graphs: those that lose on a part of the samples do not run on the rest.
+// A race of quantized graphs: those that fall behind do not run on the rest of the samples.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "edgesmith/base/result.h"
@@ -11,27 +12,36 @@
 
 namespace edgesmith::passes::quantize {
 
-/// Measures candidates against the original, those of later calls also against the best before them. Where a quarter of
-/// the samples is enough to say by a paired test that a candidate is worse than the best, it goes no further (Maron and
-/// Moore 1997, "The racing algorithm").
+/// Measures candidates against the original, those of later calls also against the best before them, in four laps over
+/// a quarter of the samples each. Where a paired test after a lap says that a candidate is worse than the best, it goes
+/// no further (Maron and Moore 1997, "The racing algorithm").
 class ChoiceRace {
  public:
   ChoiceRace(const ir::Graph& original, const Stream& stream, const ReferenceOutputs& reference);
 
-  /// Squared error over squared signal of each of `graphs`, as OutputErrors gives it for each part of the samples, the
-  /// parts weighted by their samples. The first `favourites` go out only when clearly worse. A loser's error is the
-  /// best one's times what it was worse by in its heat. Errors: those of the runs.
+  /// Squared error over squared signal of each of `graphs`, as OutputErrors gives it for each lap, the laps weighted by
+  /// their samples. The first `favourites` go out only when clearly worse. The error of one that goes out is the best
+  /// one's times what it was worse by until then. Errors: those of the runs.
   Result<std::vector<double>> measure(const std::vector<const ir::Graph*>& graphs, size_t favourites);
 
  private:
-  struct Best {
-    std::vector<double> by_batch;  ///< errors in the heat
-    double in_heat = 0, error = 0;
+  struct Lap {
+    Lap(const ir::Graph& original, Stream part, const ReferenceOutputs& reference)
+        : samples(std::move(part)), errors(original, samples, &reference) {}
+    Stream samples;
+    OutputErrors errors;
+  };
+  struct Entrant {
+    std::vector<double> error;     ///< after each lap, over all samples until then
+    std::vector<double> by_batch;  ///< errors of single batches, in the order of the laps
+    bool out = false;
   };
 
-  Stream heat_samples_, rest_samples_;
-  OutputErrors heat_, rest_;
-  std::vector<Best> best_;  ///< none before the first call, then one
+  /// The one with the least error after a lap, of those that run and the best of earlier calls.
+  const Entrant& leader_after(size_t lap, const std::vector<Entrant>& entrants) const;
+
+  std::vector<std::unique_ptr<Lap>> laps_;
+  std::vector<Entrant> best_;  ///< of earlier calls: none or one
 };
 
 }  // namespace edgesmith::passes::quantize

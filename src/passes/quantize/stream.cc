@@ -33,12 +33,11 @@ Stream::Stream(const data::Dataset& dataset, const ir::Graph& graph, ThreadPool&
 
 int64_t Stream::num_batches() const { return (num_samples() + batch_size_ - 1) / batch_size_; }
 
-Stream Stream::part(int64_t share, bool taken) const {
+Stream Stream::part(int64_t share, int64_t which) const {
   Stream part = *this;
   part.samples_.clear();
   for (size_t i = 0; i < samples_.size(); ++i) {
-    const bool in_share = static_cast<int64_t>(i) / batch_size_ % share == 0;
-    if (in_share == taken) part.samples_.push_back(samples_[i]);
+    if (static_cast<int64_t>(i) / batch_size_ % share == which) part.samples_.push_back(samples_[i]);
   }
   return part;
 }

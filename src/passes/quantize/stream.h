@@ -35,9 +35,8 @@ class Stream {
   Stream(const data::Dataset& dataset, const ir::Graph& graph, ThreadPool& pool, ProgressSink& progress,
          int64_t limit = 0, double phase = 0);
 
-  /// A stream of one batch in `share`, and one of all others.
-  Stream every(int64_t share) const { return part(share, true); }
-  Stream all_but_every(int64_t share) const { return part(share, false); }
+  /// The batches which, which + share, which + 2 share and so on.
+  Stream part(int64_t share, int64_t which) const;
 
   int64_t num_samples() const { return static_cast<int64_t>(samples_.size()); }
   int64_t num_batches() const;
@@ -55,7 +54,6 @@ class Stream {
              const std::function<void(int batches)>& fold = {}) const;
 
  private:
-  Stream part(int64_t share, bool taken) const;
   Result<std::vector<ir::Tensor>> load(int64_t batch) const;
 
   const data::Dataset& dataset_;
