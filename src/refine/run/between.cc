@@ -31,10 +31,6 @@ Status Run::begin_behind(size_t count) {
     const std::string path = step_file(options_.from_folder, recipe_, i + 1);
     auto model = read_step_file(path, origin(), i + 1);
     if (!model) return model.error();
-    if (preprocess_of(model->graph) != preprocess_of(*best_)) {
-      return usage_error(path + ": this step moves preprocessing into the model, and has to be run again",
-                         "use --from " + std::to_string(i + 1) + ", or an earlier step");
-    }
     const StepEnd& end = model->ends[i];
     StepReport report;
     report.pass = step.pass;
@@ -46,12 +42,19 @@ Status Run::begin_behind(size_t count) {
     any_kept_ = any_kept_ || end.kept;
     refused_ = refused_ || (!end.kept && end.status != StepStatus::unchanged);
     if (end.kept) {
+      // A step that moves preprocessing into the model says in its file what is left of it.
+      auto feed = new_feed(model->graph, i);
+      if (!feed) return feed.error();
       Evaluations evaluations;
-      EDGESMITH_TRY(measure_step(model->graph, step, feed_, report, evaluations));
+      EDGESMITH_TRY(measure_step(model->graph, step, *feed ? **feed : feed_, report, evaluations));
       kept_steps_.push_back(&step);
       best_ = std::move(model->graph);
       best_size_ = report.size;
       best_needs_ = report.needs;
+      if (*feed) {
+        feed_ = std::move(**feed);
+        fed_as_original_ = false;
+      }
       if (feed_.data.eval != nullptr) best_evaluations_ = std::move(evaluations);
     }
     report_.steps.push_back(std::move(report));
