@@ -172,6 +172,10 @@ print(json.dumps({"value": 0.5, "per_sample": [0, 1] * 30, "names": names}))
       json_of({"eval", "m.onnx", "--data", "eval.npz", "--metric-command", "python3 mine.py", "--metric", "top1"});
   EXPECT_EQ(measured["metric"]["name"], "command");
   EXPECT_EQ(measured["metrics"][1]["name"], "top1");
+  const Json named =
+      json_of({"eval", "m.onnx", "--data", "eval.npz", "--metric-command", "python3 mine.py", "--metric", "mine"});
+  EXPECT_EQ(named["metric"]["name"], "mine");
+  EXPECT_EQ(named["metrics"].size(), 1u);
   expect_error({"eval", "m.onnx", "--data", "eval.npz", "-q", "--metric-command", "python3 gone.py; true"}, 3,
                "m.onnx: the metric program 'python3 gone.py; true' printed nothing; it must print one JSON object "
                "{\"value\": ..., \"per_sample\": [...]} on stdout");

@@ -3,12 +3,13 @@
 the float models in ONNX Runtime: one LSTM a form (directions, batch, lengths, states, peepholes, clip, input_forget,
 scales a tensor), the zoo's kws-bilstm, and the models of build/packages that have LSTMs (tests/oracle/packages.py gets
 them), simplified first. Beside each stands ONNX Runtime's own quantize_dynamic. Exits 1 where the two runtimes differ by more than 2e-2
-of the largest answer (a code of h that falls to the other side), where the cosine with the float model is below 0.999, or
-where a form that has an operator did not get it.
+of the largest answer (a code of h that falls to the other side), where the cosine with the float model is below 0.998
+(random weights) or 0.9995 (real ones), or where a form that has an operator did not get it.
 
     dynamic_lstm.py [EDGESMITH]
 """
 import logging
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,7 +23,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = sys.argv[1] if len(sys.argv) > 1 else str(ROOT / "build" / "release" / "edgesmith")
-ZOO = Path("/work/shared/zoo/structures") if not (ROOT / "../shared/zoo").exists() else ROOT / "../shared/zoo/structures"
+ZOO = Path(os.environ.get("EDGESMITH_ZOO", ROOT.parent / "shared" / "zoo")) / "structures"
 RANDOM = np.random.default_rng(5)
 
 
@@ -77,8 +78,8 @@ def floats(results):
     return [v for _, v in sorted(results.items()) if v.dtype == np.float32]
 
 
-def check(folder, name, model, fed, wanted, extra=()):
-    """`fed`: arrays by input. `wanted`: how many DynamicQuantizeLSTM there must be."""
+def check(folder, name, model, fed, wanted, extra=(), least=0.9995):
+    """`fed`: arrays by input. `wanted`: how many DynamicQuantizeLSTM there must be. `least`: cosine with the float model."""
     ours, theirs, data = folder / "ours.onnx", folder / "theirs.onnx", folder / "set"
     clean = folder / "clean.onnx"
     subprocess.run([TOOL, "simplify", str(model), "-o", str(clean), "--force", "-q"], check=True, stderr=subprocess.DEVNULL)
@@ -102,7 +103,7 @@ def check(folder, name, model, fed, wanted, extra=()):
         of_theirs = f"{cosine(floats(before), floats(answers(theirs, fed))):.6f}"
     except Exception as error:
         of_theirs = type(error).__name__
-    bad = apart > 2e-2 or kept < 0.999 or got != wanted
+    bad = apart > 2e-2 or kept < least or got != wanted
     size = ours.stat().st_size / clean.stat().st_size
     print(f"{'BAD ' if bad else ''}{name}: {got} DynamicQuantizeLSTM, {100 * size:.0f} % of the bytes, apart {apart:.1e}, "
           f"cosine {kept:.6f} (ONNX Runtime's quantizer {of_theirs})")
@@ -123,9 +124,9 @@ def main():
             "activations": (dict(activations=["HardSigmoid", "Tanh", "Relu"]), 1), "opset 7": (dict(opset=7), 1),
         }
         for name, (form, wanted) in forms.items():
-            bad += check(folder, name, model, lstm(model, **form), wanted)
+            bad += check(folder, name, model, lstm(model, **form), wanted, least=0.998)
         fed = lstm(model, n=2, direction="bidirectional", states=True)
-        bad += check(folder, "a scale a tensor", model, fed, 1, ("--per-tensor",))
+        bad += check(folder, "a scale a tensor", model, fed, 1, ("--per-tensor",), 0.998)
         bad += check(folder, "openvino-x86", model, fed, 0, ("--target", "openvino-x86"))
         arrays = np.load(ZOO / "kws-bilstm.npz")
         zoo = onnx.load(ZOO / "kws-bilstm.onnx")
