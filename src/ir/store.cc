@@ -304,13 +304,53 @@ class GraphStore {
     return restore_id(in, parts_.foreign_, value.foreign);
   }
 
+  /// Those of the source as their number, those that a pass made or changed whole.
+  void store_subgraphs(const Subgraphs* subgraphs, BinaryWriter& out) {
+    const bool own = subgraphs != nullptr && parts_.subgraph_ids_.count(subgraphs) == 0;
+    out.flag(own);
+    if (!own) return store_id(parts_.subgraph_ids_, subgraphs, out);
+    out.i64(static_cast<int64_t>(subgraphs->kind));
+    out.i64(subgraphs->num_inputs);
+    for (const bool flag : {subgraphs->rewritten, subgraphs->local, subgraphs->movable, subgraphs->batched}) {
+      out.flag(flag);
+    }
+    out.i64(subgraphs->num_scanned);
+    store_ints(subgraphs->input_axes, out);
+    store_ints(subgraphs->input_backward, out);
+    store_ints(subgraphs->output_axes, out);
+    store_ints(subgraphs->output_backward, out);
+    out.u64(subgraphs->graphs.size());
+    for (const Graph& graph : subgraphs->graphs) known_ = store(graph, parts_, out) && known_;
+  }
+  bool restore_subgraphs(BinaryReader& in, std::shared_ptr<const Subgraphs>& subgraphs) {
+    if (!in.flag()) return restore_id(in, parts_.subgraphs_, subgraphs);
+    auto own = std::make_shared<Subgraphs>();
+    const int64_t kind = in.i64();
+    if (kind < 0 || kind > static_cast<int64_t>(Subgraphs::Kind::scan)) return false;
+    own->kind = static_cast<Subgraphs::Kind>(kind);
+    own->num_inputs = static_cast<int>(in.i64());
+    for (bool* flag : {&own->rewritten, &own->local, &own->movable, &own->batched}) *flag = in.flag();
+    own->num_scanned = static_cast<int>(in.i64());
+    own->input_axes = restore_ints(in);
+    own->input_backward = restore_ints(in);
+    own->output_axes = restore_ints(in);
+    own->output_backward = restore_ints(in);
+    for (size_t left = in.count(); left > 0; --left) {
+      auto graph = restore(in, parts_, owner_);
+      if (!graph) return false;
+      own->graphs.push_back(std::move(*graph));
+    }
+    subgraphs = std::move(own);
+    return in.ok();
+  }
+
   void store_node(const Node& node, BinaryWriter& out) {
     out.i64(node.id());
     out.text(node.name());
     out.text(node.doc);
     out.text(node.opaque_op);
     store_id(parts_.foreign_ids_, node.foreign.get(), out);
-    store_id(parts_.subgraph_ids_, node.subgraphs.get(), out);
+    store_subgraphs(node.subgraphs.get(), out);
     out.flag(node.is(OpKind::constant));
     if (node.is(OpKind::constant)) store_shared_tensor(node.tensor(), out);
     out.u64(static_cast<uint64_t>(std::distance(node.attributes().begin(), node.attributes().end())));
@@ -332,7 +372,7 @@ class GraphStore {
     node.doc = in.text();
     node.opaque_op = in.text();
     if (!restore_id(in, parts_.foreign_, node.foreign)) return false;
-    if (!restore_id(in, parts_.subgraphs_, node.subgraphs)) return false;
+    if (!restore_subgraphs(in, node.subgraphs)) return false;
     if (in.flag() != node.is(OpKind::constant)) return false;
     if (node.is(OpKind::constant)) {
       Tensor tensor;

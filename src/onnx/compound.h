@@ -96,6 +96,15 @@ std::string emit_compound(const CompoundRow& row, Emitter& e);
 
 /// The row of a node of the file, or null.
 const CompoundRow* find_compound(const NodeView& node);
+/// The row of that name, or null.
+const CompoundRow* find_compound(std::string_view op);
+
+/// The graph that says what a node with these operands ("": absent; `types` beside them) and outputs computes. Errors:
+/// unsupported, a form that is not known.
+Result<std::shared_ptr<const ir::Subgraphs>> spell_out(const CompoundRow& row, ir::Attributes attributes,
+                                                       const std::vector<std::string_view>& operands,
+                                                       const std::vector<ir::Type>& types,
+                                                       const std::vector<std::string_view>& outputs);
 
 /// All rows in order of their names, for tests and pages.
 const std::vector<CompoundRow>& all_compounds();

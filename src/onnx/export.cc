@@ -9,6 +9,7 @@
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/sha256.h"
+#include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ops/op_info.h"
 #include "onnx/encode.h"
 #include "onnx/export_graph.h"
@@ -24,6 +25,7 @@ using wire::Writer;
 
 constexpr uint64_t kLargestFile = 1'900'000'000;  // protobuf readers stop at 2 GiB
 constexpr int64_t kSmallestExternal = 1024;
+constexpr int64_t kAddedDomainVersion = 1;      // all of com.microsoft, which is what passes add
 constexpr int64_t kIrWithFreeInitializers = 4;  // before, every initializer had to be a graph input
 
 /// The file beside the model that takes the data of large tensors.
@@ -151,6 +153,25 @@ class ModelWriter {
       model.message(model_field::opset_import, encode_opset(import.domain, is_default ? opset_ : import.version));
     }
     if (!has_default) model.message(model_field::opset_import, encode_opset("", opset_));
+    std::set<std::string> missing;
+    collect_added_domains(graph_, missing);
+    for (const OpsetImport& import : source_ != nullptr ? source_->opsets : std::vector<OpsetImport>{}) {
+      missing.erase(std::string(import.domain));
+    }
+    for (const std::string& domain : missing) {
+      model.message(model_field::opset_import, encode_opset(domain, kAddedDomainVersion));
+    }
+  }
+
+  /// Domains of opaque nodes that were not read from a file.
+  static void collect_added_domains(const ir::Graph& graph, std::set<std::string>& domains) {
+    for (const ir::Node& node : graph.nodes()) {
+      if (!node.is(ir::OpKind::opaque)) continue;
+      const size_t colons = node.opaque_op.rfind("::");
+      if (node.foreign == nullptr && colons != node.opaque_op.npos) domains.insert(node.opaque_op.substr(0, colons));
+      if (node.subgraphs == nullptr || !node.subgraphs->rewritten) continue;
+      for (const ir::Graph& inner : node.subgraphs->graphs) collect_added_domains(inner, domains);
+    }
   }
 
   // --- constants ---

@@ -96,7 +96,9 @@ class Lowering {
     for (int i = 0; i < node.num_outputs(); ++i) lowered.outputs.push_back(output_name(node.output(i)));
     while (!lowered.outputs.empty() && lowered.outputs.back().empty()) lowered.outputs.pop_back();
     if (foreign == nullptr) {
-      // Made by hand (text form): all there is to say is its name.
+      // Made by a pass, or by hand (text form).
+      lowered.name = node.name();
+      lowered.attributes = node.attributes();
       const size_t colons = node.opaque_op.rfind("::");
       lowered.op = colons == node.opaque_op.npos ? node.opaque_op : node.opaque_op.substr(colons + 2);
       if (colons != node.opaque_op.npos) lowered.extra = encoded_domain(node.opaque_op.substr(0, colons));

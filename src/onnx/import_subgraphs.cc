@@ -215,21 +215,7 @@ Read read_compound(const CompoundRow& row, const NodeView& node, const std::vect
                    const ImportSource& source) {
   auto attributes = decode_attributes(node, FormRow{row.op, 1, row.attributes}, source);
   if (!attributes) return attributes.error();
-  ir::Graph graph;
-  std::vector<ir::Value*> operands;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    ir::Value& operand = graph.add_input(std::string(node.inputs[i]), {types[i].dtype, std::nullopt});
-    operands.push_back(node.inputs[i].empty() ? nullptr : &operand);
-  }
-  Emitter emit(graph, operands, types, *std::move(attributes), static_cast<int>(node.outputs.size()));
-  if (const std::string reason = emit_compound(row, emit); !reason.empty()) return unsupported_error(reason);
-  if (!emit.has_results(node.outputs)) return unsupported_error("one of its outputs is not known");
-  for (ir::Value* result : emit.results()) graph.add_output("", result != nullptr ? *result : *emit.results().front());
-  for (const ir::Node& inner : graph.nodes()) EDGESMITH_TRY(ops::verify_node(inner));
-  auto out = std::make_shared<ir::Subgraphs>();
-  out->num_inputs = static_cast<int>(node.inputs.size());
-  out->graphs.push_back(std::move(graph));
-  return std::shared_ptr<const ir::Subgraphs>(std::move(out));
+  return spell_out(row, *std::move(attributes), node.inputs, types, node.outputs);
 }
 
 }  // namespace

@@ -3,10 +3,12 @@
 // c), c = f c + i g(W x + R h + biases), h = o h(c). f = Sigmoid, g = h = Tanh by default (Hochreiter and Schmidhuber
 // 1997; Gers et al. 2000). Attribute input_forget = 1: f = 1 - i. Operand 6: the initial c, output 2: the last.
 // recurrent.h says what the others mean. Attribute quantized_states = 1, which ONNX lacks (a part of com.microsoft's
-// DynamicQuantizeLSTM): R is multiplied with what 8-bit codes of h mean, made anew at every step of every sequence as
-// dynamic_quantize_linear makes them.
+// DynamicQuantizeLSTM): R is multiplied with what 8-bit codes of h mean, made anew at every step over all sequences
+// that go on as dynamic_quantize_linear makes them. So does ONNX Runtime on one thread; on several, each takes the
+// range of its own sequences.
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <vector>
 
 #include "ops/dispatch.h"
@@ -22,18 +24,22 @@ Status verify(const ir::Node& node) { return verify_recurrent(node, kForm, "inpu
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return infer_recurrent(node, kForm); }
 Cost cost(const ir::Node& node) { return recurrent_cost(node, kForm); }
 
-/// What 8-bit codes of h mean.
-void code(std::vector<double>& h) {
+/// What 8-bit codes of the states mean, with one range for all of them.
+void code(std::span<double* const> states, int64_t hidden) {
   float least = 0, largest = 0;
-  for (const double value : h) {
-    least = std::min(least, static_cast<float>(value));
-    largest = std::max(largest, static_cast<float>(value));
+  for (const double* h : states) {
+    for (int64_t i = 0; i < hidden; ++i) {
+      least = std::min(least, static_cast<float>(h[i]));
+      largest = std::max(largest, static_cast<float>(h[i]));
+    }
   }
   const float scale = largest > least ? (largest - least) / 255 : 1.0F;
   const float zero = std::nearbyint(std::clamp(-least / scale, 0.0F, 255.0F));
-  for (double& value : h) {
-    const float steps = std::nearbyint(static_cast<float>(value) / scale) + zero;
-    value = static_cast<double>(std::clamp(steps, 0.0F, 255.0F) - zero) * static_cast<double>(scale);
+  for (double* h : states) {
+    for (int64_t i = 0; i < hidden; ++i) {
+      const float steps = std::nearbyint(static_cast<float>(h[i]) / scale) + zero;
+      h[i] = static_cast<double>(std::clamp(steps, 0.0F, 255.0F) - zero) * static_cast<double>(scale);
+    }
   }
 }
 
@@ -49,12 +55,10 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
     const std::vector<float> data = inputs[7]->to_floats();
     peepholes.assign(data.begin(), data.end());
   }
-  return run_recurrent(node, inputs, kForm, [&](const CellInputs& in, double* h, double* c) {
+  const auto cell = [&](const CellInputs& in, double* h, double* c) {
     const int64_t n = in.hidden;
     const double* p = peeps ? peepholes.data() + in.direction * 3 * n : nullptr;
-    std::vector<double> state_of_r(h, h + n);
-    if (coded) code(state_of_r);
-    const auto sum = [&](int64_t row) { return in.of_x[row] + in.bias_of_r[row] + in.product(row, state_of_r.data()); };
+    const auto sum = [&](int64_t row) { return in.of_x[row] + in.bias_of_r[row] + in.product(row, in.of_r); };
     const auto peep = [&](int64_t gate, int64_t i, double state) { return p != nullptr ? p[gate * n + i] * state : 0; };
     std::vector<double> next(static_cast<size_t>(n));
     for (int64_t i = 0; i < n; ++i) {
@@ -66,7 +70,8 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
       next[static_cast<size_t>(i)] = output * in.activations[2](state);
     }
     std::copy(next.begin(), next.end(), h);
-  });
+  };
+  return run_recurrent(node, inputs, kForm, cell, coded ? CodeStates(code) : CodeStates());
 }
 
 }  // namespace

@@ -173,7 +173,7 @@ double CellInputs::product(int64_t row, const double* vector) const {
 }
 
 Result<std::vector<ir::Tensor>> run_recurrent(const ir::Node& node, std::span<const ir::Tensor* const> inputs,
-                                              const RecurrentForm& form, const Cell& cell) {
+                                              const RecurrentForm& form, const Cell& cell, const CodeStates& code) {
   const auto sizes = sizes_of(node, inputs, form);
   if (!sizes) return sizes.error();
   const auto [steps, batch, width, hidden, directions] = *sizes;
@@ -211,10 +211,21 @@ Result<std::vector<ir::Tensor>> run_recurrent(const ir::Node& node, std::span<co
     given.r = r.data() + d * rows * hidden;
     given.bias_of_r = bias.data() + (2 * d + 1) * rows;
     given.activations = activations->data() + static_cast<size_t>(d) * form.activations.size();
-    for (int64_t b = 0; b < batch; ++b) {
-      const int64_t state = (first ? b * directions + d : d * batch + b) * hidden;
-      const int64_t length = lengths[static_cast<size_t>(b)];
-      for (int64_t i = 0; i < length; ++i) {
+    const auto state_of = [&, d = d](int64_t b) { return (first ? b * directions + d : d * batch + b) * hidden; };
+    std::vector<double> coded(code ? state_count : 0);
+    for (int64_t i = 0; i < steps; ++i) {
+      if (code) {
+        // Sequences that have ended count no more.
+        std::vector<double*> states_of_r;
+        coded = states[0];
+        for (int64_t b = 0; b < batch; ++b) {
+          if (i == 0 || i < lengths[static_cast<size_t>(b)]) states_of_r.push_back(coded.data() + state_of(b));
+        }
+        code(states_of_r, hidden);
+      }
+      for (int64_t b = 0; b < batch; ++b) {
+        const int64_t state = state_of(b), length = lengths[static_cast<size_t>(b)];
+        if (i >= length) continue;
         const int64_t t = reverse || d == 1 ? length - 1 - i : i;
         const double* row = x.data() + (first ? b * steps + t : t * batch + b) * width;
         for (int64_t g = 0; g < rows; ++g) {
@@ -224,6 +235,7 @@ Result<std::vector<ir::Tensor>> run_recurrent(const ir::Node& node, std::span<co
           of_x[static_cast<size_t>(g)] = sum;
         }
         given.of_x = of_x.data();
+        given.of_r = (code ? coded : states[0]).data() + state;
         cell(given, states[0].data() + state, states[1].data() + state);
         const int64_t to = first ? (b * steps + t) * directions + d : (t * directions + d) * batch + b;
         std::copy_n(states[0].begin() + state, hidden, y.begin() + to * hidden);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,9 @@ struct RecurrentForm {
   int states = 1;                             ///< 2: a cell state beside the hidden one
   std::vector<std::string_view> activations;  ///< defaults of one direction
 };
+
+/// Changes the hidden states of one step, one pointer to [hidden] a sequence, before they are multiplied with R.
+using CodeStates = std::function<void(std::span<double* const> states, int64_t hidden)>;
 
 /// `own` and `another`: integer attributes of the operator itself.
 Status verify_recurrent(const ir::Node& node, const RecurrentForm& form, std::string_view own,
@@ -40,6 +44,7 @@ struct CellInputs {
   const double* r = nullptr;          ///< [gates * hidden, hidden]
   const Activation* activations = nullptr;
   std::function<double(double)> clip;
+  const double* of_r = nullptr;  ///< [hidden]: what R is multiplied with, the hidden state unless it is coded
 
   /// Row `row` of R times a vector [hidden].
   double product(int64_t row, const double* vector) const;
@@ -49,6 +54,6 @@ struct CellInputs {
 using Cell = std::function<void(const CellInputs& inputs, double* hidden_state, double* cell_state)>;
 
 Result<std::vector<ir::Tensor>> run_recurrent(const ir::Node& node, std::span<const ir::Tensor* const> inputs,
-                                              const RecurrentForm& form, const Cell& cell);
+                                              const RecurrentForm& form, const Cell& cell, const CodeStates& code = {});
 
 }  // namespace edgesmith::ops

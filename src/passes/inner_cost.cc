@@ -57,7 +57,31 @@ int64_t count_nonzero(const ir::Tensor& tensor) {
   return std::count_if(numbers.begin(), numbers.end(), [](float x) { return x != 0; });
 }
 
+// Operand `index` are codes that it multiplies: those of compound operators stand before the last scales and zero
+// points.
+bool multiplies_codes(const ir::Node& node, int index) {
+  if (node.is(ir::OpKind::mat_mul_integer) || node.is(ir::OpKind::conv_integer)) return index == 1;
+  const bool spelled_out =
+      node.subgraphs != nullptr && node.subgraphs->kind == Kind::function && !node.subgraphs->local;
+  return spelled_out && index > 0 && index <= 3;
+}
+
 }  // namespace
+
+bool is_parameter(const ir::Node& constant) {
+  if (!constant.is(ir::OpKind::constant) || constant.tensor().rank() == 0) return false;
+  const ir::DType dtype = constant.tensor().dtype();
+  if (ir::is_float(dtype)) return true;
+  if (constant.tensor().rank() < 2 || dtype == ir::DType::string || ir::dtype_bits(dtype) > 8) return false;
+  const auto uses = constant.output().uses();
+  return std::any_of(uses.begin(), uses.end(),
+                     [](const ir::Use& use) { return multiplies_codes(*use.node, use.index); });
+}
+
+bool is_dynamic(const ir::Node& node) {
+  return node.is(ir::OpKind::mat_mul_integer) || node.is(ir::OpKind::conv_integer) ||
+         node.opaque_op.starts_with("com.microsoft::DynamicQuantize");
+}
 
 InnerCost inner_cost(const ir::Node& node, bool look_at_weights) {
   InnerCost total;
@@ -65,8 +89,7 @@ InnerCost inner_cost(const ir::Node& node, bool look_at_weights) {
   for (const ir::Graph& graph : node.subgraphs->graphs) {
     InnerCost cost;
     for (const ir::Node& inner : graph.nodes()) {
-      const bool weight = inner.is(ir::OpKind::constant) && inner.tensor().rank() > 0;
-      if (!weight || !ir::is_float(inner.tensor().dtype())) continue;
+      if (!is_parameter(inner)) continue;
       cost.params += inner.tensor().size();
       cost.nonzero += look_at_weights ? count_nonzero(inner.tensor()) : inner.tensor().size();
     }

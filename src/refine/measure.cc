@@ -179,9 +179,7 @@ ModelSize measure_size(const ir::Graph& graph, bool look_at_weights) {
     size.params += inside.params;
     size.nonzero += inside.nonzero;
     if (!ir::is_structural(node)) ++size.nodes;
-    // Scalars are settings (the bounds of a Clip, the value of a Pad), not parameters.
-    const bool weight = node.is(ir::OpKind::constant) && node.tensor().rank() > 0;
-    if (!weight || !ir::is_float(node.tensor().dtype())) continue;
+    if (!passes::is_parameter(node)) continue;
     size.params += node.tensor().size();
     size.nonzero += look_at_weights ? count_nonzero(node.tensor()) : node.tensor().size();
   }

@@ -165,7 +165,8 @@ Result<ProgramResult> run_metric_program(const MetricProgram& program, const ir:
                   "raise --metric-timeout (metric_timeout in [gate])");
   }
   if (**ended != 0) {
-    const std::string line = last_line(err);
+    std::string line = last_line(err);
+    while (line.ends_with('.')) line.pop_back();  // a hint follows
     return failed(program, "ended with exit code " + std::to_string(**ended) + (line.empty() ? "" : ": " + line),
                   "run it by hand on what 'edgesmith infer' writes");
   }

@@ -15,11 +15,26 @@ using Operands = std::span<const ir::Tensor* const>;
 std::string signature_of(Operands operands, const std::vector<bool>& constant) {
   std::string text;
   for (size_t i = 0; i < operands.size(); ++i) {
+    if (operands[i] == nullptr) {
+      text += "- ";
+      continue;
+    }
     text += std::string(ir::dtype_name(operands[i]->dtype())) + ":" + std::to_string(operands[i]->rank());
     if (constant[i]) text += "@" + std::to_string(reinterpret_cast<uintptr_t>(operands[i]->bytes().data()));
     text += " ";
   }
   return text;
+}
+
+// Takes the inputs out that stand for absent operands; false where something reads one.
+bool take_out_absent(ir::Graph& graph, Operands operands) {
+  const std::vector<ir::Value*> inputs = graph.inputs();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (operands[i] != nullptr) continue;
+    if (!inputs[i]->unused()) return false;
+    graph.erase(inputs[i]->node());
+  }
+  return true;
 }
 
 // Results that are inputs, as they came or through Identity: finds which, and puts a number in their place.
@@ -45,6 +60,10 @@ std::unique_ptr<const Body> compile_body(const ir::Graph& graph, Operands operan
                                          const Program& around) {
   std::vector<ops::KnownInput> known;
   for (size_t i = 0; i < operands.size(); ++i) {
+    if (operands[i] == nullptr) {
+      known.emplace_back();
+      continue;
+    }
     const ir::Type free = {operands[i]->dtype(), ir::Shape(static_cast<size_t>(operands[i]->rank()))};
     known.push_back({constant[i] ? operands[i]->type() : free, constant[i] ? operands[i] : nullptr});
   }
@@ -52,6 +71,7 @@ std::unique_ptr<const Body> compile_body(const ir::Graph& graph, Operands operan
   if (!typed) return nullptr;
   auto body = std::make_unique<Body>();
   body->graph = std::move(*typed);
+  if (!take_out_absent(body->graph, operands)) return nullptr;
   take_out_passed(body->graph, body->passed);
   ExecutorOptions options = around.options;
   options.choices.clear();
@@ -87,7 +107,9 @@ class BodySessions::Runner : public ops::BodyRunner {
     auto& session = sessions_.sessions_[compiled];
     if (session == nullptr) session = std::make_unique<SessionState>(compiled->program, sessions_.pool_);
     std::vector<ir::Tensor> fed;
-    for (const ir::Tensor* operand : operands) fed.push_back(*operand);
+    for (const ir::Tensor* operand : operands) {
+      if (operand != nullptr) fed.push_back(*operand);
+    }
     auto results = session->run(fed, nullptr);
     if (!results) return results;
     for (size_t i = 0; i < results->size(); ++i) {
@@ -101,8 +123,8 @@ class BodySessions::Runner : public ops::BodyRunner {
     if (operands.size() < body.inputs().size()) return nullptr;
     std::vector<bool> constant;
     for (const ir::Tensor* operand : operands) {
-      if (operand == nullptr) return nullptr;
-      constant.push_back(std::any_of(constant_.begin(), constant_.end(),
+      constant.push_back(operand != nullptr &&
+                         std::any_of(constant_.begin(), constant_.end(),
                                      [&](const ir::Tensor* held) { return same_memory(*held, *operand); }));
     }
     return sessions_.program_.bodies->find(body, operands, constant, sessions_.program_);

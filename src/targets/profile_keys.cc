@@ -184,6 +184,8 @@ void add_limit_keys(std::vector<KeyRow>& rows) {
       [](T& t, V v) { t.limits.only_ops = v.operators; });
   add("unsupported_ops", KeyKind::operators, "the operators that it lacks, when that list is the shorter one",
       [](T& t, V v) { t.limits.unsupported_ops = v.operators; });
+  add("domain", KeyKind::text, "of operators beyond ONNX's that it has, such as com.microsoft",
+      [](T& t, V v) { t.limits.domain = v.text; });
   add(
       "output_channels", KeyKind::integer, "convolutions are fastest when their output channels are a multiple of this",
       [](T& t, V v) { t.limits.output_channels = whole(v); }, 1, 1024);

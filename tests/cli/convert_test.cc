@@ -89,5 +89,43 @@ TEST_F(CliConvert, DynamicQuantizationNeedsNoData) {
                "--dynamic and --calibrator do not go together; leave one of them out");
 }
 
+constexpr const char* kLstm = R"(graph @rnn(%x: f32[T,1,2]) -> (h: f32[1,1,2]) {
+  %w = constant {1, 0.5, 0.25, 2, -1, 0.5, 0.125, -2, 1, 0.5, 0.25, 1, -1, 0.5, 0.125, -1} : f32[1,8,2]
+  %r = constant {0.5, 0.25, -0.5, 1, 0.5, 0.25, -0.5, 1, 0.5, 0.25, -0.5, 1, 0.5, 0.25, -0.5, 1} : f32[1,8,2]
+  %y, %h = lstm %x, %w, %r {hidden_size=2} : f32[T,1,1,2], f32[1,1,2] @rnn
+  return %h
+}
+)";
+
+TEST_F(CliConvert, DynamicQuantizationOfAnLstmHasCodesOfTheRun) {
+  environment_["EDGESMITH_CACHE"] = folder_ / "cache";
+  write_model(kLstm, folder_ / "l.onnx");
+  std::vector<float> steps;
+  for (int i = 0; i < 40; ++i) steps.push_back(static_cast<float>(i * 7 % 11) / 5 - 1);
+  const std::vector<data::NamedArray> arrays = {{"x", ir::Tensor::of<float>({10, 2, 1, 2}, steps)}};
+  ASSERT_TRUE(data::write_npz(folder_ / "steps.npz", arrays).ok());
+  const Json report = json_of({"quantize", "l.onnx", "-o", "d.onnx", "--dynamic"});
+  EXPECT_EQ(report["steps"][0]["notes"][0],
+            "1 operator computes on codes of the run, 1 LSTM of them (com.microsoft's DynamicQuantizeLSTM)");
+  EXPECT_EQ(json_of({"quantize", "l.onnx", "-o", "again.onnx", "--dynamic"})["steps"][0]["cached"], (Json{"pass"}));
+  EXPECT_EQ(*read_file(folder_ / "again.onnx"), *read_file(folder_ / "d.onnx"));
+  const ToolResult shown = run({"inspect", "d.onnx", "--no-forecast"});
+  EXPECT_NE(shown.out.find("quantized      1 operator on codes of the run"), std::string::npos) << shown.out;
+  EXPECT_NE(shown.out.find("parameters     48"), std::string::npos) << "32 codes, 16 scales: " << shown.out;
+  EXPECT_EQ(run({"check", "d.onnx", "--target", "ort-x86", "-q"}).exit_code, 0);
+  const Json hurts = json_of({"diagnose", "l.onnx", "d.onnx", "--data", "steps.npz"});
+  EXPECT_EQ(hurts["nodes"][0]["causes"][0]["text"], "computed by com.microsoft::DynamicQuantizeLSTM");
+  EXPECT_GT(hurts["sqnr_db"].get<double>(), 20);
+  // Coded once.
+  const Json twice = json_of({"quantize", "d.onnx", "-o", "t.onnx", "--dynamic"});
+  EXPECT_EQ(twice["steps"][0]["status"], "unchanged");
+  EXPECT_EQ(twice["steps"][0]["notes"][0], "1 operator computes on codes of the run already, and no other can");
+  // A runtime that lacks the operator gets codes of the weights alone, and the reason is said.
+  const Json other = json_of({"quantize", "l.onnx", "-o", "o.onnx", "--dynamic", "--target", "openvino-x86"});
+  EXPECT_EQ(other["steps"][0]["notes"][1],
+            "weights of 1 recurrent operator are codes, arithmetic there is float: the runtime of openvino-x86 lacks "
+            "DynamicQuantizeLSTM");
+}
+
 }  // namespace
 }  // namespace edgesmith::testing

@@ -172,6 +172,10 @@ print(json.dumps({"value": 0.5, "per_sample": [0, 1] * 30, "names": names}))
       json_of({"eval", "m.onnx", "--data", "eval.npz", "--metric-command", "python3 mine.py", "--metric", "top1"});
   EXPECT_EQ(measured["metric"]["name"], "command");
   EXPECT_EQ(measured["metrics"][1]["name"], "top1");
+  const Json named =
+      json_of({"eval", "m.onnx", "--data", "eval.npz", "--metric-command", "python3 mine.py", "--metric", "mine"});
+  EXPECT_EQ(named["metric"]["name"], "mine");
+  EXPECT_EQ(named["metrics"].size(), 1u);
   expect_error({"eval", "m.onnx", "--data", "eval.npz", "-q", "--metric-command", "python3 gone.py; true"}, 3,
                "m.onnx: the metric program 'python3 gone.py; true' printed nothing; it must print one JSON object "
                "{\"value\": ..., \"per_sample\": [...]} on stdout");
@@ -269,6 +273,32 @@ pass = "quantize"
   EXPECT_EQ(report["steps"][0]["status"], "accepted");
   EXPECT_EQ(report["steps"][2]["pass"], "quantize");
   EXPECT_GT(report["steps"][2]["metric"]["sqnr_db"].get<double>(), 15);
+}
+
+TEST_F(FoldTool, AnEarlierRunStandsForIt) {
+  ASSERT_TRUE(write_file(folder_ / "r.toml", R"(model = "p.onnx"
+output = "o.onnx"
+[preprocess]
+scale = "1/255"
+mean = [0.5, 0.4, 0.3]
+[data]
+calib = { path = "pictures.npz", limit = 20 }
+eval = "pictures.npz"
+[[step]]
+pass = "fold-preprocess"
+input = "uint8"
+[[step]]
+pass = "quantize"
+)")
+                  .ok());
+  environment_["EDGESMITH_CACHE"] = "off";
+  const Json whole = json_of({"run", "r.toml", "-o", "first", "--keep-steps"});
+  const Json rest = json_of({"run", "r.toml", "-o", "again", "--from", "quantize", "--from-results", "first"});
+  EXPECT_EQ(rest["steps"][0]["reason"], "taken from first/steps/1-fold-preprocess.onnx");
+  EXPECT_EQ(rest["steps"][0]["metric"], whole["steps"][0]["metric"]) << "fed with what is left of the preprocessing";
+  EXPECT_EQ(rest["steps"][1]["metric"], whole["steps"][1]["metric"]);
+  const Json compared = json_of({"compare", "first/o.onnx", "again/o.onnx", "--data", "pictures.npz"});
+  EXPECT_EQ(compared["max_abs_error"], 0);
 }
 
 TEST_F(FoldTool, SaysThatNothingIsDeclared) {

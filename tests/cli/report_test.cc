@@ -40,7 +40,8 @@ TEST_F(CliReport, WhatIsNoReportIsRefused) {
                "bare.json: is no whole report: it has no model or no steps; write it again with --report");
   EXPECT_EQ(run({"report", "diff", "a/report.json", "missing.json"}).exit_code, 5);
   EXPECT_EQ(run({"report", "diff", "a/report.json"}).exit_code, 2);
-  EXPECT_EQ(run({"report", "show", "a/report.json", "b/report.json"}).exit_code, 2);
+  expect_error({"report", "show", "a/report.json", "b/report.json"}, 2,
+               "report: 'show' is none of diff; see 'edgesmith report --help'");
   expect_error({"report", "diff", "m.onnx", "a/report.json"}, 3,
                "m.onnx: is no JSON; give a report.json that --report wrote");
 }

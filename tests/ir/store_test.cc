@@ -175,5 +175,38 @@ TEST(GraphStore, RefusesDamagedBytes) {
   }
 }
 
+TEST(GraphStore, SubgraphsThatThePassMadeAreStoredWhole) {
+  const Graph source = parsed(kModel);
+  const StoredParts parts(source);
+  Graph graph = source.clone();
+  auto inside = std::make_shared<Subgraphs>();
+  inside->num_inputs = 1;
+  inside->rewritten = true;
+  inside->input_axes = {1, 0};
+  inside->graphs.push_back(parsed("graph @g(%a: f32[N]) -> (b) {\n  %b = relu %a : f32[N]\n  return %b\n}\n"));
+  Node& node = graph.insert_before(find(graph, "y"), OpKind::opaque, {&find(graph, "s").output()}, 1);
+  node.opaque_op = "com.acme::Ramp";
+  node.subgraphs = inside;
+  graph = graph.clone();
+  const Stored stored = store(graph, parts);
+  ASSERT_TRUE(stored.known);
+  const auto back = restore(stored, parts);
+  ASSERT_TRUE(back.has_value());
+  expect_same(graph, *back);
+  for (const Node& twin : back->nodes()) {
+    if (!twin.is(OpKind::opaque)) continue;
+    ASSERT_NE(twin.subgraphs, nullptr);
+    EXPECT_TRUE(twin.subgraphs->rewritten);
+    EXPECT_EQ(twin.subgraphs->input_axes, (Ints{1, 0}));
+    EXPECT_EQ(print(twin.subgraphs->graphs[0], {0}), print(inside->graphs[0], {0}));
+  }
+  // Cut off anywhere, it is no graph.
+  for (size_t length = 0; length < stored.bytes.size(); length += 7) {
+    Stored cut = stored;
+    cut.owner = std::make_shared<std::string>(stored.bytes.substr(0, length));
+    EXPECT_FALSE(restore(cut, parts).has_value()) << length;
+  }
+}
+
 }  // namespace
 }  // namespace edgesmith::ir

@@ -2,6 +2,7 @@
 // Nodes that graphs say the meaning of: If, Loop, Scan, functions of the model, compound operators. What they compute,
 // which types follow, and that they go out as they came in.
 #include "edgesmith/ir/subgraphs.h"
+#include "edgesmith/onnx/compound_node.h"
 #include "edgesmith/ops/op_info.h"
 #include "onnx/compound.h"
 #include "onnx_helper.h"
@@ -240,6 +241,27 @@ TEST(Subgraphs, CompoundOperatorsStayAndRun) {
   const auto y = must_run(graph, {f32({2}, {0.5F, -3}), f32({2}, {0.5F, 3})})[0].to_floats();
   EXPECT_NEAR(y[0], 0.8413447, 1e-6);  // x = 1: the normal distribution function at 1
   EXPECT_EQ(y[1], 0);
+}
+
+TEST(Subgraphs, APassMakesACompoundOperator) {
+  ir::Graph graph = must_import(13, "g (float[2] x, float[2] b) => (float[2] y) { y = Add(x, b) }");
+  ir::Node& add = const_cast<ir::Node&>(*first_op(graph));
+  const std::vector<ir::Value*> operands = {add.input(0), add.input(1)};
+  EXPECT_FALSE(insert_compound(graph, add, "com.microsoft::Nothing", operands, 1, {}).ok());
+  EXPECT_FALSE(insert_compound(graph, add, "com.microsoft::BiasGelu", {add.input(0), nullptr}, 1, {}).ok());
+  EXPECT_EQ(first_opaque(graph), nullptr) << "nothing is left of what failed";
+  auto made = insert_compound(graph, add, "com.microsoft::BiasGelu", operands, 1, {});
+  ASSERT_TRUE(made.ok()) << made.error().text();
+  (*made)->set_name("gelu");
+  graph.replace_all_uses(add.output(), (*made)->output());
+  graph.erase(add);
+  ASSERT_TRUE(ops::infer_types(graph).ok());
+  const std::vector<Tensor> fed = {f32({2}, {0.5F, -3}), f32({2}, {0.5F, 3})};
+  EXPECT_NEAR(must_run(graph, fed)[0].to_floats()[0], 0.8413447, 1e-6);
+  auto again = import_string(must_export(graph));  // which knows the domain
+  ASSERT_TRUE(again.ok()) << again.error().text();
+  EXPECT_EQ(first_opaque(*again)->name(), "gelu");
+  EXPECT_NEAR(must_run(*again, fed)[0].to_floats()[0], 0.8413447, 1e-6);
 }
 
 // A fuzzer left one out.

@@ -71,6 +71,7 @@ class Cases:
         model.ir_version = 8
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 4
+        options.intra_op_num_threads = 1
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         for r in unknown:
             r.ClearField("type")
@@ -156,6 +157,12 @@ def quantized(cases):
         turned = (r.astype(np.int16) - 128).astype(np.int8)
         cases.add(f"DynamicQuantizeLSTM_{direction}_columns", "DynamicQuantizeLSTM",
                   [reals(7, 1, 5), signed, turned, reals(n, 48), None, None, None, None, columns, zeros, columns, zeros], **rest)
+        # One range for all sequences that go on, as ONNX Runtime has it on one thread.
+        several = [reals(n, 4, 6), reals(n, 4, 6)]
+        cases.add(f"DynamicQuantizeLSTM_{direction}_batch", "DynamicQuantizeLSTM",
+                  [reals(7, 4, 5), w, r, reals(n, 48), None, *several, None, *scales], **rest)
+        cases.add(f"DynamicQuantizeLSTM_{direction}_lengths", "DynamicQuantizeLSTM",
+                  [reals(7, 4, 5), signed, turned, reals(n, 48), np.array([5, 2, 7, 1], np.int32), *several, None, columns, zeros, columns, zeros], **rest)
     x16 = reals(3, 4)
     cases.add("QuantizeLinear_ms", "QuantizeLinear", [x16, f(0.0002), np.array(30000, np.uint16)])
     cases.add("DequantizeLinear_ms", "DequantizeLinear", [codes(np.int16, 3, 4), f(0.0002), np.array(5, np.int16)])

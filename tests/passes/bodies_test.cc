@@ -5,6 +5,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/inner_cost.h"
 #include "edgesmith/passes/pass.h"
+#include "edgesmith/targets/target.h"
 #include "onnx/onnx_helper.h"
 #include "support/reference_run.h"
 
@@ -261,6 +262,50 @@ TEST(Bodies, NodesInsideAreCounted) {
   })");
   // Two inputs, If, output; an input for each outer value of a branch, its nodes, output.
   EXPECT_EQ(count_nodes(graph), 4 + 3 + 4);
+}
+
+Change quantize_dynamically(ir::Graph& graph, PassContext& context) {
+  const PassInfo& pass = *find_pass("quantize");
+  Options options(pass.options());
+  EXPECT_TRUE(options.set("dynamic", OptionValue(true)).ok());
+  context.opset = onnx::source_info(graph).opset;
+  context.target = targets::find_target("ort-x86");
+  const auto change = run_pass(pass, graph, options, context);
+  EXPECT_TRUE(change.ok()) << change.error().text();
+  return change.ok() ? *change : Change::none;
+}
+
+TEST(Bodies, ProductsAndLstmsInsideComputeOnCodesOfTheRun) {
+  ir::Graph graph = onnx::must_import(13, R"(g (bool c, float[3,1,2] x) => (float[1,1,1] y) {
+    y = If (c) <
+      then_branch = a () => (t) {
+        w = Constant <value = float[1,4,2] {1, 0.5, 0.25, 2, -1, 0.5, 0.125, -2}> ()
+        r = Constant <value = float[1,4,1] {0.5, 0.25, -0.5, 1}> ()
+        s, t = LSTM <hidden_size = 1> (x, w, r)
+      },
+      else_branch = b () => (e) {
+        v = Constant <value = float[2,1] {0.5, -1}> ()
+        axes = Constant <value = int64[1] {0}> ()
+        m = MatMul(x, v)
+        e = ReduceSum(m, axes)
+      }
+    >
+  })");
+  const Tensor x = f32({3, 1, 2}, {0.5F, -1, 0.25F, 2, -0.75F, 1});
+  const std::vector<Tensor> yes = {Tensor::scalar<bool>(true), x}, no = {Tensor::scalar<bool>(false), x};
+  const float before[] = {must_run(graph, yes)[0].to_floats()[0], must_run(graph, no)[0].to_floats()[0]};
+  PassContext context;
+  EXPECT_EQ(quantize_dynamically(graph, context), Change::changed);
+  EXPECT_EQ(context.notes[0],
+            "2 operators compute on codes of the run, 1 LSTM of them (com.microsoft's DynamicQuantizeLSTM)");
+  EXPECT_EQ(context.layers.size(), 2u);
+  auto again = onnx::import_string(onnx::must_export(graph));  // which imports com.microsoft
+  ASSERT_TRUE(again.ok()) << again.error().text();
+  EXPECT_NEAR(must_run(*again, yes)[0].to_floats()[0], before[0], 0.03);
+  EXPECT_NEAR(must_run(*again, no)[0].to_floats()[0], before[1], 0.05);
+  PassContext second;
+  EXPECT_EQ(quantize_dynamically(*again, second), Change::none);
+  EXPECT_EQ(second.notes[0], "2 operators compute on codes of the run already, and no other can");
 }
 
 }  // namespace

@@ -84,6 +84,10 @@ void check_all(Case c) {
 }
 
 TEST(Recurrent, Lstm) { check_all({.op = "lstm", .gates = 4}); }
+TEST(Recurrent, LstmOnCodesOfItsStates) {
+  check_all({.op = "lstm", .gates = 4, .attributes = ", quantized_states=1"});
+  check({.op = "lstm", .gates = 4, .steps = 3, .batch = 0, .attributes = ", quantized_states=1"});
+}
 TEST(Recurrent, Gru) {
   check_all({.op = "gru", .gates = 3});
   check_all({.op = "gru", .gates = 3, .attributes = ", linear_before_reset=1"});

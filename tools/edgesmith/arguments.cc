@@ -73,7 +73,9 @@ std::string in_our_style(std::string text) {
   if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
   std::replace(text.begin(), text.end(), '\n', ' ');
   while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
-  return text;
+  // Of a word that has no option, its name in the program is no news.
+  const size_t quoted = text.find(": '");
+  return text.starts_with("-") || quoted == text.npos ? text : text.substr(quoted + 2);
 }
 
 }  // namespace

@@ -2,8 +2,10 @@
 #include "command.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 
 #include "cli.h"
+#include "edgesmith/base/text.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -14,6 +16,15 @@ CLI::Validator numbers(bool (*holds)(double), const std::string& what) {
     double number = 0;
     const bool fits = CLI::detail::lexical_cast(text, number) && holds(number);
     return fits ? std::string() : "'" + text + "' is no number " + what;
+  };
+  return CLI::Validator(check, "");
+}
+
+/// One of `words`. (CLI11's own rule prints them into the help as well.)
+CLI::Validator word_of(const std::vector<std::string>& words) {
+  const auto check = [words](const std::string& text) {
+    const bool fits = std::find(words.begin(), words.end(), text) != words.end();
+    return fits ? std::string() : "'" + text + "' is none of " + join(words, ", ");
   };
   return CLI::Validator(check, "");
 }
@@ -31,7 +42,7 @@ Option* Option::non_negative() {
 }
 Option* Option::between(int least, int most) { return option_->check(CLI::Range(least, most)), this; }
 Option* Option::one_of(const std::vector<std::string>& words) {
-  option_->check(CLI::IsMember(words));
+  option_->check(word_of(words));
   return suggest(words);
 }
 Option* Option::suggest(std::vector<std::string> words) {
@@ -54,6 +65,8 @@ bool Option::is_flag() const { return option_->get_expected_max() == 0; }
 
 std::string Command::name() const { return app_->get_name(); }
 std::string Command::summary() const { return app_->get_description(); }
+
+void Command::also_called(const std::string& lines) { app_->footer(lines); }
 
 Option* Command::keep(CLI::Option* option) { return &options_.emplace_back(option); }
 

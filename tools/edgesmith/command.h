@@ -62,6 +62,8 @@ class Command {
   Option* add_option(const std::string& names, std::optional<uint64_t>& value, const std::string& help);
   Option* add_option(const std::string& names, std::optional<double>& value, const std::string& help);
   Option* add_option(const std::string& names, std::vector<std::string>& values, const std::string& help);
+  /// Other ways to call it, a line each, for the help: "plan MANIFEST.toml [options]".
+  void also_called(const std::string& lines);
   Option* add_flag(const std::string& names, bool& value, const std::string& help);
   Option* add_flag_callback(const std::string& names, std::function<void()> given, const std::string& help);
 

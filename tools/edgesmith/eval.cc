@@ -26,12 +26,19 @@ struct EvalFlags {
   ExecutorFlags executor;
 };
 
+/// The first --metric names what a program computes, unless it is one of ours, to be measured beside it.
+std::string program_name(const EvalFlags& flags) {
+  const bool own = flags.program.command.empty() || flags.metrics.empty() || data::find_metric(flags.metrics[0]);
+  return own ? "" : flags.metrics[0];
+}
+
 /// The metrics asked for; without any, what the data can give: top1, or the distance from given outputs.
 Result<std::vector<const data::MetricInfo*>> choose_metrics(const EvalFlags& flags, const data::Dataset& data,
                                                             const refine::MetricProgram* program) {
   std::vector<std::string> names = flags.metrics;
   std::vector<const data::MetricInfo*> metrics;
   if (program != nullptr) metrics.push_back(&program->info());
+  if (!program_name(flags).empty()) names.erase(names.begin());
   if (names.empty() && program == nullptr) {
     if (!data.has_labels()) {
       auto first = data.sample(0);
@@ -169,7 +176,7 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   if (!graph) return graph.error();
   auto data = data::open_dataset(**spec, *graph);
   if (!data) return data.error();
-  const auto program = make_program(flags.program, "");
+  const auto program = make_program(flags.program, program_name(flags));
   if (!program) return program.error();
   auto metrics = choose_metrics(flags, **data, program->get());
   if (!metrics) return metrics.error();

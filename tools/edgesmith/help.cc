@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
+#include "edgesmith/base/text.h"
+
 namespace edgesmith::cli {
 namespace {
 
@@ -50,15 +52,19 @@ std::string usage(const CLI::App& command) {
   std::string text = "usage: edgesmith " + command.get_name();
   for (const CLI::Option* option : command.get_options()) {
     if (!option->get_positional()) continue;
-    text += option->get_required() ? " " + option->get_type_name() : " [" + option->get_type_name() + "]";
+    text += option->get_required() ? " " + type_of(*option) : " [" + type_of(*option) + "]";
   }
-  return text + " [options]\n";
+  text += " [options]\n";
+  for (const std::string& form : split(command.get_footer(), '\n')) {
+    if (!form.empty()) text += "       edgesmith " + command.get_name() + " " + form + "\n";
+  }
+  return text;
 }
 
 std::string command_help(const CLI::App& command) {
   std::string text = command.get_description() + ".\n\n" + usage(command) + "\n";
   for (const CLI::Option* option : command.get_options()) {
-    if (option->get_positional()) text += entry(option->get_type_name(), option->get_description());
+    if (option->get_positional()) text += entry(type_of(*option), option->get_description());
   }
   for (const char* group : {"Pass", "Options", "Output", "Data", "Preprocessing", "Gate", "Common"}) {
     std::string lines;

@@ -12,6 +12,7 @@
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
+#include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/inner_cost.h"
@@ -49,6 +50,7 @@ struct OpCount {
 struct QuantCount {
   int64_t values = 0;   ///< annotated values
   int64_t weights = 0;  ///< of them constants
+  int dynamic = 0;      ///< operators on codes of the run
   std::string dtypes;   ///< "i8, u8"
 };
 
@@ -65,7 +67,7 @@ struct Inspection {
   std::map<std::string, OpCount> ops;
   QuantCount quant;
   std::vector<SharedWeight> shared;
-  bool has_inside = false;        ///< some nodes hold branches, bodies or functions
+  bool has_inside = false;        ///< some nodes hold branches or bodies
   std::string sha256;             ///< of the file; "": not asked for
   bool looked_at_weights = true;  ///< false: `weights` and `forecasts` are empty, `size.nonzero` is not known
   passes::ModelFacts weights;
@@ -88,14 +90,40 @@ int64_t own_params(const ir::Node& node, std::vector<bool>& seen) {
   for (int i = 0; i < node.num_inputs(); ++i) {
     const ir::Value* value = node.input(i);
     const ir::Tensor* tensor = value != nullptr ? value->constant() : nullptr;
-    if (tensor == nullptr || !ir::is_float(tensor->dtype()) || seen[static_cast<size_t>(value->id())]) continue;
+    if (tensor == nullptr || seen[static_cast<size_t>(value->id())]) continue;
+    if (!ir::is_float(tensor->dtype()) && !passes::is_parameter(value->node())) continue;
     seen[static_cast<size_t>(value->id())] = true;
     params += tensor->size();
   }
   return params;
 }
 
+/// Operators on codes of the run, those inside of If, Loop and Scan included.
+int count_dynamic(const ir::Graph& graph) {
+  int count = 0;
+  for (const ir::Node& node : graph.nodes()) {
+    count += passes::is_dynamic(node) ? 1 : 0;
+    if (node.subgraphs == nullptr || node.subgraphs->kind == ir::Subgraphs::Kind::function) continue;
+    for (const ir::Graph& body : node.subgraphs->graphs) count += count_dynamic(body);
+  }
+  return count;
+}
+
+std::string quantized_text(const QuantCount& quant) {
+  std::string text;
+  if (quant.values > 0) {
+    text = std::to_string(quant.values) + " values (" + quant.dtypes + "), " + std::to_string(quant.weights) +
+           " of them weights";
+  }
+  if (quant.dynamic > 0) {
+    text += (text.empty() ? "" : "; ") + std::to_string(quant.dynamic) +
+            (quant.dynamic == 1 ? " operator" : " operators") + " on codes of the run";
+  }
+  return text.empty() ? "no" : text;
+}
+
 void count_quant(const ir::Graph& graph, Inspection& inspection) {
+  inspection.quant.dynamic = count_dynamic(graph);
   std::vector<std::string> dtypes;
   for (const ir::Node& node : graph.nodes()) {
     for (int o = 0; o < node.num_outputs(); ++o) {
@@ -187,7 +215,8 @@ Inspection inspect(const ir::Graph& graph, const std::string& path, const target
     OpCount& count = inspection.ops[op_label(node)];
     ++count.count;
     const passes::InnerCost inside = passes::inner_cost(node, inspection.looked_at_weights);
-    inspection.has_inside = inspection.has_inside || node.subgraphs != nullptr;
+    const bool repeats = node.subgraphs != nullptr && node.subgraphs->kind != ir::Subgraphs::Kind::function;
+    inspection.has_inside = inspection.has_inside || repeats;
     count.macs += ops::cost_of(node).macs + inside.macs;
     count.params += own_params(node, seen) + inside.params;
   }
@@ -370,7 +399,11 @@ std::string as_json(const ir::Graph& graph, const std::string& path, const Inspe
                {"outputs", std::move(outputs)},
                {"ops", std::move(op_list)},
                {"nodes", std::move(nodes)},
-               {"quantized", {{"values", in.quant.values}, {"weights", in.quant.weights}, {"dtypes", in.quant.dtypes}}},
+               {"quantized",
+                {{"values", in.quant.values},
+                 {"weights", in.quant.weights},
+                 {"dtypes", in.quant.dtypes},
+                 {"dynamic", in.quant.dynamic}}},
                {"shared", std::move(shared)},
                {"weights", Json::parse(weights_json(in.weights))},
                {"weight_totals", Json::parse(totals_json(in.weights))},
@@ -404,9 +437,7 @@ std::string as_text(const ir::Graph& graph, const std::string& path, const Inspe
                                   (tight ? ", the least for this order"
                                          : "; at least " + report::bytes_text(in.memory->lower_bound_bytes))});
   }
-  facts.row({"quantized", in.quant.values == 0 ? "no"
-                                               : std::to_string(in.quant.values) + " values (" + in.quant.dtypes +
-                                                     "), " + std::to_string(in.quant.weights) + " of them weights"});
+  facts.row({"quantized", quantized_text(in.quant)});
   if (!in.shared.empty()) facts.row({"shared weights", shared_text(in.shared)});
   if (const std::string* preprocess = graph.find_metadata(data::kPreprocessKey)) {
     facts.row({"preprocessing", *preprocess});

@@ -151,6 +151,7 @@ Json limits_json(const targets::Limits& limits) {
           {"bias_required", limits.bias_required},
           {"only_ops", names_json(limits.only_ops)},
           {"unsupported_ops", names_json(limits.unsupported_ops)},
+          {"domain", limits.domain},
           {"output_channels", limits.output_channels},
           {"input_channels", limits.input_channels},
           {"weights_in", limits.weights == targets::WeightMemory::flash ? "flash" : "ram"}};
@@ -266,6 +267,7 @@ std::string as_text(const Target& target, bool color) {
   if (!target.limits.only_ops.empty()) text += "  all it has:  " + names_of(target.limits.only_ops) + "\n";
   if (!target.limits.unsupported_ops.empty())
     text += "  it lacks:    " + names_of(target.limits.unsupported_ops) + "\n";
+  if (!target.limits.domain.empty()) text += "  also of:     " + target.limits.domain + "\n";
   return text;
 }
 

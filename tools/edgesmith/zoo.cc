@@ -121,6 +121,7 @@ void add_zoo(Program& program) {
                                            if (flags->first == "collect") return collect(*flags, given);
                                            return run(*flags, given);
                                          });
+  command->also_called("plan MANIFEST.toml [options]\ncollect DIR");
   command->add_option("manifest", flags->first, "the models; or plan MANIFEST.toml; or collect DIR")
       ->required()
       ->type_name("MANIFEST.toml");

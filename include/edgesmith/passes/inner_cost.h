@@ -18,4 +18,11 @@ struct InnerCost {
 /// takes every number for one that is not zero.
 InnerCost inner_cost(const ir::Node& node, bool look_at_weights = true);
 
+/// True for a constant whose numbers are parameters: floats, or the codes that an operator on integers, or one that
+/// others spell out, multiplies. Scalars are settings (the bounds of a Clip, the value of a Pad).
+bool is_parameter(const ir::Node& constant);
+
+/// True for an operator that computes on codes of the run as it was read: MatMulInteger, DynamicQuantizeLSTM, ...
+bool is_dynamic(const ir::Node& node);
+
 }  // namespace edgesmith::passes

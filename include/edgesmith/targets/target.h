@@ -89,6 +89,7 @@ struct Limits {
   bool bias_required = false;        ///< a convolution without bias falls off the fast path
   std::vector<ir::OpKind> only_ops;  ///< the operators it has; empty: all but `unsupported_ops`
   std::vector<ir::OpKind> unsupported_ops;
+  std::string domain;                               ///< of operators beyond ONNX's that it has; "" for none
   int64_t output_channels = 1, input_channels = 1;  ///< full speed for multiples of these
   WeightMemory weights = WeightMemory::ram;
 };

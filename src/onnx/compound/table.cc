@@ -73,13 +73,16 @@ std::string emit_compound(const CompoundRow& row, Emitter& e) {
   return row.emit(e);
 }
 
+const CompoundRow* find_compound(std::string_view op) {
+  const auto& rows = all_compounds();
+  const auto at = std::lower_bound(rows.begin(), rows.end(), op,
+                                   [](const CompoundRow& row, std::string_view wanted) { return row.op < wanted; });
+  return at != rows.end() && at->op == op ? &*at : nullptr;
+}
+
 const CompoundRow* find_compound(const NodeView& node) {
   if (!node.domain.empty() && node.domain != "com.microsoft") return nullptr;
-  const std::string name = (node.domain.empty() ? "" : "com.microsoft::") + std::string(node.op_type);
-  const auto& rows = all_compounds();
-  const auto at = std::lower_bound(rows.begin(), rows.end(), name,
-                                   [](const CompoundRow& row, const std::string& wanted) { return row.op < wanted; });
-  return at != rows.end() && at->op == name ? &*at : nullptr;
+  return find_compound((node.domain.empty() ? "" : "com.microsoft::") + std::string(node.op_type));
 }
 
 }  // namespace edgesmith::onnx

@@ -4,8 +4,9 @@
 //   x ─▶ mat_mul(W) ─▶ y   =>   x ─▶ dynamic_quantize_linear ─▶ codes, scale, zero point
 //                               codes ─▶ mat_mul_integer(W codes) ─▶ cast ─▶ mul(scale * scales of W) ─▶ y
 //
-// Gemm is the same with its bias added. LSTM, GRU and RNN have no such form in standard ONNX: their weights are stored
-// as codes, and arithmetic is float. Convolutions are left alone: static quantization is for them.
+// Gemm is the same with its bias added. LSTM becomes com.microsoft's DynamicQuantizeLSTM where the target has it
+// (dynamic_lstm.h). Other recurrent operators have no such form: their weights are stored as codes, and arithmetic is
+// float. Convolutions are left alone: static quantization is for them.
 #include "passes/quantize/dynamic.h"
 
 #include <algorithm>
@@ -14,10 +15,14 @@
 #include <optional>
 
 #include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/inner_cost.h"
 #include "passes/quantize/assignment.h"
+#include "passes/quantize/dynamic_lstm.h"
 #include "passes/quantize/findings.h"
+#include "passes/quantize/fold_weights.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/tables.h"
+#include "passes/simplify/bodies.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -31,7 +36,8 @@ bool is_recurrent(const ir::Node& node) {
 /// Why a MatMul or Gemm stays float; "" when it does not.
 std::string dynamic_obstacle(const ir::Node& node) {
   const ir::Value* weight = weight_of(node);
-  if (weight == nullptr || node.input(0)->constant() != nullptr) return "it has no constant second operand";
+  if (weight == nullptr || node.input(0)->constant() != nullptr)
+    return "its second operand is no constant (simplify the model first where it is computed from constants)";
   const ir::Tensor& tensor = *weight->constant();
   if (tensor.encoding() == ir::Encoding::affine) return "its weights are codes already";
   if (tensor.dtype() != ir::DType::f32 || node.input(0)->type().dtype != ir::DType::f32) return "it is not float32";
@@ -43,23 +49,33 @@ std::string dynamic_obstacle(const ir::Node& node) {
   return "";
 }
 
+/// What became of the operators, those inside of others included.
+struct DynamicCounts {
+  int products = 0, lstms = 0, weights_only = 0, before = 0;
+  std::string why;       ///< the first of weights_only computes on floats
+  std::string obstacle;  ///< of the first that stayed float, with its name
+};
+
 class DynamicQuantizer {
  public:
-  DynamicQuantizer(ir::Graph& graph, const WeightSettings& settings, PassContext& context)
-      : graph_(graph), settings_(settings), context_(context) {}
+  /// `inside`: the graph is a branch or body of a node.
+  DynamicQuantizer(ir::Graph& graph, const WeightSettings& settings, PassContext& context, DynamicCounts& counts,
+                   bool inside)
+      : graph_(graph), settings_(settings), context_(context), counts_(counts), inside_(inside) {}
 
-  Result<Change> run(const std::vector<bool>& selected) {
+  Result<Change> run(const Selectors& selectors) {
     std::vector<ir::Node*> nodes;
     for (ir::Node& node : graph_.nodes()) nodes.push_back(&node);
     for (ir::Node* node : nodes) {
+      counts_.before += is_dynamic(*node) ? 1 : 0;
       const bool product = node->is(OpKind::mat_mul) || node->is(OpKind::gemm);
       if (!product && !is_recurrent(*node)) continue;
-      if (!selected[static_cast<size_t>(node->id())]) {
+      if (!selectors.selects(*node)) {
         add_record(*node, "it was not selected");
         continue;
       }
       if (is_recurrent(*node)) {
-        code_recurrent(*node);
+        EDGESMITH_TRY(code_recurrent(*node));
         continue;
       }
       const std::string obstacle = dynamic_obstacle(*node);
@@ -69,15 +85,7 @@ class DynamicQuantizer {
       }
       EDGESMITH_TRY(rewrite(*node));
     }
-    context_.notes.push_back(std::to_string(products_) + " operators compute on codes of the run" +
-                             (recurrent_ == 0 ? ""
-                                              : "; weights of " + std::to_string(recurrent_) +
-                                                    " recurrent ones are codes, their arithmetic is float: "
-                                                    "standard ONNX has no other form"));
-    const int tables = quantize_tables(graph_, selected, context_);
-    if (products_ + recurrent_ + tables == 0) return Change::none;
-    EDGESMITH_TRY(ops::infer_types(graph_));
-    return Change::changed;
+    return changed_ ? Change::changed : Change::none;
   }
 
  private:
@@ -88,6 +96,7 @@ class DynamicQuantizer {
     record.value = node.output().name();
     record.status = "float";
     record.reason = std::move(reason);
+    if (counts_.obstacle.empty()) counts_.obstacle = record.op + " '" + record.node + "': " + record.reason;
     context_.layers.push_back(std::move(record));
   }
 
@@ -135,7 +144,8 @@ class DynamicQuantizer {
     ir::Value* weight = weight_of(node);
     graph_.erase(node);
     if (weight->unused()) graph_.erase(weight->node());
-    ++products_;
+    ++counts_.products;
+    changed_ = true;
     return {};
   }
 
@@ -151,9 +161,25 @@ class DynamicQuantizer {
     return ir::Tensor::of<int8_t>({columns, rows}, to);
   }
 
+  Status code_recurrent(ir::Node& node) {
+    std::string why = "no runtime has a " + std::string(ir::onnx_name(node.op())) + " that computes on codes";
+    if (node.is(OpKind::lstm)) {
+      why = dynamic_lstm_obstacle(node, *context_.target);
+      if (why.empty()) {
+        EDGESMITH_TRY(make_dynamic_lstm(graph_, node, settings_, context_));
+        ++counts_.lstms;
+        changed_ = true;
+        return {};
+      }
+    }
+    code_weights(node, std::move(why));
+    return {};
+  }
+
   /// W and R [directions, gates * hidden, inputs] with a scale a row, equal in both directions: DequantizeLinear takes
   /// scales along one axis.
-  void code_recurrent(ir::Node& node) {
+  void code_weights(ir::Node& node, std::string why) {
+    if (inside_) return add_record(node, std::move(why));  // codes have no place in what simplify may look into
     int coded = 0;
     for (const int operand : {1, 2}) {
       const ir::Value* value = node.input(operand);
@@ -164,9 +190,10 @@ class DynamicQuantizer {
       set_constant(graph_, node, operand, std::move(*affine));
       ++coded;
     }
-    if (coded == 0) return add_record(node, "its weights are no float32 constants");
-    ++recurrent_;
-    add_record(node, "standard ONNX has no quantized form of it");
+    if (coded == 0) return add_record(node, std::move(why));
+    changed_ = true;
+    if (counts_.weights_only++ == 0) counts_.why = why;
+    add_record(node, std::move(why));
     context_.layers.back().status = "int8 weights";
   }
 
@@ -198,16 +225,86 @@ class DynamicQuantizer {
   ir::Graph& graph_;
   const WeightSettings& settings_;
   PassContext& context_;
+  DynamicCounts& counts_;
+  const bool inside_;
+  bool changed_ = false;
   std::map<int, ir::Node*> codes_;  // by value id
-  int products_ = 0, recurrent_ = 0;
 };
+
+// DynamicQuantizeLinear came with opset 11; the exporter raises the opset for what stands outside only.
+constexpr int64_t kOpsetInside = 11;
+
+class DynamicBodies {
+ public:
+  DynamicBodies(const WeightSettings& settings, const Selectors& selectors, PassContext& context, DynamicCounts& counts)
+      : settings_(settings), selectors_(selectors), context_(context), counts_(counts) {}
+
+  Change run(ir::Graph& graph) {
+    return simplify_bodies(graph, [this](ir::Graph& body) { return quantize(body); });
+  }
+
+ private:
+  Result<Change> quantize(ir::Graph& body) {
+    EDGESMITH_TRY(ops::infer_types(body));
+    EDGESMITH_TRY(fold_weights(body));
+    const Change deeper = run(body);
+    auto change = DynamicQuantizer(body, settings_, context_, counts_, true).run(selectors_);
+    if (!change) return change;
+    return deeper == Change::changed ? deeper : *change;
+  }
+
+  const WeightSettings& settings_;
+  const Selectors& selectors_;
+  PassContext& context_;
+  DynamicCounts& counts_;
+};
+
+std::string counted(int count, const std::string& one, const std::string& several) {
+  return std::to_string(count) + " " + (count == 1 ? one : several);
+}
+
+void add_notes(const DynamicCounts& counts, PassContext& context) {
+  const int coded = counts.products + counts.lstms;
+  if (coded + counts.weights_only == 0 && counts.before > 0) {
+    context.notes.push_back(counted(counts.before, "operator computes", "operators compute") +
+                            " on codes of the run already, and no other can");
+    return;
+  }
+  if (coded + counts.weights_only == 0 && !counts.obstacle.empty()) {
+    context.notes.push_back("no operator can compute on codes of the run; " + counts.obstacle);
+    return;
+  }
+  std::string note = counted(coded, "operator computes", "operators compute") + " on codes of the run";
+  if (counts.lstms > 0) {
+    note += ", " + counted(counts.lstms, "LSTM", "LSTMs") + " of them (com.microsoft's DynamicQuantizeLSTM)";
+  }
+  context.notes.push_back(note);
+  if (counts.weights_only == 0) return;
+  context.notes.push_back("weights of " + counted(counts.weights_only, "recurrent operator", "recurrent operators") +
+                          " are codes, arithmetic there is float: " + counts.why);
+}
 
 }  // namespace
 
-Result<Change> quantize_dynamic(ir::Graph& graph, WeightSettings settings, const std::vector<bool>& selected,
+Result<Change> quantize_dynamic(ir::Graph& graph, WeightSettings settings, const Selectors& selectors,
                                 PassContext& context) {
   settings.compensate = settings.correct_bias = false;  // no samples to look at
-  return DynamicQuantizer(graph, settings, context).run(selected);
+  EDGESMITH_TRY(check_selectors(graph, selectors));
+  EDGESMITH_TRY(fold_weights(graph));
+  std::vector<bool> selected(static_cast<size_t>(graph.num_node_ids()), true);
+  for (const ir::Node& node : graph.nodes()) selected[static_cast<size_t>(node.id())] = selectors.selects(node);
+  DynamicCounts counts;
+  auto change = DynamicQuantizer(graph, settings, context, counts, false).run(selectors);
+  if (!change) return change;
+  if (context.opset == 0 || context.opset >= kOpsetInside) {
+    if (DynamicBodies(settings, selectors, context, counts).run(graph) == Change::changed) change = Change::changed;
+  }
+  add_notes(counts, context);
+  selected.resize(static_cast<size_t>(graph.num_node_ids()), true);
+  if (quantize_tables(graph, selected, context) > 0) change = Change::changed;
+  if (*change == Change::none) return change;
+  EDGESMITH_TRY(ops::infer_types(graph));
+  return Change::changed;
 }
 
 }  // namespace edgesmith::passes::quantize

@@ -31,7 +31,8 @@ bool becomes_weight(const ir::Value& value) {
     if (moves_numbers(reader)) return use.index == 0 && becomes_weight(reader.output());
     const bool layer = reader.is(OpKind::conv) || reader.is(OpKind::conv_transpose) || reader.is(OpKind::gemm) ||
                        reader.is(OpKind::mat_mul);
-    return layer && use.index == 1;
+    const bool recurrent = reader.is(OpKind::lstm) || reader.is(OpKind::gru) || reader.is(OpKind::rnn);
+    return (layer && use.index == 1) || (recurrent && (use.index == 1 || use.index == 2));
   };
   return !value.unused() && std::all_of(value.uses().begin(), value.uses().end(), fits);
 }

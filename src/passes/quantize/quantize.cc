@@ -129,7 +129,8 @@ const OptionSchema& quantize_options() {
       {.name = "dynamic",
        .kind = OptionKind::flag,
        .fallback = "false",
-       .help = "int8 weights of MatMul and Gemm; their inputs become codes at run time, without calibration data"},
+       .help =
+           "int8 weights of MatMul, Gemm and LSTM; their inputs become codes at run time, without calibration data"},
       {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to quantize"},
       {.name = "skip", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of nodes to leave float"},
       {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave float"},
@@ -475,14 +476,15 @@ Status check_dynamic(const Options& options) {
 }
 
 Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContext& context) {
+  if (options.flag("dynamic")) {
+    EDGESMITH_TRY(check_dynamic(options));
+    return quantize_dynamic(graph, weight_settings(options, *context.target),
+                            {list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op")}, context);
+  }
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
   EDGESMITH_TRY(fold_weights(graph));
   selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
-  if (options.flag("dynamic")) {
-    EDGESMITH_TRY(check_dynamic(options));
-    return quantize_dynamic(graph, weight_settings(options, *context.target), *selected, context);
-  }
   const std::string& activations = options.word("activations");
   const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||
                       options.is_set("size") || options.is_set("sqnr");

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "edgesmith/base/text.h"
+#include "edgesmith/ir/subgraphs.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -26,6 +27,12 @@ std::vector<std::string> operators_of(const ir::Node& node) {
   return {std::string(ir::onnx_name(node.op())), std::string(ir::op_name(node.op()))};
 }
 
+Status selector_error(const std::string& option, const std::string& pattern, const std::vector<std::string>& all) {
+  const std::string near = nearest(pattern, all);
+  return usage_error(option + " '" + pattern + "' matches nothing in the model",
+                     near.empty() ? "`edgesmith inspect -v` lists the names" : "did you mean '" + near + "'?");
+}
+
 // Calls `found` for every node with a word that matches `pattern`.
 template <typename Words, typename Found>
 Status for_each_match(const ir::Graph& graph, const std::string& option, const std::string& pattern, Words words,
@@ -42,13 +49,49 @@ Status for_each_match(const ir::Graph& graph, const std::string& option, const s
       break;
     }
   }
-  if (any) return {};
-  const std::string near = nearest(pattern, all);
-  return usage_error(option + " '" + pattern + "' matches nothing in the model",
-                     near.empty() ? "`edgesmith inspect -v` lists the names" : "did you mean '" + near + "'?");
+  return any ? Status() : selector_error(option, pattern, all);
+}
+
+using WordsOf = std::vector<std::string> (*)(const ir::Node&);
+
+bool matches(const std::vector<std::string>& patterns, const std::vector<std::string>& words) {
+  return std::any_of(patterns.begin(), patterns.end(), [&](const std::string& pattern) {
+    return std::any_of(words.begin(), words.end(), [&](const std::string& word) { return glob_match(pattern, word); });
+  });
+}
+
+// The words of all nodes, those inside of If, Loop and Scan included.
+void collect_words(const ir::Graph& graph, WordsOf words, std::vector<std::string>& all) {
+  for (const ir::Node& node : graph.nodes()) {
+    if (!is_selectable(node)) continue;
+    for (std::string& word : words(node)) all.push_back(std::move(word));
+    if (node.subgraphs == nullptr || node.subgraphs->kind == ir::Subgraphs::Kind::function) continue;
+    for (const ir::Graph& body : node.subgraphs->graphs) collect_words(body, words, all);
+  }
 }
 
 }  // namespace
+
+bool Selectors::selects(const ir::Node& node) const {
+  const std::vector<std::string> names = names_of(node);
+  return (only.empty() || matches(only, names)) && !matches(skip, names) && !matches(skip_ops, operators_of(node));
+}
+
+Status check_selectors(const ir::Graph& graph, const Selectors& selectors) {
+  std::vector<std::string> names, operators;
+  collect_words(graph, names_of, names);
+  collect_words(graph, operators_of, operators);
+  const auto check = [](const char* option, const std::vector<std::string>& patterns,
+                        const std::vector<std::string>& all) -> Status {
+    for (const std::string& pattern : patterns) {
+      if (!matches({pattern}, all)) return selector_error(option, pattern, all);
+    }
+    return {};
+  };
+  EDGESMITH_TRY(check("--only", selectors.only, names));
+  EDGESMITH_TRY(check("--skip", selectors.skip, names));
+  return check("--skip-op", selectors.skip_ops, operators);
+}
 
 Result<std::vector<bool>> select_nodes(const ir::Graph& graph, const std::vector<std::string>& only,
                                        const std::vector<std::string>& skip, const std::vector<std::string>& skip_ops) {

@@ -9,6 +9,17 @@
 
 namespace edgesmith::passes::quantize {
 
+/// What the user selects by: names (globs) of nodes to quantize (none: all), of nodes to leave, operators to leave.
+struct Selectors {
+  std::vector<std::string> only, skip, skip_ops;
+
+  /// True when they leave `node` to be quantized.
+  bool selects(const ir::Node& node) const;
+};
+
+/// Errors: usage, for a selector that matches nothing in the graph nor inside of If, Loop and Scan.
+Status check_selectors(const ir::Graph& graph, const Selectors& selectors);
+
 /// The nodes that the user's selectors leave to be quantized, by node id: those that `only` names (all when it is
 /// empty) less those that `skip` names and those whose operator `skip_ops` names. Names are globs over names of nodes
 /// and of the values they make, operators over "Softmax" or "softmax". Errors: usage (a selector matches nothing).

@@ -76,7 +76,10 @@ class CauseFinder {
   void run() {
     if (unit_.other == nullptr || !unit_.differs) return;
     if (unit_.other->op() != unit_.node().op()) {
-      add("other_operators", "computed by other operators, up to " + std::string(ir::onnx_name(unit_.other->op())));
+      const bool opaque = unit_.other->is(ir::OpKind::opaque);
+      add("other_operators",
+          opaque ? "computed by " + unit_.other->opaque_op
+                 : "computed by other operators, up to " + std::string(ir::onnx_name(unit_.other->op())));
     }
     look_at_weights();
     look_at_result();

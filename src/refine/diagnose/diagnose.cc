@@ -13,6 +13,7 @@
 
 #include "edgesmith/ir/structural.h"
 #include "edgesmith/ops/op_info.h"
+#include "edgesmith/passes/inner_cost.h"
 #include "edgesmith/passes/pass.h"
 #include "edgesmith/targets/target.h"
 #include "passes/quantize/network_error.h"
@@ -100,7 +101,7 @@ std::string describe_operator(const ir::Node& node) {
 std::string command_of(const ir::Graph& other) {
   bool shared = false, halves = false, codes = false;
   for (const ir::Node& node : other.nodes()) {
-    if (node.is(ir::OpKind::dynamic_quantize_linear)) return "quantize --dynamic";
+    if (passes::is_dynamic(node)) return "quantize --dynamic";
     if (!node.is(ir::OpKind::constant)) continue;
     codes = codes || node.tensor().encoding() == ir::Encoding::affine;
     shared = shared || node.tensor().as_palette() != nullptr;
@@ -128,8 +129,8 @@ class Diagnoser {
     diagnosis_.command = command_of(diagnosis_.other);
     work_->units = find_units(diagnosis_.original, diagnosis_.other, work_->match);
     describe_units();
-    EDGESMITH_TRY(observe_values());
-    EDGESMITH_TRY(measure_alone());
+    if (const Status seen = observe_values(); !seen.ok()) return with_hint(seen.error());
+    if (const Status measured = measure_alone(); !measured.ok()) return with_hint(measured.error());
     rank();
     for (size_t u = 0; u < diagnosis_.nodes.size(); ++u) {
       find_causes(work_->units, u, work_->facts, diagnosis_.nodes, diagnosis_.nodes[u]);
@@ -141,6 +142,14 @@ class Diagnoser {
   }
 
  private:
+  // Nodes of the same name do not fit each other: the models have little to do with each other.
+  static Error with_hint(Error error) {
+    if (error.kind == ErrorKind::invalid && error.hint.empty()) {
+      error.hint = "give the float model that the other one was made from";
+    }
+    return error;
+  }
+
   static Status check(const Forms& forms) {
     if (std::none_of(forms.match.float_node.begin(), forms.match.float_node.end(), [](int id) { return id >= 0; })) {
       return invalid_error("the models have no node in common",

@@ -23,6 +23,8 @@ bool goes_away(const ir::Node& node) {
 
 void check_operator(const ir::Node& node, const targets::Target& target, Findings& findings) {
   if (node.is(OpKind::opaque)) {
+    const std::string& domain = target.limits.domain;
+    if (!domain.empty() && node.subgraphs != nullptr && node.opaque_op.starts_with(domain + "::")) return;
     if (target.limits.only_ops.empty()) {
       findings.hint(&node, "operator", node.opaque_op, "not known here",
                     "edgesmith cannot say whether " + target.runtime + " has it");

@@ -8,7 +8,7 @@ namespace {
 
 void run(const ir::Node&, const CellStep& s) {
   const int64_t n = s.hidden;
-  multiply_states(s, s.h, s.weights.of_h, 4 * n, nullptr, s.gates, 4 * n);
+  multiply_states(s, s.of_r, s.weights.of_h, 4 * n, nullptr, s.gates, 4 * n);
   for (int64_t r = 0; r < s.rows; ++r) {
     float *gates = s.gates + r * 4 * n, *h = s.h + r * n, *c = s.c + r * n;
     float *input = gates, *output = gates + n, *forget = gates + 2 * n, *candidate = gates + 3 * n;
@@ -24,8 +24,12 @@ void run(const ir::Node&, const CellStep& s) {
 }
 
 const RecurrentCell& cell() {
-  static const RecurrentCell kCell = {
-      .gates = 4, .states = 2, .gates_of_h = 4, .activations = {"Sigmoid", "Tanh", "Tanh"}, .run = run};
+  static const RecurrentCell kCell = {.gates = 4,
+                                      .states = 2,
+                                      .gates_of_h = 4,
+                                      .activations = {"Sigmoid", "Tanh", "Tanh"},
+                                      .coded_states = true,
+                                      .run = run};
   return kCell;
 }
 

@@ -2,6 +2,7 @@
 #include "runtime/native/recurrent.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "runtime/native/packing.h"
 
@@ -11,6 +12,7 @@ namespace {
 // Operands of lstm, gru and rnn.
 enum Operand : size_t { kX, kW, kR, kBias, kLengths, kHidden, kCell, kPeepholes };
 
+bool codes_states(const ir::Node& node) { return node.attributes().get_int("quantized_states", 0) != 0; }
 bool batch_first(const ir::Node& node) { return node.attributes().get_int("layout", 0) != 0; }
 std::string direction_of(const ir::Node& node) { return node.attributes().get_string("direction", "forward"); }
 
@@ -89,7 +91,7 @@ const float* or_null(const std::vector<float>& numbers) { return numbers.empty()
 
 // Where the parts of the scratch begin, in floats.
 struct Scratch {
-  int64_t of_x, gates, others, spare, h, c, size;
+  int64_t of_x, gates, others, spare, h, c, coded, size;
 
   Scratch(const Sizes& s, const RecurrentCell& cell) {
     int64_t at = 0;
@@ -104,6 +106,7 @@ struct Scratch {
     spare = take(2 * s.hidden);
     h = take(s.batch * s.hidden);
     c = take(s.batch * s.hidden);
+    coded = take(cell.coded_states ? s.batch * s.hidden : 0);
     size = at;
   }
 };
@@ -140,6 +143,7 @@ class Direction {
     load(kHidden, at(parts_.h));
     load(kCell, at(parts_.c));
     for (int64_t i = 0; i < s_.steps; ++i) {
+      if (codes_states(call_.node)) code_states(i, lengths);
       if (lengths == nullptr) {
         step(backward_ ? s_.steps - 1 - i : i, 0, s_.batch);
         continue;
@@ -173,12 +177,36 @@ class Direction {
                            .spare = at(parts_.spare),
                            .others = at(parts_.others),
                            .h = h,
+                           .of_r = codes_states(call_.node) ? at(parts_.coded) + first_row * s_.hidden : h,
                            .c = at(parts_.c) + first_row * s_.hidden});
     auto* y = call_.outputs[0].as<float>();
     for (int64_t b = first_row; b < first_row + rows; ++b, h += s_.hidden) {
       const int64_t to =
           first_ ? (b * s_.steps + t) * s_.directions + direction_ : (t * s_.directions + direction_) * s_.batch + b;
       std::copy_n(h, s_.hidden, y + to * s_.hidden);
+    }
+  }
+
+  // What 8-bit codes of h mean, with one range for all sequences that go on at step i, as ops/lstm.cc says.
+  void code_states(int64_t i, const int32_t* lengths) const {
+    const float* h = at(parts_.h);
+    float* coded = at(parts_.coded);
+    const auto goes_on = [&](int64_t b) { return i == 0 || lengths == nullptr || i < lengths[b]; };
+    float least = 0, largest = 0;
+    for (int64_t b = 0; b < s_.batch; ++b) {
+      if (!goes_on(b)) continue;
+      for (int64_t k = b * s_.hidden; k < (b + 1) * s_.hidden; ++k) {
+        least = std::min(least, h[k]);
+        largest = std::max(largest, h[k]);
+      }
+    }
+    const float scale = largest > least ? (largest - least) / 255 : 1.0F;
+    const float zero = std::nearbyint(std::clamp(-least / scale, 0.0F, 255.0F));
+    for (int64_t b = 0; b < s_.batch; ++b) {
+      if (!goes_on(b)) continue;
+      for (int64_t k = b * s_.hidden; k < (b + 1) * s_.hidden; ++k) {
+        coded[k] = (std::clamp(std::nearbyint(h[k] / scale) + zero, 0.0F, 255.0F) - zero) * scale;
+      }
     }
   }
 
@@ -229,9 +257,7 @@ bool supports_recurrent(const ir::Node& node, const RecurrentCell& cell) {
   }
   const ir::Attributes& attributes = node.attributes();
   if (attributes.get_float("clip", 0.0F) > 0) return false;
-  for (const char* special : {"input_forget", "quantized_states"}) {
-    if (attributes.get_int(special, 0) != 0) return false;
-  }
+  if (attributes.get_int("input_forget", 0) != 0 || (codes_states(node) && !cell.coded_states)) return false;
   const ir::Attribute* given = attributes.find("activations");
   const auto* names = given != nullptr ? std::get_if<ir::Strings>(given) : nullptr;
   for (size_t i = 0; names != nullptr && i < names->size(); ++i) {

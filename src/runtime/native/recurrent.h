@@ -30,11 +30,12 @@ struct CellStep {
   int64_t rows, hidden;
   const float* of_x;  ///< W x + biases: a row every x_step floats
   int64_t x_step;
-  float* gates;   ///< scratch: [rows, gates * hidden]
-  float* spare;   ///< scratch: [2 * hidden]
-  float* others;  ///< scratch: [rows, hidden]
-  float* h;       ///< [rows, hidden]: the state before the step, and then the one behind it
-  float* c;       ///< the same of the cell's state, for lstm
+  float* gates;       ///< scratch: [rows, gates * hidden]
+  float* spare;       ///< scratch: [2 * hidden]
+  float* others;      ///< scratch: [rows, hidden]
+  float* h;           ///< [rows, hidden]: the state before the step, and then the one behind it
+  const float* of_r;  ///< [rows, hidden]: what R is multiplied with: h, or what its codes mean
+  float* c;           ///< the same of the cell's state, for lstm
 };
 
 /// products [rows, columns] (one every `step` floats) = states [rows, hidden] times a packed matrix, plus a bias that
@@ -47,11 +48,13 @@ struct RecurrentCell {
   int states = 1;                             ///< 2: a cell state beside the hidden one
   int64_t gates_of_h = 1;                     ///< gates whose products with h are made together, the first ones
   std::vector<std::string_view> activations;  ///< the ones it computes, as ONNX's defaults are written
+  bool coded_states = false;                  ///< it reads CellStep::of_r
   bool (*bias_apart)(const ir::Node& node) = nullptr;  ///< whether R's bias of the other gates is not added to W's
   void (*run)(const ir::Node& node, const CellStep& step) = nullptr;
 };
 
-/// Float32 operands, the cell's own activations, no clipping, no peepholes.
+/// Float32 operands, the cell's own activations, no clipping, no peepholes. Attribute quantized_states (ops/lstm.cc)
+/// for a cell that reads CellStep::of_r.
 bool supports_recurrent(const ir::Node& node, const RecurrentCell& cell);
 Result<std::shared_ptr<const Prepared>> prepare_recurrent(const ir::Node& node, const RecurrentCell& cell,
                                                           std::span<const ir::Tensor* const> constants, Isa isa);

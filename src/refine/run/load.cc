@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a run begins with: its order, the model, the data, and what the original is worth.
+#include "refine/run/run.h"
+
+#include <algorithm>
+
+#include "edgesmith/base/file.h"
+#include "edgesmith/base/log.h"
+#include "edgesmith/base/sha256.h"
+#include "edgesmith/data/preprocess.h"
+#include "edgesmith/onnx/import.h"
+
+namespace edgesmith::refine {
+namespace {
+
+/// Everything that the run reads and must not write.
+std::vector<std::string> input_files(const Recipe& recipe) {
+  std::vector<std::string> files = {recipe.model};
+  for (const auto* spec : {&recipe.data.calib, &recipe.data.train, &recipe.data.eval, &recipe.data.test}) {
+    if (*spec) files.push_back((*spec)->path);
+  }
+  return files;
+}
+
+/// Models of so many bytes are hashed whether somebody asks or not: it takes less than a twentieth of a second.
+constexpr int64_t kHashedAlways = int64_t{64} << 20;
+
+}  // namespace
+
+bool only_cleans(const Step& step) { return step.pass == "simplify" || !passes::find_pass(step.pass)->is_step; }
+
+Result<RunReport> Run::run() {
+  EDGESMITH_TRY(check_output(recipe_.output, input_files(recipe_), options_.force));
+  EDGESMITH_TRY(check_data());
+  EDGESMITH_TRY(load());
+  EDGESMITH_TRY(measure_baseline());
+  size_t first = 0;
+  if (!options_.from_folder.empty() && options_.from.value_or(0) > 0) {
+    first = *options_.from;
+    EDGESMITH_TRY(begin_behind(first));
+  }
+  for (size_t i = first; i < recipe_.steps.size() && !stopped_; ++i) {
+    EDGESMITH_TRY(run_step(i));
+    EDGESMITH_TRY(keep_step(i + 1));
+  }
+  EDGESMITH_TRY(measure_test());
+  EDGESMITH_TRY(finish());
+  return std::move(report_);
+}
+
+// Before any work is done.
+Status Run::check_data() const {
+  for (const Step& step : recipe_.steps) {
+    if (passes::find_pass(step.pass)->needs_train && !recipe_.data.train) {
+      return usage_error(step.pass + " needs training data", "give some with --train");
+    }
+  }
+  if (recipe_.data.calib) return {};
+  for (const Step& step : recipe_.steps) {
+    const passes::PassInfo& pass = *passes::find_pass(step.pass);
+    if (!passes::needs_calib(pass, step.options)) continue;
+    std::string flag;
+    for (const char c : pass.calib_unless) {
+      flag += c == ',' ? std::string(" or --") : std::string(1, c == '_' ? '-' : c == '=' ? ' ' : c);
+    }
+    return usage_error(step.pass + " needs calibration data",
+                       "give some with --calib" + (flag.empty() ? "" : ", or use --" + flag));
+  }
+  return {};
+}
+
+Status Run::load() {
+  auto isa = runtime::isa_name();
+  if (!isa) return isa.error();
+  report_.isa = *isa;
+  auto target = targets::load_target(recipe_.target);
+  if (!target) return target.error();
+  target_ = std::move(*target);
+  EDGESMITH_TRY(check_time_budgets(recipe_.gate, *target_));
+  if (!recipe_.gate.metric_command.empty()) {
+    auto program = MetricProgram::create(
+        {recipe_.gate.metric, recipe_.gate.metric_command, recipe_.gate.metric_timeout, !recipe_.gate.metric_lower});
+    if (!program) return program.error();
+    report_.program = std::move(*program);
+    measure_.program = report_.program.get();
+  }
+  auto arithmetics = find_gate_arithmetics(recipe_.gate);
+  if (!arithmetics) return arithmetics.error();
+  arithmetics_ = std::move(*arithmetics);
+  measure_.executor.arithmetic = arithmetics_.models[0];
+  report_.model.path = recipe_.model;
+  auto graph = onnx::import_file(recipe_.model, {.keep_quantized_operators = true});
+  if (!graph) return graph.error();
+  original_ = std::move(*graph);
+  report_.model.opset = onnx::source_info(*original_).opset;
+  report_.model.size = measure_size(*original_);
+  report_.model.size.bytes = model_file_bytes(*original_, recipe_.model);
+  const std::vector<std::string> external = onnx::source_info(*original_).external_files;
+  if (!recipe_.output.empty() && !external.empty()) {
+    EDGESMITH_TRY(check_output(recipe_.output + ".data", external, true));
+  }
+  hashes_ = wants_hashes();
+  if (hashes_) {
+    auto file = MappedFile::open(recipe_.model);
+    if (!file) return file.error();
+    report_.model.sha256 = sha256_hex((*file)->bytes());
+  }
+
+  auto data = open_run_data(recipe_, *original_);
+  if (!data) return data.error();
+  feed_.data = std::move(*data);
+  feed_.original = std::make_unique<ir::Graph>(original_->clone());
+  report_.data = feed_.data.reports;
+  StepCache* const cache = hashes_ ? options_.cache : nullptr;
+  cache_.emplace(cache, *original_, cache == nullptr ? "" : model_identity(*original_, report_.model.sha256));
+  cache_->add_data(feed_.data);
+  best_ = original_->clone();
+  if (!feed_.data.preprocess.empty()) best_->set_metadata(data::kPreprocessKey, feed_.data.preprocess);
+  best_size_ = report_.model.size;
+  return {};
+}
+
+bool Run::wants_hashes() const {
+  const auto& data = recipe_.data;
+  const bool any_data = data.calib || data.train || data.eval || data.test;
+  return options_.hashes || options_.from || any_data || report_.model.size.bytes <= kHashedAlways ||
+         !std::all_of(recipe_.steps.begin(), recipe_.steps.end(), [](const Step& step) { return only_cleans(step); });
+}
+
+Status Run::measure_baseline() {
+  if (feed_.data.eval == nullptr) {
+    if (recipe_.gate.max_drop) log::warning("no evaluation data: the accuracy budget is not checked");
+    return {};
+  }
+  auto metrics = choose_metrics(recipe_, *feed_.data.eval, measure_.program);
+  if (!metrics) return metrics.error();
+  metrics_ = std::move(*metrics);
+  feed_.reference = std::make_unique<Reference>(*feed_.original);
+  if (options_.cache == nullptr) {
+    const auto executor = feed_.reference->executor();
+    if (!executor) return executor.error().in(recipe_.model);
+  }
+  auto evaluation =
+      measure(*feed_.original, *feed_.data.eval, metrics_, *feed_.reference, "measure the original", measure_);
+  if (!evaluation) return evaluation.error();
+  baseline_ = std::move(*evaluation);
+  best_evaluations_.assign(arithmetics_.models.size(), baseline_);
+  report_.baseline = baseline_.metrics[0].value();
+  return {};
+}
+
+}  // namespace edgesmith::refine
