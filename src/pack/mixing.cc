@@ -24,6 +24,7 @@ constexpr Tables make_tables() {
     tables.stretch[static_cast<size_t>(p)] = static_cast<int16_t>(x);
   }
   for (uint32_t n = 0; n < 1024; ++n) tables.rate[n] = static_cast<uint16_t>(131072 / (2 * n + 3));
+  for (uint32_t n = 0; n < 256; ++n) tables.belief[n] = static_cast<uint8_t>(n < 30 ? n + 2 : 32);
   return tables;
 }
 

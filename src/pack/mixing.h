@@ -16,6 +16,7 @@ struct Tables {
   std::array<int16_t, 4096> stretch;
   std::array<int16_t, 4096> squash;  ///< squash(x - 2048)
   std::array<uint16_t, 1024> rate;   ///< 65536 / (n + 1.5)
+  std::array<uint8_t, 256> belief;   ///< of 32, how far a counter is believed that has seen n bits
 };
 extern const Tables kTables;
 inline int squash(int x) { return kTables.squash[static_cast<size_t>(std::clamp(x, -2047, 2047) + 2048)]; }
@@ -25,19 +26,22 @@ inline int squash(int x) { return kTables.squash[static_cast<size_t>(std::clamp(
 struct Counter {
   uint32_t state = 0x80000000;
   int p12() const { return static_cast<int>(state >> 20); }
+  /// `bit` is 0 or 1.
   void update(int bit, uint32_t limit) {
     const uint32_t count = state & 1023, p = state >> 10;
-    const int64_t error = (bit != 0 ? 4194303 : 0) - static_cast<int64_t>(p);
-    const auto moved = static_cast<uint32_t>(static_cast<int64_t>(p) + ((error * kTables.rate[count]) >> 16));
-    state = moved << 10 | (count < limit ? count + 1 : count);
+    const int64_t error = static_cast<int64_t>(-static_cast<uint32_t>(bit) & 4194303) - static_cast<int64_t>(p);
+    state += (static_cast<uint32_t>((error * kTables.rate[count]) >> 16) << 10) + (count < limit ? 1 : 0);
   }
 };
 
-/// How far an input is believed: counters that have seen little say little.
+/// How far an input is believed: counters that have seen little say little. For limits below 256.
 inline int believed(const Counter& counter) {
-  const int count = static_cast<int>(counter.state & 1023);
-  return (kTables.stretch[static_cast<size_t>(counter.p12())] * (count < 30 ? count + 2 : 32)) >> 5;
+  return (kTables.stretch[static_cast<size_t>(counter.p12())] * kTables.belief[counter.state & 255]) >> 5;
 }
+
+/// Weights stay within +-8, so that their products with inputs fit 32 bits.
+constexpr int32_t kMostWeight = 524288;
+inline int32_t kept_weight(int32_t weight) { return std::clamp(weight, -kMostWeight, kMostWeight); }
 
 /// `kInputs` probabilities and a constant in, one out. One set of weights for each of `kSets` situations.
 template <int kInputs, int kSets>
@@ -63,15 +67,12 @@ class Mixer {
     const int error = ((bit << 12) - p_) * rate;
     for (int i = 0; i < kInputs; ++i) {
       w[static_cast<size_t>(i)] =
-          kept(w[static_cast<size_t>(i)] + ((inputs_[static_cast<size_t>(i)] * error + 0x2000) >> 14));
+          kept_weight(w[static_cast<size_t>(i)] + ((inputs_[static_cast<size_t>(i)] * error + 0x2000) >> 14));
     }
-    w[kInputs] = kept(w[kInputs] + ((256 * error + 0x2000) >> 14));
+    w[kInputs] = kept_weight(w[kInputs] + ((256 * error + 0x2000) >> 14));
   }
 
  private:
-  /// Weights stay within +-8, so that their products with inputs fit 32 bits.
-  static int32_t kept(int32_t weight) { return std::clamp(weight, -524288, 524288); }
-
   std::array<std::array<int32_t, kInputs + 1>, kSets> weights_;
   std::array<int, kInputs> inputs_{};
   int set_ = 0, p_ = 2048;

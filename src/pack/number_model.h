@@ -17,12 +17,15 @@
 // nearly noise, and cost time: a counter predicts the first, the last ones are plain.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "pack/elements.h"
-#include "pack/mixing.h"
+#include "pack/mix_four.h"
 
 namespace edgesmith::pack {
 
@@ -47,7 +50,7 @@ class NumberModel {
   bool code(Coder& coder, const NumberParams& params, size_t count, Load&& load, Store&& store);
 
  private:
-  static constexpr int kInputs = 4, kClasses = 28, kOctaves = 7, kRate = 4;
+  static constexpr int kInputs = 4, kClasses = 28, kOctaves = 7;
   // Zero, the first step, 16 further ones, signs by size, digits by size, whether as expected, and the digits before.
   static constexpr int kStep = 2, kSigns = 18, kDigits = 22, kNodes = 48;
   static constexpr int kMixedDigits = 2, kSingleDigits = 1;
@@ -56,98 +59,159 @@ class NumberModel {
     Counter counters[kInputs][kClasses * kOctaves][kNodes];
     Counter signs[32][kClasses];
     Counter digits[256 + 32];  ///< by the digits before; of wide types by size
-    Mixer<kInputs, kNodes> mixer{25000};
+    FourWeights weights[kNodes];
   };
 
-  /// 0 to 3 by themselves, then four classes an octave.
-  static int class_of(int size) {
-    const int width = std::bit_width(static_cast<uint32_t>(size));
-    return width < 3 ? size : std::min(kClasses - 1, 4 * (width - 2) + (size >> (width - 3) & 3));
-  }
-  static int octave_of(int size) { return class_of(size) / 4; }
+  using Rows = std::array<Counter*, kInputs>;  ///< of each view the counters of all nodes
+
+  /// 0 to 3 by themselves, then four classes an octave; of sizes below 512.
+  static constexpr std::array<uint8_t, 512> kClassOf = [] {
+    std::array<uint8_t, 512> classes{};
+    for (uint32_t size = 0; size < 512; ++size) {
+      const uint32_t width = static_cast<uint32_t>(std::bit_width(size));
+      const uint32_t one = width < 3 ? size : 4 * (width - 2) + (size >> (width - 3) & 3);
+      classes[size] = static_cast<uint8_t>(std::min<uint32_t>(kClasses - 1, one));
+    }
+    return classes;
+  }();
+  static int class_of(uint32_t size) { return kClassOf[size & 511]; }
+  static int octave_of(uint32_t size) { return class_of(size) / 4; }
 
   template <typename Coder>
-  int mixed(Coder& coder, int bit, int node, const int* views);
+  [[gnu::always_inline]] int mixed(Coder& coder, int bit, int node, const Rows& rows);
   template <typename Coder>
-  int single(Coder& coder, int bit, Counter& counter);
+  [[gnu::always_inline]] int single(Coder& coder, int bit, Counter& counter);
+  template <typename Coder, typename Load, typename Store>
+  [[gnu::always_inline]] bool code_all(Coder& coder, const NumberParams& params, size_t count, Load&& load,
+                                       Store&& store);
 
   std::unique_ptr<State> state_;
 };
 
-template <typename Coder>
-int NumberModel::mixed(Coder& coder, int bit, int node, const int* views) {
-  Counter* counters[kInputs];
-  int inputs[kInputs];
-  for (int i = 0; i < kInputs; ++i) {
-    counters[i] = &state_->counters[i][views[i]][node];
-    inputs[i] = believed(*counters[i]);
+/// The last readings of a tensor, signed; before the first there are zeros. Memory is taken as they come.
+class Readings {
+ public:
+  /// Every kernel reads as many as it has one and two rows before, every element up to a line and one before.
+  Readings(size_t count, const NumberParams& params) {
+    const size_t near = (params.line < params.kernel ? params.line : 0) + 2;
+    rows_ = params.row < count;
+    // A kernel that begins in the row before the first one reads zeros, too.
+    const size_t zeros = near + (rows_ ? params.kernel : 0);
+    reach_ = std::max(zeros, rows_ ? 2 * params.row : 0);
+    values_.resize(zeros + 4096);
+    now_ = values_.data() + zeros;
   }
-  const uint32_t p = state_->mixer.mix(inputs, node);
-  bit = coder.bit(bit, p);
-  state_->mixer.update(bit, kRate);
-  for (Counter* counter : counters) counter->update(bit, kLimit);
+  /// `distance` elements before the next one.
+  int back(size_t distance) const { return *(now_ - distance); }
+  /// The magnitudes of the kernels one and two rows before the one that begins with element `index`, as a sum.
+  uint32_t above(size_t index, size_t row, size_t kernel) const {
+    uint32_t sum = 0;
+    for (size_t distance = row; distance <= 2 * row && rows_ && index + kernel > distance; distance += row) {
+      const int16_t* first = now_ - distance;
+      for (size_t k = 0; k < kernel; ++k) sum += static_cast<uint32_t>(std::abs(first[k]));
+    }
+    return sum;
+  }
+  void add(int reading) {
+    *now_++ = static_cast<int16_t>(reading);
+    if (now_ == values_.data() + values_.size()) make_room();
+  }
+
+ private:
+  void make_room() {
+    const size_t kept = std::min(reach_, values_.size());
+    if (2 * kept > values_.size()) {
+      const size_t used = values_.size();
+      values_.resize(2 * used);
+      now_ = values_.data() + used;
+    } else {
+      std::copy(now_ - kept, now_, values_.data());
+      now_ = values_.data() + kept;
+    }
+  }
+  std::vector<int16_t> values_;
+  int16_t* now_ = nullptr;
+  size_t reach_ = 0;
+  bool rows_ = false;
+};
+
+template <typename Coder>
+inline int NumberModel::mixed(Coder& coder, int bit, int node, const Rows& rows) {
+  FourWeights& weights = state_->weights[node];
+  // All that is read is read before something is written: the compiler cannot know that they are different.
+  uint32_t states[kInputs];
+  for (size_t i = 0; i < kInputs; ++i) states[i] = rows[i][node].state;
+  const Four four(states, weights);
+  bit = coder.bit(bit, static_cast<uint32_t>(four.p()) * 16);
+  four.learn(weights, bit);
+  for (size_t i = 0; i < kInputs; ++i) {
+    Counter counter{states[i]};
+    counter.update(bit, kLimit);
+    rows[i][node] = counter;
+  }
   return bit;
 }
 
 template <typename Coder>
-int NumberModel::single(Coder& coder, int bit, Counter& counter) {
-  bit = coder.bit(bit, counter.state >> 16 | 1);
+inline int NumberModel::single(Coder& coder, int bit, Counter& counter) {
+  bit = coder.surprise(bit, counter.state >> 16 | 1);
   counter.update(bit, kLimit);
   return bit;
 }
 
 template <typename Coder, typename Load, typename Store>
 bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, Load&& load, Store&& store) {
-  const Splitter& splitter = params.splitter;
+  Coder own = std::move(coder);  // that nobody else knows: it stays in registers
+  const bool good = code_all(own, params, count, load, store);
+  coder = std::move(own);
+  return good;
+}
+
+template <typename Coder, typename Load, typename Store>
+inline bool NumberModel::code_all(Coder& coder, const NumberParams& params, size_t count, Load&& load, Store&& store) {
+  const Splitter splitter = params.splitter;
   const size_t kernel = params.kernel, row = params.row, line = params.line;
   const bool narrow = !splitter.type.floating() && splitter.type.width <= 8;
-  // Signed readings.
-  std::vector<int16_t> past(std::min(count, std::max({2 * row, line + 1, size_t{2}})));
-  const size_t held = past.size();
-  size_t now = 0;  // index of the next element in `past`
-  const auto back = [&](size_t index, size_t distance) -> int {
-    if (distance > index || distance > held) return 0;
-    return past[now >= distance ? now - distance : now + held - distance];
-  };
+  Readings readings(count, params);
   int last = 0, many = 0;        // means of the readings' magnitudes, times 16 and 128
   uint32_t own = 0, above = 0;   // of this kernel so far, their sum; of the same one in the two rows before, their mean
   size_t place = 0, column = 0;  // in the kernel, in its line
   for (size_t i = 0; i < count; ++i) {
     const Number in = Coder::kEncodes ? splitter.split(load(i)) : Number{};
     if (place == 0) {
-      own = above = 0;
-      for (size_t k = 0; k < kernel; ++k) {
-        above += static_cast<uint32_t>(std::abs(back(i, row - k)) + std::abs(back(i, 2 * row - k)));
-      }
-      above /= static_cast<uint32_t>(2 * kernel);
+      own = 0;
+      above = readings.above(i, row, kernel) / static_cast<uint32_t>(2 * kernel);
     }
     // Neighbours in the kernel: there are none at its edges.
-    const bool inside = column > 0, below = place >= line;
-    const int expected =
-        (inside ? 2 * back(i, 1) : 0) + (below ? 2 * back(i, line) : 0) - (inside && below ? back(i, line + 1) : 0);
-    const int size_expected = class_of(std::abs(expected) >> 4), octave_expected = size_expected / 4;
+    const bool inside = column > 0;
+    int expected = inside ? 2 * readings.back(1) : 0;
+    if (place >= line) expected += 2 * readings.back(line) - (inside ? readings.back(line + 1) : 0);
+    const int size_expected = class_of(static_cast<uint32_t>(std::abs(expected)) >> 4);
+    const int octave_expected = size_expected / 4;
     const uint32_t size_here = (own + 2 * above) / static_cast<uint32_t>(place + 2);
     const int views[kInputs] = {
-        size_expected * kOctaves + octave_of(static_cast<int>(size_here)),
-        class_of(static_cast<int>(above >> 2)) * kOctaves + octave_of(last >> 4),
-        class_of(many >> 8) * kOctaves + octave_expected,
+        size_expected * kOctaves + octave_of(size_here),
+        class_of(above >> 2) * kOctaves + octave_of(static_cast<uint32_t>(last) >> 4),
+        class_of(static_cast<uint32_t>(many) >> 8) * kOctaves + octave_expected,
         static_cast<int>(std::min<size_t>(place, kClasses - 1)) * kOctaves + octave_expected,
     };
+    Rows rows;
+    for (size_t k = 0; k < kInputs; ++k) rows[k] = state_->counters[k][views[k]];
     if (++place == kernel) place = 0;
     if (++column == line || place == 0) column = 0;
 
     Number out;
     out.zero = false;
-    if (params.has_zeros) out.zero = mixed(coder, in.zero ? 1 : 0, 0, views) != 0;
+    if (params.has_zeros) out.zero = mixed(coder, in.zero ? 1 : 0, 0, rows) != 0;
     int reading = 0;
     if (!out.zero) {
       const int down = params.top - in.size;
       int d = params.usual;
-      if (mixed(coder, d < down ? 1 : 0, 1, views) != 0) {
+      if (mixed(coder, d < down ? 1 : 0, 1, rows) != 0) {
         ++d;
-        while (d < kSteps && mixed(coder, d < down ? 1 : 0, kStep + (d & 15), views) != 0) ++d;
+        while (d < kSteps && mixed(coder, d < down ? 1 : 0, kStep + (d & 15), rows) != 0) ++d;
       } else {
-        while (d > 0 && mixed(coder, d > down ? 1 : 0, kStep + ((d - 1) & 15), views) != 0) --d;
+        while (d > 0 && mixed(coder, d > down ? 1 : 0, kStep + ((d - 1) & 15), rows) != 0) --d;
       }
       if (d == kSteps) d += static_cast<int>(coder.plain(static_cast<uint32_t>(down - kSteps), 11));
       if (d > params.top) return false;
@@ -155,7 +219,7 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
       const int capped = d & 31, three = std::min(d, 3);
       const bool minus = expected < 0;
       const int other = in.negative != minus ? 1 : 0;  // not the sign that is expected
-      const bool turned = (narrow ? mixed(coder, other, kSigns + three, views)
+      const bool turned = (narrow ? mixed(coder, other, kSigns + three, rows)
                                   : single(coder, other, state_->signs[capped][size_expected])) != 0;
       out.negative = turned != minus;
       out.num_digits = splitter.type.floating() ? splitter.type.mantissa() : out.size;
@@ -167,7 +231,7 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
         const int digit = static_cast<int>(in.digits >> (left - 1) & 1);
         int coded = 0;
         if (narrow && j < kMixedDigits) {
-          coded = mixed(coder, digit, kDigits + 3 * three + (turned ? 12 : 0) + static_cast<int>(known) - 1, views);
+          coded = mixed(coder, digit, kDigits + 3 * three + (turned ? 12 : 0) + static_cast<int>(known) - 1, rows);
         } else {
           const size_t at = narrow ? (known << left | 1u << (left - 1)) & 255 : 256 + static_cast<size_t>(capped);
           coded = single(coder, digit, state_->digits[at]);
@@ -195,8 +259,7 @@ bool NumberModel::code(Coder& coder, const NumberParams& params, size_t count, L
     own += static_cast<uint32_t>(reading);
     last += (reading * 16 - last) >> 4;
     many += (reading * 128 - many) >> 7;
-    past[now] = static_cast<int16_t>(out.negative ? -reading : reading);
-    if (++now == held) now = 0;
+    readings.add(out.negative ? -reading : reading);
     if constexpr (!Coder::kEncodes) {
       if ((i & 4095) == 0 && coder.failed()) return false;
     }

@@ -2,7 +2,7 @@
 // The binary range coder: bits with a probability go through a 32-bit interval, bits without one into a second stream
 // of plain bits beside it (they would cost as much time and gain nothing).
 //
-// Encoder and Decoder have the same two functions, so that a model is one template that serves both directions.
+// Encoder and Decoder have the same functions, so that a model is one template that serves both directions.
 #pragma once
 
 #include <cstddef>
@@ -29,6 +29,7 @@ class Encoder {
     }
     return bit;
   }
+  int surprise(int one, uint32_t p) { return bit(one, p); }
   /// The low `count` bits of `value`, 0 to 32.
   uint32_t plain(uint32_t value, int count) {
     value &= static_cast<uint32_t>((uint64_t{1} << count) - 1);
@@ -68,12 +69,18 @@ class Decoder {
       high_ = middle;
     else
       low_ = middle + 1;
-    while (((low_ ^ high_) >> 24) == 0) {
-      low_ <<= 8;
-      high_ = high_ << 8 | 255;
-      value_ = value_ << 8 | next();
-    }
+    shift();
     return bit;
+  }
+  /// The same for a bit that decides nothing by itself: without a branch, which would be guessed wrong half of the
+  /// time.
+  int surprise(int, uint32_t p) {
+    const uint32_t middle = low_ + static_cast<uint32_t>((uint64_t{high_ - low_} * p) >> 16);
+    const uint32_t one = value_ <= middle ? 0xffffffffu : 0;
+    high_ ^= (high_ ^ middle) & one;
+    low_ += (middle + 1 - low_) & ~one;
+    shift();
+    return static_cast<int>(one & 1);
   }
   uint32_t plain(uint32_t, int count) {
     while (held_bits_ < count) {
@@ -96,6 +103,13 @@ class Decoder {
   void fail() { failed_ = true; }
 
  private:
+  void shift() {
+    while (((low_ ^ high_) >> 24) == 0) {
+      low_ <<= 8;
+      high_ = high_ << 8 | 255;
+      value_ = value_ << 8 | next();
+    }
+  }
   uint32_t next() {
     const size_t at = at_++;
     return at < coded_.size() ? std::to_integer<uint32_t>(coded_[at]) : 0;

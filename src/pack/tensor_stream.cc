@@ -35,22 +35,34 @@ uint64_t count_of(const PackedTensor& tensor) {
   return element_type(tensor.type).width == 4 ? count + (count & 1) : count;
 }
 
-uint64_t load(const std::string& bytes, int width, size_t i) {
-  if (width == 4) return static_cast<uint8_t>(bytes[i / 2]) >> (4 * (i & 1)) & 15;
-  uint64_t value = 0;
-  std::memcpy(&value, bytes.data() + i * static_cast<size_t>(width / 8), static_cast<size_t>(width / 8));
-  return value;
+template <typename Word>
+uint64_t word_at(const char* at) {
+  Word word;
+  std::memcpy(&word, at, sizeof word);
+  return word;
 }
 
-void append(std::string& bytes, int width, size_t i, uint64_t value) {
-  if (width == 4) {
-    if ((i & 1) == 0)
-      bytes.push_back(static_cast<char>(value));
-    else
-      bytes.back() = static_cast<char>(static_cast<uint8_t>(bytes.back()) | value << 4);
-    return;
+uint64_t load(const std::string& bytes, int width, size_t i) {
+  switch (width) {
+    case 4: return static_cast<uint8_t>(bytes[i / 2]) >> (4 * (i & 1)) & 15;
+    case 8: return static_cast<uint8_t>(bytes[i]);
+    case 16: return word_at<uint16_t>(bytes.data() + 2 * i);
+    case 32: return word_at<uint32_t>(bytes.data() + 4 * i);
+    default: return word_at<uint64_t>(bytes.data() + 8 * i);
   }
-  for (int shift = 0; shift < width; shift += 8) bytes.push_back(static_cast<char>(value >> shift & 255));
+}
+
+/// Writes element `i` behind the ones before. Memory is taken 4096 elements at a time.
+[[gnu::always_inline]] inline void append(std::string& bytes, int width, size_t i, uint64_t value) {
+  if (i % 4096 == 0) bytes.resize((i + 4096) * static_cast<size_t>(width) / 8);
+  char* at = bytes.data() + i * static_cast<size_t>(width) / 8;
+  switch (width) {
+    case 4: *at = static_cast<char>((i & 1) == 0 ? value : static_cast<uint8_t>(*at) | value << 4); break;
+    case 8: *at = static_cast<char>(value); break;
+    case 16: std::memcpy(at, &value, 2); break;
+    case 32: std::memcpy(at, &value, 4); break;
+    default: std::memcpy(at, &value, 8);
+  }
 }
 
 /// Rows are the first dim; a kernel is what lies behind the second, in lines of the last.
@@ -275,6 +287,7 @@ Result<std::vector<PackedTensor>> decode_tensors(uint64_t count, uint64_t first,
         good = numbers.code(decoder, plan.params, static_cast<size_t>(elements), none, store);
       }
       if (!good) return wrong();
+      tensor.bytes.resize(static_cast<size_t>(tensor.num_bytes()));
     }
     tensors.push_back(std::move(tensor));
   }

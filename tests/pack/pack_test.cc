@@ -13,6 +13,7 @@
 #include "pack/c/esm_weights.h"
 #include "pack/container.h"
 #include "pack/find_tensors.h"
+#include "pack/mix_four.h"
 #include "support/zoo.h"
 
 namespace edgesmith::pack {
@@ -200,6 +201,40 @@ TEST(Pack, EstimatesWhatItWouldTake) {
   }
   near({{"", model(tensors)}}, 0.02);
   EXPECT_FALSE(estimate_packed_bytes(std::vector<ModelFile>{{"", "nonsense"}}, pool).ok());
+}
+
+/// Packed on one machine, unpacked on another: both forms of the arithmetic must agree, at the limits of weights, too.
+TEST(Pack, VectorsMixLikeNumbers) {
+#if defined(__SSE2__)
+  Random random(17);
+  int kept = 0;
+  for (int round = 0; round < 20000; ++round) {
+    uint32_t states[4];
+    FourWeights plain_weights;
+    for (int i = 0; i < 4; ++i) {
+      states[i] = static_cast<uint32_t>(random.next()) << 10 | static_cast<uint32_t>(random.next() % 256);
+      if (round % 3 == 0) states[i] = (round % 2 == 0 ? 0xfffffc00u : 0) | (states[i] & 255);
+      const auto weight = static_cast<int32_t>(random.next() % (2 * kMostWeight + 1)) - kMostWeight;
+      plain_weights.of[i] = round % 5 == 0 ? (weight < 0 ? -kMostWeight : kMostWeight) : weight;
+    }
+    if (round % 7 == 0) plain_weights.constant = kMostWeight;
+    FourWeights vector_weights = plain_weights;
+    const PlainFour plain(states, plain_weights);
+    const VectorFour vector(states, vector_weights);
+    ASSERT_EQ(plain.p(), vector.p());
+    const int bit = static_cast<int>(random.next() & 1);
+    plain.learn(plain_weights, bit);
+    vector.learn(vector_weights, bit);
+    for (int i = 0; i < 4; ++i) {
+      ASSERT_EQ(plain_weights.of[i], vector_weights.of[i]);
+      kept += std::abs(plain_weights.of[i]) == kMostWeight ? 1 : 0;
+    }
+    ASSERT_EQ(plain_weights.constant, vector_weights.constant);
+  }
+  EXPECT_GT(kept, 1000);
+#else
+  GTEST_SKIP() << "SKIPPED: there is one form on this machine";
+#endif
 }
 
 TEST(Pack, SparseAndSharedWeightsShrink) {

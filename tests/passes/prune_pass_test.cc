@@ -43,7 +43,8 @@ ir::Graph network() {
   return std::move(*graph);
 }
 
-Result<Change> prune(ir::Graph& graph, const data::Dataset* calib, const Settings& settings, int threads = 2) {
+Result<Change> prune(ir::Graph& graph, const data::Dataset* calib, const Settings& settings, int threads = 2,
+                     std::vector<std::string>* notes = nullptr) {
   const PassInfo& pass = *find_pass("prune");
   Options options(pass.options());
   for (const auto& [name, value] : settings) {
@@ -56,7 +57,9 @@ Result<Change> prune(ir::Graph& graph, const data::Dataset* calib, const Setting
   context.calib = calib;
   context.pool = &pool;
   context.progress = &progress;
-  return run_pass(pass, graph, options, context);
+  auto change = run_pass(pass, graph, options, context);
+  if (notes != nullptr) *notes = context.notes;
+  return change;
 }
 
 struct Counts {
@@ -113,6 +116,29 @@ TEST(Prune, RepairAndCriterionLowerTheErrorOnOtherSamples) {
   const double surgeon = error_with({{"sparsity", "0.5"}, {"budgets", "uniform"}});
   EXPECT_LT(repaired, 0.5 * plain);
   EXPECT_LT(surgeon, repaired);
+}
+
+TEST(Prune, SaysHowManySamplesARepairNeeds) {
+  // 'hidden' has 8 weights an output and one row a sample.
+  const auto told = [](const Settings& settings, size_t samples) {
+    ir::Graph graph = network();
+    std::vector<std::string> notes, found;
+    const Pictures pictures({1, 4, 8, 8}, samples);
+    EXPECT_TRUE(prune(graph, &pictures, settings, 2, &notes).ok());
+    for (const std::string& note : notes) {
+      if (note.find("too few samples") != std::string::npos) found.push_back(note);
+    }
+    return found;
+  };
+  for (const Settings& settings : {Settings{{"sparsity", "0.5"}}, Settings{{"macs", "0.6"}}}) {
+    const auto notes = told(settings, 3);
+    ASSERT_EQ(notes.size(), 1u);
+    EXPECT_NE(notes[0].find("gemm 'hidden' saw 3 rows of inputs for "), std::string::npos) << notes[0];
+    EXPECT_NE(notes[0].find(" samples or more instead of 3"), std::string::npos) << notes[0];
+    EXPECT_TRUE(told(settings, 64).empty());
+  }
+  EXPECT_NE(told({{"sparsity", "0.5"}}, 3)[0].find("for 8 weights an output; give 8 samples"), std::string::npos);
+  EXPECT_TRUE(told({{"sparsity", "0.5"}, {"repair", "none"}}, 3).empty());
 }
 
 TEST(Prune, KeepsTwoOfFourAlongInputChannels) {

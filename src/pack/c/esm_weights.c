@@ -18,11 +18,10 @@ static int squash(int x) {
   return (at[i] * (128 - part) + at[i + 1] * part + 64) >> 7;
 }
 
-static void update(uint32_t *counter, int bit) {
-  const uint32_t count = *counter & 1023, p = *counter >> 10;
-  const int64_t error = (bit ? 4194303 : 0) - (int64_t)p;
-  *counter = (uint32_t)((int64_t)p + ((error * (int64_t)(131072 / (2 * count + 3))) >> 16)) << 10 |
-             (count < 255 ? count + 1 : count);
+static void update(esm_reader *r, uint32_t at, int bit) {
+  const uint32_t counter = r->counters[at], count = counter & 255;
+  const int64_t error = (bit ? 4194303 : 0) - (int64_t)(counter >> 10);
+  r->counters[at] = counter + ((uint32_t)((error * r->rate[count]) >> 16) << 10) + (count < 255);
 }
 
 static uint32_t next_byte(esm_reader *r) {
@@ -73,7 +72,7 @@ static int get_mixed(esm_reader *r, const uint32_t *used, int set) {
   input[4] = 256;
   for (i = 0; i < 5; ++i) {
     if (i < 4) {
-      const uint32_t counter = r->counters[used[i]], count = counter & 1023;
+      const uint32_t counter = r->counters[used[i]], count = counter & 255;
       input[i] = (r->stretch[counter >> 20] * (int)(count < 30 && set >= FIELDS ? count + 2 : 32)) >> 5;
     }
     sum += (w[i] * input[i]) >> 9;
@@ -83,15 +82,14 @@ static int get_mixed(esm_reader *r, const uint32_t *used, int set) {
   error = ((bit << 12) - p) * 4;
   for (i = 0; i < 5; ++i) {
     w[i] = kept(w[i] + ((input[i] * error + 0x2000) >> 14));
-    if (i < 4) update(&r->counters[used[i]], bit);
+    if (i < 4) update(r, used[i], bit);
   }
   return bit;
 }
 
 static int get_single(esm_reader *r, uint32_t at) {
-  uint32_t *counter = &r->counters[at];
-  const int bit = get_bit(r, *counter >> 16 | 1);
-  update(counter, bit);
+  const int bit = get_bit(r, r->counters[at] >> 16 | 1);
+  update(r, at, bit);
   return bit;
 }
 
@@ -173,6 +171,7 @@ int esm_open(esm_reader *r, const uint8_t *file, size_t size) {
   for (i = 0; i < 4096; ++i) {
     while (x < 2047 && squash(x) < (int)i) ++x;
     r->stretch[i] = (int16_t)x;
+    r->rate[i & 255] = (uint16_t)(131072 / (2 * (i & 255) + 3));
   }
   return 1;
 }

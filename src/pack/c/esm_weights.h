@@ -49,6 +49,7 @@ typedef struct {
   uint64_t book[256];
   /* what was learnt: of entries 4 x 4096, of views 4 x 28 x 7 x 48, of signs 32 x 28, of digits 256 + 32 */
   int16_t stretch[4096];
+  uint16_t rate[256];
   uint32_t counters[4 * 4096 + 4 * 28 * 7 * 48 + 32 * 28 + 256 + 32];
   int32_t weights[(16 + 48) * 5];
 } esm_reader;

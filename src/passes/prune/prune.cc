@@ -359,7 +359,7 @@ class Pruner {
     MaskChoice choice;
     if (criterion_ == "obs") choice = {.pattern = pattern_, .exchange = shape_.size() == 1};
     return reconstruct::compress_in_order(
-        graph_, nodes, stream, kRowsPerRefitInput, [&](ir::Node& node, const reconstruct::Gram& gram) {
+        graph_, nodes, stream, kRowsPerRefitInput, context_.notes, [&](ir::Node& node, const reconstruct::Gram& gram) {
           Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
                                        [&](const Layer& candidate) { return candidate.node == &node; });
           const Moments moments = layer_moments(layer, gram.inputs());

@@ -107,7 +107,7 @@ class Coder {
 
   Status code_in_order(const Stream& stream) {
     weights_ = bytes_ = 0;
-    return reconstruct::compress_in_order(graph_, layers_, stream, reconstruct::kRowsPerInput,
+    return reconstruct::compress_in_order(graph_, layers_, stream, reconstruct::kRowsPerInput, context_.notes,
                                           [&](ir::Node& node, const reconstruct::Gram& gram) {
                                             const auto at = std::find(layers_.begin(), layers_.end(), &node);
                                             code(static_cast<size_t>(at - layers_.begin()), &gram);

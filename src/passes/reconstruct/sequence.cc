@@ -7,6 +7,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
 #include "passes/reconstruct/layer.h"
+#include "passes/reconstruct/shortage.h"
 
 namespace edgesmith::passes::reconstruct {
 namespace {
@@ -211,7 +212,8 @@ const ir::Value* shortcut_of(const ir::Graph& graph, const std::vector<ir::Node*
 }
 
 Status compress_in_order(ir::Graph& graph, const std::vector<ir::Node*>& layers, const quantize::Stream& stream,
-                         int64_t rows_per_input, const Compress& compress) {
+                         int64_t rows_per_input, std::vector<std::string>& notes, const Compress& compress) {
+  Shortage shortage;
   const ir::Graph reference = graph.clone();
   const auto stages = stages_of(graph, layers, most_stages(graph, stream));
   for (size_t s = 0; s < stages.size(); ++s) {
@@ -223,8 +225,14 @@ Status compress_in_order(ir::Graph& graph, const std::vector<ir::Node*>& layers,
     }
     const std::string what = "observe inputs, stage " + std::to_string(s + 1) + " of " + std::to_string(stages.size());
     EDGESMITH_TRY(observe(reference, graph, wanted, grams, stream, what));
-    for (size_t l = 0; l < stages[s].size(); ++l) EDGESMITH_TRY(compress(*stages[s][l], grams[l]));
+    for (size_t l = 0; l < stages[s].size(); ++l) {
+      int64_t weights = 0;  // that are fitted together
+      for (const Gram::Block& block : grams[l].inputs().blocks()) weights = std::max<int64_t>(weights, block.width);
+      shortage.see(*stages[s][l], grams[l].inputs().num_rows(), weights);
+      EDGESMITH_TRY(compress(*stages[s][l], grams[l]));
+    }
   }
+  shortage.note(stream.num_samples(), notes);
   return {};
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "edgesmith/base/result.h"
@@ -19,9 +20,10 @@ using Compress = std::function<Status(ir::Node& layer, const Gram& gram)>;
 /// not read each other's results form a stage; the samples run once for every stage, through the float model (`graph`
 /// as it comes) and through the graph as far as it is compressed. A layer whose output is added to what only layers
 /// before it make (the shortcut of a residual block) aims at the sum. Where that would take too long, neighbouring
-/// stages are observed together. Memory does not grow with the samples. Errors: those of the runs and of `compress`.
+/// stages are observed together. `notes` say when layers saw fewer inputs than they have weights. Memory does not grow
+/// with the samples. Errors: those of the runs and of `compress`.
 Status compress_in_order(ir::Graph& graph, const std::vector<ir::Node*>& layers, const quantize::Stream& stream,
-                         int64_t rows_per_input, const Compress& compress);
+                         int64_t rows_per_input, std::vector<std::string>& notes, const Compress& compress);
 
 /// The stages: every list holds layers that are observed together. `most_stages` > 0 limits their number.
 std::vector<std::vector<ir::Node*>> stages_of(const ir::Graph& graph, const std::vector<ir::Node*>& layers,

@@ -229,7 +229,7 @@ class Sharer {
     if (layers.empty()) return {};
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
     if (mixed_) EDGESMITH_TRY(plan(layers, stream));
-    return reconstruct::compress_in_order(graph_, layers, stream, reconstruct::kRowsPerInput,
+    return reconstruct::compress_in_order(graph_, layers, stream, reconstruct::kRowsPerInput, context_.notes,
                                           [&](ir::Node& node, const reconstruct::Gram& gram) {
                                             share(weight_read_by(node), gram.inputs().num_rows() > 0 ? &gram : nullptr);
                                             return Status();

@@ -7,6 +7,7 @@
 #include "passes/prune/structured/fit.h"
 #include "passes/prune/structured/observe_rows.h"
 #include "passes/reconstruct/moments.h"
+#include "passes/reconstruct/shortage.h"
 
 namespace edgesmith::passes::prune {
 namespace {
@@ -102,7 +103,8 @@ double macs_of(const ir::Graph& graph) {
 
 Status refit_in_turn(ir::Graph& graph, const ir::Graph& original, std::vector<MixLayer> layers,
                      const std::vector<std::vector<int64_t>>& kept, const std::vector<bool>& changed,
-                     const quantize::Stream& stream) {
+                     const quantize::Stream& stream, std::vector<std::string>& notes) {
+  reconstruct::Shortage shortage;
   for (MixLayer& layer : layers) {
     const ir::Dims& dims = layer.node->input(layer.mixing.weight)->constant()->dims();
     layer.inputs = dims[static_cast<size_t>(layer.mixing.weight_in_axis)];
@@ -128,8 +130,12 @@ Status refit_in_turn(ir::Graph& graph, const ir::Graph& original, std::vector<Mi
       wanted.push_back(std::move(want));
     }
     EDGESMITH_TRY(observe_rows(graph, &original, wanted, stream));
-    for (const WantedRows& want : wanted) solve_layer(graph, *want.layer, want.sums, stream.pool());
+    for (const WantedRows& want : wanted) {
+      shortage.see(*want.layer->node, want.sums.num_rows(), inputs_of_row(*want.layer));
+      solve_layer(graph, *want.layer, want.sums, stream.pool());
+    }
   }
+  shortage.note(stream.num_samples(), notes);
   return {};
 }
 

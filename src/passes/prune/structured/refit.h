@@ -2,6 +2,7 @@
 // The layers that are left, one after the other, learn what the original gave.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "passes/prune/structured/groups.h"
@@ -15,9 +16,10 @@ namespace edgesmith::passes::prune {
 /// in a residual Add aims at the sum, less what the pruned graph adds there.
 ///
 /// `layers` are those of `graph`; their ids are the same in `original`. `kept` by space: the channels that are left of
-/// the original's. `changed` by space: some are gone. Errors: those of the runs.
+/// the original's. `changed` by space: some are gone. `notes` say when layers saw fewer inputs than they have weights.
+/// Errors: those of the runs.
 Status refit_in_turn(ir::Graph& graph, const ir::Graph& original, std::vector<MixLayer> layers,
                      const std::vector<std::vector<int64_t>>& kept, const std::vector<bool>& changed,
-                     const quantize::Stream& stream);
+                     const quantize::Stream& stream, std::vector<std::string>& notes);
 
 }  // namespace edgesmith::passes::prune

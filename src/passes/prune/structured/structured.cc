@@ -365,7 +365,7 @@ class ChannelPruner {
       }
       changed.push_back(static_cast<int64_t>(kept.back().size()) != space.size);
     }
-    return refit_in_turn(graph_, original_, layers_, kept, changed, stream());
+    return refit_in_turn(graph_, original_, layers_, kept, changed, stream(), context_.notes);
   }
 
   void note_sizes(const CostModel& macs, const CostModel& params) {
