@@ -1075,7 +1075,7 @@ class Search:
         if self.args.first:
             self.queue = self.queue[:self.args.first]
         slots = [Slot(self.device) for _ in range(self.args.slots)]
-        typical, steps_done, began = 30.0, 0, time.time()
+        typical, steps_done, began = 1.0 if self.args.steps else 30.0, 0, time.time()
         reserve = self.args.reserve
         said = time.time()
         while True:
