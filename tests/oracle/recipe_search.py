@@ -596,7 +596,7 @@ class Run:
         self.world, self.config, self.slot = world, config, slot
         self.began = time.time()
         device = world.device
-        net = world.nets[config["task"]]
+        net = world.nets["t20" if config.get("prune") else config["task"]]
         self.student = Student(net, config, device, world.float20)
         self.student.free = config.get("free", 0.0)
         s = self.student
@@ -619,6 +619,9 @@ class Run:
         self.t = torch.zeros((), dtype=torch.int64, device=device)
         self.m, self.v, self.mean = torch.zeros_like(s.first), torch.zeros_like(s.first), s.first.clone()
         self.mask = s.mask.clone()
+        self.changing = bool(config.get("prune") or config.get("regrow"))
+        if config.get("prune"):
+            self.prepare_pruning()
         self.dense = torch.zeros_like(s.first) if config.get("regrow") else None
         self.loss = torch.zeros((), device=device)
         self.line = torch.arange(self.batch, device=device)
@@ -628,6 +631,9 @@ class Run:
         self.pairs = [(a, b) for a, b in zip(net.blocks, teacher_net.blocks)] if config.get("feat") else []
         self.graph, self.done, self.pending, self.bits = None, 0, [], None
         self.prepare()
+        if config.get("prune"):
+            with slot.context():
+                self.prune()
 
     def factor(self, t, warm):
         if t < warm:
@@ -646,7 +652,11 @@ class Run:
         x = x.to(w.half).contiguous(memory_format=torch.channels_last)
         target = self.table[where]
         wanted = [p[0] for p in self.pairs]
-        weights = s.weights(s.flat, w.half)
+        flat = s.flat
+        if self.changing:
+            # Zeros where the mask has them; gradients also there.
+            flat = s.flat + (s.flat * self.mask - s.flat).detach()
+        weights = s.weights(flat, w.half)
         logits, inside = s.net.run(x, weights, s.grid(s.flat, w.half), wanted)
         logits = logits.float()
         loss = 0
@@ -676,7 +686,8 @@ class Run:
                 g = g * (c["clip"] / g.norm().clamp_min(c["clip"]))
             if self.dense is not None:
                 self.dense.lerp_(g, 0.05)
-            g = g * self.mask
+            if not c.get("latent_zeros"):
+                g = g * self.mask
             now = t.view(1)
             rate = self.rates.index_select(0, now) * s.rate
             decay = c.get("wd", 0.0)
@@ -703,6 +714,7 @@ class Run:
         with torch.no_grad():
             s.flat.copy_(s.first)
             self.mean.copy_(s.first)
+            self.mask.copy_(s.mask)
             for x in (self.m, self.v, self.t, self.loss):
                 x.zero_()
             if self.dense is not None:
@@ -749,8 +761,67 @@ class Run:
             self.mask[at].index_fill_(0, small, 0.0)
             self.mask[at].index_fill_(0, large, 1.0)
             s.flat[at].index_fill_(0, small, 0.0)
-            for state in (self.m, self.v):
-                state[at].index_fill_(0, large, 0.0)
+            for new in (small, large):
+                self.m[at].index_fill_(0, new, 0.0)
+            # Those that come back have no second moment: with none, their first steps would be several times the rate.
+            usual = (self.v[at] * there).sum() / there.sum()
+            self.v[at].index_copy_(0, large, usual.expand(k))
+
+    def prepare_pruning(self):
+        """Which numbers may become zero (the weights that p80.onnx has zeros in), and how many are left at the end."""
+        s, pruned = self.student, self.world.nets["p80"].weights
+        may, self.scale = np.zeros(len(s.first), bool), torch.ones_like(s.first)
+        self.left = 0
+        for (begin, count, shape), (name, _) in zip(s.parts, s.plain):
+            zeros = np.mean(pruned[name].numbers == 0)
+            if len(shape) < 2 or zeros < 0.05:
+                continue
+            may[begin:begin + count] = True
+            self.left += int(np.count_nonzero(pruned[name].numbers))
+            rows = s.first[begin:begin + count].view(shape[0], -1)
+            if self.config["prune"]["by"] == "channel":
+                size = rows.square().mean(1, keepdim=True).sqrt().clamp_min(1e-8).expand_as(rows)
+            elif self.config["prune"]["by"] == "shares":  # as many zeros in each layer as p80.onnx has
+                size = rows.abs().flatten().kthvalue(max(1, int(zeros * count))).values.expand_as(rows)
+            else:
+                size = rows.square().mean().sqrt().expand_as(rows)
+            self.scale[begin:begin + count] = size.reshape(-1)
+        self.may = torch.from_numpy(np.flatnonzero(may)).to(self.world.device)
+        self.curvature, self.draws = torch.zeros_like(s.first), 0
+
+    def measure_curvature(self):
+        """What a number squared costs in squared differences of the outputs: the diagonal of Gauss-Newton, by random
+        signs on the outputs of some pictures."""
+        w, s = self.world, self.student
+        for _ in range(8 if not self.draws else 2):
+            at = (self.draws * 997) % max(1, len(self.where) - self.batch)
+            where = self.where[at:at + self.batch]
+            x = w.pictures(where, self.config["aug"]).to(w.half).contiguous(memory_format=torch.channels_last)
+            flat = (s.flat.detach() * self.mask).requires_grad_(True)
+            y, _ = s.net.run(x, s.weights(flat, w.half))
+            signs = torch.randint(0, 2, y.shape, device=y.device) * 2 - 1
+            g, = torch.autograd.grad((y.float() * signs).sum(), flat)
+            self.draws += 1
+            share = max(1 / self.draws, 0.05)
+            self.curvature.lerp_(g.float().square(), share)
+
+    def prune(self):
+        """More zeros, by the cubic schedule of Zhu and Gupta 2017 (arXiv 1710.01878)."""
+        c, s = self.config["prune"], self.student
+        share = min(1.0, self.done / (c["until"] * self.total))
+        final = 1 - self.left / len(self.may)
+        zeros = final + (c["from"] - final) * (1 - share) ** 3
+        if c["by"] == "obd":
+            self.measure_curvature()
+        with torch.no_grad():
+            score = s.flat.abs() / self.scale if c["by"] != "obd" else s.flat.square() * self.curvature
+            score = score if self.config.get("latent_zeros") else score * self.mask
+            kept = score[self.may].topk(max(self.left, int((1 - zeros) * len(self.may)))).indices
+            self.mask.index_fill_(0, self.may, 0.0)
+            self.mask.index_fill_(0, self.may[kept], 1.0)
+            if not self.config.get("latent_zeros"):
+                s.flat.mul_(self.mask)
+                self.m.mul_(self.mask)
 
     def advance(self):
         """Launches steps if few are waiting. True when something was done."""
@@ -781,6 +852,12 @@ class Run:
         if self.config.get("regrow") and self.done < 0.7 * self.total and before // 100 != self.done // 100:
             with self.slot.context():
                 self.change_mask()
+        if self.config.get("prune"):
+            every, end = max(1, min(100, self.total // 20)), self.config["prune"]["until"] * self.total
+            if before // every != self.done // every and (before < end or self.config.get("latent_zeros") and
+                                                          self.done < 0.9 * self.total):
+                with self.slot.context():
+                    self.prune()
         return True
 
     def finished(self):
@@ -913,6 +990,43 @@ def first_list():
     return out
 
 
+def second_list():
+    """What the first search left open: zeros that move, other teachers for few bits."""
+    rel = {"opt": "relative", "lr": 0.01, "teacher": "t20v"}
+
+    def gradual(by, begin, until, **more):
+        return base("p80", **{**rel, "prune": {"by": by, "from": begin, "until": until}, **more})
+
+    p80 = [
+        gradual("obd", 0.0, 0.6), gradual("shares", 0.0, 0.6), gradual("obd", 0.0, 0.6, teacher="bothv"),
+        gradual("obd", 0.0, 0.6, latent_zeros=True), gradual("obd", 0.5, 0.6), gradual("layer", 0.0, 0.6),
+        gradual("obd", 0.0, 0.6, teacher="t20"), gradual("obd", 0.0, 0.6, opt="adam", lr=2e-3),
+        gradual("obd", 0.7, 0.6), gradual("obd", 0.0, 0.6, lr=0.03), gradual("shares", 0.0, 0.6, latent_zeros=True),
+        gradual("obd", 0.0, 0.6, teacher="bothv", loss=KL2), gradual("obd", 0.0, 0.8, teacher="bothv"),
+        base("p80", **rel), base("p80", **rel, regrow=0.3), gradual("obd", 0.0, 0.4),
+        gradual("shares", 0.5, 0.6), gradual("obd", 0.0, 0.6, latent_zeros=True, teacher="bothv", lr=0.02),
+        gradual("obd", 0.5, 0.6, teacher="bothv", loss=KL2), gradual("obd", 0.0, 0.6, teacher="bothv", lr=0.02),
+        gradual("obd", 0.0, 0.7, opt="adam", lr=1e-3, teacher="bothv"), base("p80", **{**rel, "teacher": "bothv"}),
+        gradual("shares", 0.0, 0.6, teacher="bothv"), base("p80", **{**rel, "regrow": 0.1}),
+        gradual("obd", 0.0, 0.6, latent_zeros=True, teacher="bothv", loss=KL2)]
+    few = {"opt": "relative", "lr": 3e-3, "teacher": "t20v", "indices": True}
+    c2 = [base("c2", **{**few, **c}) for c in (
+        {"loss": KL2}, {"lr": 1e-3}, {"lr": 0.01, "loss": KL2}, {"loss": KL2, "teacher": "bothv"}, {"loss": KL4},
+        {"loss": KL2, "lr": 1e-3}, {"opt": "adam", "lr": 3e-4}, {"loss": KL2, "lr": 6e-3})]
+    rated = {"opt": "relative", "lr": 4e-3, "free": 1.2, "price": 20.0, "teacher": "t20v"}
+    rate = [base("rate", **{**rated, **c}) for c in (
+        {"loss": KL2}, {"loss": KL4}, {"loss": KL2, "lr": 0.008}, {"loss": KL4, "teacher": "t20"},
+        {"loss": KL2, "teacher": "bothv"}, {"loss": KL2, "lr": 2e-3})]
+    n56 = [base("n56", **c) for c in (
+        {"teacher": "t56v", "opt": "relative", "lr": 0.02}, {"teacher": "t56v", "opt": "relative", "lr": 0.05},
+        {"teacher": "t56", "opt": "relative", "lr": 0.05})]
+    out = []
+    while p80 or c2 or rate or n56:
+        out += p80[:6] + c2[:2] + rate[:2] + n56[:1]
+        p80, c2, rate, n56 = p80[6:], c2[2:], rate[2:], n56[1:]
+    return out
+
+
 LABELS = {"half"}  # tasks whose list is all there is: they compare, they do not search
 
 
@@ -938,6 +1052,8 @@ def mutated(config, rng):
             c["feat"] = rng.choice((0, 0.3, 1, 3)) if c["task"] != "half" else 0
         elif what == "seed":
             c["seed"] = c.get("seed", 0) + 1
+        elif c.get("prune"):
+            c["prune"] = dict(c["prune"], until=rng.choice((0.4, 0.6, 0.8)), **{"from": rng.choice((0.0, 0.4, 0.6))})
         elif c["task"] == "p80":
             c["regrow"] = rng.choice((0, 0.1, 0.3, 0.5))
         elif c["task"] in ("q3", "rate"):
@@ -954,6 +1070,9 @@ def words(config):
     for key in ("feat", "ema", "wd", "clip", "regrow", "price", "indices", "latent", "sched", "seed"):
         if config.get(key):
             text += f" {key}" + ("" if config[key] is True else f"={config[key]}")
+    if config.get("prune"):
+        p = config["prune"]
+        text += f" prune={p['by']},{p['from']:.0%},until={p['until']}" + (" latent-zeros" * bool(config.get("latent_zeros")))
     return text + (" keep-steps" if config.get("steps") is False else "")
 
 
@@ -1018,7 +1137,7 @@ class Search:
 
     @staticmethod
     def numbers(row):
-        bits = f" {row['bits']:.3f}b" if "bits" in row else ""
+        bits = f" {row['bits']:.3f}b" if "bits" in row else f" {row['zeros']:.2f}%0" if "zeros" in row else ""
         return (f"mse {row['mse']:.3f} agree {row['agree']:.2f} soft {row['soft']:.4f} ce {row['ce']:.4f} "
                 f"acc {row['acc']:.2f}{bits}")
 
@@ -1055,6 +1174,8 @@ class Search:
         with run.slot.context():
             row = self.judge.held(run.student, run.vector())
         row["config"] = run.config
+        if run.config.get("prune"):
+            row["zeros"] = float((run.vector()[run.may] == 0).float().mean() * 100)
         row["seconds"] = round(time.time() - run.began, 1)
         row["train_loss"] = float(run.loss)
         row["steps"] = run.total
@@ -1071,7 +1192,7 @@ class Search:
         self.judge_starts()
         gc.disable()  # what it frees might disturb a graph that is being made
         self.write()
-        self.queue = first_list()
+        self.queue = second_list() if self.args.second else first_list()
         if self.args.first:
             self.queue = self.queue[:self.args.first]
         slots = [Slot(self.device) for _ in range(self.args.slots)]
@@ -1095,7 +1216,7 @@ class Search:
                         self.finish_run(run)
                         seconds = time.time() - run.began
                         if run.config["task"] != "n56":
-                            typical = 1.1 * seconds if typical == 30.0 else 0.7 * typical + 0.3 * 1.1 * seconds
+                            typical = 1.03 * seconds if typical == 30.0 else 0.7 * typical + 0.3 * 1.03 * seconds
                         run.graph = None
                         del run
                         gc.collect()
@@ -1167,6 +1288,7 @@ def main():
     parser.add_argument("--first", type=int, default=0, help="only so many runs of the list, for a trial")
     parser.add_argument("--batch", type=int, default=0, help="of every run, for a trial")
     parser.add_argument("--eager", action="store_true", help="no CUDA graphs")
+    parser.add_argument("--second", action="store_true", help="the list that the first search led to")
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     args = parser.parse_args()
     globals()["EPOCHS"] = args.epochs
