@@ -20,9 +20,16 @@ void Histogram::add(std::span<const float> values) {
   // tables keep a count from waiting for the one just before it. Exact zeros go to a bin of their own.
   constexpr size_t kRun = 4096, kTables = 4;
   constexpr int kZeros = kBins;
+  constexpr size_t kMostAlone = 1024;  // so few are counted before the tables are cleared
   static_assert(kRun % kTables == 0);
   const auto find_bins = runtime::native::statistics_table(*runtime::isa_in_use()).find_bins;
   std::array<int32_t, kRun> bins;
+  if (values.size() <= kMostAlone) {
+    find_bins(values.data(), static_cast<int64_t>(values.size()), range_.min, bins_per_unit_, kBins, bins.data());
+    for (size_t i = 0; i < values.size(); ++i) ++(bins[i] == kZeros ? zeros_ : counts_[static_cast<size_t>(bins[i])]);
+    total_ += values.size();
+    return;
+  }
   std::array<std::array<uint32_t, kBins + 1>, kTables> counts;
   for (auto& table : counts) table.fill(0);
   const auto flush = [&] {
@@ -62,6 +69,7 @@ double Histogram::squared_error(Range codes, int steps) const {
   double error = 0;
   for (int bin = 0; bin < kBins; ++bin) {
     const auto count = static_cast<double>(counts_[static_cast<size_t>(bin)]);
+    if (count == 0) continue;
     const double beyond = std::max(codes.min - centre(bin), centre(bin) - codes.max);
     error += count * (beyond > step / 2 ? beyond * beyond : step * step / 12);
   }

@@ -2,6 +2,8 @@
 #include "passes/quantize/observe.h"
 
 #include <algorithm>
+#include <array>
+#include <mutex>
 #include <optional>
 #include <utility>
 
@@ -185,14 +187,23 @@ Status observe_histograms(const ir::Graph& graph, const Plan& plan, const std::v
   }
   auto runner = Runner::create(graph, stream.num_threads(), {.observed = values});
   if (!runner) return runner.error();
-  std::vector<std::vector<Histogram>> histograms(static_cast<size_t>(stream.num_threads()));  // counts commute
-  for (auto& own : histograms) {
-    for (size_t s = 0; s < observed.size(); ++s) own.push_back(observed[s].histogram);
-  }
+  // Counts commute. A thread counts large values in histograms of its own; small ones go where all threads count, since
+  // there may be ten thousand of them.
+  std::vector<std::vector<Histogram>> histograms(static_cast<size_t>(stream.num_threads()),
+                                                 std::vector<Histogram>(observed.size()));
+  std::array<std::mutex, 64> mutexes;  // of the sets, in turn
   const auto work = [&](const Stream::Batch& batch) -> Status {
     const runtime::Observer observer = [&](const ir::Value& value, const ir::Tensor& tensor) {
       const auto set = static_cast<size_t>(plan.set_index(value));
-      histograms[static_cast<size_t>(batch.thread)][set].add(tensor.dense().data<float>());
+      const ir::Tensor dense = tensor.dense();
+      if (dense.size() < Histogram::kBins) {
+        const std::lock_guard lock(mutexes[set % mutexes.size()]);
+        observed[set].histogram.add(dense.data<float>());
+        return;
+      }
+      Histogram& own = histograms[static_cast<size_t>(batch.thread)][set];
+      if (own.counts().empty()) own = Histogram(observed[set].histogram.range());
+      own.add(dense.data<float>());
     };
     auto outputs = runner->run(batch, &observer);
     return outputs ? Status() : Status(outputs.error());
@@ -200,7 +211,7 @@ Status observe_histograms(const ir::Graph& graph, const Plan& plan, const std::v
   EDGESMITH_TRY(stream.run("observe distributions", work));
   for (const auto& own : histograms) {
     for (size_t s = 0; s < observed.size(); ++s) {
-      if (wanted[s]) observed[s].histogram.merge(own[s]);
+      if (wanted[s] && !own[s].counts().empty()) observed[s].histogram.merge(own[s]);
     }
   }
   return {};
