@@ -4,6 +4,7 @@
 // Three things are known about a value, from weak to strong: its type; the contents of a small integer vector as dims
 // (so Shape -> Gather -> Concat -> Reshape keeps the symbol N); the tensor itself, when every operand of a small node
 // is known and its reference evaluation can run right here (so chains that compute pads or scales become numbers).
+#include <algorithm>
 #include <map>
 
 #include "edgesmith/ops/op_info.h"
@@ -28,7 +29,9 @@ std::optional<ir::Shape> contents_of(const ir::Tensor& tensor) {
 // The tensor that `contents` spells out, when every number is known and the type says how to store it.
 std::optional<ir::Tensor> tensor_of(const ir::Shape& contents, const ir::Type& type) {
   const auto dims = type.static_dims();
-  if (!dims || !holds_integers(type.dtype) || ir::num_elements(*dims) != static_cast<int64_t>(contents.size())) {
+  const bool is_truth = type.dtype == ir::DType::boolean;
+  if (!dims || (!holds_integers(type.dtype) && !is_truth) ||
+      ir::num_elements(*dims) != static_cast<int64_t>(contents.size())) {
     return std::nullopt;
   }
   std::vector<int64_t> numbers;
@@ -37,6 +40,12 @@ std::optional<ir::Tensor> tensor_of(const ir::Shape& contents, const ir::Type& t
     numbers.push_back(dim.value());
   }
   if (type.dtype == ir::DType::i64) return ir::Tensor::of<int64_t>(*dims, numbers);
+  if (is_truth) {
+    ir::Tensor truths = ir::Tensor::zeros(type.dtype, *dims);
+    std::transform(numbers.begin(), numbers.end(), truths.mutable_data<bool>().begin(),
+                   [](int64_t number) { return number != 0; });
+    return truths;
+  }
   return ir::Tensor::of<int32_t>(*dims, std::vector<int32_t>(numbers.begin(), numbers.end()));
 }
 
@@ -61,10 +70,30 @@ Result<ir::Type> combine(const ir::Type& declared, ir::Type inferred) {
   return inferred;
 }
 
+// Gives the open dims of a value symbols of their own. Names in files hold no control characters, so no other symbol is
+// the same.
+void name_open_dims(ir::Value& value) {
+  ir::Type type = value.type();
+  if (!type.shape) return;
+  bool named = false;
+  for (size_t d = 0; d < type.shape->size(); ++d) {
+    ir::Dim& dim = (*type.shape)[d];
+    if (!dim.unknown()) continue;
+    dim = ir::Dim("\x01" + std::to_string(value.id()) + "." + std::to_string(d));
+    named = true;
+  }
+  if (named) value.set_type(std::move(type));
+}
+
+// Whether dims that stay open get symbols (infer_traced).
+enum class OpenDims { stay, named };
+
 class Inference final : public InferContext {
  public:
-  explicit Inference(const ir::Graph& graph)
-      : contents_(static_cast<size_t>(graph.num_value_ids())), folded_(static_cast<size_t>(graph.num_value_ids())) {}
+  explicit Inference(const ir::Graph& graph, OpenDims open_dims = OpenDims::stay)
+      : contents_(static_cast<size_t>(graph.num_value_ids())),
+        folded_(static_cast<size_t>(graph.num_value_ids())),
+        open_dims_(open_dims) {}
 
   const ir::Tensor* constant(const ir::Node& node, int index) const override {
     const ir::Value* value = node.input(index);
@@ -89,6 +118,14 @@ class Inference final : public InferContext {
 
   /// Sets the types of the node's outputs.
   Status infer(ir::Node& node) {
+    EDGESMITH_TRY(infer_outputs(node));
+    if (open_dims_ == OpenDims::stay) return {};
+    for (int i = 0; i < node.num_outputs(); ++i) name_open_dims(node.output(i));
+    return {};
+  }
+
+ private:
+  Status infer_outputs(ir::Node& node) {
     if (node.subgraphs != nullptr) return set_types(node, infer_subgraphs(node, *this));
     const OpInfo* op = find_op(node.op());
     if (op == nullptr || op->infer == nullptr) return {};
@@ -98,7 +135,6 @@ class Inference final : public InferContext {
     return status;
   }
 
- private:
   Status infer_types_of(ir::Node& node, const OpInfo& op) {
     EDGESMITH_TRY(verify_node(node));
     auto types = op.infer(node, *this);
@@ -108,9 +144,12 @@ class Inference final : public InferContext {
     return {};
   }
 
-  static Status set_types(ir::Node& node, const std::vector<ir::Type>& types) {
+  Status set_types(ir::Node& node, const std::vector<ir::Type>& types) {
     for (int i = 0; i < node.num_outputs() && i < static_cast<int>(types.size()); ++i) {
-      auto type = combine(node.output(i).type(), types[static_cast<size_t>(i)]);
+      const ir::Type& inferred = types[static_cast<size_t>(i)];
+      ir::Type declared = node.output(i).type();
+      if (open_dims_ == OpenDims::named && inferred.shape) declared.shape.reset();
+      auto type = combine(declared, inferred);
       if (!type) return type.error().in(node.label());
       node.output(i).set_type(std::move(*type));
     }
@@ -149,6 +188,7 @@ class Inference final : public InferContext {
 
   std::vector<std::optional<ir::Shape>> contents_;
   std::vector<std::optional<ir::Tensor>> folded_;
+  OpenDims open_dims_;
 };
 
 // What the symbols of the inputs' declared dims stand for when the inputs have `dims`.
@@ -206,6 +246,20 @@ Result<Known> infer_known(ir::Graph& graph) {
   Inference inference(graph);
   for (ir::Node& node : graph.nodes()) EDGESMITH_TRY(inference.infer(node));
   return std::move(inference).known();
+}
+
+Result<Traced> infer_traced(const ir::Graph& graph) {
+  ir::Graph named = graph.clone();
+  Inference inference(named, OpenDims::named);
+  for (ir::Node& node : named.nodes()) EDGESMITH_TRY(inference.infer(node));
+  Traced traced{std::move(inference).known(),
+                std::vector<std::optional<ir::Shape>>(static_cast<size_t>(graph.num_value_ids()))};
+  for (const ir::Node& node : named.nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      traced.shapes[static_cast<size_t>(node.output(i).id())] = node.output(i).type().shape;
+    }
+  }
+  return traced;
 }
 
 Result<std::vector<std::optional<ir::Dims>>> infer_dims(const ir::Graph& graph, std::span<const ir::Dims> input_dims) {

@@ -63,6 +63,22 @@ class Lives {
   std::vector<std::vector<size_t>> begins_;  // by step
 };
 
+// Buffers that lie end to end from offset 0 on and are all alive in the steps [first, last]: what lives in one of these
+// steps, too, lies behind them. Many readers of one value make thousands of such buffers, and this saves comparing each
+// with all.
+struct Pile {
+  int64_t end = 0;
+  int first = 0, last = 0;
+
+  bool meets(const Buffer& buffer) const { return end > 0 && buffer.first <= last && first <= buffer.last; }
+  void add(const Buffer& buffer, int64_t offset, int64_t size) {
+    if (offset != end || (end > 0 && !meets(buffer))) return;
+    first = end > 0 ? std::max(first, buffer.first) : buffer.first;
+    last = end > 0 ? std::min(last, buffer.last) : buffer.last;
+    end += size;
+  }
+};
+
 // Places buffers in the given order, each at the lowest offset that is free for its whole life.
 ArenaPlan place(std::span<const Buffer> buffers, std::span<const size_t> order, int64_t alignment) {
   ArenaPlan plan;
@@ -70,10 +86,22 @@ ArenaPlan place(std::span<const Buffer> buffers, std::span<const size_t> order, 
   const auto lower = [&](size_t a, size_t b) { return plan.offsets[a] < plan.offsets[b]; };
   Lives lives(buffers);
   std::vector<size_t> placed, fresh;  // all, ascending in offset; and those that are to join them
+  Pile pile;
+  const auto put = [&](size_t i, int64_t offset, int64_t size) {
+    plan.offsets[i] = offset;
+    plan.bytes = std::max(plan.bytes, offset + size);
+    pile.add(buffers[i], offset, size);
+    fresh.push_back(i);
+    lives.add(i);
+  };
   for (const size_t i : order) {
     const Buffer& buffer = buffers[i];
     if (buffer.bytes == 0 || buffer.last < buffer.first) continue;
     const int64_t size = round_up(buffer.bytes, alignment);
+    if (pile.meets(buffer) && pile.end == plan.bytes) {  // nothing lies behind the pile
+      put(i, pile.end, size);
+      continue;
+    }
     std::vector<size_t> together = lives.with(buffer);
     // Many of them: then all are at hand in order, and need not be sorted again.
     const bool many = together.size() > 64 && together.size() > (placed.size() + fresh.size()) / 16;
@@ -92,10 +120,7 @@ ArenaPlan place(std::span<const Buffer> buffers, std::span<const size_t> order, 
       if (plan.offsets[j] >= offset + size) break;
       offset = std::max(offset, plan.offsets[j] + round_up(other.bytes, alignment));
     }
-    plan.offsets[i] = offset;
-    plan.bytes = std::max(plan.bytes, offset + size);
-    fresh.push_back(i);
-    lives.add(i);
+    put(i, offset, size);
   }
   return plan;
 }
@@ -143,6 +168,9 @@ std::vector<size_t> by_breadth(std::span<const Buffer> buffers, std::span<const 
 ArenaPlan plan_arena(std::span<const Buffer> buffers, int64_t alignment) {
   const std::vector<size_t> largest_first = by_size(buffers);
   ArenaPlan size_plan = place(buffers, largest_first, alignment);
+  std::vector<Buffer> rounded(buffers.begin(), buffers.end());
+  for (Buffer& buffer : rounded) buffer.bytes = round_up(buffer.bytes, alignment);
+  if (size_plan.bytes == live_bytes(rounded)) return size_plan;  // no plan takes less
   ArenaPlan breadth_plan = place(buffers, by_breadth(buffers, largest_first), alignment);
   return breadth_plan.bytes < size_plan.bytes ? breadth_plan : size_plan;
 }

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "edgesmith/base/random.h"
 
 namespace edgesmith::runtime {
@@ -57,6 +59,19 @@ TEST(Arena, ReusesTheMemoryOfAChain) {
   const ArenaPlan plan = plan_arena(chain, 1);
   EXPECT_EQ(plan.bytes, 160);
   EXPECT_EQ(live_bytes(chain), 160);
+}
+
+TEST(Arena, PilesUpWhatOneNodeReads) {
+  // x -> 20000 readers -> one sum; every other reader leaves something of the size of x that only the next step reads.
+  const int count = 20000;
+  std::vector<Buffer> buffers = {{64, 0, count}};
+  for (int i = 0; i < count; ++i) buffers.push_back({64, i + 1, i % 2 == 0 ? count + 1 : i + 2});
+  const ArenaPlan plan = plan_arena(buffers);
+  EXPECT_EQ(plan.bytes, live_bytes(buffers));
+  std::vector<int64_t> kept;
+  for (size_t i = 1; i < buffers.size(); i += 2) kept.push_back(plan.offsets[i]);
+  std::sort(kept.begin(), kept.end());
+  EXPECT_EQ(std::adjacent_find(kept.begin(), kept.end()), kept.end());
 }
 
 TEST(Arena, OfNothingIsEmpty) {

@@ -123,6 +123,16 @@ struct Known {
 /// infer_types, which also tells what it came to know.
 Result<Known> infer_known(ir::Graph& graph);
 
+/// What is known when every dim that inference leaves open bears a symbol of its own.
+struct Traced {
+  Known known;
+  std::vector<std::optional<ir::Shape>> shapes;  ///< by value id; no unknown dims
+};
+
+/// Inference that can tell that two open dims are the same, whatever they are: in one run a value has one size.
+/// Declared shapes of values whose shape can be inferred are not asked: they may be stale. Does not change the graph.
+Result<Traced> infer_traced(const ir::Graph& graph);
+
 /// The same with concrete dims for the graph inputs (in order): what the types are when the model is fed these.
 /// Returns dims per value id (empty optional where unknown). Does not change the graph.
 Result<std::vector<std::optional<ir::Dims>>> infer_dims(const ir::Graph& graph, std::span<const ir::Dims> input_dims);

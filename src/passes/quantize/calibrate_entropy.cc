@@ -27,10 +27,12 @@ struct Counts {
     for (size_t bin = 0; bin < of.size(); ++bin) {
       before[bin + 1] = before[bin] + of[bin];
       filled[bin + 1] = filled[bin] + (of[bin] > 0 ? 1 : 0);
+      if (of[bin] > 0) places.push_back(bin);
     }
   }
   std::vector<double> of, before;
   std::vector<int> filled;
+  std::vector<size_t> places;  ///< of the filled bins
 };
 
 // Divergence of the quantized form of bins [first, last) from the distribution of all values, clipped to these bins.
@@ -43,15 +45,22 @@ double divergence(const Counts& counts, int first, int last, int codes) {
     return counts.of[bin] + (bin == begin ? below : 0) + (bin == end - 1 ? above : 0);
   };
   const auto newly_filled = [&](size_t bin) { return counts.of[bin] <= 0 && clipped(bin) > 0 ? 1 : 0; };
+  // The first bin from `bin` on that is not empty, or `end`.
+  const auto next_filled = [&](size_t bin) {
+    if (bin == begin && clipped(begin) > 0) return begin;
+    const auto place = static_cast<size_t>(counts.filled[bin]);
+    if (place < counts.places.size() && counts.places[place] < end) return counts.places[place];
+    return bin < end && clipped(end - 1) > 0 ? end - 1 : end;
+  };
+  const int64_t width = last - first;
+  const auto begin_of = [&](int64_t code) { return begin + static_cast<size_t>(width * code / codes); };
   double sum = 0;
-  for (int code = 0; code < codes; ++code) {
-    const size_t from = begin + static_cast<size_t>(static_cast<int64_t>(last - first) * code / codes);
-    const size_t to = begin + static_cast<size_t>(static_cast<int64_t>(last - first) * (code + 1) / codes);
-    if (from == to) continue;
+  for (size_t next = next_filled(begin); next < end;) {
+    const auto code = (static_cast<int64_t>(next - begin + 1) * codes - 1) / width;  // the last that begins by then
+    const size_t from = begin_of(code), to = begin_of(code + 1);
     int filled = counts.filled[to] - counts.filled[from];
     if (from == begin) filled += newly_filled(begin);
     if (to == end && end - 1 != begin) filled += newly_filled(end - 1);
-    if (filled == 0) continue;
     const double mass = counts.before[to] - counts.before[from];
     for (size_t bin = from; bin < to; ++bin) {
       const double have = clipped(bin) / p_sum;
@@ -59,6 +68,7 @@ double divergence(const Counts& counts, int first, int last, int codes) {
       const double quantized = mass > 0 ? mass / filled / q_sum : kSmoothing;
       sum += have * std::log(have / quantized);
     }
+    next = next_filled(to);
   }
   return sum;
 }

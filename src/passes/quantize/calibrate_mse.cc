@@ -5,6 +5,7 @@
 // the end. Exact zeros have a code of their own and are never off. Both ends are searched, each over a grid of shares
 // of its extreme. Symmetric codes have the step that the longer end needs; the other end then costs nothing to open.
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "passes/quantize/calibrators.h"
@@ -24,16 +25,25 @@ struct Clipped {
   std::vector<double> error, count;
 };
 
-Clipped clip_end(const Histogram& histogram, double extreme) {
+// The centres of the bins that are not empty, and their counts: few where there are many small tensors.
+struct Filled {
+  explicit Filled(const Histogram& histogram) {
+    for (int bin = 0; bin < Histogram::kBins; ++bin) {
+      const double n = histogram.counts()[static_cast<size_t>(bin)];
+      if (n > 0) bins.emplace_back(histogram.centre(bin), n);
+    }
+  }
+  std::vector<std::pair<double, double>> bins;
+};
+
+Clipped clip_end(const Filled& filled, double extreme) {
   Clipped clipped;
   for (int i = 0; i < kShares; ++i) {
     const double end = extreme * share(i);
     double error = 0, count = 0;
-    for (int bin = 0; bin < Histogram::kBins; ++bin) {
-      const double centre = histogram.centre(bin);
+    for (const auto& [centre, n] : filled.bins) {
       const double beyond = extreme > 0 ? centre - end : end - centre;
       if (beyond <= 0) continue;
-      const double n = histogram.counts()[static_cast<size_t>(bin)];
       error += n * beyond * beyond;
       count += n;
     }
@@ -49,7 +59,8 @@ Range pick_mse(const Observations& observed, const CalibratorSettings& settings)
   const Range extremes = observed.extremes.joined({0, 0});
   const Histogram& histogram = observed.histogram;
   const double nonzero = histogram.total() - histogram.zeros();
-  const Clipped below = clip_end(histogram, extremes.min), above = clip_end(histogram, extremes.max);
+  const Filled filled(histogram);
+  const Clipped below = clip_end(filled, extremes.min), above = clip_end(filled, extremes.max);
   const int first_below = extremes.min < 0 ? 0 : kShares - 1, first_above = extremes.max > 0 ? 0 : kShares - 1;
   Range best = extremes;
   double best_error = -1;

@@ -108,12 +108,11 @@ class ConsumerErrors {
       std::vector<const ir::Node*> readers;
       for (const ir::Value* value : plan_.sets[s].values) {
         for (const ir::Use& use : value->uses()) {
-          const bool counts = plan_.of(*use.node).role == Role::integer &&
-                              std::find(readers.begin(), readers.end(), use.node) == readers.end();
-          if (counts) readers.push_back(use.node);
+          if (plan_.of(*use.node).role == Role::integer) readers.push_back(use.node);
         }
       }
       std::sort(readers.begin(), readers.end(), [](const ir::Node* a, const ir::Node* b) { return a->id() < b->id(); });
+      readers.erase(std::unique(readers.begin(), readers.end()), readers.end());
       for (const ir::Node* reader : readers) {
         auto probe = make_probe(*reader, s, stream_.num_threads());
         if (!probe) return probe.error();

@@ -38,6 +38,7 @@ double Histogram::squared_error(Range codes, int steps) const {
   double error = 0;
   for (int bin = 0; bin < kBins; ++bin) {
     const double count = counts_[static_cast<size_t>(bin)];
+    if (count == 0) continue;
     const double beyond = std::max(codes.min - centre(bin), centre(bin) - codes.max);
     error += count * (beyond > step / 2 ? beyond * beyond : step * step / 12);
   }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Removes nodes that pass their input through unchanged: Identity, Cast to the same type, Transpose in order, Reshape
 // and Expand to the same static shape, Concat of one, Pad by nothing, Slice of everything, Mul or Div by 1, Add or Sub
-// of 0; and a Squeeze and an Unsqueeze that undo each other.
+// of 0, Where with a condition that is the same everywhere; and a Squeeze and an Unsqueeze that undo each other.
 //
 //   %y = identity %x
 //   %z = relu %y          =>   %z = relu %x
@@ -22,8 +22,8 @@ bool same_static_shape(const ir::Node& node) {
   return in && out && *in == *out;
 }
 
-bool same_shape(const ir::Node& node) {
-  const auto& in = node.input(0)->type().shape;
+bool same_shape(const ir::Node& node, int index = 0) {
+  const auto& in = node.input(index)->type().shape;
   const auto& out = node.output().type().shape;
   if (!in || !out || in->size() != out->size()) return false;
   for (size_t d = 0; d < in->size(); ++d) {
@@ -87,6 +87,16 @@ ir::Value* before_undone(const ir::Node& node) {
   return is_plain(value) ? first.input(0) : nullptr;
 }
 
+// What a Where takes everywhere, in its own shape.
+ir::Value* always_chosen(const ir::Node& node) {
+  const ir::Tensor* condition = node.is(OpKind::where) ? plain_constant(node, 0) : nullptr;
+  if (condition == nullptr || condition->size() == 0) return nullptr;
+  const ir::Ints chosen = condition->to_int64s();
+  if (!all_are(chosen, chosen[0])) return nullptr;
+  const int index = chosen[0] != 0 ? 1 : 2;
+  return same_shape(node, index) ? node.input(index) : nullptr;
+}
+
 bool passes_through(const ir::Node& node) {
   switch (node.op()) {
     case OpKind::identity: return true;
@@ -112,10 +122,16 @@ bool passes_through(const ir::Node& node) {
   }
 }
 
+ir::Value* same_value(const ir::Node& node) {
+  if (passes_through(node)) return node.input(0);
+  ir::Value* chosen = always_chosen(node);
+  return chosen != nullptr ? chosen : before_undone(node);
+}
+
 Result<Change> run_eliminate_identities(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    ir::Value* same = passes_through(node) ? node.input(0) : before_undone(node);
+    ir::Value* same = same_value(node);
     if (same == nullptr || !is_plain(node.output())) continue;
     bypass_node(graph, node, *same);
     change = Change::changed;

@@ -86,12 +86,15 @@ Result<Change> run_fold_constants(ir::Graph& graph, const Options& options, Pass
   const int64_t max_bytes = options.integer("max_constant_bytes");
   auto known = ops::infer_known(graph);
   if (!known) return known.error();
+  auto traced = ops::infer_traced(graph);
+  if (!traced) return traced.error();
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
     auto result = fold(node, max_bytes);
     if (!result) return result.error();
     if (!*result && may_be_known(node)) {
-      auto& sizes = known->tensors[static_cast<size_t>(node.output().id())];
+      const auto id = static_cast<size_t>(node.output().id());
+      auto& sizes = known->tensors[id] ? known->tensors[id] : traced->known.tensors[id];
       if (sizes && sizes->stored_bytes() <= max_bytes) *result = std::move(sizes);
     }
     if (!*result) continue;

@@ -4,7 +4,7 @@
 //   %a = flatten %x
 //   %y = reshape %a, {-1, 8, 4}     =>   %y = reshape %x, {-1, 8, 4}
 //
-// Not when the shape holds a 0 that copies a dim of the input.
+// Not when the shape holds a 0 that copies a dim of the input. A Transpose that moves only dims of 1 is a Reshape, too.
 #include <algorithm>
 
 #include "passes/rewrite.h"
@@ -14,8 +14,24 @@ namespace {
 
 using ir::OpKind;
 
+// Dims longer than 1 stay in order.
+bool moves_ones(const ir::Node& node) {
+  const auto& shape = node.input(0)->type().shape;
+  const ir::Ints& permutation = node.attributes().get_ints("perm");
+  if (!node.is(OpKind::transpose) || !shape || permutation.size() != shape->size()) return false;
+  int64_t last = -1;
+  for (const int64_t axis : permutation) {
+    const ir::Dim& dim = (*shape)[static_cast<size_t>(axis)];
+    if (dim.known() && dim.value() == 1) continue;
+    if (axis < last) return false;
+    last = axis;
+  }
+  return true;
+}
+
 bool only_reshapes(const ir::Node& node) {
-  return node.is(OpKind::reshape) || node.is(OpKind::flatten) || node.is(OpKind::squeeze) || node.is(OpKind::unsqueeze);
+  return moves_ones(node) || node.is(OpKind::reshape) || node.is(OpKind::flatten) || node.is(OpKind::squeeze) ||
+         node.is(OpKind::unsqueeze);
 }
 
 bool fuse_reshapes(ir::Graph& graph, ir::Node& node) {

@@ -15,7 +15,7 @@ namespace {
 // A graph needs two or three rounds; the bound only stops passes that undo each other.
 constexpr int kMaxRounds = 20;
 
-constexpr std::array<std::string_view, 18> kPipeline = {
+constexpr std::array<std::string_view, 19> kPipeline = {
     "eliminate-dead-nodes",             // less to look at
     "eliminate-identities",             // patterns below meet their producers directly
     "fold-constants",                   // weights behind Transpose or Cast, shape code
@@ -23,6 +23,7 @@ constexpr std::array<std::string_view, 18> kPipeline = {
     "canonicalize-ops",                 // before the fusions: makes Gemm of MatMul and Add
     "fuse-transposes",                  //
     "fuse-slices",                      //
+    "fuse-unsqueezes",                  // before state-reshapes: less shape code to follow
     "state-reshapes",                   // before fuse-reshapes: those with constant shapes merge
     "fuse-reshapes",                    //
     "fuse-softmax",                     // what exporters spelled out, before fuse-affine takes the scales in it

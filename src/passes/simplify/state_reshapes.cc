@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Gives a Reshape whose computed shape is known, or copied from its operand, or all known but one dim, a constant one:
-// the nodes that computed it have nothing left to do. What the model declares about the result is not asked: it may be
-// stale.
+// the nodes that computed it have nothing left to do. Dims that nobody knows are followed through the graph, too: the
+// length of what a Conv leaves is the same one wherever it turns up. What the model declares about the result is not
+// asked: it may be stale.
 //
 //   %n = shape %x {end=1}
 //   %s = concat %n, {200}
@@ -32,11 +33,19 @@ std::optional<ir::Ints> stated(const ir::Shape& from, const ir::Shape& to) {
   return open == 0 || (open == 1 && copied == 0) ? std::optional(dims) : std::nullopt;
 }
 
-bool state(ir::Graph& graph, ir::Node& node, const ops::Known& known) {
+// The wanted dims, with what inference came to know about those that the contents leave open (-1 and unknown numbers).
+std::optional<ir::Shape> wanted(const ir::Node& node, const ops::Traced& traced) {
+  const auto& contents = traced.known.contents[static_cast<size_t>(node.input(1)->id())];
+  const auto& result = traced.shapes[static_cast<size_t>(node.output().id())];
+  if (!contents || !result || contents->size() != result->size()) return std::nullopt;
+  return result;
+}
+
+bool state(ir::Graph& graph, ir::Node& node, const ops::Traced& traced) {
   if (!node.is(OpKind::reshape) || node.input(1)->constant() != nullptr) return false;
   if (node.attributes().get_int("allowzero", 0) != 0) return false;
-  const auto& from = node.input(0)->type().shape;
-  const auto& to = known.contents[static_cast<size_t>(node.input(1)->id())];
+  const auto& from = traced.shapes[static_cast<size_t>(node.input(0)->id())];
+  const auto to = wanted(node, traced);
   if (!from || !to) return false;
   const auto dims = stated(*from, *to);
   if (!dims) return false;
@@ -46,11 +55,12 @@ bool state(ir::Graph& graph, ir::Node& node, const ops::Known& known) {
 }
 
 Result<Change> run_state_reshapes(ir::Graph& graph, const Options&, PassContext&) {
-  const auto known = ops::infer_known(graph);
-  if (!known) return known.error();
+  EDGESMITH_TRY(ops::infer_types(graph));
+  const auto traced = ops::infer_traced(graph);
+  if (!traced) return traced.error();
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    if (state(graph, node, *known)) change = Change::changed;
+    if (state(graph, node, *traced)) change = Change::changed;
   }
   return change;
 }
