@@ -94,7 +94,9 @@ class Readings {
   /// Every kernel reads as many as it has one and two rows before, every element up to a line and one before.
   Readings(size_t count, const NumberParams& params) {
     const size_t near = (params.line < params.kernel ? params.line : 0) + 2;
-    rows_ = params.row < count;
+    // The last kernel may be a part of one that reaches into the next row: the padding of 4-bit types.
+    const size_t last = count == 0 ? 0 : (count - 1) / params.kernel * params.kernel;
+    rows_ = last + params.kernel > params.row;
     // A kernel that begins in the row before the first one reads zeros, too.
     const size_t zeros = near + (rows_ ? params.kernel : 0);
     reach_ = std::max(zeros, rows_ ? 2 * params.row : 0);

@@ -116,6 +116,13 @@ std::vector<ModelFile> varied_model() {
     tensors.push_back(tensor("zero" + std::to_string(type), type, {4, 9}, std::string(36 * width, '\0')));
   }
   for (const int type : {21, 22}) tensors.push_back(tensor("nibbles", type, {3, 5}, random_bytes(random, 8)));
+  // The padding of an odd number of 4-bit elements begins a kernel that reads the rows before.
+  for (const std::vector<int>& dims :
+       {std::vector<int>{1, 1, 3, 3}, {1, 3, 3, 3}, {1, 5, 1, 3}, {1, 7, 5, 5}, {3, 3, 3, 3}, {5, 1, 3, 3}}) {
+    size_t count = 1;
+    for (const int dim : dims) count *= static_cast<size_t>(dim);
+    tensors.push_back(tensor("odd", 22, dims, random_bytes(random, (count + 1) / 2)));
+  }
   std::vector<float> sparse, shared, half;
   for (int i = 0; i < 720; ++i) {
     const auto value = static_cast<float>(random.normal());
