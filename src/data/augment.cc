@@ -172,6 +172,16 @@ void augment_inputs(const Augment& augment, const AugmentKey& key, const std::st
   }
 }
 
+bool mirror_pictures(const std::string& layout, std::vector<ir::Tensor>& inputs) {
+  bool found = false;
+  for (ir::Tensor& input : inputs) {
+    if (!Planes::has(input)) continue;
+    input = moved(input, Planes(input.dims(), layout), {.mirrored = true});
+    found = true;
+  }
+  return found;
+}
+
 Mix draw_mix(const Augment& augment, const AugmentKey& key, std::span<const int64_t> among) {
   if (!(augment.mixup > 0) || among.empty()) return {};
   Random random = random_for(key, Draw::mixup);

@@ -74,6 +74,7 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
     text += std::to_string(value) + "\n";
   }
   text += options.augment.text() + (options.augment_holdout ? " of all" : "");
+  text += options.mirror_teacher ? ", mirrored" : "";
   text += options.learn_indices ? ", indices too" : "";
   text += options.keep_steps ? ", no steps\n" : "\n";
   return text + options.optimizer + "\n" + options.schedule;
@@ -81,9 +82,9 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
 
 class Distiller {
  public:
-  Distiller(ir::Graph& student, const ir::Graph& teacher, const data::Dataset& data, const DistillOptions& options,
+  Distiller(ir::Graph& student, const Teachers& teachers, const data::Dataset& data, const DistillOptions& options,
             const DistillContext& context)
-      : student_(student), teacher_(teacher), data_(data), options_(options), context_(context) {}
+      : student_(student), teachers_(teachers), data_(data), options_(options), context_(context) {}
 
   Result<DistillReport> run() {
     EDGESMITH_TRY(prepare());
@@ -98,6 +99,7 @@ class Distiller {
 
  private:
   Status prepare();
+  Status make_objectives();
   Status choose_shard();
   TrainableOptions trainable() const {
     return {.learn_steps = !options_.keep_steps,
@@ -124,13 +126,14 @@ class Distiller {
   int64_t next_judgement() const { return std::min(total_, (at_.step / interval_ + 1) * interval_); }
 
   ir::Graph& student_;
-  const ir::Graph& teacher_;
+  const Teachers& teachers_;
   const data::Dataset& data_;
   const DistillOptions& options_;
   const DistillContext& context_;
   DistillReport report_;
 
   Objective objective_;
+  std::vector<Objective> others_;  ///< the same for the second teacher and so on
   BatchForm form_;
   Split split_;
   const OptimizerInfo* optimizer_ = nullptr;
@@ -179,14 +182,7 @@ Status Distiller::prepare() {
     if (!sample) return sample.error();
     EDGESMITH_TRY(data::check_augment(options_.augment, *sample));
   }
-  auto objective = make_objective(student_, teacher_,
-                                  {.losses = options_.losses,
-                                   .match = options_.match,
-                                   .features = options_.features,
-                                   .feature_weight = options_.feature_weight,
-                                   .temperature = options_.temperature});
-  if (!objective) return objective.error();
-  objective_ = std::move(*objective);
+  EDGESMITH_TRY(make_objectives());
   auto form = find_batch_form(student_, objective_, data_);
   if (!form) return form.error();
   form_ = *form;
@@ -216,7 +212,9 @@ Status Distiller::prepare() {
       training_, {.optimizer = optimizer_, .weight_decay = options_.weight_decay, .ema = options_.ema}, *context_.pool);
   if (!weights) return weights.error();
   weights_ = std::move(*weights);
-  auto feed = Feed::create(student_, teacher_, objective_, form_, data_, context_.pool->num_threads());
+  std::vector<TeacherOf> of;
+  for (size_t t = 0; t < teachers_.size(); ++t) of.push_back({*teachers_[t], t == 0 ? objective_ : others_[t - 1]});
+  auto feed = Feed::create(student_, of, form_, data_, context_.pool->num_threads(), options_.mirror_teacher);
   if (!feed) return feed.error();
   feed_ = std::move(*feed);
   EDGESMITH_TRY(choose_shard());
@@ -230,7 +228,26 @@ Status Distiller::prepare() {
   }
   judge_.emplace(Judge{objective_, form_, *feed_, split_.held_out, judged, *context_.pool, *context_.progress,
                        judged_draw_ ? &*judged_draw_ : nullptr});
-  identity_ = training_identity({&student_, &teacher_}, options_text(options_, data_));
+  std::vector<const ir::Graph*> graphs = {&student_};
+  graphs.insert(graphs.end(), teachers_.begin(), teachers_.end());
+  identity_ = training_identity(graphs, options_text(options_, data_));
+  return {};
+}
+
+Status Distiller::make_objectives() {
+  for (size_t t = 0; t < teachers_.size(); ++t) {
+    auto objective = make_objective(student_, *teachers_[t],
+                                    {.losses = options_.losses,
+                                     .match = options_.match,
+                                     .features = options_.features,
+                                     .feature_weight = options_.feature_weight,
+                                     .temperature = options_.temperature});
+    if (!objective) return t == 0 ? objective.error() : objective.error().in("second teacher");
+    if (t == 0)
+      objective_ = std::move(*objective);
+    else
+      others_.push_back(std::move(*objective));
+  }
   return {};
 }
 
@@ -522,9 +539,9 @@ Status Distiller::finish() {
 
 }  // namespace
 
-Result<DistillReport> distill(ir::Graph& student, const ir::Graph& teacher, const data::Dataset& data,
+Result<DistillReport> distill(ir::Graph& student, const Teachers& teachers, const data::Dataset& data,
                               const DistillOptions& options, const DistillContext& context) {
-  return Distiller(student, teacher, data, options, context).run();
+  return Distiller(student, teachers, data, options, context).run();
 }
 
 }  // namespace edgesmith::train

@@ -57,6 +57,27 @@ ir::Tensor join_rows(std::span<const std::vector<ir::Tensor>> rows, size_t value
   return out;
 }
 
+// Adds what another teacher says, or this one of another view. Both are float32.
+Status add_to(ir::Tensor& sum, const ir::Tensor& other) {
+  if (sum.dims() != other.dims()) {
+    return usage_error(
+        "a sample's answers are " + sum.type().text() + " of one teacher, " + other.type().text() + " of the other",
+        "use teachers with the same outputs");
+  }
+  const auto a = sum.data<float>(), b = other.data<float>();
+  std::vector<float> both(a.size());
+  for (size_t i = 0; i < both.size(); ++i) both[i] = a[i] + b[i];
+  sum = ir::Tensor::of<float>(sum.dims(), both);
+  return {};
+}
+
+ir::Tensor scaled(const ir::Tensor& tensor, float factor) {
+  const auto numbers = tensor.data<float>();
+  std::vector<float> out(numbers.begin(), numbers.end());
+  for (float& number : out) number *= factor;
+  return ir::Tensor::of<float>(tensor.dims(), out);
+}
+
 // Appends the shares of the classes of one sample.
 Status add_label(const data::AugmentedSample& made, const std::string& name, int64_t classes,
                  std::vector<float>& labels) {
@@ -120,27 +141,57 @@ Result<BatchForm> find_batch_form(const ir::Graph& student, const Objective& obj
   return form;
 }
 
-Result<std::unique_ptr<Feed>> Feed::create(const ir::Graph& student, const ir::Graph& teacher,
-                                           const Objective& objective, const BatchForm& form, const data::Dataset& data,
-                                           int num_threads) {
+Result<std::unique_ptr<Feed::Teacher>> Feed::make_teacher(const TeacherOf& of, int num_threads) {
+  auto made = std::make_unique<Teacher>();
+  Teacher& teacher = *made;
+  teacher.graph = of.graph.clone();
+  teacher.first_value = static_cast<size_t>(of.graph.num_outputs());
+  for (const Pair& pair : of.objective.pairs) {
+    if (pair.teacher < 0) continue;
+    teacher.graph.add_output("edgesmith." + pair.name, *find_value(teacher.graph, pair.teacher));
+  }
+  num_values_ = static_cast<size_t>(teacher.graph.num_outputs()) - teacher.first_value;
+  teacher.batch = data::declared_batch(of.graph);
+  auto executor = runtime::Executor::create(teacher.graph, {.reassociate = true});
+  if (!executor) return executor.error().in("teacher");
+  teacher.executor = std::move(*executor);
+  for (int t = 0; t < num_threads; ++t) teacher.sessions.push_back(teacher.executor->make_session());
+  return made;
+}
+
+Status Feed::check_mirror() const {
+  auto sample = data_.sample(0);
+  if (!sample) return sample.error();
+  if (!data::mirror_pictures(data_.preprocess().layout, sample->inputs)) {
+    return usage_error("mirror_teacher: the model takes " +
+                           (sample->inputs.empty() ? "nothing" : sample->inputs[0].type().text()) + ", no pictures",
+                       "leave it out");
+  }
+  for (const Pair& pair : objective_.pairs) {
+    if (pair.teacher < 0 || pair.rank <= 2) continue;
+    return usage_error("mirror_teacher: the teacher's values for '" + pair.name + "' would have to be mirrored, too",
+                       "leave it out, or hold only scores against each other");
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Feed>> Feed::create(const ir::Graph& student, std::span<const TeacherOf> teachers,
+                                           const BatchForm& form, const data::Dataset& data, int num_threads,
+                                           bool mirror) {
+  const Objective& objective = teachers.front().objective;
   std::unique_ptr<Feed> feed(new Feed(student, objective, form, data));
   if (objective.needs_labels && !data.has_labels()) {
     return usage_error("a loss needs labels, the training data have none",
                        "name them with --labels, or use a loss that needs none: kl or mse");
   }
   if (!objective.needs_teacher) return feed;
-  feed->teacher_ = teacher.clone();
-  feed->first_value_ = static_cast<size_t>(teacher.num_outputs());
-  for (const Pair& pair : objective.pairs) {
-    if (pair.teacher < 0) continue;
-    feed->teacher_.add_output("edgesmith." + pair.name, *find_value(feed->teacher_, pair.teacher));
-    ++feed->num_values_;
+  feed->mirror_ = mirror;
+  if (mirror) EDGESMITH_TRY(feed->check_mirror());
+  for (const TeacherOf& of : teachers) {
+    auto teacher = feed->make_teacher(of, num_threads);
+    if (!teacher) return teacher.error();
+    feed->teachers_.push_back(std::move(*teacher));
   }
-  feed->teacher_batch_ = data::declared_batch(teacher);
-  auto executor = runtime::Executor::create(feed->teacher_, {.reassociate = true});
-  if (!executor) return executor.error().in("teacher");
-  feed->executor_ = std::move(*executor);
-  for (int t = 0; t < num_threads; ++t) feed->sessions_.push_back(feed->executor_->make_session());
   feed->kept_.resize(static_cast<size_t>(data.size()));
   return feed;
 }
@@ -195,29 +246,29 @@ Status Feed::teach(std::span<const int64_t> indices, std::span<const data::Sampl
     rows[s] = kept_[static_cast<size_t>(indices[s])];
     all_kept = all_kept && !rows[s].empty();
   }
-  if (!all_kept) EDGESMITH_TRY(ask_teacher(indices, samples, thread, as_they_are, rows));
+  if (!all_kept) EDGESMITH_TRY(ask_teachers(indices, samples, thread, as_they_are, rows));
   for (size_t v = 0; v < num_values_; ++v) {
     shard.targets.push_back(form_.per_sample ? join_rows(rows, v, fed) : rows[0][v]);
   }
   return {};
 }
 
-Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
-                         std::vector<std::vector<ir::Tensor>>& rows) {
-  const auto step = static_cast<size_t>(teacher_batch_ > 0 ? teacher_batch_ : static_cast<int64_t>(samples.size()));
+Status Feed::add_answers(const Teacher& teacher, std::span<const data::Sample> samples, int thread,
+                         std::vector<std::vector<ir::Tensor>>& rows) const {
+  const auto step = static_cast<size_t>(teacher.batch > 0 ? teacher.batch : static_cast<int64_t>(samples.size()));
   for (size_t from = 0; from < samples.size(); from += step) {
     const auto part = samples.subspan(from, std::min(step, samples.size() - from));
-    auto inputs = data::stack_inputs(part, teacher_);
+    auto inputs = data::stack_inputs(part, teacher.graph);
     if (!inputs) return inputs.error().in("teacher");
-    auto results = sessions_[static_cast<size_t>(thread)]->run(*inputs);
+    auto results = teacher.sessions[static_cast<size_t>(thread)]->run(*inputs);
     if (!results) return results.error().in("teacher");
     std::vector<ir::Tensor> values;
-    for (size_t v = 0; v < num_values_; ++v) values.push_back(as_f32((*results)[first_value_ + v]));
+    for (size_t v = 0; v < num_values_; ++v) values.push_back(as_f32((*results)[teacher.first_value + v]));
     for (size_t s = 0; s < part.size(); ++s) {
       std::vector<ir::Tensor>& row = rows[from + s];
-      row.clear();
-      int64_t bytes = 0;
-      for (const ir::Tensor& value : values) {
+      const bool first = row.empty();
+      for (size_t v = 0; v < num_values_; ++v) {
+        const ir::Tensor& value = values[v];
         const bool has_rows =
             form_.per_sample && value.rank() > 0 && value.dims()[0] >= static_cast<int64_t>(part.size());
         if (form_.per_sample && !has_rows) {
@@ -225,13 +276,40 @@ Status Feed::ask_teacher(std::span<const int64_t> indices, std::span<const data:
                                  std::to_string(part.size()) + " samples, the student's have one row a sample",
                              "use a teacher with the same outputs");
         }
-        row.push_back(has_rows ? row_of(value, static_cast<int64_t>(s)) : value);
-        bytes += static_cast<int64_t>(row.back().bytes().size());
+        ir::Tensor own = has_rows ? row_of(value, static_cast<int64_t>(s)) : value;
+        if (first) {
+          row.push_back(std::move(own));
+        } else {
+          EDGESMITH_TRY(add_to(row[v], own));
+        }
       }
-      if (!keep || kept_bytes_.load() + bytes > kMostKeptBytes) continue;
-      kept_bytes_ += bytes;
-      kept_[static_cast<size_t>(indices[from + s])] = row;
     }
+  }
+  return {};
+}
+
+Status Feed::ask_teachers(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread,
+                          bool keep, std::vector<std::vector<ir::Tensor>>& rows) {
+  for (std::vector<ir::Tensor>& row : rows) row.clear();
+  std::vector<data::Sample> mirrored;
+  if (mirror_) {
+    mirrored.assign(samples.begin(), samples.end());
+    for (data::Sample& sample : mirrored) data::mirror_pictures(data_.preprocess().layout, sample.inputs);
+  }
+  for (const auto& teacher : teachers_) {
+    EDGESMITH_TRY(add_answers(*teacher, samples, thread, rows));
+    if (mirror_) EDGESMITH_TRY(add_answers(*teacher, mirrored, thread, rows));
+  }
+  const size_t answers = teachers_.size() * (mirror_ ? 2 : 1);
+  for (size_t s = 0; s < samples.size(); ++s) {
+    int64_t bytes = 0;
+    for (ir::Tensor& value : rows[s]) {
+      if (answers > 1) value = scaled(value, 1 / static_cast<float>(answers));
+      bytes += static_cast<int64_t>(value.bytes().size());
+    }
+    if (!keep || kept_bytes_.load() + bytes > kMostKeptBytes) continue;
+    kept_bytes_ += bytes;
+    kept_[static_cast<size_t>(indices[s])] = rows[s];
   }
   return {};
 }

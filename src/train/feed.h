@@ -39,16 +39,24 @@ struct Draw {
   std::span<const int64_t> among;  ///< samples that may be mixed in
 };
 
-/// Makes shards. Teacher outputs are kept as long as they take little memory (kMostKeptBytes in all), and computed
-/// again beyond that: memory does not grow with the number of samples.
+/// A model whose answers are learned. Several have the same pairs and losses, each by its own ids.
+struct TeacherOf {
+  const ir::Graph& graph;
+  const Objective& objective;
+};
+
+/// Makes shards. Of several teachers, and of the mirror images if `mirror` is set, the mean is learned. Teacher outputs
+/// are kept as long as they take little memory (kMostKeptBytes in all), and computed again beyond that: memory does not
+/// grow with the number of samples.
 class Feed {
  public:
   static constexpr int64_t kMostKeptBytes = int64_t{64} << 20;
 
-  /// Everything must outlive the feed. Errors: unsupported.
-  static Result<std::unique_ptr<Feed>> create(const ir::Graph& student, const ir::Graph& teacher,
-                                              const Objective& objective, const BatchForm& form,
-                                              const data::Dataset& data, int num_threads);
+  /// Everything must outlive the feed. Errors: unsupported; usage (`mirror` with other than pictures, or with values
+  /// that would have to be mirrored as well).
+  static Result<std::unique_ptr<Feed>> create(const ir::Graph& student, std::span<const TeacherOf> teachers,
+                                              const BatchForm& form, const data::Dataset& data, int num_threads,
+                                              bool mirror = false);
 
   /// Decodes `samples`, at most a batch of a student that has a fixed one. `thread` in [0, num_threads) is not used by
   /// another call at the same time. Errors: those of decoding and running, invalid (samples of different dims, numbers
@@ -62,19 +70,31 @@ class Feed {
       : student_(student), objective_(objective), form_(form), data_(data) {}
   Status teach(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool as_they_are,
                int64_t fed, Shard& shard);
-  Status ask_teacher(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
-                     std::vector<std::vector<ir::Tensor>>& rows);
+  Status ask_teachers(std::span<const int64_t> indices, std::span<const data::Sample> samples, int thread, bool keep,
+                      std::vector<std::vector<ir::Tensor>>& rows);
+
+  /// A model, with the pairs' values as its last results. It stays where it is: the executor refers to the graph.
+  struct Teacher {
+    ir::Graph graph;
+    size_t first_value = 0;
+    int64_t batch = 0;  ///< fixed; 0: any
+    std::unique_ptr<runtime::Executor> executor;
+    std::vector<std::unique_ptr<runtime::Executor::Session>> sessions;  ///< by thread
+  };
+  Result<std::unique_ptr<Teacher>> make_teacher(const TeacherOf& of, int num_threads);
+  Status check_mirror() const;
+  /// Rows of one teacher's values; they are added to what `rows` holds, if anything.
+  Status add_answers(const Teacher& teacher, std::span<const data::Sample> samples, int thread,
+                     std::vector<std::vector<ir::Tensor>>& rows) const;
 
   const ir::Graph& student_;
   const Objective& objective_;
   const BatchForm& form_;
   const data::Dataset& data_;
-  ir::Graph teacher_;  ///< with the pairs' values as its results
-  size_t first_value_ = 0, num_values_ = 0;
-  int64_t teacher_batch_ = 0;  ///< fixed; 0: any
-  std::unique_ptr<runtime::Executor> executor_;
-  std::vector<std::unique_ptr<runtime::Executor::Session>> sessions_;  ///< by thread
-  std::vector<std::vector<ir::Tensor>> kept_;                          ///< by sample: a row for each value
+  std::vector<std::unique_ptr<Teacher>> teachers_;
+  size_t num_values_ = 0;
+  bool mirror_ = false;
+  std::vector<std::vector<ir::Tensor>> kept_;  ///< by sample: a row for each value
   std::atomic<int64_t> kept_bytes_{0};
 };
 

@@ -181,6 +181,21 @@ TEST_F(Distill, SaysWhatIsMissing) {
   EXPECT_EQ(folder_.names().size(), 4u);
 }
 
+TEST_F(Distill, LearnsFromTwoTeachers) {
+  write_model(student(), folder_ / "u.onnx");
+  const auto made = [&](const std::vector<std::string>& more) {
+    const ToolResult result = run(command(more));
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return read_file(folder_ / "o.onnx").value();
+  };
+  const auto alone = made({"-q", "--force"}), with = made({"-q", "--force", "--second-teacher", "u.onnx"});
+  EXPECT_NE(alone, with);
+  expect_error(command({"-q", "--force", "--mirror-teacher"}), 2,
+               "mirror_teacher: the model takes f32[1,3], no pictures; leave it out");
+  expect_error(command({"-q", "--force", "--second-teacher", "none.onnx"}), 5,
+               "s.onnx: none.onnx: cannot open: No such file or directory; check the path");
+}
+
 TEST_F(Distill, SaysHowToMapOutputs) {
   write_model(student("a"), folder_ / "s.onnx");
   write_model(R"(graph @two(%x: f32[N,3]) -> (b, c) {

@@ -50,6 +50,19 @@ TEST(Augment, FlipMirrorsHalfOfThePictures) {
   EXPECT_NEAR(mirrored, 500, 60);
 }
 
+TEST(Augment, MirrorsPicturesAndNothingElse) {
+  for (const bool channels_last : {false, true}) {
+    const ir::Tensor row = ir::Tensor::of<float>({1, 3}, std::vector<float>{1, 2, 3});
+    std::vector<ir::Tensor> inputs = {row, picture(channels_last)}, rows = {row};
+    EXPECT_TRUE(mirror_pictures(channels_last ? "nhwc" : "nchw", inputs));
+    EXPECT_EQ(inputs[0].to_floats(), row.to_floats());
+    const std::vector<float> across = {3, 2, 1, 6, 5, 4, 13, 12, 11, 16, 15, 14};
+    const std::vector<float> last = {3, 13, 2, 12, 1, 11, 6, 16, 5, 15, 4, 14};
+    EXPECT_EQ(inputs[1].to_floats(), channels_last ? last : across);
+    EXPECT_FALSE(mirror_pictures("nchw", rows));
+  }
+}
+
 TEST(Augment, ShiftMovesByUpToItsPixelsAndFillsWithZeros) {
   const Pictures seen = all_of({.shift = 1});
   EXPECT_EQ(seen.size(), 9U);

@@ -45,6 +45,9 @@ struct AugmentKey {
 void augment_inputs(const Augment& augment, const AugmentKey& key, const std::string& layout,
                     std::vector<ir::Tensor>& inputs);
 
+/// Mirrors the pictures among the inputs left to right; other inputs stay. False: none of them is a picture.
+bool mirror_pictures(const std::string& layout, std::vector<ir::Tensor>& inputs);
+
 /// What a sample is mixed with: weight * sample + (1 - weight) * other.
 struct Mix {
   int64_t other = -1;  ///< index in the data set; -1: it stays as it is

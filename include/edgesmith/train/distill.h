@@ -25,8 +25,9 @@ struct DistillOptions {
   std::vector<std::string> features;  ///< "student=teacher", of values inside
   double feature_weight = 1;
   double temperature = 1;
-  double entropy = 0;    ///< what a bit of each code of the weights costs beside them; 0: nothing
-  double code_bits = 0;  ///< mean bits of a code that cost nothing
+  bool mirror_teacher = false;  ///< teachers answer with their mean over a picture and its mirror image
+  double entropy = 0;           ///< what a bit of each code of the weights costs beside them; 0: nothing
+  double code_bits = 0;         ///< mean bits of a code that cost nothing
   // How weights move.
   std::string optimizer = "adam", schedule = "cosine";
   std::optional<double> rate;  ///< absent: the optimizer's
@@ -55,6 +56,9 @@ struct DistillOptions {
 
 constexpr int64_t kBatch = 64;
 
+/// Whose answers are learned: one model, or the mean of several.
+using Teachers = std::vector<const ir::Graph*>;
+
 struct DistillContext {
   ThreadPool* pool = nullptr;
   ProgressSink* progress = nullptr;
@@ -75,11 +79,15 @@ struct DistillReport {
   std::vector<Curve> curves;
 };
 
-/// Trains the weights of `student` on `data` and leaves there the ones that did best on held-out samples, those that it
-/// came with included. Graphs have types. The same inputs, options and seed give the same weights for any number of
-/// threads, and after a resume. Errors: usage (options, outputs that do not fit), unsupported (no gradient), invalid (a
-/// checkpoint of another training, samples), io.
-Result<DistillReport> distill(ir::Graph& student, const ir::Graph& teacher, const data::Dataset& data,
+/// Trains the weights of `student` against the mean of `teachers` (one at least) on `data` and leaves there the ones
+/// that did best on held-out samples, those that it came with included. Graphs have types. The same inputs, options and
+/// seed give the same weights for any number of threads, and after a resume. Errors: usage (options, outputs that do
+/// not fit), unsupported (no gradient), invalid (a checkpoint of another training, samples), io.
+Result<DistillReport> distill(ir::Graph& student, const Teachers& teachers, const data::Dataset& data,
                               const DistillOptions& options, const DistillContext& context);
+inline Result<DistillReport> distill(ir::Graph& student, const ir::Graph& teacher, const data::Dataset& data,
+                                     const DistillOptions& options, const DistillContext& context) {
+  return distill(student, Teachers{&teacher}, data, options, context);
+}
 
 }  // namespace edgesmith::train

@@ -47,6 +47,11 @@ OptionSchema make_options() {
   schedule.words = names_of(train::all_schedules());
   return {
       path("teacher", "the model to learn from; unset: the model as it was before the first step"),
+      path("second_teacher", "another model: what is learned is the mean of its answers and the teacher's"),
+      OptionRow{.name = "mirror_teacher",
+                .kind = OptionKind::flag,
+                .fallback = "false",
+                .help = "teachers answer with their mean over each picture and its mirror image, at twice the cost"},
       list("student", "",
            "train a smaller model made from this one: width=0.5 (share of the channels), depth=0.5 (of the residual "
            "blocks), weights=fitted, teacher or fresh"),
@@ -123,6 +128,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.features = list("feature");
   result.feature_weight = options.real("feature_weight");
   result.temperature = options.real("temperature");
+  result.mirror_teacher = options.flag("mirror_teacher");
   result.entropy = options.real("entropy");
   result.code_bits = options.real("code_bits");
   result.optimizer = options.word("optimizer");
@@ -168,13 +174,19 @@ Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext
   }
   auto settings = read_options(options);
   if (!settings) return settings.error();
-  std::optional<ir::Graph> named;
+  std::optional<ir::Graph> named, second;
   if (options.is_set("teacher")) {
     auto loaded = context.load_model(options.word("teacher"));
     if (!loaded) return loaded.error();
     named = std::move(*loaded);
   }
-  const ir::Graph& teacher = named ? *named : *context.original;
+  train::Teachers teachers = {named ? &*named : context.original};
+  if (options.is_set("second_teacher")) {
+    auto loaded = context.load_model(options.word("second_teacher"));
+    if (!loaded) return loaded.error();
+    second = std::move(*loaded);
+    teachers.push_back(&*second);
+  }
   const bool derived = options.is_set("student");
   if (derived) {
     auto student = parse_student(join(options.list("student"), ","));
@@ -184,7 +196,7 @@ Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext
     graph = std::move(*made);
     EDGESMITH_TRY(ops::infer_types(graph));
   }
-  auto report = train_step(graph, teacher, *context.train, std::move(*settings), context);
+  auto report = train_step(graph, teachers, *context.train, std::move(*settings), context);
   if (!report) return report.error();
   if (report->nothing_to_learn) {
     if (!named) {

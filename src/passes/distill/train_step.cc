@@ -25,12 +25,17 @@ Status simplify(ir::Graph& graph) {
 
 }  // namespace
 
-Result<train::DistillReport> train_step(ir::Graph& graph, const ir::Graph& teacher, const data::Dataset& data,
+Result<train::DistillReport> train_step(ir::Graph& graph, const train::Teachers& teachers, const data::Dataset& data,
                                         train::DistillOptions options, PassContext& context) {
-  ir::Graph typed = teacher.clone();
-  EDGESMITH_TRY(ops::infer_types(typed));
+  std::vector<ir::Graph> typed;
+  for (const ir::Graph* teacher : teachers) {
+    typed.push_back(teacher->clone());
+    EDGESMITH_TRY(ops::infer_types(typed.back()));
+  }
+  train::Teachers ready;
+  for (const ir::Graph& teacher : typed) ready.push_back(&teacher);
   options.seed = context.random.next();
-  auto report = train::distill(graph, typed, data, options,
+  auto report = train::distill(graph, ready, data, options,
                                {.pool = context.pool, .progress = context.progress, .simplify = simplify});
   if (!report) return report.error();
   for (const std::string& warning : report->warnings) log::warning(warning);
@@ -58,7 +63,7 @@ Status repair_by_training(ir::Graph& graph, PassContext& context) {
     return usage_error("repair by distill needs training data", "give some with --train, or use --repair reconstruct");
   }
   EDGESMITH_TRY(ops::infer_types(graph));
-  auto report = train_step(graph, *context.original, *data, {}, context);
+  auto report = train_step(graph, {context.original}, *data, {}, context);
   if (!report) return report.error();
   if (!given) context.notes.push_back("there are no training data: trained on the calibration data");
   context.stopped_early = report->interrupted;

@@ -7,9 +7,9 @@
 
 namespace edgesmith::passes {
 
-/// Trains `graph` against `teacher` on `data` (train::distill) with the threads, seed and progress of `context`, and
-/// puts notes, curves and rates there. Errors: as train::distill.
-Result<train::DistillReport> train_step(ir::Graph& graph, const ir::Graph& teacher, const data::Dataset& data,
+/// Trains `graph` against the mean of `teachers` on `data` (train::distill) with the threads, seed and progress of
+/// `context`, and puts notes, curves and rates there. Errors: as train::distill.
+Result<train::DistillReport> train_step(ir::Graph& graph, const train::Teachers& teachers, const data::Dataset& data,
                                         train::DistillOptions options, PassContext& context);
 
 /// Whether a pass with these options is followed by training: "repair" is "distill".
