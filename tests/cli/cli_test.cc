@@ -614,9 +614,9 @@ TEST_F(Cli, ListsOfNumbersDoNotSwallowTheModel) {
 
 TEST(CliHelp, IsAsDocumented) {
   std::string text = run_tool({"--help"}).out;
-  for (const char* command : {"inspect", "check", "eval", "bench", "select", "compare", "infer", "simplify", "quantize",
-                              "run", "zoo", "passes", "ops", "metrics", "targets", "diagnose", "report", "cache",
-                              "schema", "completion"}) {
+  for (const char* command :
+       {"inspect", "check", "eval",    "bench",   "select",   "compare", "infer", "simplify", "quantize",  "run", "zoo",
+        "passes",  "ops",   "metrics", "targets", "diagnose", "report",  "cache", "schema",   "completion"}) {
     text += "\n$ edgesmith " + std::string(command) + " --help\n" + run_tool({command, "--help"}).out;
   }
   const std::string path = EDGESMITH_SOURCE_DIR "/tests/cli/help.txt";

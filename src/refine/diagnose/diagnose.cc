@@ -129,8 +129,8 @@ class Diagnoser {
     diagnosis_.command = command_of(diagnosis_.other);
     work_->units = find_units(diagnosis_.original, diagnosis_.other, work_->match);
     describe_units();
-    if (const Status seen = observe_values(); !seen.ok()) return with_hint(seen.error());
-    if (const Status measured = measure_alone(); !measured.ok()) return with_hint(measured.error());
+    EDGESMITH_TRY(observe_values());
+    EDGESMITH_TRY(measure_alone());
     rank();
     for (size_t u = 0; u < diagnosis_.nodes.size(); ++u) {
       find_causes(work_->units, u, work_->facts, diagnosis_.nodes, diagnosis_.nodes[u]);
@@ -142,14 +142,6 @@ class Diagnoser {
   }
 
  private:
-  // Nodes of the same name do not fit each other: the models have little to do with each other.
-  static Error with_hint(Error error) {
-    if (error.kind == ErrorKind::invalid && error.hint.empty()) {
-      error.hint = "give the float model that the other one was made from";
-    }
-    return error;
-  }
-
   static Status check(const Forms& forms) {
     if (std::none_of(forms.match.float_node.begin(), forms.match.float_node.end(), [](int id) { return id >= 0; })) {
       return invalid_error("the models have no node in common",
@@ -322,7 +314,12 @@ std::string skip_flags(const Diagnosis& diagnosis, const std::vector<size_t>& un
 
 Result<Diagnosis> diagnose_model(const ir::Graph& original, const ir::Graph& other, const data::Dataset& data,
                                  const DiagnoseContext& context) {
-  return Diagnoser(data, context).run(original, other);
+  auto diagnosis = Diagnoser(data, context).run(original, other);
+  if (diagnosis || diagnosis.error().kind != ErrorKind::invalid || !diagnosis.error().hint.empty()) return diagnosis;
+  // Nodes of the same name do not fit each other: the models have little to do with each other.
+  Error error = diagnosis.error();
+  error.hint = "give the float model that the other one was made from";
+  return error;
 }
 
 }  // namespace edgesmith::refine
