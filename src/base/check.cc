@@ -14,6 +14,9 @@ CheckFailure::~CheckFailure() {
   std::fprintf(stderr, "edgesmith: internal error: %s; please report this with the command line and the model\n",
                stream_.str().c_str());
   std::fflush(nullptr);
+#ifdef EDGESMITH_FUZZ
+  std::abort();  // libFuzzer keeps the input then
+#endif
   std::_Exit(70);  // not abort(): the documented exit code of a bug of ours
 }
 

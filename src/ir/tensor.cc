@@ -133,6 +133,10 @@ Tensor::Tensor(DType dtype, Dims dims, std::span<const std::byte> bytes, std::sh
 }
 
 Tensor Tensor::zeros(DType dtype, Dims dims) {
+  if (dtype == DType::string) {
+    std::vector<std::string> empty(static_cast<size_t>(num_elements(dims)));
+    return strings(std::move(dims), std::move(empty));
+  }
   const int64_t bytes = packed_bytes(num_elements(dims), dtype_bits(dtype));
   const size_t words = static_cast<size_t>((bytes + 7) / 8);
   std::shared_ptr<uint64_t[]> storage(new uint64_t[words + 1]());

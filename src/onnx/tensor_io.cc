@@ -139,6 +139,9 @@ Result<ir::Tensor> decode_tensor(const TensorView& view, const std::shared_ptr<c
   const auto dtype = static_cast<ir::DType>(view.data_type);
   const auto need = needed_bytes(view, dtype);
   if (!need) return need.error();
+  if (view.external && dtype == ir::DType::string) {
+    return invalid_error(describe(view) + ": strings cannot be external data", "store them in string_data");
+  }
   if (view.external) {
     auto piece = files.find(view, *need);
     if (!piece) return piece.error().in(describe(view));

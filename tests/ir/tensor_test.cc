@@ -69,6 +69,10 @@ TEST(Tensor, SparseFillsTheRestWithZeros) {
   EXPECT_EQ(t.to_floats(), (std::vector<float>{0, 5, 6, 0}));
 }
 
+TEST(Tensor, ZerosOfStringsAreEmpty) {
+  EXPECT_EQ(Tensor::zeros(DType::string, {2}).string_data(), std::vector<std::string>(2));
+}
+
 TEST(Tensor, FourBitCodesArePackedLowNibbleFirst) {
   auto storage = std::make_shared<std::vector<std::byte>>(std::vector<std::byte>{std::byte{0x7F}, std::byte{0x08}});
   EXPECT_EQ(Tensor(DType::i4, {3}, *storage, storage).to_int64s(), (std::vector<int64_t>{-1, 7, -8}));

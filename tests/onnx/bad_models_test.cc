@@ -81,6 +81,15 @@ TEST(BadModels, TakesAnyProducerOfAModel) {
   }
 }
 
+// Found by a fuzzer: a tensor of strings without strings.
+TEST(BadModels, StringsAreNotExternalData) {
+  const std::string model =
+      model_bytes(with_header(13, "g (float[2] x) => (float[2] y) <float[1] w = {1}> { y = Relu(x) }"));
+  const std::string strings = with_initializer(model, {0}, 8, 0);
+  expect_invalid(import_string(with_external_data(strings, {{"location", "w.bin"}})),
+                 "m.onnx: tensor 'w': strings cannot be external data; store them in string_data");
+}
+
 // Found by a fuzzer.
 TEST(BadModels, ATruthValueOfAnyByteIsTrue) {
   const std::string model = with_initializer(
