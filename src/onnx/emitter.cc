@@ -74,7 +74,8 @@ ir::Value& Emitter::as_float(ir::Value& x) {
 
 ir::Value& Emitter::product(ir::Value& a, ir::Value& b) {
   const ir::Tensor *left = a.constant(), *right = b.constant();
-  if (left == nullptr || right == nullptr || (left->size() != 1 && right->size() != 1)) {
+  const auto numbers = [](const ir::Tensor* tensor) { return tensor != nullptr && tensor->dtype() == ir::DType::f32; };
+  if (!numbers(left) || !numbers(right) || (left->size() != 1 && right->size() != 1)) {
     return op(ir::OpKind::mul, {&a, &b});
   }
   const std::vector<float> x = left->to_floats(), y = right->to_floats();

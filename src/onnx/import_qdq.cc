@@ -52,6 +52,7 @@ std::optional<ir::Quant> quant_of(const ir::Node& node, ir::DType dtype) {
   if (!is_code(dtype) || scale == nullptr || scale->dtype() != ir::DType::f32 || scale->size() == 0)
     return std::nullopt;
   if (node.input(2) != nullptr && (zero_point == nullptr || zero_point->size() != scale->size())) return std::nullopt;
+  if (zero_point != nullptr && !is_code(zero_point->dtype())) return std::nullopt;
   if (node.attributes().get_int("precision", 0) > static_cast<int64_t>(ir::DType::f32)) return std::nullopt;
   ir::Quant quant;
   quant.dtype = dtype;

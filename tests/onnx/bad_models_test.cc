@@ -90,6 +90,15 @@ TEST(BadModels, StringsAreNotExternalData) {
                  "m.onnx: tensor 'w': strings cannot be external data; store them in string_data");
 }
 
+// Found by a fuzzer: scales that are no numbers.
+TEST(BadModels, ScalesOfStringsAreNotMultiplied) {
+  const auto graph = import_string(model_bytes(
+      "<ir_version: 8, opset_import: [\"\" : 17, \"com.microsoft\" : 1]>\n"
+      "g (uint8[2,2] a, uint8[2,2] b, int32[2] c) => (float[2,2] y) <string[1] w = {\"half\"}, uint8[1] z = {0}> {\n"
+      "  y = com.microsoft.QGemm(a, w, z, b, w, z, c)\n}"));
+  EXPECT_TRUE(graph.ok() || graph.error().kind != ErrorKind::internal);
+}
+
 // Found by a fuzzer.
 TEST(BadModels, ATruthValueOfAnyByteIsTrue) {
   const std::string model = with_initializer(
