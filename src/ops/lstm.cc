@@ -4,8 +4,8 @@
 // 1997; Gers et al. 2000). Attribute input_forget = 1: f = 1 - i. Operand 6: the initial c, output 2: the last.
 // recurrent.h says what the others mean. Attribute quantized_states = 1, which ONNX lacks (a part of com.microsoft's
 // DynamicQuantizeLSTM): R is multiplied with what 8-bit codes of h mean, made anew at every step over all sequences
-// that go on as dynamic_quantize_linear makes them. So does ONNX Runtime on one thread; on several, each takes the
-// range of its own sequences.
+// that had not ended a step before, as dynamic_quantize_linear makes them. So does ONNX Runtime on one thread; on
+// several, each takes the range of its own sequences.
 #include <algorithm>
 #include <cmath>
 #include <span>

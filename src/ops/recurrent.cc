@@ -215,11 +215,11 @@ Result<std::vector<ir::Tensor>> run_recurrent(const ir::Node& node, std::span<co
     std::vector<double> coded(code ? state_count : 0);
     for (int64_t i = 0; i < steps; ++i) {
       if (code) {
-        // Sequences that have ended count no more.
+        // A sequence counts as long as its last state stands where it was put: up to the step after its end.
         std::vector<double*> states_of_r;
         coded = states[0];
         for (int64_t b = 0; b < batch; ++b) {
-          if (i == 0 || i < lengths[static_cast<size_t>(b)]) states_of_r.push_back(coded.data() + state_of(b));
+          if (i <= lengths[static_cast<size_t>(b)]) states_of_r.push_back(coded.data() + state_of(b));
         }
         code(states_of_r, hidden);
       }

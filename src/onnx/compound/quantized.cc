@@ -228,7 +228,8 @@ ir::Value& lstm_weights(Emitter& e, ir::Value* codes, ir::Value* scale, ir::Valu
 }  // namespace
 
 // x, codes of W and R, bias, sequence lengths, initial h and c, peepholes, scale and zero point of W and R. x is coded
-// as a whole, as far as the longest sequence goes; h anew at every step, over all sequences that go on (ops/lstm.cc).
+// as a whole, as far as the longest sequence goes; h anew at every step, over all sequences that had not ended a step
+// before.
 Reason dynamic_quantize_lstm(Emitter& e) {
   ir::Value* steps = e.input(0);
   if (e.input(4) != nullptr) {

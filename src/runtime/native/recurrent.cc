@@ -187,11 +187,11 @@ class Direction {
     }
   }
 
-  // What 8-bit codes of h mean, with one range for all sequences that go on at step i, as ops/lstm.cc says.
+  // What 8-bit codes of h mean, with one range for all sequences that had not ended a step before, as ops/lstm.cc.
   void code_states(int64_t i, const int32_t* lengths) const {
     const float* h = at(parts_.h);
     float* coded = at(parts_.coded);
-    const auto goes_on = [&](int64_t b) { return i == 0 || lengths == nullptr || i < lengths[b]; };
+    const auto goes_on = [&](int64_t b) { return lengths == nullptr || i <= lengths[b]; };
     float least = 0, largest = 0;
     for (int64_t b = 0; b < s_.batch; ++b) {
       if (!goes_on(b)) continue;
