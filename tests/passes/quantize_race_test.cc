@@ -68,6 +68,18 @@ TEST(ChoiceRace, WhoLosesTheFirstLapIsJudgedByIt) {
   EXPECT_GT(std::abs((*errors)[1] - (*whole)[0]), 1e-5);
 }
 
+TEST(ChoiceRace, OneWithoutErrorLeavesTheOthersTheirOwn) {
+  Track track(64);
+  const Stream stream = track.stream();
+  const ReferenceOutputs none(stream);
+  ChoiceRace race(track.original, stream, none);
+  const ir::Graph far = line("0.5", "0"), exact = line("1", "0");
+  const auto errors = race.measure({&far, &exact}, 1);
+  ASSERT_TRUE(errors.ok());
+  EXPECT_NEAR((*errors)[0], 0.25, 1e-5);
+  EXPECT_EQ((*errors)[1], 0);
+}
+
 TEST(ChoiceRace, AFewBatchesDecideNothing) {
   Track track(11);
   const Stream stream = track.stream();

@@ -81,8 +81,9 @@ Result<std::vector<double>> ChoiceRace::measure(const std::vector<const ir::Grap
   std::vector<double> results;
   for (const Entrant& own : entrants) {
     const size_t last = own.error.size() - 1;
-    const double worse_by = own.out ? std::max(own.error[last] / best.error[last], 1.0) : 1.0;
-    results.push_back(own.out ? worse_by * best.error.back() : own.error.back());
+    const bool compares = best.error[last] > 0;  // nothing is so many times worse than no error
+    const double estimate = compares ? own.error[last] / best.error[last] * best.error.back() : own.error[last];
+    results.push_back(own.out ? std::max(estimate, best.error.back()) : own.error.back());
   }
   best_.assign(1, best);
   return results;
