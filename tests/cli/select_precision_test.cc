@@ -149,6 +149,14 @@ TEST_F(SelectPrecision, ShowsATable) {
   }
 }
 
+TEST_F(SelectPrecision, TheReportPlotsThePlan) {
+  const Json plan = json_of(with(kSelect, {"--report", "r"}));
+  EXPECT_EQ(Json::parse(*read_file(folder_ / "r/report.json")), plan);
+  const std::string page = *read_file(folder_ / "r/report.html");
+  EXPECT_NE(page.find("first (Conv) in float32: 10 us, chosen"), std::string::npos) << page;
+  EXPECT_NE(page.find("first (Conv) in int8: "), std::string::npos);
+}
+
 TEST_F(SelectPrecision, IsAStepOfRecipes) {
   fs::create_directory(folder_ / "recipes");
   fs::rename(folder_ / "costs.json", folder_ / "recipes/costs.json");

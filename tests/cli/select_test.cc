@@ -65,6 +65,17 @@ TEST_F(SelectCommand, ShowsATable) {
   }
 }
 
+TEST_F(SelectCommand, TheReportPlotsThePlan) {
+  const Json plan = json_of({"select", "m.onnx", "--target", "host", "--report", "r"});
+  EXPECT_EQ(Json::parse(*read_file(folder_ / "r/report.json")), plan);
+  const std::string page = *read_file(folder_ / "r/report.html");
+  const std::string plot = page.substr(page.find("<svg"), page.find("</svg>") - page.find("<svg"));
+  const Json& conv = plan["nodes"][0];
+  for (const Json& kernel : {conv["kernel"], conv["runner_up"]["kernel"]}) {
+    EXPECT_NE(plot.find("in " + kernel.get<std::string>() + ": "), std::string::npos) << kernel << "\n" << plot;
+  }
+}
+
 TEST_F(SelectCommand, BenchRunsThePlanAndShowsItsPrediction) {
   const Json plan = json_of({"select", "m.onnx", "--target", "host", "-o", "plan.json"});
   const Json bench = json_of({"bench", "m.onnx", "--plan", "plan.json", "--runs", "20"});

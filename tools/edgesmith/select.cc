@@ -11,6 +11,8 @@
 #include "edgesmith/data/seeded_inputs.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/runner.h"
+#include "edgesmith/report/document.h"
+#include "edgesmith/report/plan.h"
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/targets/target.h"
 #include "executor_flags.h"
@@ -94,6 +96,10 @@ Result<int> select_kernels(const SelectFlags& flags, const Common& common) {
   plan->model_sha256 = sha256_hex((*file)->bytes());
   const std::string document = refine::plan_json(*plan);
   if (!flags.output.empty()) EDGESMITH_TRY(write_file(flags.output, document + "\n"));
+  if (!common.report.empty()) {
+    EDGESMITH_TRY(
+        report::write_document("select " + flags.model, document, common.report, report::plan_picture(*plan)));
+  }
   if (common.json) {
     print(document);
   } else if (!common.quiet) {
@@ -156,6 +162,7 @@ void add_select(Program& program) {
   flags->executor.reassociate = true;  // as bench
   add_kernel_options(command, flags->executor, program.common);
   add_seed_options(command, program.common);
+  add_report_option(command, program.common);
 }
 
 }  // namespace edgesmith::cli

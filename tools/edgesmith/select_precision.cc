@@ -11,6 +11,8 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/precision.h"
 #include "edgesmith/refine/runner.h"
+#include "edgesmith/report/document.h"
+#include "edgesmith/report/plan.h"
 #include "edgesmith/report/terminal.h"
 #include "numbers.h"
 
@@ -133,6 +135,10 @@ class PrecisionRun {
     if (!flags_.model_output.empty()) EDGESMITH_TRY(write_model(*graph));
     const std::string document = as_json(chosen_, flags_.model_output);
     if (!flags_.output.empty()) EDGESMITH_TRY(write_file(flags_.output, document + "\n"));
+    if (!common.report.empty()) {
+      EDGESMITH_TRY(report::write_document("select " + flags_.model, document, common.report,
+                                           report::plan_picture(chosen_.plan)));
+    }
     if (common.json) {
       print(document);
     } else if (!common.quiet) {
