@@ -9,6 +9,7 @@
 #include "passes/quantize/dynamic_lstm.h"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "edgesmith/onnx/compound_node.h"
