@@ -20,6 +20,7 @@
 #include "passes/quantize/dynamic.h"
 #include "passes/quantize/findings.h"
 #include "passes/quantize/float_layers.h"
+#include "passes/quantize/fold_pad_amounts.h"
 #include "passes/quantize/fold_weights.h"
 #include "passes/quantize/low_bit_layers.h"
 #include "passes/quantize/masks.h"
@@ -484,6 +485,7 @@ Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContex
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
   EDGESMITH_TRY(fold_weights(graph));
+  EDGESMITH_TRY(fold_pad_amounts(graph));
   selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
   const std::string& activations = options.word("activations");
   const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||
