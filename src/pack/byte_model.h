@@ -9,6 +9,7 @@
 #include <string_view>
 #include <vector>
 
+#include "pack/counter_table.h"
 #include "pack/mixing.h"
 
 namespace edgesmith::pack {
@@ -20,12 +21,20 @@ class ByteModel {
     int bits = 16;
     while (bits < 22 && (size_t{1} << bits) < size * 16) ++bits;
     shift_ = 32 - bits;
-    counters_.resize(kContexts << bits);
+    counters_ = CounterTable(kContexts << bits);
     recent_.resize(size_t{1} << 16);
   }
 
   template <typename Coder>
   int byte(Coder& coder, int byte) {
+    // Most counters are far from the processor; a coder knows all of a byte that it will ask for.
+    if constexpr (Coder::kEncodes) {
+      for (int i = 8; i > 0; --i) {
+        for (size_t context = 0; context < kContexts; ++context) {
+          __builtin_prefetch(&counters_[slot(context, (256 | byte) >> i)], 1);
+        }
+      }
+    }
     int node = 1;
     for (int i = 7; i >= 0; --i) node = node << 1 | bit(coder, byte >> i & 1, node);
     take(static_cast<uint8_t>(node));
@@ -37,13 +46,18 @@ class ByteModel {
   static constexpr int kInputs = 8, kMinMatch = 5;
   static constexpr uint32_t kLimit = 127;
 
+  // Where a context's counter of a node lies.
+  size_t slot(size_t context, int node) const {
+    const uint32_t hash = (hashes_[context] + static_cast<uint32_t>(node) * 0x9E3779B1u) * 0x85EBCA6Bu;
+    return (context << (32 - shift_)) + ((hash ^ hash >> 15) * 0xC2B2AE35u >> shift_);
+  }
+
   template <typename Coder>
   int bit(Coder& coder, int bit, int node) {
     Counter* used[kContexts];
     int inputs[kInputs];
     for (size_t i = 0; i < kContexts; ++i) {
-      const uint32_t hash = (hashes_[i] + static_cast<uint32_t>(node) * 0x9E3779B1u) * 0x85EBCA6Bu;
-      used[i] = &counters_[(i << (32 - shift_)) + ((hash ^ hash >> 15) * 0xC2B2AE35u >> shift_)];
+      used[i] = &counters_[slot(i, node)];
       inputs[i] = believed(*used[i]);
     }
     int expected = -1;
@@ -96,7 +110,7 @@ class ByteModel {
   }
 
   int shift_ = 0;
-  std::vector<Counter> counters_;
+  CounterTable counters_;
   uint32_t hashes_[kContexts] = {};
   Counter match_counters_[32];
   Mixer<kInputs, 768> mixer_{14000};

@@ -15,15 +15,16 @@ namespace edgesmith::pack {
 class Encoder {
  public:
   static constexpr bool kEncodes = true;
-  /// Codes `bit`, whose probability to be 1 is `p` of 65536, 0 < p < 65536. Returns the bit.
+  /// Codes `bit`, whose probability to be 1 is `p` of 65536, 0 < p < 65536. Returns the bit. Without a branch on it:
+  /// bits that are worth coding are often guessed wrong.
   int bit(int bit, uint32_t p) {
     const uint32_t middle = low_ + static_cast<uint32_t>((uint64_t{high_ - low_} * p) >> 16);
-    if (bit != 0)
-      high_ = middle;
-    else
-      low_ = middle + 1;
+    const uint32_t one = -static_cast<uint32_t>(bit);
+    high_ ^= (high_ ^ middle) & one;
+    low_ += (middle + 1 - low_) & ~one;
     while (((low_ ^ high_) >> 24) == 0) {
-      coded_.push_back(static_cast<char>(high_ >> 24));
+      if (coded_bytes_ == coded_.size()) coded_.resize(2 * coded_bytes_ + kFirstRoom);
+      coded_[coded_bytes_++] = static_cast<char>(high_ >> 24);
       low_ <<= 8;
       high_ = high_ << 8 | 255;
     }
@@ -40,16 +41,21 @@ class Encoder {
   }
   /// Ends both streams. One byte is enough: what follows it reads as zeros, and (low | 0xffffff) + 1 <= high.
   void finish() {
+    coded_.resize(coded_bytes_);
     if (low_ != 0) coded_.push_back(static_cast<char>((low_ >> 24) + 1));
+    coded_bytes_ = coded_.size();
     if (held_bits_ > 0) plain_.push_back(static_cast<char>(held_ & 255));
     held_ = 0, held_bits_ = 0;
   }
+  /// Both streams, once they have ended.
   const std::string& coded() const { return coded_; }
   const std::string& plain() const { return plain_; }
   bool failed() const { return false; }
 
  private:
-  std::string coded_, plain_;
+  static constexpr size_t kFirstRoom = 256;
+  std::string coded_, plain_;  // coded_: with room for more
+  size_t coded_bytes_ = 0;
   uint64_t held_ = 0;
   int held_bits_ = 0;
   uint32_t low_ = 0, high_ = 0xffffffff;

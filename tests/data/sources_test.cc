@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "data/data_helper.h"
+#include "data/sources/file_source.h"
 
 namespace edgesmith::data {
 namespace {
@@ -61,6 +62,29 @@ TEST(ClassFolders, TakeTheRankOfTheSortedName) {
     EXPECT_EQ(sample->label, want[static_cast<size_t>(i)]);
     EXPECT_EQ(sample->inputs[0].type().text(), "f32[1,3,18,20]");
   }
+}
+
+// Byte by byte, the shorter first; links count as what they point to.
+TEST(FolderListing, IsSortedByTheBytesOfNames) {
+  TempFolder folder;
+  const std::vector<std::string> sorted = {"A.png",          "a.jpg",          "a.png",         "picture-1.npy",
+                                           "picture-10.npy", "picture-10.png", "picture-2.npy", "\xc3\xa4.jpg"};
+  for (const std::string& name :
+       {sorted[4], sorted[7], sorted[2], sorted[6], sorted[0], sorted[3], sorted[5], sorted[1]}) {
+    folder.write("d/" + name, "");
+  }
+  folder.write("d/b/1.jpg", "");
+  folder.write("d/one.gif", "");
+  std::filesystem::create_directory_symlink(folder / "d/b", folder / "d/a");
+  std::filesystem::create_symlink(folder / "nothing", folder / "d/z");
+  const auto listing = list_folder(folder / "d");
+  ASSERT_GOOD(listing);
+  EXPECT_EQ(listing->samples, sorted);
+  EXPECT_EQ(listing->folders, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(listing->foreign_images, 1);
+  const auto missing = list_folder(folder / "missing");
+  ASSERT_FALSE(missing.ok());
+  EXPECT_EQ(missing.error().message, (folder / "missing") + ": cannot list the folder: No such file or directory");
 }
 
 TEST(ClassFolders, TakeTheNameAsANumberWhenTold) {

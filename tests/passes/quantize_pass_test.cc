@@ -432,6 +432,38 @@ TEST(Quantize, AFloatReaderOfAWeightKeepsTheOldConstant) {
   EXPECT_EQ(value_of(graph, "z").node().input(1)->constant()->encoding(), ir::Encoding::affine);
 }
 
+// As PyTorch's exporter writes them: a list of pads from the last dim on, reversed by operators.
+TEST(Quantize, APadWhoseAmountsAreComputedFromConstantsVanishes) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[N,2,4,4]) -> (z) {
+  %list = constant {1, 1, 0, 2, 0, 0, 0, 0} : i64[8]
+  %two = constant {-1, 2} : i64[2]
+  %pairs = reshape %list, %two : i64[4,2]
+  %starts = constant {-1} : i64[1]
+  %ends = constant {-9} : i64[1]
+  %axes = constant {0} : i64[1]
+  %steps = constant {-1} : i64[1]
+  %reversed = slice %pairs, %starts, %ends, %axes, %steps : i64[4,2]
+  %turned = transpose %reversed {perm=[1,0]} : i64[2,4]
+  %one = constant {-1} : i64[1]
+  %amounts = reshape %turned, %one : i64[8]
+  %p = pad %x, %amounts : f32[N,2,6,6]
+  %w = constant random(seed=1) : f32[3,2,3,3]
+  %z = conv %p, %w : f32[N,3,4,4]
+  return %z
+}
+)");
+  const ir::Graph original = graph.clone();
+  const Pictures pictures({1, 2, 4, 4}, 20);
+  const Outcome outcome = quantize(graph, &pictures);
+  ASSERT_TRUE(outcome.change.ok());
+  EXPECT_FALSE(value_of(graph, "p").quant().has_value());
+  const ir::Value* amounts = value_of(graph, "p").node().input(1);
+  ASSERT_NE(amounts->constant(), nullptr);
+  EXPECT_EQ(amounts->constant()->to_int64s(), (std::vector<int64_t>{0, 0, 0, 1, 0, 0, 2, 1}));
+  EXPECT_GT(sqnr_db(original, graph, pictures, 1000), 30);
+  for (const ir::Node& node : graph.nodes()) EXPECT_FALSE(node.is(ir::OpKind::slice));
+}
+
 TEST(Quantize, AFixedBatchIsFedWhole) {
   ir::Graph graph = parse(R"(graph @g(%x: f32[4,2,4,4]) -> (z) {
   %w = constant random(seed=1) : f32[2,2,3,3]

@@ -50,16 +50,16 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
   int64_t foreign = 0;
   for (size_t rank = 0; rank < listing.folders.size(); ++rank) {
     const std::string& name = listing.folders[rank];
-    const std::filesystem::path folder = std::filesystem::path(spec.path) / name;
-    auto inner = list_folder(folder.string());
+    const std::string folder = (std::filesystem::path(spec.path) / name).string();
+    auto inner = list_folder(folder);
     if (!inner) return inner.error();
     int64_t label = static_cast<int64_t>(rank);
     if (spec.labels == "folder-numbers" && !number_of(name, label)) {
-      return invalid_error(folder.string() + ": the folder's name is not a class number",
+      return invalid_error(folder + ": the folder's name is not a class number",
                            "use labels = \"folders\" to take the rank of the names");
     }
     foreign += inner->foreign_images;
-    for (const std::string& file : inner->samples) files.push_back({(folder / file).string(), label});
+    for (const std::string& file : inner->samples) files.push_back({folder + "/" + file, label});
   }
   if (files.empty()) {
     const std::string below = folder_below(spec.path, listing);

@@ -1,40 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data/sources/file_source.h"
 
-#include <algorithm>
-#include <filesystem>
-
 #include "data/npy.h"
 #include "data/npz.h"
 #include "edgesmith/base/text.h"
 
 namespace edgesmith::data {
 
-namespace fs = std::filesystem;
-
 bool is_sample_file(std::string_view name) {
   return has_image_suffix(name) || name.ends_with(".npy") || name.ends_with(".npz");
-}
-
-Result<FolderListing> list_folder(const std::string& path) {
-  FolderListing listing;
-  std::error_code error;
-  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
-    const std::string name = it->path().filename().string();
-    if (name.starts_with(".")) continue;
-    std::error_code ignored;
-    if (it->is_directory(ignored)) {
-      listing.folders.push_back(name);
-    } else if (is_sample_file(name)) {
-      listing.samples.push_back(name);
-    } else if (has_foreign_image_suffix(name)) {
-      ++listing.foreign_images;
-    }
-  }
-  if (error) return io_error(path + ": cannot list the folder: " + error.message(), "check the permissions");
-  std::sort(listing.folders.begin(), listing.folders.end());
-  std::sort(listing.samples.begin(), listing.samples.end());
-  return listing;
 }
 
 Result<std::vector<RawInput>> FileSource::read(int64_t index) const {

@@ -32,10 +32,15 @@ struct Layout {
     }
     return layout;
   }
-  size_t index(int64_t channel, int64_t k) const {
-    return static_cast<size_t>((k / inner * channels + channel) * inner + k % inner);
-  }
   int64_t width() const { return outer * inner; }
+  // Calls body(element) for the weights of a channel, in order.
+  template <typename Body>
+  void for_channel(size_t channel, Body body) const {
+    for (int64_t o = 0; o < outer; ++o) {
+      const size_t first = static_cast<size_t>((o * channels + static_cast<int64_t>(channel)) * inner);
+      for (size_t i = first; i < first + static_cast<size_t>(inner); ++i) body(i);
+    }
+  }
 };
 
 std::vector<double> bias_of(const ir::Node& node, int64_t channels) {
@@ -166,7 +171,8 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
   std::vector<std::vector<double>> rows(channels);
   std::vector<ChannelScale> scales(channels);
   for (size_t c = 0; c < channels; ++c) {
-    for (int64_t k = 0; k < layout.width(); ++k) rows[c].push_back(reals[layout.index(static_cast<int64_t>(c), k)]);
+    rows[c].reserve(static_cast<size_t>(layout.width()));
+    layout.for_channel(c, [&](size_t element) { rows[c].push_back(reals[element]); });
     scales[c] = channel_scale(rows[c], settings.rule, smallest_scales.empty() ? 0 : smallest_scales[c]);
   }
   if (settings.per_tensor) share_scale(scales, rows, settings.rule);
@@ -223,9 +229,10 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
   for (size_t c = 0; c < channels; ++c) {
     scales[c].scale = best[c]->scale.scale;
     double shift = 0;
-    for (size_t k = 0; k < width; ++k) {
+    size_t k = 0;
+    layout.for_channel(c, [&](size_t element) { stored[element] = best[c]->codes[k++]; });
+    for (k = 0; k < width; ++k) {
       const int8_t code = best[c]->codes[k];
-      stored[layout.index(static_cast<int64_t>(c), static_cast<int64_t>(k))] = code;
       const double error = rows[c][k] - static_cast<double>(scales[c].scale) * code;
       signal += rows[c][k] * rows[c][k];
       noise += error * error;

@@ -21,7 +21,7 @@ class LayerInputs {
     int group = 0;
     int first = 0;  ///< within the group
     int width = 0;
-    std::vector<float> products;  ///< row-major sums; true in the upper triangle
+    std::vector<float> products;  ///< row-major sums; true in the upper triangle; empty until rows are added
   };
 
   /// `node` has a constant weight. `num_samples` is how many samples will come; no block is wider than `widest`. Means
@@ -37,7 +37,7 @@ class LayerInputs {
   /// Bytes of the moments.
   int64_t bytes() const;
 
-  /// The rows that one sample gives: [groups, rows, width].
+  /// The rows that one sample gives, [groups, rows, width]; with one group also those of several, one behind the other.
   using Rows = std::span<const float>;
   /// Most numbers that take_rows gives for one sample.
   size_t most_taken() const { return static_cast<size_t>(rows_per_sample_) * length(); }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/quantize/network_error.h"
 
+#include <array>
 #include <cmath>
-#include <map>
+#include <span>
 
 #include "runtime/isa.h"
 #include "runtime/native/statistics.h"
@@ -17,8 +18,7 @@ constexpr int64_t kMostKeptBytes = int64_t{8} << 20;
 struct Energy {
   double noise = 0, signal = 0;
 
-  void add(const ir::Tensor& reference, const ir::Tensor& tensor) {
-    const auto a = reference.data<float>(), b = tensor.data<float>();
+  void add(std::span<const float> a, std::span<const float> b) {
     const auto squares = runtime::native::statistics_table(*runtime::isa_in_use()).squares;
     const auto sums = squares(a.data(), b.data(), static_cast<int64_t>(std::min(a.size(), b.size())));
     noise += sums.noise;
@@ -58,7 +58,8 @@ void add_outputs(const std::vector<ir::Tensor>& reference, const std::vector<ir:
                  const Stream::Batch& batch, Energies& energies) {
   for (size_t o = 0; o < reference.size(); ++o) {
     if (reference[o].dtype() != ir::DType::f32) continue;
-    energies.at(batch, first + o).add(reference[o].dense(), results[o].dense());
+    const ir::Tensor a = reference[o].dense(), b = results[o].dense();
+    energies.at(batch, first + o).add(a.data<float>(), b.data<float>());
   }
 }
 
@@ -154,20 +155,32 @@ Result<ValueErrors> measure_values(const ir::Graph& original, const ir::Graph& q
                                    const std::vector<std::optional<Range>>& watched, const Stream& stream) {
   std::vector<bool> observed;
   for (const auto& range : watched) observed.push_back(range.has_value());
-  auto reference = Runner::create(original, stream.num_threads(), {.observed = observed});
+  std::array<std::optional<Result<Runner>>, 2> made;
+  stream.pool().parallel_for(2, [&](int64_t g, int) {
+    made[static_cast<size_t>(g)] = g == 0 ? Runner::create(original, stream.num_threads(), {.observed = observed})
+                                          : Runner::create(quantized, stream.num_threads(),
+                                                           {.arithmetic = kMeasuredArithmetic, .observed = observed});
+  });
+  Result<Runner>& reference = *made[0];
+  Result<Runner>& runner = *made[1];
   if (!reference) return reference.error();
-  auto runner =
-      Runner::create(quantized, stream.num_threads(), {.arithmetic = kMeasuredArithmetic, .observed = observed});
   if (!runner) return runner.error();
   struct Counts {
     int64_t outside = 0, all = 0;
   };
   std::vector<std::vector<Counts>> counts(static_cast<size_t>(stream.num_threads()),
                                           std::vector<Counts>(watched.size()));  // counts commute
+  struct Floats {
+    std::vector<float> numbers;  // room is kept from one batch to the next
+    bool known = false;
+  };
+  std::vector<std::vector<Floats>> floats(static_cast<size_t>(stream.num_threads()),
+                                          std::vector<Floats>(watched.size()));  // of one batch
   const size_t first_output = watched.size();
   Energies energies(first_output + static_cast<size_t>(original.num_outputs()));
   const auto work = [&](const Stream::Batch& batch) -> Status {
-    std::map<int, ir::Tensor> floats;  // of this batch only
+    std::vector<Floats>& own = floats[static_cast<size_t>(batch.thread)];
+    for (Floats& one : own) one.known = false;
     const runtime::Observer keep = [&](const ir::Value& value, const ir::Tensor& tensor) {
       if (tensor.dtype() != ir::DType::f32) return;
       const ir::Tensor dense = tensor.dense();
@@ -178,14 +191,15 @@ Result<ValueErrors> measure_values(const ir::Graph& original, const ir::Graph& q
       Counts& count = counts[static_cast<size_t>(batch.thread)][id];
       count.outside += outside;
       count.all += dense.size();
-      floats.emplace(value.id(), ir::Tensor::of<float>(dense.dims(), dense.data<float>()));
+      own[id].numbers.assign(dense.data<float>().begin(), dense.data<float>().end());
+      own[id].known = true;
     };
     auto outputs = reference->run(batch, &keep);
     if (!outputs) return outputs.error();
     const runtime::Observer compare = [&](const ir::Value& value, const ir::Tensor& tensor) {
-      const auto known = floats.find(value.id());
-      if (tensor.dtype() != ir::DType::f32 || known == floats.end()) return;
-      energies.at(batch, static_cast<size_t>(value.id())).add(known->second, tensor.dense());
+      const Floats& known = own[static_cast<size_t>(value.id())];
+      if (tensor.dtype() != ir::DType::f32 || !known.known) return;
+      energies.at(batch, static_cast<size_t>(value.id())).add(known.numbers, tensor.dense().data<float>());
     };
     auto results = runner->run(batch, &compare);
     if (!results) return results.error();

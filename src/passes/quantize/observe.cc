@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -30,7 +32,8 @@ class RowCollector {
       : layers_(layers), inputs_(inputs), readers_(static_cast<size_t>(num_values)) {
     for (size_t l = 0; l < layers.size(); ++l) {
       readers_[id_of(*layers[l].node->input(0))].push_back(l);
-      rows_.emplace_back(inputs_of(l).most_taken() * Stream::kSlots + LayerInputs::kReadAhead);
+      const size_t room = inputs_of(l).most_taken() * Stream::kSlots + LayerInputs::kReadAhead;
+      rows_.push_back(std::make_unique_for_overwrite<float[]>(room));
       taken_.emplace_back(Stream::kSlots, 0);
     }
     for (size_t i = 0; i < inputs.size(); ++i) {
@@ -42,10 +45,9 @@ class RowCollector {
 
   Status take(const ir::Value& value, const ir::Tensor& tensor, const Stream::Batch& batch) {
     for (const size_t l : readers_[id_of(value)]) {
-      const LayerInputs& inputs = inputs_of(l);
       const auto slot = static_cast<size_t>(batch.slot);
-      const std::span<float> to = std::span(rows_[l]).subspan(slot * inputs.most_taken(), inputs.most_taken());
-      const auto taken = inputs.take_rows(*layers_[l].node, tensor, batch.index, to);
+      const std::span<float> to(rows_of(l, slot), inputs_of(l).most_taken());
+      const auto taken = inputs_of(l).take_rows(*layers_[l].node, tensor, batch.index, to);
       if (!taken) return taken.error();
       taken_[l][slot] = *taken;
     }
@@ -56,10 +58,7 @@ class RowCollector {
   void fold(int batches, ThreadPool& pool) {
     std::vector<std::vector<LayerInputs::Rows>> rows(inputs_.size());  // layers that share their inputs in their order
     for (size_t l = 0; l < layers_.size(); ++l) {
-      for (size_t slot = 0; slot < static_cast<size_t>(batches); ++slot) {
-        const auto all = std::span(std::as_const(rows_[l])).subspan(slot * inputs_of(l).most_taken());
-        rows[static_cast<size_t>(layers_[l].inputs)].push_back(all.first(taken_[l][slot]));
-      }
+      add_rows(l, static_cast<size_t>(batches), rows[static_cast<size_t>(layers_[l].inputs)]);
     }
     pool.parallel_for(static_cast<int64_t>(inputs_.size()), [&](int64_t index, int) {
       inputs_[static_cast<size_t>(index)].add_means(rows[static_cast<size_t>(index)]);
@@ -72,11 +71,28 @@ class RowCollector {
 
  private:
   LayerInputs& inputs_of(size_t layer) const { return inputs_[static_cast<size_t>(layers_[layer].inputs)]; }
+  float* rows_of(size_t layer, size_t slot) const { return rows_[layer].get() + slot * inputs_of(layer).most_taken(); }
+
+  // What some slots of a layer hold: with one group a single matrix, since few long sums of products are made in less
+  // time than many short ones.
+  void add_rows(size_t layer, size_t batches, std::vector<LayerInputs::Rows>& rows) const {
+    if (inputs_of(layer).groups() > 1) {
+      for (size_t slot = 0; slot < batches; ++slot) rows.emplace_back(rows_of(layer, slot), taken_[layer][slot]);
+      return;
+    }
+    float* end = rows_of(layer, 0);
+    for (size_t slot = 0; slot < batches; ++slot) {
+      const float* from = rows_of(layer, slot);
+      if (from != end) std::memmove(end, from, taken_[layer][slot] * sizeof(float));  // samples before gave fewer rows
+      end += taken_[layer][slot];
+    }
+    rows.emplace_back(rows_of(layer, 0), end);
+  }
 
   const std::vector<WatchedLayer>& layers_;
   std::vector<LayerInputs>& inputs_;
   std::vector<std::vector<size_t>> readers_;        // by value id: indices into `layers_`
-  std::vector<std::vector<float>> rows_;            // by layer: room for those of every slot
+  std::vector<std::unique_ptr<float[]>> rows_;      // by layer: room for those of every slot
   std::vector<std::vector<size_t>> taken_;          // by layer and slot: numbers
   std::vector<std::pair<size_t, int64_t>> pieces_;  // of all inputs
 };

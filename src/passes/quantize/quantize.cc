@@ -11,6 +11,7 @@
 // The result is annotations: values carry a Quant, weights and biases become affine constants. With weights_only the
 // weights alone become codes, which needs no data. Weights of fewer bits, and float activations: low_bit_layers.cc.
 #include <algorithm>
+#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -20,6 +21,7 @@
 #include "passes/quantize/dynamic.h"
 #include "passes/quantize/findings.h"
 #include "passes/quantize/float_layers.h"
+#include "passes/quantize/fold_pad_amounts.h"
 #include "passes/quantize/fold_weights.h"
 #include "passes/quantize/low_bit_layers.h"
 #include "passes/quantize/masks.h"
@@ -320,11 +322,28 @@ class Quantizer {
     return limits;
   }
 
+  // The order in which layers are rounded: those that take longest first, so that no thread is left with one at the
+  // end.
+  static std::vector<int64_t> longest_first(const std::vector<LayerGroup>& layers) {
+    const auto work = [&](int64_t layer) {
+      const ir::Node& node = *layers[static_cast<size_t>(layer)].nodes[0];
+      const ir::Tensor& weight = *weight_of(node)->constant();
+      return weight.size() *
+             (weight.size() / std::max<int64_t>(1, weight.dims()[static_cast<size_t>(weight_axis(node))]));
+    };
+    std::vector<int64_t> order(layers.size());
+    std::iota(order.begin(), order.end(), 0);
+    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return work(a) > work(b); });
+    return order;
+  }
+
   Status quantize_layers(const Plan& plan, const std::vector<std::vector<ir::Quant>>& candidates,
                          const std::vector<LayerInputs>& inputs, std::vector<LayerGroup>& layers) {
     std::vector<std::optional<Error>> errors(layers.size());
+    const std::vector<int64_t> order = longest_first(layers);
     context_.progress->begin("round weights", static_cast<int64_t>(layers.size()));
-    context_.pool->parallel_for(static_cast<int64_t>(layers.size()), [&](int64_t index, int) {
+    context_.pool->parallel_for(static_cast<int64_t>(layers.size()), [&](int64_t place, int) {
+      const int64_t index = order[static_cast<size_t>(place)];
       LayerGroup& layer = layers[static_cast<size_t>(index)];
       const std::vector<double> smallest = smallest_scales(plan, candidates, layer);
       for (const bool correct : {false, true}) {
@@ -484,6 +503,7 @@ Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContex
   auto selected = select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
   EDGESMITH_TRY(fold_weights(graph));
+  EDGESMITH_TRY(fold_pad_amounts(graph));
   selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
   const std::string& activations = options.word("activations");
   const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||

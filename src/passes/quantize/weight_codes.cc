@@ -9,12 +9,18 @@ namespace {
 
 constexpr int32_t kPairLimit = 128;  // 255 * 128 = 32640 is the largest even multiple of a half that fits 16 bits
 
-// The code of weight `index` nearest to `real` within its limits.
+// The nearest whole number, half to even, of a number far below 2^51: adding 1.5 * 2^52 leaves no bits for fractions.
+double rounded(double real) {
+  constexpr double kNoFractions = 6755399441055744.0;
+  return (real + kNoFractions) - kNoFractions;
+}
+
+// The code of weight `index` nearest to `real` within its limits, which are whole.
 int8_t clamped_code(double real, const ChannelScale& scale, size_t index) {
   const int32_t limit = static_cast<int64_t>(index) == scale.peak ? scale.largest : scale.others;
   const double low = scale.low.empty() ? -limit : scale.low[index],
                high = scale.high.empty() ? limit : scale.high[index];
-  return static_cast<int8_t>(std::clamp(std::nearbyint(real), low, high));
+  return static_cast<int8_t>(rounded(std::clamp(real, low, high)));
 }
 
 // Codes within their limits.
