@@ -40,14 +40,20 @@ TEST(Where, BroadcastsEveryWay) {
     ir::Dims mask, a, b;
   };
   const std::vector<Case> cases = {
-      {{2, 1, 7}, {2, 5, 7}, {}},      {{2, 5, 1}, {2, 5, 33}, {1}},     {{5}, {2, 5}, {2, 1}},
-      {{1}, {2, 3, 4}, {3, 1}},        {{}, {17}, {17}},                 {{2, 3, 4}, {4}, {3, 1}},
-      {{3, 1, 1}, {1, 5, 1}, {70}},    {{2, 1, 4, 1}, {3, 1, 5}, {4, 1}}, {{}, {}, {}},
-      {{1, 1, 31}, {2, 5, 1}, {5, 31}}, {{0, 3}, {3}, {}},
+      {{2, 1, 7}, {2, 5, 7}, {}},
+      {{2, 5, 1}, {2, 5, 33}, {1}},
+      {{5}, {2, 5}, {2, 1}},
+      {{1}, {2, 3, 4}, {3, 1}},
+      {{}, {17}, {17}},
+      {{2, 3, 4}, {4}, {3, 1}},
+      {{3, 1, 1}, {1, 5, 1}, {70}},
+      {{2, 1, 4, 1}, {3, 1, 5}, {4, 1}},
+      {{}, {}, {}},
+      {{1, 1, 31}, {2, 5, 1}, {5, 31}},
+      {{0, 3}, {3}, {}},
   };
   for (const Case& one : cases) {
-    check_operands("where %x0, %x1, %x2",
-                   {random_mask(one.mask, 1), random_tensor(one.a, 2), random_tensor(one.b, 3)});
+    check_operands("where %x0, %x1, %x2", {random_mask(one.mask, 1), random_tensor(one.a, 2), random_tensor(one.b, 3)});
   }
 }
 
@@ -56,8 +62,10 @@ TEST(Masks, CompareIntegers) {
     const std::string node = std::string(op) + " %x0, %x1";
     for (const auto& [a, b] : std::vector<std::pair<ir::Dims, ir::Dims>>{
              {{2, 33}, {2, 33}}, {{1, 17}, {3, 1}}, {{3, 1}, {1, 17}}, {{2, 3, 4}, {}}, {{}, {7}}, {{}, {}}}) {
-      check_operands(node, {random_integers<int64_t>(ir::DType::i64, a, 4), random_integers<int64_t>(ir::DType::i64, b, 5)});
-      check_operands(node, {random_integers<int32_t>(ir::DType::i32, a, 4), random_integers<int32_t>(ir::DType::i32, b, 5)});
+      check_operands(node,
+                     {random_integers<int64_t>(ir::DType::i64, a, 4), random_integers<int64_t>(ir::DType::i64, b, 5)});
+      check_operands(node,
+                     {random_integers<int32_t>(ir::DType::i32, a, 4), random_integers<int32_t>(ir::DType::i32, b, 5)});
     }
   }
 }
@@ -80,7 +88,8 @@ TEST(Masks, OfDimsAloneAreMadeOnce) {
   const ir::Graph graph = parse_graph(
       "graph @g(%x: f32[n,4]) -> (y) {\n  %s = shape %x\n  %zero = constant {0} : i64[]\n"
       "  %one = constant {1} : i64[]\n  %four = constant {4} : i64[]\n  %i = range %zero, %four, %one\n"
-      "  %n = gather %s, %zero\n  %m = less %i, %n\n  %z = constant {0.5} : f32[]\n  %y = where %m, %x, %z\n  return %y\n}");
+      "  %n = gather %s, %zero\n  %m = less %i, %n\n  %z = constant {0.5} : f32[]\n  %y = where %m, %x, %z\n  return "
+      "%y\n}");
   const auto program = compile(graph, {}, Isa::scalar);
   ASSERT_TRUE(program.ok()) << program.error().text();
   for (const Step& step : program->steps) {

@@ -143,9 +143,8 @@ void BlockCopy::run(const float* in, float* out, const NativeTable& table) const
   for (AxisNumbers* numbers : {&copy.dims, &copy.in_strides, &copy.out_strides}) move_to_end(*numbers, across);
   const int64_t rows = copy.dims[rank - 2], columns = copy.dims[rank - 1];
   const int64_t in_row = copy.in_strides[rank - 2], out_row = copy.out_strides[rank - 1];
-  for_blocks(copy, 2, in, out, 0, [&](const float* a, float* b) {
-    table.transpose(a, rows, columns, in_row, b, out_row, nullptr, {});
-  });
+  for_blocks(copy, 2, in, out, 0,
+             [&](const float* a, float* b) { table.transpose(a, rows, columns, in_row, b, out_row, nullptr, {}); });
 }
 
 Result<AxisPads> pads_by_axis(const KernelCall& call) {

@@ -3,7 +3,8 @@
 // that become columns are turned in registers, block by block.
 //
 // us, before and after, one core with AVX-512: 2 x 24000 turned 44.5, 1.2; 1 x 256 x 512 x 1 turned 298, 19; 512 x 508
-// numbers with a last axis of 1 sliced 600, 39; 480000 samples padded by reflection 1810, 44; 12000 by their edge 40, 1.
+// numbers with a last axis of 1 sliced 600, 39; 480000 samples padded by reflection 1810, 44; 12000 by their edge
+// 40, 1.
 #include <algorithm>
 #include <string>
 #include <string_view>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Masks: comparisons of float32 tensors or of integers, and Where of float32 tensors, with any broadcasting; And of masks
-// of the same dims.
+// Masks: comparisons of float32 tensors or of integers, and Where of float32 tensors, with any broadcasting; And of
+// masks of the same dims.
 //
 // Where whose mask repeats along the last axis copies whole runs. Samples of 12000 by their lengths (resample_8_16 of
 // onnx-asr, AVX-512): 177 us by the plain evaluation, 0.9 us.
