@@ -64,6 +64,7 @@ constexpr std::array kKernels = {
     &native::kReduceSumSquareF32,
     &native::kReduceL2F32,
     &native::kBatchNormalizationF32,
+    &native::kConvIntegerI8,
     &native::kMatMulIntegerI8,
     &native::kQuantizeLinearI8,
     &native::kDequantizeLinearI8,
