@@ -122,30 +122,48 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
     T* to = made->mutable_data<T>().data();
     FourierPlan plan(static_cast<size_t>(*length), inverse);
     std::vector<Complex> line(plan.length());
-    for (int64_t o = 0; o < outer; ++o) {
-      for (int64_t i = 0; i < inner; ++i) {
-        const int64_t stored = real ? *length / 2 + 1 : *length;
-        std::fill(line.begin(), line.end(), 0);
-        for (int64_t n = 0; n < std::min(dim, stored); ++n) {
-          const T* at = from + ((o * dim + n) * inner + i) * parts;
-          line[static_cast<size_t>(n)] = {static_cast<double>(at[0]), parts == 2 ? static_cast<double>(at[1]) : 0};
-        }
-        // The other half of the spectrum of a real signal; what cannot be real at its ends is dropped.
-        if (real) {
-          line[0] = line[0].real();
-          if (*length % 2 == 0) line[static_cast<size_t>(*length / 2)] = line[static_cast<size_t>(*length / 2)].real();
-          for (int64_t n = *length / 2 + 1; n < *length; ++n) {
-            line[static_cast<size_t>(n)] = std::conj(line[static_cast<size_t>(*length - n)]);
-          }
-        }
-        plan.run(line.data());
-        const double divisor = inverse ? static_cast<double>(*length) : 1;
-        for (int64_t k = 0; k < out_length; ++k) {
-          T* at = to + ((o * out_length + k) * inner + i) * out_parts;
-          at[0] = static_cast<T>(line[static_cast<size_t>(k)].real() / divisor);
-          if (!real) at[1] = static_cast<T>(line[static_cast<size_t>(k)].imag() / divisor);
-        }
+    const auto size = static_cast<size_t>(*length);
+    const auto first_of = [&](int64_t index, int64_t count) { return index / inner * count * inner + index % inner; };
+    const double divisor = inverse ? static_cast<double>(*length) : 1;
+    const auto put = [&](T* line_at, int64_t k, const Complex& number) {
+      T* at = line_at + k * inner * out_parts;
+      at[0] = static_cast<T>(number.real() / divisor);
+      if (!real) at[1] = static_cast<T>(number.imag() / divisor);
+    };
+    // Two lines of reals of a sample at a time, as real and imaginary parts: their spectra are told apart by their
+    // symmetry.
+    const int64_t lines = outer * inner / (*axis == 0 ? 1 : std::max<int64_t>(1, x.dims()[0]));
+    for (int64_t index = 0; index < outer * inner; ++index) {
+      const bool pair = parts == 1 && index % lines + 1 < lines;
+      T* const result = to + first_of(index, out_length) * out_parts;
+      const T* const one = from + first_of(index, dim) * parts;
+      const T* const other = pair ? from + first_of(index + 1, dim) : parts == 2 ? one + 1 : nullptr;
+      const int64_t stored = real ? *length / 2 + 1 : *length;
+      std::fill(line.begin(), line.end(), 0);
+      for (int64_t n = 0; n < std::min(dim, stored); ++n) {
+        const int64_t at = n * inner * parts;
+        line[static_cast<size_t>(n)] = {static_cast<double>(one[at]),
+                                        other != nullptr ? static_cast<double>(other[at]) : 0};
       }
+      // The other half of the spectrum of a real signal; what cannot be real at its ends is dropped.
+      if (real) {
+        line[0] = line[0].real();
+        if (*length % 2 == 0) line[size / 2] = line[size / 2].real();
+        for (size_t n = size / 2 + 1; n < size; ++n) line[n] = std::conj(line[size - n]);
+      }
+      plan.run(line.data());
+      if (!pair) {
+        for (int64_t k = 0; k < out_length; ++k) put(result, k, line[static_cast<size_t>(k)]);
+        continue;
+      }
+      T* const second = to + first_of(index + 1, out_length) * out_parts;
+      for (int64_t k = 0; k < out_length; ++k) {
+        const auto at = static_cast<size_t>(k);
+        const Complex mirrored = std::conj(line[at == 0 ? 0 : size - at]), twice = line[at] - mirrored;
+        put(result, k, (line[at] + mirrored) * 0.5);
+        put(second, k, {twice.imag() * 0.5, -twice.real() * 0.5});  // `twice` is 2 i times the second one
+      }
+      ++index;
     }
     return std::vector{std::move(*made)};
   });

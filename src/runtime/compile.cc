@@ -138,6 +138,10 @@ Result<Step> make_step(const Program& program, const ir::Node& node) {
   step.view = is_view(node) && view_allowed(program, node);
   if (step.view) return step;
   step.kernel = kernel_of(program, step);
+  if (step.kernel != nullptr && step.kernel->as_reference && find_choice(program, node) == nullptr &&
+      program.depends_on_dims_alone(node)) {
+    step.kernel = nullptr;
+  }
   if (step.kernel == nullptr) step.half = make_half_node(program, node);
   if (step.kernel == nullptr || step.kernel->prepare == nullptr) return step;
   auto prepared = step.kernel->prepare(node, constant_operands(program, node), program.isa);
@@ -463,6 +467,7 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
   program.options = options;
   program.isa = isa;
   program.constants.resize(static_cast<size_t>(program.num_slots()));
+  program.by_dims.resize(static_cast<size_t>(program.num_values()));
   for (const ir::Node& node : graph.nodes()) {  // all first: the bounds of a clip may come after what it is fused into
     if (node.is(OpKind::constant)) EDGESMITH_TRY(add_constant(program, node.output(), node.tensor()));
   }
@@ -474,6 +479,9 @@ Result<Program> compile(const ir::Graph& graph, const ExecutorOptions& options, 
     auto folded = fold(program, node);
     if (!folded) return folded.error();
     if (*folded) continue;
+    if (node.subgraphs == nullptr && (node.is(OpKind::shape) || program.depends_on_dims_alone(node))) {
+      for (int i = 0; i < node.num_outputs(); ++i) program.by_dims[static_cast<size_t>(node.output(i).id())] = true;
+    }
     std::optional<Step> plain;
     if (options.observed.empty()) {
       auto step = make_step(program, node);

@@ -96,8 +96,10 @@ struct Kernel {
   std::optional<ir::OpKind> op;  ///< empty: whatever supports_form takes
   Isa isa = Isa::scalar;         ///< least instruction set
   bool epilogue = false;         ///< applies KernelCall::epilogue itself
-  bool residual = false;      ///< adds KernelCall::residual to its result (on codes: to its codes) before the epilogue
-  bool splits = false;        ///< cuts its work over the threads of KernelCall::pool
+  bool residual = false;  ///< adds KernelCall::residual to its result (on codes: to its codes) before the epilogue
+  bool splits = false;    ///< cuts its work over the threads of KernelCall::pool
+  /// Gives the bytes of ops::eval, to which nodes that depend on dims alone are left: it runs them once (shape code).
+  bool as_reference = false;
   bool reassociates = false;  ///< reassociates sums: runs only where ExecutorOptions::reassociate allows it
   /// Null for what is part of this program; else why the library behind the row cannot be used here ("": it can).
   std::string_view (*unavailable)() = nullptr;

@@ -43,6 +43,14 @@ std::string Step::kernel_text(Isa isa) const {
 
 bool Step::residual_first(const Program& program) const { return program.value_of(residual) == add->input(0)->id(); }
 
+bool Program::depends_on_dims_alone(const ir::Node& node) const {
+  for (int i = 0; i < node.num_inputs(); ++i) {
+    const ir::Value* value = node.input(i);
+    if (value != nullptr && !known(*value) && !by_dims[static_cast<size_t>(value->id())]) return false;
+  }
+  return true;
+}
+
 int Program::slot(const ir::Value& value, Rep rep) const {
   if (rep == Rep::codes_last && value.type().rank() < 3) rep = Rep::codes;
   return static_cast<int>(rep) * num_values() + value.id();

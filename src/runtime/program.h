@@ -65,6 +65,7 @@ struct Program {
   ExecutorOptions options;
   Isa isa = Isa::scalar;
   std::vector<ir::Tensor> constants;  ///< by slot; valid for constants and what was folded from them
+  std::vector<bool> by_dims;          ///< by value id: computed from dims and constants alone (shape code)
   std::vector<Step> steps;            ///< activations fused
   std::vector<Step> plain_steps;      ///< nothing fused, reals only, for observers of everything; or none
   std::vector<ir::DType>
@@ -90,6 +91,8 @@ struct Program {
     const auto id = static_cast<size_t>(value.id());
     return id < options.observed.size() && options.observed[id];
   }
+  /// Whether all operands of `node` are constants, or computed from dims and constants alone.
+  bool depends_on_dims_alone(const ir::Node& node) const;
   bool known(const ir::Value& value) const { return constants[static_cast<size_t>(value.id())].valid(); }
 };
 

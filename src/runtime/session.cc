@@ -2,9 +2,11 @@
 #include "runtime/session.h"
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 
+#include "edgesmith/base/check.h"
 #include "edgesmith/base/thread_pool.h"
 #include "edgesmith/ops/op_info.h"
 #include "runtime/integer/convert.h"
@@ -114,8 +116,9 @@ Status SessionState::bind(Binding& binding, std::span<const ir::Tensor> inputs) 
   for (size_t v = 0; v < dims->size(); ++v) {
     if (program_.constants[v].valid()) (*dims)[v] = program_.constants[v].dims();
   }
-  binding.plan =
-      plan_shapes(program_, *binding.steps, std::move(*dims), {.threads = pool_ == nullptr ? 1 : pool_->num_threads()});
+  binding.plan = plan_shapes(program_, *binding.steps, std::move(*dims),
+                             {.chains = binding.steps == &program_.steps && !program_.options.reference,
+                              .threads = pool_ == nullptr ? 1 : pool_->num_threads()});
   const int64_t limit = program_.options.memory_limit;
   if (limit > 0 && binding.plan.bytes > limit) {
     return io_error(
@@ -149,6 +152,7 @@ Status SessionState::bind(Binding& binding, std::span<const ir::Tensor> inputs) 
   }
   run_shape_code(binding);
   for (size_t s = 0; s < binding.steps->size(); ++s) bind_kernel(binding, s);
+  for (const Chain& chain : binding.plan.chains) bind_chain(binding, chain);
   binding.valid = true;
   return {};
 }
@@ -212,6 +216,23 @@ void SessionState::bind_kernel(Binding& binding, size_t index) {
   bound.ready = true;
 }
 
+// The last step runs the chain. What it reads may be made only while running, but its own result lies in the arena.
+void SessionState::bind_chain(Binding& binding, const Chain& chain) {
+  for (const int step : chain.steps) binding.bound[static_cast<size_t>(step)].deferred = true;
+  BoundStep& last = binding.bound[static_cast<size_t>(chain.steps.back())];
+  EDGESMITH_CHECK(!last.outputs.empty()) << "the result of a chain of known dims has no place";
+  last.deferred = false;
+  last.chain = &chain;
+  for (const int slot : chain.operands) last.chain_operands.push_back(&binding.values[static_cast<size_t>(slot)]);
+}
+
+void SessionState::run_chain(const BoundStep& bound) {
+  std::array<const float*, native::kMostWalked> operands;
+  for (size_t i = 0; i < bound.chain_operands.size(); ++i) operands[i] = bound.chain_operands[i]->data<float>().data();
+  bound.chain->run(program_.isa, std::span(operands.data(), bound.chain_operands.size()), bound.outputs[0].as<float>(),
+                   bound.scratch, bound.scratch_step, pool_);
+}
+
 Status SessionState::grow_arena(int64_t bytes) {
   if (arena_ != nullptr && bytes <= arena_bytes_) return {};
   fused_.valid = plain_.valid = false;  // their tensors point into the old one
@@ -245,7 +266,11 @@ Status SessionState::set_inputs(Binding& binding, std::span<const ir::Tensor> in
 Status SessionState::run_step(Binding& binding, size_t index) {
   const Step& step = (*binding.steps)[index];
   const BoundStep& bound = binding.bound[index];
-  if (bound.done) return {};
+  if (bound.done || bound.deferred) return {};
+  if (bound.chain != nullptr) {
+    run_chain(bound);
+    return {};
+  }
   const auto result = static_cast<size_t>(step.results[0]);
   const auto& result_dims = binding.plan.dims[static_cast<size_t>(program_.value_of(step.results[0]))];
   const bool on_codes = program_.rep_of(step.results[0]) != Rep::reals;
@@ -282,8 +307,17 @@ Status SessionState::time_step(Binding& binding, size_t index, const StepTimer& 
   const auto start = std::chrono::steady_clock::now();
   EDGESMITH_TRY(run_step(binding, index));
   const int64_t nanoseconds = std::chrono::nanoseconds(std::chrono::steady_clock::now() - start).count();
-  const Step& step = (*binding.steps)[index];
-  timer(*step.node, step.kernel_text(program_.isa), nanoseconds);
+  if (binding.bound[index].deferred) return {};
+  const Chain* const chain = binding.bound[index].chain;
+  if (chain == nullptr) {
+    const Step& step = (*binding.steps)[index];
+    timer(*step.node, step.kernel_text(program_.isa), nanoseconds);
+    return {};
+  }
+  for (const int part : chain->steps) {
+    const Step& step = (*binding.steps)[static_cast<size_t>(part)];
+    timer(*step.node, step.kernel_text(program_.isa), nanoseconds / static_cast<int64_t>(chain->steps.size()));
+  }
   return {};
 }
 

@@ -40,9 +40,12 @@ class SessionState {
  private:
   /// What a step needs, as far as it is known from dims.
   struct BoundStep {
-    std::vector<const ir::Tensor*> operands;  // into Binding::values
-    bool done = false;                        // it depends on dims alone, and its results are there
-    bool ready = false;                       // a kernel runs it, and all that follows is there
+    std::vector<const ir::Tensor*> operands;        // into Binding::values
+    bool done = false;                              // it depends on dims alone, and its results are there
+    bool ready = false;                             // a kernel runs it, and all that follows is there
+    bool deferred = false;                          // a later step runs it, in a chain
+    const Chain* chain = nullptr;                   // that this step runs, itself the last one
+    std::vector<const ir::Tensor*> chain_operands;  // into Binding::values
     std::vector<OutputSlot> outputs;
     std::shared_ptr<const Prepared> bound;  // Kernel::bind
     std::byte* scratch = nullptr;
@@ -67,6 +70,8 @@ class SessionState {
   void bind_kernel(Binding& binding, size_t index);
   Status set_inputs(Binding& binding, std::span<const ir::Tensor> inputs);
   Status run_step(Binding& binding, size_t index);
+  void bind_chain(Binding& binding, const Chain& chain);
+  void run_chain(const BoundStep& bound);
   Status time_step(Binding& binding, size_t index, const StepTimer& timer);
   Status run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims);
   Status call_kernel(const Binding& binding, size_t index, const BoundStep& bound);

@@ -20,6 +20,11 @@ class Planner {
     owner_.assign(slots, -1);
     buffer_.assign(slots, -1);
     last_read_.assign(slots, -1);
+    if (options.chains) plan.chains = find_chains(program, steps, plan.dims);
+    plan.chain_of.assign(steps.size(), -1);
+    for (size_t c = 0; c < plan.chains.size(); ++c) {
+      for (const int step : plan.chains[c].steps) plan.chain_of[index(step)] = static_cast<int>(c);
+    }
   }
 
   void run() {
@@ -66,7 +71,7 @@ class Planner {
 
   // Extends the life of the buffer behind `slot`.
   void read(int slot, int step) {
-    last_read_[index(slot)] = step;
+    last_read_[index(slot)] = std::max(last_read_[index(slot)], step);
     const int owner = owner_[index(slot)];
     if (owner < 0) return;
     Buffer& buffer = buffers_[index(buffer_[index(owner)])];
@@ -75,9 +80,12 @@ class Planner {
 
   void add_step(int s) {
     const Step& step = steps_[static_cast<size_t>(s)];
+    const Chain* const chain = plan_.chain_of[index(s)] < 0 ? nullptr : &plan_.chains[index(plan_.chain_of[index(s)])];
+    const int runs_at = chain == nullptr ? s : chain->steps.back();
     for (const int slot : step.operands) {
-      if (slot >= 0) read(slot, s);
+      if (slot >= 0) read(slot, runs_at);
     }
+    if (runs_at != s) return;  // its result is a block of the chain's scratch
     if (step.residual >= 0) read(step.residual, s);
     for (const int slot : step.results) last_read_[index(slot)] = s;
     if (step.view && dims_of(step.results[0])) {
@@ -92,7 +100,7 @@ class Planner {
     for (size_t i = 0; i < step.results.size(); ++i) {
       add_buffer(step.last().output(static_cast<int>(i)), step.results[i], s);
     }
-    add_scratch(step, s);
+    chain == nullptr ? add_scratch(step, s) : add_scratch(chain->scratch_bytes(), true, s);
   }
 
   void add_scratch(const Step& step, int s) {
@@ -105,10 +113,14 @@ class Planner {
     }
     const auto bytes = step.kernel->scratch_bytes(step.shown(), step.prepared.get(), inputs, *output, program_.isa);
     if (!bytes || *bytes == 0) return;  // an error shows again when the kernel runs
+    add_scratch(*bytes, step.kernel->splits, s);
+  }
+
+  void add_scratch(int64_t bytes, bool splits, int s) {
     scratch_.emplace_back(s, buffers_.size());
-    const int64_t step_bytes = scratch_step(*bytes);
+    const int64_t step_bytes = scratch_step(bytes);
     plan_.scratch_steps[static_cast<size_t>(s)] = step_bytes;
-    buffers_.push_back({step.kernel->splits ? step_bytes * options_.threads : *bytes, s, s});
+    buffers_.push_back({splits ? step_bytes * options_.threads : bytes, s, s});
   }
 
   void place(int end) {

@@ -6,17 +6,16 @@
 #include <vector>
 
 #include "runtime/arena.h"
+#include "runtime/fuse_chain.h"
 #include "runtime/program.h"
 
 namespace edgesmith::runtime {
-
-/// Dims by value id; empty where they are known only while running.
-using ValueDims = std::vector<std::optional<ir::Dims>>;
 
 /// What to plan for.
 struct PlanOptions {
   bool scratch = true;         ///< room for the kernels' scratch
   bool every_value = false;    ///< also what the executor allocates apart (graph inputs, results of ops::eval)
+  bool chains = false;         ///< run element-wise steps in a row block by block (fuse_chain.h)
   bool integer_codes = false;  ///< annotated values take the bits of their codes
   int64_t alignment = kArenaAlignment;
   int threads = 1;  ///< that have scratch of their own
@@ -31,6 +30,8 @@ struct ShapePlan {
   std::vector<int64_t> scratch_offsets;      ///< by step; -1: none
   std::vector<int64_t> scratch_steps;        ///< by step: bytes from one thread's scratch to the next one's
   std::vector<std::vector<int>> last_reads;  ///< by step: slots that are not read after it
+  std::vector<Chain> chains;
+  std::vector<int> chain_of;  ///< by step: index of the chain that it is a part of, or -1
   int64_t bytes = 0;
   int64_t lower_bound = 0;  ///< most bytes alive at one step
 };

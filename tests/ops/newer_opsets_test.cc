@@ -121,6 +121,32 @@ TEST(NewerOpsets, DftOfAnyLengthAndBack) {
   expect_near(run_op(OpKind::dft, {half->front(), Tensor::scalar<int64_t>(3)}, back), {1, 2, 4});
 }
 
+// Lines of reals are transformed in pairs, the last one of a sample by itself; the sums themselves say what comes out.
+TEST(NewerOpsets, DftOfSeveralLines) {
+  const ir::Dims dims = {2, 3, 6, 5, 1};
+  std::vector<float> x;
+  for (int i = 0; i < 180; ++i) x.push_back(static_cast<float>(i * i % 23) - 11);
+  for (const int64_t axis : {0, 1, 2, 3}) {
+    int64_t inner = 1;
+    for (size_t d = static_cast<size_t>(axis) + 1; d < dims.size(); ++d) inner *= dims[d];
+    const int64_t length = dims[static_cast<size_t>(axis)];
+    std::vector<float> expected;
+    for (int64_t i = 0; i < 180; ++i) {
+      const int64_t k = i / inner % length, first = i - k * inner;
+      double re = 0, im = 0;
+      for (int64_t n = 0; n < length; ++n) {
+        const double angle = -2 * std::acos(-1.0) * static_cast<double>(k * n) / static_cast<double>(length);
+        const double number = static_cast<double>(x[static_cast<size_t>(first + n * inner)]);
+        re += number * std::cos(angle);
+        im += number * std::sin(angle);
+      }
+      expected.push_back(static_cast<float>(re));
+      expected.push_back(static_cast<float>(im));
+    }
+    expect_near(run_op(OpKind::dft, {Tensor::of<float>(dims, x), Tensor(), Tensor::scalar<int64_t>(axis)}), expected);
+  }
+}
+
 TEST(NewerOpsets, SwishIsASigmoidTimesItsOperand) {
   expect_near(run_op(OpKind::swish, {vector({0, 2})}, {{"alpha", 0.5F}}), {0, 2 / (1 + std::exp(-1.0F))});
 }

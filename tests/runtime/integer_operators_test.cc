@@ -24,7 +24,13 @@ void check_exact(const std::string& text, const std::vector<ir::Tensor>& fed) {
   SCOPED_TRACE(text.substr(0, 200));
   const ir::Graph graph = parse_graph(text);
   EXPECT_TRUE(runs_by_kernels(graph));
-  check_graph(graph, fed, 0);
+  const std::vector<ir::Tensor> results = check_graph(graph, fed, 0);
+  for (const Isa isa : {Isa::avxvnni, Isa::avx512vnni, Isa::neondot}) {
+    if (!cpu_has(isa)) continue;
+    const std::vector<ir::Tensor> own = run_graph(graph, fed, isa);
+    ASSERT_EQ(own.size(), results.size());
+    for (size_t i = 0; i < own.size(); ++i) EXPECT_TRUE(own[i].identical_to(results[i])) << isa_word(isa);
+  }
 }
 
 template <typename A, typename B>
@@ -56,6 +62,36 @@ TEST(IntegerOperators, ALongSumOfTheLargestCodes) {
   check_exact("graph @g(%a: u8[1,512]) -> (y) {\n  %b = constant {" + weights +
                   "} : i8[512,1]\n  %y = mat_mul_integer %a, %b\n  return %y\n}",
               {ir::Tensor::of<uint8_t>({1, 512}, most)});
+}
+
+template <typename X, typename W>
+void check_convolution(const ir::Dims& x, const ir::Dims& weight, const std::string& attributes,
+                       const std::string& zeros = "", const std::string& operands = "") {
+  const ir::Tensor input = random_codes<X>(x, 3), weights = random_codes<W>(weight, 5);
+  check_exact("graph @g(%x: " + input.type().text() + ") -> (y) {\n  %w = constant " + list_of(weights) + "\n" + zeros +
+                  "  %y = conv_integer %x, %w" + operands + " {" + attributes + "}\n  return %y\n}",
+              {input});
+}
+
+TEST(IntegerOperators, ConvIntegerOfAllSizesAndTypes) {
+  const std::string zeros =
+      "  %z = constant {131} : u8[]\n  %s = constant {-100} : i8[]\n  %u = constant {200} : u8[1]\n";
+  for (const int64_t channels : {1, 3, 8, 17}) {
+    for (const int64_t outputs : {1, 7, 16, 33}) {
+      check_convolution<uint8_t, int8_t>({2, channels, 5, 7}, {outputs, channels, 3, 3}, "pads=[1,1,1,1]", zeros,
+                                         ", %z");
+      check_convolution<uint8_t, uint8_t>({1, channels, 6, 5}, {outputs, channels, 1, 1}, "strides=[2,1]", zeros,
+                                          ", %z, %u");
+      check_convolution<int8_t, int8_t>({1, channels, 9}, {outputs, channels, 3}, "pads=[0,2]", zeros, ", %s");
+      check_convolution<int8_t, uint8_t>({1, channels, 7, 9}, {outputs, channels, 2, 3},
+                                         "strides=[2,2], pads=[1,0,2,1], dilations=[2,1]");
+    }
+  }
+  check_convolution<uint8_t, int8_t>({1, 6, 5, 5}, {8, 3, 3, 3}, "group=2, pads=[1,1,1,1]", zeros, ", %z");
+  check_convolution<uint8_t, uint8_t>({1, 4, 5, 5}, {4, 1, 3, 3}, "group=4, pads=[1,1,1,1]",
+                                      zeros + "  %each = constant {0, 3, 128, 255} : u8[4]\n", ", %z, %each");
+  check_convolution<uint8_t, int8_t>({1, 3, 60, 400}, {5, 3, 3, 3}, "pads=[1,1,1,1]", zeros, ", %z");  // several bands
+  check_convolution<uint8_t, int8_t>({0, 3, 5, 5}, {2, 3, 3, 3}, "", zeros, ", %z");
 }
 
 TEST(IntegerOperators, CodesAndReals) {

@@ -125,8 +125,33 @@ TEST(Binary, BroadcastsEveryWay) {
                                                             {{2, 3, 4, 1}, {2, 3, 4, 17}},
                                                             {{}, {}},
                                                             {{0, 3}, {3}}};
-  for (const char* op : {"add", "sub", "mul", "div"}) {
+  for (const char* op : {"add", "sub", "mul", "div", "max", "min"}) {
     for (const auto& [a, b] : pairs) check_node(std::string(op) + " %x0, %x1", {a, b}, 0);
+  }
+}
+
+TEST(Binary, LargestAndLeastOfWhatIsNoNumber) {
+  const std::vector<float> ends = {0, -1, 2, INFINITY, -INFINITY, NAN};
+  std::vector<float> a, b;
+  for (const float x : ends) {
+    for (const float y : ends) {
+      a.push_back(x);
+      b.push_back(y);
+    }
+  }
+  const auto count = static_cast<int64_t>(a.size());
+  for (const char* op : {"max", "min"}) {
+    const ir::Graph graph = parse_graph("graph @g(%a: f32[36], %b: f32[36]) -> (y) {\n  %y = " + std::string(op) +
+                                        " %a, %b\n  return %y\n}");
+    for (const Isa isa : float_isas()) {
+      const auto y = run_graph(graph, {ir::Tensor::of<float>({count}, a), ir::Tensor::of<float>({count}, b)}, isa);
+      const auto got = y[0].to_floats();
+      for (size_t i = 0; i < a.size(); ++i) {
+        const bool none = std::isnan(a[i]) || std::isnan(b[i]);
+        const float wanted = none ? NAN : op[1] == 'a' ? std::max(a[i], b[i]) : std::min(a[i], b[i]);
+        EXPECT_TRUE(none ? std::isnan(got[i]) : got[i] == wanted) << op << " " << a[i] << " " << b[i];
+      }
+    }
   }
 }
 
@@ -199,6 +224,37 @@ TEST(Copies, ConcatPadSliceAndTranspose) {
   check_node("transpose %x0", {{2, 3, 4}}, 0);
   check_node("transpose %x0 {perm=[0,2,3,1]}", {{2, 3, 4, 5}}, 0);
   check_node("transpose %x0 {perm=[2,0,1]}", {{1, 3, 4}}, 0);
+}
+
+TEST(Copies, TransposeOfAllSizes) {
+  for (const int64_t columns : kSizes) {
+    for (const int64_t rows : {1, 2, 3, 4, 5, 16, 17, 35}) {
+      check_node("transpose %x0", {{rows, columns}}, 0);
+      check_node("transpose %x0 {perm=[0,2,1]}", {{2, rows, columns}}, 0);
+      check_node("transpose %x0 {perm=[1,0,2]}", {{rows, 3, columns}}, 0);
+      check_node("transpose %x0 {perm=[2,1,0]}", {{rows, 3, columns}}, 0);
+      check_node("transpose %x0 {perm=[0,3,2,1]}", {{2, rows, 1, columns}}, 0);
+      check_node("transpose %x0 {perm=[0,3,1,2]}", {{1, rows, 3, columns}}, 0);
+    }
+  }
+  check_node("transpose %x0", {{0, 3}}, 0);
+  check_node("transpose %x0", {{}}, 0);
+  check_node("transpose %x0 {perm=[3,1,4,0,2]}", {{2, 3, 4, 5, 6}}, 0);
+}
+
+TEST(Copies, PadThatRepeatsElements) {
+  const std::string pads =
+      "  %p = constant {0, 1, 2, 0, 3, 2} : i64[6]\n  %cut = constant {0, 1, -2, 0, -1, 3} : i64[6]\n"
+      "  %far = constant {0, 0, 11, 0, 0, 20} : i64[6]\n  %gone = constant {0, 0, -1, 0, 0, -6} : i64[6]\n"
+      "  %q = constant {1, 2} : i64[2]\n  %axis = constant {-2} : i64[1]\n";
+  for (const char* mode : {"reflect", "edge", "wrap"}) {
+    const std::string attribute = " {mode=\"" + std::string(mode) + "\"}";
+    for (const char* amounts : {"%p", "%cut", "%far", "%gone", "%q, _, %axis"}) {
+      check_node("pad %x0, " + std::string(amounts) + attribute, {{2, 4, 7}}, 0, pads);
+    }
+    check_node("pad %x0, %p" + attribute, {{1, 1, 1}}, 0, pads);
+    check_node("pad %x0, %far" + attribute, {{2, 1, 33}}, 0, pads);
+  }
 }
 
 TEST(Copies, SplitIntoSeveralResults) {

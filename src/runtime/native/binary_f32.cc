@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Add, Sub, Mul and Div of float32 tensors with broadcasting.
+// Add, Sub, Mul, Div, Max and Min of two float32 tensors with broadcasting.
 #include "runtime/native/broadcast_walk.h"
 #include "runtime/native/conv_common.h"
 #include "runtime/native/kernels.h"
@@ -15,12 +15,14 @@ Status run(const KernelCall& call) {
   const float* a = call.inputs[0]->data<float>().data();
   const float* b = call.inputs[1]->data<float>().data();
   float* out = call.outputs[0].as<float>();
-  for_runs(static_cast<const BroadcastWalk&>(*call.bound),
-           [&](int64_t a_at, int a_step, int64_t b_at, int b_step, int64_t at, int64_t count) {
-             table.binary(Op, a + a_at, a_step, b + b_at, b_step, out + at, count, call.epilogue);
-           });
+  for_runs<2>(static_cast<const BroadcastWalk&>(*call.bound),
+              [&](const auto& from, const auto& steps, int64_t at, int64_t count) {
+                table.binary(Op, a + from[0], steps[0], b + from[1], steps[1], out + at, count, call.epilogue);
+              });
   return {};
 }
+
+bool two_floats(const ir::Node& node) { return node.num_inputs() == 2 && all_float(node); }
 
 template <Binary Op>
 constexpr Kernel row(std::string_view name, ir::OpKind op) {
@@ -28,7 +30,7 @@ constexpr Kernel row(std::string_view name, ir::OpKind op) {
           .name = name,
           .op = op,
           .epilogue = true,
-          .supports = all_float,
+          .supports = two_floats,
           .output_dims = broadcast_output_dims,
           .bind = bind_broadcast,
           .run = run<Op>};
@@ -40,5 +42,7 @@ const Kernel kAddF32 = row<Binary::add>("add_f32", ir::OpKind::add);
 const Kernel kSubF32 = row<Binary::sub>("sub_f32", ir::OpKind::sub);
 const Kernel kMulF32 = row<Binary::mul>("mul_f32", ir::OpKind::mul);
 const Kernel kDivF32 = row<Binary::div>("div_f32", ir::OpKind::div);
+const Kernel kMaxF32 = row<Binary::max>("max_f32", ir::OpKind::max);
+const Kernel kMinF32 = row<Binary::min>("min_f32", ir::OpKind::min);
 
 }  // namespace edgesmith::runtime::native

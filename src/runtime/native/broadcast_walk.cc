@@ -5,57 +5,51 @@
 
 namespace edgesmith::runtime::native {
 
-namespace {
-
-using Axis = BroadcastWalk::Axis;
-
-// Outermost axis first; at least one.
-std::vector<Axis> merged_axes(const ir::Dims& a, const ir::Dims& b, const ir::Dims& out) {
-  std::vector<Axis> axes;
-  for (size_t i = 0; i < out.size(); ++i) {
-    const auto moves = [&](const ir::Dims& dims) {
-      const size_t missing = out.size() - dims.size();
-      return i >= missing && dims[i - missing] != 1;
-    };
-    if (out[i] == 1) continue;
-    const Axis axis = {out[i], moves(a), moves(b)};
-    if (!axes.empty() && axes.back().a_moves == axis.a_moves && axes.back().b_moves == axis.b_moves) {
-      axes.back().size *= axis.size;
-    } else {
-      axes.push_back(axis);
+std::optional<ir::Dims> broadcast_dims(OperandDims inputs) {
+  ir::Dims out;
+  for (const ir::Dims* dims : inputs) {
+    if (dims->size() > out.size()) out.insert(out.begin(), dims->size() - out.size(), 1);
+    for (size_t i = 0; i < dims->size(); ++i) {
+      int64_t& size = out[out.size() - 1 - i];
+      const int64_t own = (*dims)[dims->size() - 1 - i];
+      if (size != own && size != 1 && own != 1) return std::nullopt;
+      if (size == 1) size = own;
     }
-  }
-  if (axes.empty()) axes.push_back({1, true, true});
-  return axes;
-}
-
-}  // namespace
-
-std::optional<ir::Dims> broadcast_dims(const ir::Dims& a, const ir::Dims& b) {
-  ir::Dims out(std::max(a.size(), b.size()), 1);
-  for (size_t i = 0; i < out.size(); ++i) {
-    const int64_t left = i < a.size() ? a[a.size() - 1 - i] : 1, right = i < b.size() ? b[b.size() - 1 - i] : 1;
-    if (left != right && left != 1 && right != 1) return std::nullopt;
-    out[out.size() - 1 - i] = left == 1 ? right : left;
   }
   return out;
 }
 
-std::optional<ir::Dims> broadcast_output_dims(const ir::Node&, OperandDims inputs) {
-  return broadcast_dims(*inputs[0], *inputs[1]);
+BroadcastWalk broadcast_walk(OperandDims inputs, const ir::Dims& output) {
+  BroadcastWalk walk;
+  walk.total = ir::num_elements(output);
+  for (size_t i = 0; i < output.size(); ++i) {
+    if (output[i] == 1) continue;
+    BroadcastWalk::Axis axis = {output[i], 0};
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      const size_t missing = output.size() - inputs[k]->size();
+      if (i >= missing && (*inputs[k])[i - missing] != 1) axis.moves |= uint32_t{1} << k;
+    }
+    if (!walk.axes.empty() && walk.axes.back().moves == axis.moves) {
+      walk.axes.back().size *= axis.size;
+    } else {
+      walk.axes.push_back(axis);
+    }
+  }
+  if (walk.axes.empty()) walk.axes.push_back({1, ~uint32_t{0}});
+  return walk;
 }
+
+std::optional<ir::Dims> broadcast_output_dims(const ir::Node&, OperandDims inputs) { return broadcast_dims(inputs); }
 
 Result<std::shared_ptr<const Prepared>> bind_broadcast(const ir::Node&, const Prepared*, OperandDims inputs,
                                                        const ir::Dims&, Isa) {
-  const auto dims = broadcast_dims(*inputs[0], *inputs[1]);
+  const auto dims = broadcast_dims(inputs);
   if (!dims) {
-    return invalid_error("operands " + ir::type_of(ir::DType::f32, *inputs[0]).text() + " and " +
-                         ir::type_of(ir::DType::f32, *inputs[1]).text() + " do not fit each other");
+    std::string text;
+    for (const ir::Dims* one : inputs) text += (text.empty() ? "" : " and ") + ir::type_of(ir::DType::f32, *one).text();
+    return invalid_error("operands " + text + " do not fit each other");
   }
-  auto walk = std::make_shared<BroadcastWalk>();
-  walk->total = ir::num_elements(*dims);
-  walk->axes = merged_axes(*inputs[0], *inputs[1], *dims);
-  return std::shared_ptr<const Prepared>(std::move(walk));
+  return std::shared_ptr<const Prepared>(std::make_shared<BroadcastWalk>(broadcast_walk(inputs, *dims)));
 }
 
 }  // namespace edgesmith::runtime::native

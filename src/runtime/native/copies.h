@@ -10,6 +10,8 @@
 
 namespace edgesmith::runtime::native {
 
+struct NativeTable;
+
 /// A few numbers (one an axis, or two), kept without an allocation. Kernels take ranks of at most kMostAxes.
 constexpr size_t kMostAxes = 16;
 struct AxisNumbers {
@@ -30,15 +32,22 @@ struct BlockCopy {
   AxisNumbers dims, in_strides, out_strides;
   int64_t from = 0, to = 0;  ///< where the first element is read and written
 
-  /// T: the type of an element.
-  template <typename T>
-  void run(const T* in, T* out) const;
+  void run(const std::byte* in, std::byte* out) const;
+  /// Where rows become columns, blocks are turned in the vectors of `table`.
+  void run(const float* in, float* out, const NativeTable& table) const;
 };
 
 /// The axis that a number names, counted from the end where it is negative.
 size_t axis_index(int64_t axis, size_t rank);
 /// "f32[2,3] does not give f32[4,4]".
 Error does_not_fit(const KernelCall& call);
+
+/// What a pad adds before and behind every axis; negative where it cuts. Errors: invalid, when the operands do not give
+/// the result's dims.
+struct AxisPads {
+  AxisNumbers begin, end;
+};
+Result<AxisPads> pads_by_axis(const KernelCall& call);
 
 /// What a pad keeps of its operand and where that goes (the rest is filled), and what a slice or a transpose reads. No
 /// dims: nothing. Errors: invalid, when the operands do not give the result's dims.

@@ -167,7 +167,7 @@ struct WinogradSums {
   float* taps;               ///< [features][9][padded]
 };
 
-enum class Binary { add, sub, mul, div };
+enum class Binary { add, sub, mul, div, max, min };  // max and min: not-a-number where either is none
 enum class Comparison { greater, greater_or_equal, less, less_or_equal, equal };
 enum class Unary {
   exp,

@@ -19,6 +19,16 @@ inline void run_binary(Op op, const float* a, int a_step, const float* b, int b_
   });
 }
 
+// max() and min() pass on the second operand when the first is not a number; these pass on what is none.
+inline Vec either_or_max(Vec a, Vec b) {
+  const Vec top = set1(__builtin_inff());
+  return select_less(a, top, max(a, b), select_less(b, top, a, add(a, b)));
+}
+inline Vec either_or_min(Vec a, Vec b) {
+  const Vec bottom = set1(-__builtin_inff());
+  return select_less(bottom, a, min(a, b), select_less(bottom, b, a, add(a, b)));
+}
+
 void binary(Binary op, const float* a, int a_step, const float* b, int b_step, float* out, int64_t count,
             const Epilogue& epilogue) {
   const VecEpilogue finish(epilogue);
@@ -28,6 +38,8 @@ void binary(Binary op, const float* a, int a_step, const float* b, int b_step, f
     case Binary::sub: return run([](Vec x, Vec y) { return sub(x, y); });
     case Binary::mul: return run([](Vec x, Vec y) { return mul(x, y); });
     case Binary::div: return run([](Vec x, Vec y) { return div(x, y); });
+    case Binary::max: return run([](Vec x, Vec y) { return either_or_max(x, y); });
+    case Binary::min: return run([](Vec x, Vec y) { return either_or_min(x, y); });
   }
 }
 

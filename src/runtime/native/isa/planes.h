@@ -36,9 +36,56 @@ inline void inside(int64_t phase, int64_t stride, int64_t pad, int64_t input, in
   end = clamp(ceil_div(input + pad - phase, stride), begin, size);
 }
 
+// Two rows to rows of two, and back.
+inline void join_pairs(const float* in, int64_t columns, int64_t in_row, float* out) {
+  int64_t i = 0;
+  for (; i + kLanes <= columns; i += kLanes) {
+    Vec low, high;
+    interleave(load(in + i), load(in + in_row + i), low, high);
+    store(out + 2 * i, low);
+    store(out + 2 * i + kLanes, high);
+  }
+  for (; i < columns; ++i) {
+    out[2 * i] = in[i];
+    out[2 * i + 1] = in[in_row + i];
+  }
+}
+inline void split_pairs(const float* in, int64_t rows, float* out, int64_t out_row) {
+  int64_t i = 0;
+  for (; i + kLanes <= rows; i += kLanes) {
+    const Vec a = load(in + 2 * i), b = load(in + 2 * i + kLanes);
+    store(out + i, even_numbers(a, b));
+    store(out + out_row + i, odd_numbers(a, b));
+  }
+  for (; i < rows; ++i) {
+    out[i] = in[2 * i];
+    out[out_row + i] = in[2 * i + 1];
+  }
+}
+
+// Few rows or columns: along the longer axis.
+inline void transpose_narrow(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out,
+                             int64_t out_row) {
+  if (rows < columns) {
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < columns; ++c) out[c * out_row + r] = in[r * in_row + c];
+    }
+  } else {
+    for (int64_t c = 0; c < columns; ++c) {
+      for (int64_t r = 0; r < rows; ++r) out[c * out_row + r] = in[r * in_row + c];
+    }
+  }
+}
+
 // Blocks of kLanes x kLanes numbers, turned in registers.
 void transpose_matrix(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out, int64_t out_row,
                       const float* residual, const Epilogue& epilogue) {
+  constexpr int64_t kNarrow = kLanes < 8 ? kLanes : kLanes / 4;
+  if (residual == nullptr && kLanes > 1) {  // without one, numbers are moved as they are
+    if (rows == 2 && out_row == 2) return join_pairs(in, columns, in_row, out);
+    if (columns == 2 && in_row == 2) return split_pairs(in, rows, out, out_row);
+    if (rows < kNarrow || columns < kNarrow) return transpose_narrow(in, rows, columns, in_row, out, out_row);
+  }
   const VecEpilogue finish(epilogue);
   for (int64_t c = 0; c < columns; c += kLanes) {
     const int width = columns - c < kLanes ? static_cast<int>(columns - c) : kLanes;
