@@ -16,9 +16,10 @@ using ir::OpKind;
 
 // Dims longer than 1 stay in order.
 bool moves_ones(const ir::Node& node) {
+  if (!node.is(OpKind::transpose)) return false;
   const auto& shape = node.input(0)->type().shape;
   const ir::Ints& permutation = node.attributes().get_ints("perm");
-  if (!node.is(OpKind::transpose) || !shape || permutation.size() != shape->size()) return false;
+  if (!shape || permutation.size() != shape->size()) return false;
   int64_t last = -1;
   for (const int64_t axis : permutation) {
     const ir::Dim& dim = (*shape)[static_cast<size_t>(axis)];
