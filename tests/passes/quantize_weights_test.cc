@@ -377,6 +377,31 @@ TEST(LayerInputs, HaveTheMomentsOfThePatchesUnderTheKernel) {
   }
 }
 
+TEST(LayerInputs, HaveNoMomentsAroundTheMeanWhereTheyDoNotVary) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[999,20]) -> (y) {
+  %w = constant random(seed=1) : f32[4,20]
+  %y = gemm %x, %w {transB=1} : f32[999,4]
+  return %y
+}
+)");
+  LayerInputs inputs(find(graph, ir::OpKind::gemm), 1, 1000);
+  std::vector<float> rows;
+  for (int r = 0; r < 999; ++r) {
+    for (int i = 0; i < 20; ++i) rows.push_back(i == 3 ? static_cast<float>(r % 7) : 0.1F * static_cast<float>(i + 1));
+  }
+  add_rows(inputs, rows);
+  const std::vector<double> moments = inputs.moments(inputs.blocks()[0], true);
+  for (size_t i = 0; i < 20; ++i) {
+    for (size_t j = 0; j < 20; ++j) {
+      if (i == 3 && j == 3) {
+        EXPECT_NEAR(moments[i * 20 + j], 4, 0.1);
+      } else {
+        EXPECT_EQ(moments[i * 20 + j], 0) << i << " " << j;
+      }
+    }
+  }
+}
+
 TEST(LayerInputs, OfAWideLayerAreKeptInBlocks) {
   ir::Graph graph = parse(R"(graph @g(%x: f32[3,10]) -> (y) {
   %w = constant random(seed=1) : f32[4,10]

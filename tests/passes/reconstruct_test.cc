@@ -73,6 +73,21 @@ double least_error(std::span<const double> wanted, std::span<const double> momen
   return least;
 }
 
+// What rounding leaves of inputs that do not vary is no matrix of moments: it has negative eigenvalues.
+TEST(Moments, SolutionsStayBoundedWhereRoundingIsAllThereIs) {
+  constexpr size_t n = 200;
+  Random random(3);
+  std::vector<double> matrix(n * n), target(n, 1e-4);
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j <= i; ++j) matrix[i * n + j] = matrix[j * n + i] = 1e-4 * random.normal();
+  }
+  matrix[0] = 1;
+  damp(matrix, n, 0.0005);
+  factor(matrix, n);
+  solve(matrix, n, target);
+  for (const double x : target) EXPECT_LT(std::abs(x), 1000);
+}
+
 TEST(Sweep, IsBetterThanRoundingAndNearTheOptimumWithDescent) {
   double swept = 0, nearest = 0, optimal = 0;
   for (uint64_t seed = 0; seed < 50; ++seed) {

@@ -58,7 +58,8 @@ class LayerInputs {
 
   /// Means of the inputs [groups, width].
   std::vector<double> means() const;
-  /// Second moments of a block, symmetric [width, width]; around the mean when `centred`.
+  /// Second moments of a block, symmetric [width, width]; around the mean when `centred`: those of inputs that do not
+  /// vary beyond rounding are 0.
   std::vector<double> moments(const Block& block, bool centred) const;
 
  private:

@@ -8,7 +8,7 @@ namespace edgesmith::passes::reconstruct {
 
 namespace {
 
-// Pivots stay above this share of the largest diagonal element.
+// Pivots are above this share of the largest diagonal element.
 constexpr double kSmallestPivot = 1e-12;
 
 // Four partial sums: a fixed order that vectorizes.
@@ -41,7 +41,13 @@ void factor(std::span<double> matrix, size_t n) {
       const double* other = &matrix[j * n];
       row[j] = (row[j] - dot(row, other, j)) / other[j];
     }
-    row[i] = std::sqrt(std::max(row[i] - dot(row, row, i), kSmallestPivot * largest));
+    const double pivot = row[i] - dot(row, row, i);
+    if (pivot > kSmallestPivot * largest) {
+      row[i] = std::sqrt(pivot);
+    } else {  // divided by next to nothing, what is left of the rows after it would grow without bounds
+      std::fill_n(row, i, 0.0);
+      row[i] = std::sqrt(largest > 0 ? largest : 1.0);
+    }
   }
 }
 
