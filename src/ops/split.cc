@@ -47,7 +47,7 @@ Result<ir::Ints> part_sizes(const ir::Node& node, int64_t dim, const std::option
     return invalid_error(std::to_string(dim) + " elements cannot be cut into " + std::to_string(parts) +
                          " equal parts");
   }
-  const int64_t size = (dim + parts - 1) / parts;
+  const int64_t size = dim / parts + (dim % parts != 0 ? 1 : 0);
   for (int64_t rest = dim; static_cast<int64_t>(sizes.size()) < parts; rest -= sizes.back()) {
     sizes.push_back(std::min(size, rest));
   }

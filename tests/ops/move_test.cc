@@ -111,6 +111,13 @@ TEST(Split, MakesTheLastPartSmallerOnlyWhenTheCountIsStated) {
   expect_error(run_op(OpKind::split, {x, ints({kMost, kMost, 9})}, {}, 3), ErrorKind::invalid, "do not make up");
 }
 
+TEST(Split, CutsAsManyElementsAsThereCanBe) {
+  OneNode one(OpKind::split, {{ir::DType::i8, ir::Shape{ir::Dim(INT64_MAX)}}}, {{"num_outputs", int64_t{2}}}, 2);
+  ASSERT_TRUE(infer_types(one.graph).ok());
+  EXPECT_EQ((*one.node->output(0).type().shape)[0].value(), INT64_MAX / 2 + 1);
+  EXPECT_EQ((*one.node->output(1).type().shape)[0].value(), INT64_MAX / 2);
+}
+
 TEST(Gather, CountsNegativeIndicesFromTheEnd) {
   const auto x = f32({2, 3}, {1, 2, 3, 4, 5, 6});
   expect_floats(run_op(OpKind::gather, {x, i64({2, 1}, {-1, 0})}, {{"axis", int64_t{1}}}), {2, 2, 1}, {3, 1, 6, 4});
