@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <span>
 #include <string>
 
@@ -11,6 +12,9 @@
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/onnx/import.h"
+#include "mutate_model.h"
+
+extern "C" size_t LLVMFuzzerMutate(uint8_t* data, size_t size, size_t max_size);
 
 namespace {
 
@@ -56,7 +60,40 @@ void read_and_write(std::span<const std::byte> bytes, const std::string& folder,
   if (!again) std::abort();
 }
 
+/// The bytes as a message; silent where they are none.
+bool parse(const uint8_t* data, size_t size, ::onnx::ModelProto& model) {
+  static const auto silent = google::protobuf::SetLogHandler(nullptr);
+  return model.ParsePartialFromArray(data, static_cast<int>(size));
+}
+
+/// Serializes `model` into `out`: its size, or 0 where it does not fit.
+size_t serialize(const ::onnx::ModelProto& model, uint8_t* out, size_t max_size) {
+  const size_t size = model.ByteSizeLong();
+  return size <= max_size && model.SerializePartialToArray(out, static_cast<int>(max_size)) ? size : 0;
+}
+
 }  // namespace
+
+/// Three of four inputs are changed as messages, where they are models; the others as bytes.
+extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t max_size, unsigned seed) {
+  std::minstd_rand random(seed);
+  ::onnx::ModelProto model;
+  if (random() % 4 != 0 && parse(data, size, model)) {
+    for (auto changes = 1 + random() % 3; changes > 0; --changes) edgesmith::fuzz::mutate_model(model, model, random);
+    if (const size_t changed = serialize(model, data, max_size)) return changed;
+  }
+  return LLVMFuzzerMutate(data, size, max_size);
+}
+
+/// Puts parts of the second model into the first.
+extern "C" size_t LLVMFuzzerCustomCrossOver(const uint8_t* data, size_t size, const uint8_t* other, size_t other_size,
+                                            uint8_t* out, size_t max_size, unsigned seed) {
+  std::minstd_rand random(seed);
+  ::onnx::ModelProto model, donor;
+  if (!parse(data, size, model) || !parse(other, other_size, donor)) return 0;
+  for (auto changes = 1 + random() % 3; changes > 0; --changes) edgesmith::fuzz::mutate_model(model, donor, random);
+  return serialize(model, out, max_size);
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Folder folder;
