@@ -250,14 +250,15 @@ std::vector<double> LayerInputs::moments(const Block& block, bool centred) const
       sums_.data() + static_cast<size_t>(block.group) * static_cast<size_t>(width_) + static_cast<size_t>(block.first);
   std::vector<double> moments(n * n);
   if (block.products.empty()) return moments;  // no rows were added
-  // Products are sums of floats: of an input that hardly varies around its mean, what is left of them is their rounding.
+  // Products are sums of floats: of an input that hardly varies around its mean, what is left of them is their
+  // rounding.
   constexpr double kRounding = 3e-5;
   std::vector<bool> constant(n, false);
   for (size_t i = 0; centred && i < n; ++i) {
     const double square = block.products[i * n + i] / rows, mean = sums[i] / rows;
     constant[i] = square - mean * mean < kRounding * square;
   }
-  constexpr size_t kTile = 16;                 // the mirrored half is written down columns: a few lines at a time
+  constexpr size_t kTile = 16;  // the mirrored half is written down columns: a few lines at a time
   for (size_t first = 0; first < n; first += kTile) {
     for (size_t j = first; j < n; ++j) {
       for (size_t i = first; i < std::min(first + kTile, j + 1); ++i) {
