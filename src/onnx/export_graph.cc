@@ -48,7 +48,8 @@ class Lowering {
   }
 
   std::string output_name(const ir::Value& value) {
-    return value.unused() && value.name().empty() ? std::string() : names_.written(value);
+    const bool nobody = value.unused() && !ExportNames::has_two(value);  // a quantization reads what it is put on
+    return nobody && value.name().empty() ? std::string() : names_.written(value);
   }
 
   void add_known(const ir::Node& node);

@@ -179,6 +179,20 @@ ir::Graph with_per_channel_weight(int opset) {
   return graph;
 }
 
+// An operator that is read as several leaves a value without a name, which nothing reads: its Q and DQ do.
+TEST(ExportQdq, AnAnnotatedValueThatNothingReadsHasAName) {
+  const ir::Graph graph = must_import(13, R"(g (float[1,4] x) => (uint8[1,4] q)
+    <int8[4,3] w = {1,2,3,4,5,6,7,8,-1,-2,-3,127}, float[3] step = {0.02,0.1,0.5}, int8[3] zero = {0,0,0},
+     float s = {0.01}, uint8 z = {128}, float t = {0.3}> {
+    q = QuantizeLinear(x, s, z)
+    h = QLinearMatMul(q, s, z, w, step, zero, t, z)
+    y = DequantizeLinear(h, t, z)
+  })");
+  const std::string bytes = must_export(graph);
+  EXPECT_EQ(check_model(bytes), "");
+  EXPECT_TRUE(import_string(bytes).ok());
+}
+
 TEST(ExportQdq, PerChannelCodesRaiseTheOpsetTo13AndSaySo) {
   const ir::Graph graph = with_per_channel_weight(11);
   const std::string path = (std::filesystem::temp_directory_path() / "edgesmith_export_test.onnx").string();
