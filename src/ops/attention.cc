@@ -24,6 +24,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::attention_op {
 namespace {
@@ -351,6 +352,32 @@ Cost cost(const ir::Node& node) {
   return cost;
 }
 
+// A head of K and V with all heads of Q that share it, where nothing else differs by head. Of 4-D operands heads are an
+// axis, of 3-D ones the outer factor of the last.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int rank = node.input(kQ)->type().rank();
+  if (rank < 0 || axis != (rank == 4 ? 1 : 2) || node.input(kPastKey) != nullptr) return std::nullopt;
+  const ir::Shape q = by_heads(node, kQ), key = by_heads(node, kK), value = by_heads(node, kV);
+  for (const ir::Dim& dim : {q[1], q[3], key[1], key[3], value[1], value[3]}) {
+    if (!dim.known() || dim.value() == 0) return std::nullopt;
+  }
+  const int64_t heads = key[1].value();
+  if (value[1].value() != heads || q[1].value() % heads != 0) return std::nullopt;
+  if (const ir::Value* mask = node.input(kMask)) {
+    const int mask_rank = mask->type().rank();
+    if (mask_rank < 0 || (mask_rank > 2 && size_along(*mask, mask_rank - 3) != 1)) return std::nullopt;
+  }
+  const auto units = [&](int64_t shared, const ir::Dim& size) {
+    return SliceUnits{.inner = rank == 4 ? shared : shared * size.value()};
+  };
+  const int64_t shared = q[1].value() / heads;
+  const SliceUnits to = units(shared, value[3]);
+  return ChannelRelation{.links = {{kQ, axis, to, units(shared, q[3]), heads},
+                                   {kK, axis, to, units(1, key[3]), heads},
+                                   {kV, axis, to, units(1, value[3]), heads}},
+                         .mixing = {}};
+}
+
 }  // namespace
 
 extern const OpInfo attention_info = {.kind = ir::OpKind::attention,
@@ -363,6 +390,7 @@ extern const OpInfo attention_info = {.kind = ir::OpKind::attention,
                                       .eval = half_as_float<eval>,
                                       .cost = cost,
                                       .quant = nullptr,
+                                      .channels = channels,
                                       .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops::attention_op

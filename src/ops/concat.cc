@@ -90,7 +90,7 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   ChannelRelation relation;
   int64_t first = 0;
   for (int i = 0; i < node.num_inputs(); ++i) {
-    relation.links.push_back({.operand = i, .axis = axis, .first = first});
+    relation.links.push_back({.operand = i, .axis = axis, .to = {.first = first}});
     if (axis != *joined) continue;
     const auto size = size_along(*node.input(i), axis);
     if (!size) return std::nullopt;

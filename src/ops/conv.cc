@@ -103,17 +103,19 @@ bool may_pad(const ir::Node& node) {
   return std::any_of(pads.begin(), pads.end(), [](int64_t pad) { return pad != 0; });
 }
 
-// One group: every output channel sums over all input channels. As many groups as channels: output channel m reads
-// input channel m / multiplier. Groups between: whole groups only, which is nothing to build on.
+// One group: every output channel sums over all input channels. More: the input channels of a group go into its output
+// channels (as many groups as channels: input channel c into its own ones).
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   if (axis != 1) return std::nullopt;
   const int64_t groups = node.attributes().get_int("group", 1);
   if (groups == 1) {
     return ChannelRelation{.links = {}, .mixing = Mixing{.bias = 2, .uniform = !may_pad(node)}};
   }
-  const auto outputs = size_along(*node.input(1), 0), inputs = size_along(*node.input(0), 1);
-  if (!outputs || inputs != groups || size_along(*node.input(1), 1) != 1 || *outputs % groups != 0) return std::nullopt;
-  ChannelRelation relation{.links = {{.operand = 0, .axis = 1, .repeat = *outputs / groups}, {1, 0}}, .mixing = {}};
+  const auto outputs = size_along(*node.input(1), 0), inputs = size_along(*node.input(1), 1);
+  if (!outputs || !inputs || groups < 1 || *outputs % groups != 0) return std::nullopt;
+  if (size_along(*node.input(0), 1) != *inputs * groups) return std::nullopt;
+  const SliceUnits to = {.inner = *outputs / groups}, from = {.inner = *inputs};
+  ChannelRelation relation{.links = {{0, 1, to, from, groups}, {1, 0}}, .mixing = {}};
   if (node.input(2) != nullptr) relation.links.push_back({2, 0});
   return relation;
 }

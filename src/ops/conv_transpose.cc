@@ -80,8 +80,18 @@ QuantFacts quant(const ir::Node& node) {
           .bias_operand = 2};
 }
 
+// With groups: the input channels of a group, and their part of the weight, go into its output channels.
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
-  if (axis != 1 || node.attributes().get_int("group", 1) != 1) return std::nullopt;
+  if (axis != 1) return std::nullopt;
+  const int64_t groups = node.attributes().get_int("group", 1);
+  const auto inputs = size_along(*node.input(1), 0), outputs = size_along(*node.input(1), 1);
+  if (groups > 1 && inputs && outputs && *inputs % groups == 0) {
+    const SliceUnits to = {.inner = *outputs}, from = {.inner = *inputs / groups};
+    ChannelRelation relation{.links = {{0, 1, to, from, groups}, {1, 0, to, from, groups}}, .mixing = {}};
+    if (node.input(2) != nullptr) relation.links.push_back({2, 0});
+    return relation;
+  }
+  if (groups != 1) return std::nullopt;
   return ChannelRelation{.links = {},
                          .mixing = Mixing{.weight_in_axis = 0, .weight_out_axis = 1, .bias = 2, .uniform = false}};
 }

@@ -8,6 +8,7 @@
 #include "ops/elements.h"
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::depth_to_space_op {
 namespace {
@@ -82,6 +83,17 @@ Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::V
   return std::vector{&build.append(ir::OpKind::gather, {&back, &build.ints(order)}, {{"axis", int64_t{1}}})};
 }
 
+// DCR: a channel is block position, then depth; CRD: depth, then block position.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int64_t block = node.attributes().get_int("blocksize", 0), positions = block * block;
+  if (axis != 1) return axis == 0 ? same_slices(node, 0) : std::nullopt;
+  const bool depth_first = node.attributes().get_string("mode", "DCR") == "CRD";
+  const SliceUnits from = {.outer = depth_first ? 1 : positions, .inner = depth_first ? positions : 1};
+  const auto depth = size_along(node.output(), 1);
+  if (!depth) return std::nullopt;
+  return ChannelRelation{.links = {{.operand = 0, .axis = 1, .from = from, .count = *depth}}, .mixing = {}};
+}
+
 }  // namespace
 
 extern const OpInfo depth_to_space_info = {.kind = ir::OpKind::depth_to_space,
@@ -94,6 +106,7 @@ extern const OpInfo depth_to_space_info = {.kind = ir::OpKind::depth_to_space,
                                            .eval = eval,
                                            .cost = no_cost,
                                            .quant = transparent_one,
+                                           .channels = channels,
                                            .gradient = gradient};
 
 }  // namespace edgesmith::ops::depth_to_space_op

@@ -7,6 +7,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::expand_op {
 namespace {
@@ -33,6 +34,15 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{std::move(*y)};
 }
 
+// Along axes that are not stretched, where the shape is constant.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int own = axis - (node.output().type().rank() - node.input(0)->type().rank());
+  const auto size = size_along(node.output(), axis);
+  if (node.input(1)->constant() == nullptr || own < 0 || !size || size_along(*node.input(0), own) != size)
+    return std::nullopt;
+  return ChannelRelation{.links = {{0, own}}, .mixing = {}};
+}
+
 Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
   const Term dy = build.term(*outputs[0], node.output().type().dtype);
   return std::vector{sum_to(dy, node.output(), *node.input(0)).value};
@@ -50,6 +60,7 @@ extern const OpInfo expand_info = {.kind = ir::OpKind::expand,
                                    .eval = eval,
                                    .cost = no_cost,
                                    .quant = transparent_one,
+                                   .channels = channels,
                                    .gradient = gradient};
 
 }  // namespace edgesmith::ops::expand_op

@@ -8,6 +8,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::gather_op {
 namespace {
@@ -87,6 +88,14 @@ Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::V
       &build.append(ir::OpKind::gather_gradient, {outputs[0], node.input(1), &size}, {{"axis", int64_t{*axis}}})};
 }
 
+// Axes that nothing is picked from keep their slices.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int rank = node.input(0)->type().rank(), indices = node.input(1)->type().rank();
+  const auto picked = normalize_axis(node.attributes().get_int("axis", 0), rank);
+  if (rank < 0 || indices < 0 || !picked || (axis >= *picked && axis < *picked + indices)) return std::nullopt;
+  return ChannelRelation{.links = {{0, axis < *picked ? axis : axis - indices + 1}}, .mixing = {}};
+}
+
 }  // namespace
 
 extern const OpInfo gather_info = {.kind = ir::OpKind::gather,
@@ -99,6 +108,7 @@ extern const OpInfo gather_info = {.kind = ir::OpKind::gather,
                                    .eval = eval,
                                    .cost = no_cost,
                                    .quant = transparent_one,
+                                   .channels = channels,
                                    .gradient = gradient};
 
 }  // namespace edgesmith::ops::gather_op

@@ -9,6 +9,7 @@
 #include "ops/dispatch.h"
 #include "ops/gradient_rules.h"
 #include "ops/group_statistics.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::group_normalization_op {
 namespace {
@@ -27,6 +28,10 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
                           static_cast<double>(node.attributes().get_float("epsilon", 1e-5F)));
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  return grouped_slices(node, axis, node.attributes().get_int("num_groups", 0));
+}
+
 }  // namespace
 
 extern const OpInfo group_normalization_info = {.kind = ir::OpKind::group_normalization,
@@ -39,6 +44,7 @@ extern const OpInfo group_normalization_info = {.kind = ir::OpKind::group_normal
                                                 .eval = half_as_float<eval>,
                                                 .cost = nullptr,
                                                 .quant = nullptr,
+                                                .channels = channels,
                                                 .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops::group_normalization_op

@@ -22,6 +22,10 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
                           static_cast<double>(node.attributes().get_float("epsilon", 1e-5F)));
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  return grouped_slices(node, axis, size_along(*node.input(0), 1).value_or(0));
+}
+
 }  // namespace
 
 extern const OpInfo instance_normalization_info = {.kind = ir::OpKind::instance_normalization,
@@ -34,6 +38,7 @@ extern const OpInfo instance_normalization_info = {.kind = ir::OpKind::instance_
                                                    .eval = half_as_float<eval>,
                                                    .cost = nullptr,
                                                    .quant = nullptr,
+                                                   .channels = channels,
                                                    .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops::instance_normalization_op

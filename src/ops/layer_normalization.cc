@@ -14,6 +14,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::layer_normalization_op {
 namespace {
@@ -126,6 +127,7 @@ extern const OpInfo layer_normalization_info = {.kind = ir::OpKind::layer_normal
                                                 .eval = eval,
                                                 .cost = nullptr,
                                                 .quant = nullptr,
+                                                .channels = slices_before_axis,
                                                 .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops::layer_normalization_op

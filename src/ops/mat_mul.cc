@@ -13,6 +13,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 #include "ops/matrix_product.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::mat_mul_op {
 namespace {
@@ -138,12 +139,19 @@ QuantFacts quant(const ir::Node& node) {
       .kind = QuantFacts::Kind::compute, .data_operands = {0}, .weight_operand = 1, .weight_axis = weight->rank() - 1};
 }
 
-// Columns of a product with one matrix.
+// Columns of a product with one constant matrix mix. Else every row is one of the left factor, every column one of the
+// right, and what lies before them belongs to both, as far as it is not stretched.
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
-  const int rank = node.input(0)->type().rank();
-  if (rank < 2 || axis != rank - 1 || node.input(1)->type().rank() != 2) return std::nullopt;
-  return ChannelRelation{.links = {},
-                         .mixing = Mixing{.input_axis = rank - 1, .weight_in_axis = 0, .weight_out_axis = 1}};
+  const int rank = node.output().type().rank(), left = node.input(0)->type().rank(),
+            right = node.input(1)->type().rank();
+  if (left < 2 || right < 2) return std::nullopt;
+  if (axis == rank - 1 && right == 2 && node.input(1)->constant() != nullptr) {
+    return ChannelRelation{.links = {},
+                           .mixing = Mixing{.input_axis = left - 1, .weight_in_axis = 0, .weight_out_axis = 1}};
+  }
+  if (axis == rank - 1) return ChannelRelation{.links = {{1, right - 1}}, .mixing = {}};
+  if (axis == rank - 2) return ChannelRelation{.links = {{0, left - 2}}, .mixing = {}};
+  return broadcast_slices(node, axis);
 }
 
 // The matrices of a batch transposed.

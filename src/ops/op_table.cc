@@ -2,6 +2,7 @@
 // The operator table: one row of ir/ops.def, one `<name>_op::<name>_info` in src/ops/<name>.cc.
 #include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ops/op_info.h"
+#include "ops/slices.h"
 #include "ops/subgraphs.h"
 
 namespace edgesmith::ops {
@@ -72,7 +73,12 @@ QuantFacts quant_facts(const ir::Node& node) {
 std::optional<ChannelRelation> channel_relation(const ir::Node& node, int axis) {
   const OpInfo* op = find_op(node.op());
   if (op == nullptr || op->channels == nullptr) return std::nullopt;
-  return op->channels(node, axis);
+  auto relation = op->channels(node, axis);
+  for (size_t i = 0; relation && i < relation->links.size(); ++i) {
+    SliceLink& link = relation->links[i];
+    if (link.count == 0) link.count = size_along(*node.input(link.operand), link.axis).value_or(0);
+  }
+  return relation;
 }
 
 const ir::Node* find_unknown(const ir::Node& node) {

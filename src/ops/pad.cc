@@ -149,7 +149,7 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   const AxisPads own = (*pads)[static_cast<size_t>(axis)];
   const bool constant = node.attributes().get_string("mode", "constant") == "constant";
   if (constant && own.begin >= 0 && own.end >= 0 && size_along(*node.input(0), axis)) {
-    return ChannelRelation{.links = {{.operand = 0, .axis = axis, .first = own.begin}}, .mixing = {}};
+    return ChannelRelation{.links = {{.operand = 0, .axis = axis, .to = {.first = own.begin}}}, .mixing = {}};
   }
   return untouched_slices(node, axis, own.begin != 0 || own.end != 0);
 }

@@ -64,11 +64,22 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return evaluate_half_as_float(count_up, node, inputs);
 }
 
+// 0, 1, ... up to the size of a dim has that size.
+ir::Dim counted_dim(const ir::Node& node, const InferContext& context) {
+  const auto start = context.contents(node, 0), limit = context.contents(node, 1), delta = context.contents(node, 2);
+  if (!start || !limit || !delta || start->size() != 1 || limit->size() != 1 || delta->size() != 1) return {};
+  const bool counts = start->front().same_as(ir::Dim(0)) && delta->front().same_as(ir::Dim(1));
+  return counts && ir::is_integer(node.input(0)->type().dtype) ? limit->front() : ir::Dim();
+}
+
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context) {
   ir::Type type{node.input(0)->type().dtype, ir::Shape(1)};
   const ir::Tensor *start = context.constant(node, 0), *limit = context.constant(node, 1),
                    *delta = context.constant(node, 2);
-  if (start == nullptr || limit == nullptr || delta == nullptr) return std::vector{type};
+  if (start == nullptr || limit == nullptr || delta == nullptr) {
+    type.shape->front() = counted_dim(node, context);
+    return std::vector{type};
+  }
   if (start->size() != 1 || limit->size() != 1 || delta->size() != 1) return invalid_error("operands must be scalars");
   if (!is_one_of(start->dtype(), RangeTypes{}) || limit->dtype() != start->dtype() ||
       delta->dtype() != start->dtype()) {

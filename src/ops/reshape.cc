@@ -144,8 +144,19 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{x.reshaped(*dims)};
 }
 
+// Where the shape is constant and no other dim is copied from the axis that a link names.
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
-  return node.input(1)->constant() == nullptr ? std::nullopt : reshaped_slices(node, axis);
+  const ir::Tensor* target = node.input(1)->constant();
+  if (target == nullptr) return std::nullopt;
+  auto relation = reshaped_slices(node, axis);
+  const ir::Ints dims = target->to_int64s();
+  const auto copied = [&](int at) { return at < static_cast<int>(dims.size()) && dims[static_cast<size_t>(at)] == 0; };
+  if (!relation || (copied(axis) && allows_zero(node))) return std::nullopt;
+  std::erase_if(relation->links, [&](const SliceLink& link) {
+    return link.axis == axis ? copied(axis) && !(link.to.single() && link.from.single())
+                             : copied(axis) || copied(link.axis);
+  });
+  return relation->links.empty() ? std::nullopt : relation;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::rms_normalization_op {
 namespace {
@@ -71,6 +72,7 @@ extern const OpInfo rms_normalization_info = {.kind = ir::OpKind::rms_normalizat
                                               .eval = half_as_float<eval>,
                                               .cost = nullptr,
                                               .quant = nullptr,
+                                              .channels = slices_before_axis,
                                               .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops::rms_normalization_op

@@ -14,6 +14,7 @@
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::rotary_embedding_op {
 namespace {
@@ -124,6 +125,17 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+// Heads: an axis of their own, or the outer factor of the last one.
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int rank = node.input(0)->type().rank();
+  if (rank == 4) return axis == 1 ? same_slices(node, 1) : std::nullopt;
+  const int64_t heads = node.attributes().get_int("num_heads", 0);
+  const auto width = size_along(*node.input(0), 2);
+  if (rank != 3 || axis != 2 || heads < 1 || !width || *width % heads != 0) return std::nullopt;
+  const SliceUnits units = {.inner = *width / heads};
+  return ChannelRelation{.links = {{0, 2, units, units, heads}}, .mixing = {}};
+}
+
 }  // namespace
 
 extern const OpInfo rotary_embedding_info = {.kind = ir::OpKind::rotary_embedding,
@@ -136,6 +148,7 @@ extern const OpInfo rotary_embedding_info = {.kind = ir::OpKind::rotary_embeddin
                                              .eval = half_as_float<eval>,
                                              .cost = nullptr,
                                              .quant = nullptr,
+                                             .channels = channels,
                                              .no_gradient = kNotWritten};
 
 }  // namespace edgesmith::ops::rotary_embedding_op

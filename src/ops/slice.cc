@@ -151,18 +151,30 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{std::move(*y)};
 }
 
-// Axes that are not cut.
+// Axes that are not cut, and neighbouring entries of one that is.
 std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   const int rank = node.input(0)->type().rank();
-  const ir::Value *starts = node.input(1), *axes = node.input(3);
-  if (rank < 0 || starts->constant() == nullptr || (axes != nullptr && axes->constant() == nullptr))
-    return std::nullopt;
-  ir::Ints cut(static_cast<size_t>(starts->constant()->size()));
+  std::optional<ir::Ints> lists[4];
+  for (int i = 0; i < 4; ++i) {
+    const ir::Value* list = node.input(i + 1);
+    if (list != nullptr && list->constant() == nullptr && (i == 0 || i == 2)) return std::nullopt;
+    if (list != nullptr && list->constant() != nullptr) lists[i] = list->constant()->to_int64s();
+  }
+  ir::Ints cut(lists[0]->size());
   std::iota(cut.begin(), cut.end(), 0);
-  if (axes != nullptr) cut = axes->constant()->to_int64s();
-  const auto positive = normalize_axes(cut, rank);
-  if (!positive) return std::nullopt;
-  return untouched_slices(node, axis, std::find(positive->begin(), positive->end(), axis) != positive->end());
+  const auto positive = normalize_axes(lists[2] ? *lists[2] : cut, rank);
+  if (rank < 0 || !positive) return std::nullopt;
+  const auto times = std::count(positive->begin(), positive->end(), axis);
+  const auto size = size_along(*node.input(0), axis), left = size_along(node.output(), axis);
+  const bool known = lists[1] && (lists[3] || node.input(4) == nullptr);
+  if (times != 1 || !known || !size || !left || *left == 0) return untouched_slices(node, axis, times > 0);
+  const auto cuts = make_cuts(static_cast<size_t>(rank), *lists[0], *lists[1], lists[2], lists[3]);
+  if (!cuts) return std::nullopt;
+  const auto own = std::find_if(cuts->begin(), cuts->end(),
+                                [&](const Cut& entry) { return entry.axis == static_cast<size_t>(axis); });
+  if (own->step != 1) return std::nullopt;
+  const SliceUnits from = {.first = own->over(*size).first};
+  return ChannelRelation{.links = {{.operand = 0, .axis = axis, .from = from, .count = *left}}, .mixing = {}};
 }
 
 // Number `at` of a list operand as i64 [1].

@@ -14,6 +14,14 @@ std::optional<int64_t> size_along(const ir::Value& value, int axis) {
   return dim.known() ? std::optional(dim.value()) : std::nullopt;
 }
 
+std::vector<int64_t> SliceUnits::of(int64_t unit, int64_t count) const {
+  std::vector<int64_t> slices;
+  for (int64_t o = 0; o < outer; ++o) {
+    for (int64_t i = 0; i < inner; ++i) slices.push_back(first + (o * count + unit) * inner + i);
+  }
+  return slices;
+}
+
 std::optional<ChannelRelation> same_slices(const ir::Node&, int axis) {
   return ChannelRelation{.links = {{.operand = 0, .axis = axis}}, .mixing = {}};
 }
@@ -28,13 +36,28 @@ std::optional<ChannelRelation> broadcast_slices(const ir::Node& node, int axis) 
   if (!size) return std::nullopt;
   ChannelRelation relation;
   for (int i = 0; i < node.num_inputs(); ++i) {
-    if (node.input(i) == nullptr || !node.input(i)->type().has_rank()) return std::nullopt;
+    if (node.input(i) == nullptr) continue;
+    if (!node.input(i)->type().has_rank()) return std::nullopt;
     const int own = axis - (rank - node.input(i)->type().rank());
     if (own < 0) continue;
     const auto own_size = size_along(*node.input(i), own);
     if (!own_size) return std::nullopt;
     if (*own_size == *size) relation.links.push_back({.operand = i, .axis = own});
   }
+  return relation;
+}
+
+std::optional<ChannelRelation> slices_before_axis(const ir::Node& node, int axis) {
+  const auto first = normalize_axis(node.attributes().get_int("axis", -1), node.output().type().rank());
+  return first && axis < *first ? broadcast_slices(node, axis) : std::nullopt;
+}
+
+std::optional<ChannelRelation> grouped_slices(const ir::Node& node, int axis, int64_t groups) {
+  const auto channels = size_along(*node.input(0), 1);
+  if (axis != 1 || !channels || groups < 1 || *channels % groups != 0) return std::nullopt;
+  const SliceUnits units = {.inner = *channels / groups};
+  ChannelRelation relation{.links = {{0, 1, units, units, groups}}, .mixing = {}};
+  for (int i = 1; i < node.num_inputs(); ++i) relation.links.push_back({i, 0, units, units, groups});
   return relation;
 }
 
@@ -63,23 +86,6 @@ std::optional<ChannelRelation> untouched_slices(const ir::Node& node, int axis, 
   const auto before = size_along(*node.input(0), axis), after = size_along(node.output(), axis);
   if (touched || !before || before != after) return std::nullopt;
   return same_slices(node, axis);
-}
-
-std::optional<ChannelRelation> reshaped_slices(const ir::Node& node, int axis) {
-  const auto &from = node.input(0)->type().shape, &to = node.output().type().shape;
-  if (axis != 1 || !from || !to || from->size() < 2 || to->size() < 2 || !(*from)[0].same_as((*to)[0])) {
-    return std::nullopt;
-  }
-  int64_t elements = 1;  // of one channel
-  for (size_t d = 2; d < from->size(); ++d) {
-    if (!(*from)[d].known()) return std::nullopt;
-    elements *= (*from)[d].value();
-  }
-  const ir::Dim &before = (*from)[1], &after = (*to)[1];
-  if (!before.known() || !after.known()) return std::nullopt;
-  if (before.value() == after.value()) return same_slices(node, 1);
-  if (after.value() != before.value() * elements) return std::nullopt;
-  return ChannelRelation{.links = {{.operand = 0, .axis = 1, .repeat = elements}}, .mixing = {}};
 }
 
 }  // namespace edgesmith::ops

@@ -7,6 +7,7 @@
 #include "ops/elements.h"
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::space_to_depth_op {
 namespace {
@@ -70,6 +71,12 @@ Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::V
   return std::vector{&build.append(ir::OpKind::depth_to_space, {outputs[0]}, {{"blocksize", block}})};
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const int64_t block = node.attributes().get_int("blocksize", 0);
+  if (axis != 1) return axis == 0 ? same_slices(node, 0) : std::nullopt;
+  return ChannelRelation{.links = {{.operand = 0, .axis = 1, .to = {.outer = block * block}}}, .mixing = {}};
+}
+
 }  // namespace
 
 extern const OpInfo space_to_depth_info = {.kind = ir::OpKind::space_to_depth,
@@ -82,6 +89,7 @@ extern const OpInfo space_to_depth_info = {.kind = ir::OpKind::space_to_depth,
                                            .eval = eval,
                                            .cost = no_cost,
                                            .quant = transparent_one,
+                                           .channels = channels,
                                            .gradient = gradient};
 
 }  // namespace edgesmith::ops::space_to_depth_op

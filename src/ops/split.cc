@@ -9,6 +9,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::split_op {
 namespace {
@@ -115,6 +116,24 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return parts;
 }
 
+std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
+  const ir::Value* stated = node.input(1);
+  const auto cut = normalize_axis(node.attributes().get_int("axis", 0), node.input(0)->type().rank());
+  if (!cut || (stated != nullptr && stated->constant() == nullptr)) return std::nullopt;
+  ChannelRelation relation;
+  int64_t first = 0;
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    SliceLink& link = relation.links.emplace_back(SliceLink{.operand = 0, .axis = axis, .output = i});
+    if (axis != *cut) continue;
+    const auto size = size_along(node.output(i), axis);
+    if (!size) return std::nullopt;
+    link.from.first = first;
+    link.count = *size;
+    first += *size;
+  }
+  return relation;
+}
+
 // The parts joined again; a part that nothing reads has gradient 0.
 Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
   const ir::DType dtype = node.input(0)->type().dtype;
@@ -140,6 +159,7 @@ extern const OpInfo split_info = {.kind = ir::OpKind::split,
                                   .eval = eval,
                                   .cost = no_cost,
                                   .quant = transparent_one,
+                                  .channels = channels,
                                   .gradient = gradient};
 
 }  // namespace edgesmith::ops::split_op

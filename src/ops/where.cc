@@ -7,6 +7,7 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
+#include "ops/slices.h"
 
 namespace edgesmith::ops::where_op {
 namespace {
@@ -85,6 +86,7 @@ extern const OpInfo where_info = {.kind = ir::OpKind::where,
                                   .eval = eval,
                                   .cost = nullptr,
                                   .quant = nullptr,
+                                  .channels = broadcast_slices,
                                   .gradient = gradient};
 
 }  // namespace edgesmith::ops::where_op

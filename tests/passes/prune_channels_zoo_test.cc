@@ -2,6 +2,9 @@
 // Channels are taken out of every model of the zoo: the interface stays, and what comes out runs.
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <map>
+
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
@@ -83,6 +86,40 @@ TEST(PruneChannelsZoo, KeepsTheInterfaceOfEveryModel) {
     changed += check(path, small) ? 1 : 0;
   }
   EXPECT_GE(changed, 14);
+}
+
+// Two layers of attention with four heads of 16 and an MLP of 256.
+TEST(PruneChannelsZoo, TransformersLoseHeadsAndWidth) {
+  for (const char* name : {"transformer-encoder", "transformer-encoder-opset17"}) {
+    const std::string path = zoo_folder() + "/structures/" + name + ".onnx";
+    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no " << path << " (set EDGESMITH_ZOO)";
+    SCOPED_TRACE(path);
+    auto graph = onnx::import_file(path);
+    ASSERT_TRUE(graph.ok());
+    ThreadPool pool(2);
+    ProgressSink progress;
+    passes::PassContext context;
+    context.pool = &pool;
+    context.progress = &progress;
+    const passes::PassInfo &simplify = *passes::find_pass("simplify"), &prune = *passes::find_pass("prune");
+    ASSERT_TRUE(passes::run_pass(simplify, *graph, passes::Options(simplify.options()), context).ok());
+    const ir::Graph before = graph->clone();
+    passes::Options options(prune.options());
+    for (const auto& [option, value] : {std::pair{"channels", "0.5"}, {"repair", "none"}, {"multiple", "1"}}) {
+      ASSERT_TRUE(options.set_text(option, value).ok());
+    }
+    ASSERT_TRUE(passes::run_pass(prune, *graph, options, context).ok());
+    std::map<ir::Dims, int> weights;
+    for (const ir::Node& node : graph->nodes()) {
+      const bool layer = node.is(ir::OpKind::mat_mul) || node.is(ir::OpKind::gemm);
+      if (layer && node.input(1)->constant() != nullptr) ++weights[node.input(1)->constant()->dims()];
+    }
+    EXPECT_EQ((weights[{64, 3 * 32}]), 2) << "q, k and v of two heads";
+    EXPECT_EQ((weights[{32, 64}]), 2);
+    EXPECT_EQ((weights[{64, 128}]), 2);
+    EXPECT_EQ((weights[{128, 64}]), 2);
+    EXPECT_EQ(compare_by_running(before, *graph, 1e30, /*reference=*/false), "");
+  }
 }
 
 }  // namespace

@@ -76,8 +76,8 @@ struct OpInfo {
   Cost (*cost)(const ir::Node& node);
   /// Null: float_only.
   QuantFacts (*quant)(const ir::Node& node);
-  /// What the slices of output 0 along `axis` are made of, by the operands' types and constants; nothing where slices
-  /// cannot be told apart, or do not map onto slices. Null: nothing along any axis.
+  /// What the slices of the outputs along `axis` are made of, by the operands' types and constants; nothing where
+  /// slices cannot be told apart, or do not map onto slices. Null: nothing along any axis.
   std::optional<ChannelRelation> (*channels)(const ir::Node& node, int axis) = nullptr;
   /// Appends nodes that compute the gradients of the operands from those of the outputs, `outputs` (null: none flows
   /// into that output). The ranks and element types of the operands and outputs are known. Errors: unsupported (a form

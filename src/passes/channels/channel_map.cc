@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <numeric>
+#include <set>
+#include <utility>
 
 #include "passes/rewrite.h"
 
@@ -33,6 +35,40 @@ int find(std::vector<int>& parents, int channel) {
   }
   return channel;
 }
+
+// Whether everything that reads `value` has slices along `axis` of its own to go with its slices, as far as the next
+// layers. What a Reshape merges as an inner factor of an axis counts as not: another factor has its slices side by
+// side.
+class Following {
+ public:
+  bool reaches_layers(const ir::Value& value, int axis) {
+    if (!seen_.emplace(value.id(), axis).second) return true;
+    return std::all_of(value.uses().begin(), value.uses().end(), [&](const ir::Use& use) { return reads(use, axis); });
+  }
+
+ private:
+  bool reads(const ir::Use& use, int axis) {
+    const ir::Node& node = *use.node;
+    const int rank = node.is(ir::OpKind::output) ? 0 : node.output().type().rank();
+    for (int own = 0; own < rank; ++own) {
+      const auto relation = ops::channel_relation(node, own);
+      if (!relation) continue;
+      if (relation->mixing && relation->mixing->input == use.index && relation->mixing->input_axis == axis) {
+        if (is_layer(node, *relation->mixing)) return true;
+      }
+      bool any = false, all = true;
+      for (const ops::SliceLink& link : relation->links) {
+        if (link.operand != use.index || link.axis != axis) continue;
+        any = true;
+        all = all && link.to.outer == 1 && reaches_layers(node.output(link.output), own);
+      }
+      if (any && all) return true;
+    }
+    return false;
+  }
+
+  std::set<std::pair<int, int>> seen_;  // ids of values, axes
+};
 
 }  // namespace
 
@@ -65,33 +101,78 @@ const ChannelSpace* ChannelMap::mixed(const ir::Node& node, const ops::Mixing& m
   return linked(node, {.operand = mixing.input, .axis = mixing.input_axis});
 }
 
+// The links along `axis` when an operand is tracked there, and every result that is read has some.
+std::optional<ops::ChannelRelation> ChannelMap::find_links(const ir::Node& node, int axis) const {
+  auto relation = ops::channel_relation(node, axis);
+  if (!relation || relation->mixing) return std::nullopt;
+  std::set<int> followed;  // operands
+  for (const ops::SliceLink& link : relation->links) {
+    if (linked(node, link) != nullptr) followed.insert(link.operand);
+  }
+  if (followed.empty()) return std::nullopt;
+  std::erase_if(relation->links, [&](const ops::SliceLink& link) {
+    return followed.contains(link.operand) && linked(node, link) == nullptr;
+  });
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    const ir::Value& output = node.output(i);
+    const auto made = [&](const ops::SliceLink& link) { return link.output == i; };
+    if (std::any_of(relation->links.begin(), relation->links.end(), made)) {
+      const auto& shape = output.type().shape;
+      const bool sized = shape && axis < static_cast<int>(shape->size()) && (*shape)[static_cast<size_t>(axis)].known();
+      if (!sized || (*shape)[static_cast<size_t>(axis)].value() == 0) return std::nullopt;
+    } else if (!output.unused()) {
+      return std::nullopt;
+    }
+  }
+  return relation;
+}
+
 // The relation along the axis where the node mixes channels, or where an operand is tracked.
 std::optional<ops::ChannelRelation> ChannelMap::find_relation(const ir::Node& node, int& axis) const {
-  if (node.num_outputs() != 1 || !is_plain(node.output()) || ops::find_op(node.op()) == nullptr) return std::nullopt;
-  for (axis = 0; axis < node.output().type().rank(); ++axis) {
-    auto relation = ops::channel_relation(node, axis);
-    if (!relation) continue;
-    if (relation->mixing) return is_layer(node, *relation->mixing) ? relation : std::nullopt;
-    const auto tracked = [&](const ops::SliceLink& link) { return linked(node, link) != nullptr; };
-    if (std::any_of(relation->links.begin(), relation->links.end(), tracked)) return relation;
+  if (ops::find_op(node.op()) == nullptr) return std::nullopt;
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    const ir::Value& output = node.output(i);
+    if (!is_plain(output) || (!output.unused() && output.type().dtype != ir::DType::f32)) return std::nullopt;
   }
-  return std::nullopt;
+  const int rank = node.output().type().rank();
+  for (axis = 0; axis < rank; ++axis) {
+    auto relation = ops::channel_relation(node, axis);
+    if (!relation || !relation->mixing || !is_layer(node, *relation->mixing)) continue;
+    const ir::Dim& size = (*node.output().type().shape)[static_cast<size_t>(axis)];
+    return size.known() && size.value() > 0 ? relation : std::nullopt;
+  }
+  std::optional<ops::ChannelRelation> first;
+  int first_axis = 0;
+  for (axis = 0; axis < rank; ++axis) {
+    auto relation = find_links(node, axis);
+    if (!relation) continue;
+    if (!node.is(ir::OpKind::reshape) || Following().reaches_layers(node.output(), axis)) return relation;
+    if (first) continue;
+    first = std::move(relation);
+    first_axis = axis;
+  }
+  axis = first_axis;
+  return first;
 }
 
 void ChannelMap::track(ir::Node& node) {
   int axis = 0;
   auto relation = find_relation(node, axis);
-  if (!relation || node.output().type().dtype != ir::DType::f32) return;
-  const ir::Dim& size = (*node.output().type().shape)[static_cast<size_t>(axis)];
-  if (!size.known() || size.value() == 0) return;
-  ChannelSpace space{&node.output(), axis, size.value(), num_channels_};
-  for (const ops::SliceLink& link : relation->links) {
-    // What cannot shrink keeps the result from shrinking.
-    if (linked(node, link) == nullptr && !is_plain_float(node, link.operand)) space.pinned = true;
+  if (!relation) return;
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    const auto made = [&](const ops::SliceLink& link) { return link.output == i; };
+    const bool has = relation->mixing || std::any_of(relation->links.begin(), relation->links.end(), made);
+    if (!has) continue;
+    const ir::Dim& size = (*node.output(i).type().shape)[static_cast<size_t>(axis)];
+    ChannelSpace space{&node.output(i), axis, size.value(), num_channels_};
+    for (const ops::SliceLink& link : relation->links) {
+      // What cannot shrink keeps the result from shrinking.
+      if (linked(node, link) == nullptr && !is_plain_float(node, link.operand)) space.pinned = true;
+    }
+    num_channels_ += static_cast<int>(space.size);
+    space_of_[static_cast<size_t>(node.output(i).id())] = static_cast<int>(spaces_.size());
+    spaces_.push_back(space);
   }
-  num_channels_ += static_cast<int>(space.size);
-  space_of_[static_cast<size_t>(node.output().id())] = static_cast<int>(spaces_.size());
-  spaces_.push_back(space);
   relations_[static_cast<size_t>(node.id())] = std::move(relation);
 }
 
@@ -115,13 +196,15 @@ void ChannelMap::couple(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes()) {
     const ops::ChannelRelation* own = relation(node);
     if (own == nullptr) continue;
-    const ChannelSpace& result = *space(&node.output());
     for (const ops::SliceLink& link : own->links) {
       const ChannelSpace* operand = linked(node, link);
-      for (int64_t s = 0; operand != nullptr && s < operand->size; ++s) {
-        for (int64_t r = 0; r < link.repeat; ++r) {
-          const int a = find(groups_, operand->first + static_cast<int>(s));
-          const int b = find(groups_, result.first + static_cast<int>(link.first + s * link.repeat + r));
+      const ChannelSpace& result = *space(&node.output(link.output));
+      for (int64_t unit = 0; operand != nullptr && unit < link.count; ++unit) {
+        std::vector<int> together;
+        for (const int64_t s : link.from.of(unit, link.count)) together.push_back(operand->first + static_cast<int>(s));
+        for (const int64_t s : link.to.of(unit, link.count)) together.push_back(result.first + static_cast<int>(s));
+        for (const int channel : together) {
+          const int a = find(groups_, together[0]), b = find(groups_, channel);
           groups_[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
         }
       }

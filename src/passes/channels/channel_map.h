@@ -6,8 +6,10 @@
 //   %y = conv %b, %v        reads every channel of %b through columns of %v
 //
 // A value whose channels are known is *tracked*, along one axis: results of layers with constant weights and what
-// element-wise and moving operators make of them. Coupled channels form a *group*; a group that something needs as a
-// whole (a graph output, an operator without a channel relation) is *pinned*.
+// element-wise and moving operators make of them. Where a Reshape makes several axes of the tracked one, the outermost
+// is followed that all readers can do without slices of: of [N, T, heads * size] as [N, T, heads, size] the heads.
+// Coupled channels form a *group*; a group that something needs as a whole (a graph output, an operator without a
+// channel relation) is *pinned*.
 #pragma once
 
 #include <optional>
@@ -37,7 +39,8 @@ class ChannelMap {
   int num_channels() const { return num_channels_; }
   /// Null when the value is not tracked.
   const ChannelSpace* space(const ir::Value* value) const;
-  /// How a node makes the channels of its tracked result; null when the result is not tracked.
+  /// How a node makes the channels of its tracked results (several only without mixing); null when they are not
+  /// tracked. Links are those of the tracked axes.
   const ops::ChannelRelation* relation(const ir::Node& node) const;
   /// The space of operand `link.operand` when it is tracked along the link's axis, else null.
   const ChannelSpace* linked(const ir::Node& node, const ops::SliceLink& link) const;
@@ -48,6 +51,7 @@ class ChannelMap {
 
  private:
   std::optional<ops::ChannelRelation> find_relation(const ir::Node& node, int& axis) const;
+  std::optional<ops::ChannelRelation> find_links(const ir::Node& node, int axis) const;
   void track(ir::Node& node);
   void pin_what_needs_all(const ir::Graph& graph);
   bool reads_by_channel(const ir::Use& use, const ChannelSpace& space) const;

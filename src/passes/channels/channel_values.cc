@@ -139,8 +139,11 @@ class Walk {
       return {bounds(channel), "c" + std::to_string(class_of(channel))};
     }
     const ir::Value& value = *node.input(link.operand);
-    if (value.constant() == nullptr) return {{}, "v" + std::to_string(value.id()) + "." + std::to_string(s)};
-    return constant_part(*value.constant(), link.axis, s);
+    if (value.constant() != nullptr) {
+      Part part = constant_part(*value.constant(), link.axis, s);
+      if (!part.key.empty()) return part;
+    }
+    return {{}, "v" + std::to_string(value.id()) + "." + std::to_string(s)};
   }
 
   // Slice `s` of a constant; all of it for an axis of -1.
@@ -164,16 +167,32 @@ class Walk {
   }
 
   void visit_links(const ir::Node& node, const ops::ChannelRelation& relation) {
-    const ChannelSpace& result = *map_.space(&node.output());
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      if (const ChannelSpace* result = map_.space(&node.output(i))) visit_result(node, relation, i, *result);
+    }
+  }
+
+  // Numbers of one part and another.
+  static void join(Part& part, const Part& more) {
+    part.bounds = {std::min(part.bounds.lo, more.bounds.lo), std::max(part.bounds.hi, more.bounds.hi)};
+    part.key += more.key;
+  }
+
+  void visit_result(const ir::Node& node, const ops::ChannelRelation& relation, int output,
+                    const ChannelSpace& result) {
     std::vector<std::map<int, Part>> parts(static_cast<size_t>(result.size));  // by operand
-    std::vector<int64_t> offset(parts.size(), 0);                              // within what repeats
+    std::vector<size_t> place(parts.size(), 0);                                // within what a unit becomes
     for (const ops::SliceLink& link : relation.links) {
-      const ir::Dim& dim = (*node.input(link.operand)->type().shape)[static_cast<size_t>(link.axis)];
-      for (int64_t s = 0; dim.known() && s < dim.value(); ++s) {
-        for (int64_t r = 0; r < link.repeat; ++r) {
-          const auto at = static_cast<size_t>(link.first + s * link.repeat + r);
-          parts[at][link.operand] = part_of(node, link, s);
-          offset[at] = r;
+      for (int64_t unit = 0; link.output == output && unit < link.count; ++unit) {
+        Part part = {{INFINITY, -INFINITY}, {}};
+        const std::vector<int64_t> from = link.from.of(unit, link.count), to = link.to.of(unit, link.count);
+        for (const int64_t s : from) {
+          from.size() == 1 ? void(part = part_of(node, link, s)) : join(part, part_of(node, link, s));
+        }
+        for (size_t i = 0; i < to.size(); ++i) {
+          const auto at = static_cast<size_t>(to[i]);
+          parts[at][link.operand] = part;
+          place[at] = std::max(place[at], i);
         }
       }
     }
@@ -181,7 +200,7 @@ class Walk {
     for (size_t m = 0; m < parts.size(); ++m) {
       const int channel = result.first + static_cast<int>(m);
       bounds(channel) = result_bounds(node, parts[m]);
-      std::string key = std::to_string(offset[m]);
+      std::string key = std::to_string(place[m]);
       for (const auto& [operand, part] : parts[m])
         key += "/" + (node.is(OpKind::concat) ? "" : std::to_string(operand)) + part.key;
       const auto [found, is_new] = classes.emplace(std::move(key), last_class_ + 1);

@@ -6,6 +6,8 @@
 #include <map>
 #include <tuple>
 
+#include "passes/channels/narrow_node.h"
+
 namespace edgesmith::passes {
 namespace {
 
@@ -46,9 +48,8 @@ class Rearrangement {
     for (const ir::Node& node : graph_.nodes()) {
       const ops::ChannelRelation* relation = map_.relation(node);
       if (relation == nullptr || relation->mixing) continue;
-      const Kept& result = kept(*map_.space(&node.output()));
       for (const ops::SliceLink& link : relation->links) {
-        if (!agrees(node, link, result)) return false;
+        if (!agrees(node, link)) return false;
       }
     }
     return true;
@@ -58,8 +59,7 @@ class Rearrangement {
     for (ir::Node& node : graph_.nodes()) {
       const ops::ChannelRelation* relation = map_.relation(node);
       if (relation == nullptr) continue;
-      const ChannelSpace& result = *map_.space(&node.output());
-      relation->mixing ? cut_layer(node, *relation->mixing, result) : cut_links(node, *relation, result);
+      relation->mixing ? cut_layer(node, *relation->mixing, *map_.space(&node.output())) : cut_links(node, *relation);
     }
     for (const ChannelSpace& space : map_.spaces()) {
       ir::Shape shape = space.value->type().shape.value();
@@ -74,18 +74,46 @@ class Rearrangement {
     return kept_[static_cast<size_t>(&space - map_.spaces().data())];
   }
 
-  bool agrees(const ir::Node& node, const ops::SliceLink& link, const Kept& result) const {
-    const ChannelSpace* operand = map_.linked(node, link);
-    const ir::Tensor* constant = node.input(link.operand)->constant();
-    if (operand == nullptr && constant == nullptr) return true;
-    const int64_t size = operand != nullptr ? operand->size : constant->dims()[static_cast<size_t>(link.axis)];
-    for (int64_t i = 0; i < size * link.repeat; ++i) {
-      const int64_t from = result[static_cast<size_t>(link.first + i)] - link.first;
-      if (from < 0 || from >= size * link.repeat) return false;
-      if (operand == nullptr) continue;
-      if (from != kept(*operand)[static_cast<size_t>(i / link.repeat)] * link.repeat + i % link.repeat) return false;
+  const Kept& result_of(const ir::Node& node, const ops::SliceLink& link) const {
+    return kept(*map_.space(&node.output(link.output)));
+  }
+
+  // The units of a link that the result keeps, in their new order.
+  static Kept kept_units(const ops::SliceLink& link, const Kept& result) {
+    Kept units;
+    for (const int64_t slice : result) {
+      const int64_t at = slice - link.to.first;
+      if (at >= 0 && at < link.count * link.to.inner && at % link.to.inner == 0) units.push_back(at / link.to.inner);
     }
-    return true;
+    return units;
+  }
+
+  // Where the slices of these units were.
+  static Kept slices_of_units(const ops::SliceUnits& side, const Kept& units, int64_t count) {
+    Kept slices;
+    for (int64_t o = 0; o < side.outer; ++o) {
+      for (const int64_t unit : units) {
+        for (int64_t i = 0; i < side.inner; ++i) slices.push_back(side.first + (o * count + unit) * side.inner + i);
+      }
+    }
+    return slices;
+  }
+
+  static bool lies_at(const Kept& whole, int64_t first, const Kept& part) {
+    return first + static_cast<int64_t>(part.size()) <= static_cast<int64_t>(whole.size()) &&
+           std::equal(part.begin(), part.end(), whole.begin() + first);
+  }
+
+  // Of orders without removals.
+  bool agrees(const ir::Node& node, const ops::SliceLink& link) const {
+    const ChannelSpace* operand = map_.linked(node, link);
+    if (operand == nullptr && node.input(link.operand)->constant() == nullptr) return true;
+    const Kept& result = result_of(node, link);
+    const Kept units = kept_units(link, result);
+    return static_cast<int64_t>(units.size()) == link.count &&
+           lies_at(result, link.to.first, slices_of_units(link.to, units, link.count)) &&
+           (operand == nullptr ||
+            lies_at(kept(*operand), link.from.first, slices_of_units(link.from, units, link.count)));
   }
 
   void cut_layer(ir::Node& node, const ops::Mixing& mixing, const ChannelSpace& result) {
@@ -100,51 +128,20 @@ class Rearrangement {
     }
   }
 
-  void cut_links(ir::Node& node, const ops::ChannelRelation& relation, const ChannelSpace& result) {
-    const Kept& outputs = kept(result);
-    if (is_all(outputs, result.size)) return;
+  void cut_links(ir::Node& node, const ops::ChannelRelation& relation) {
     for (const ops::SliceLink& link : relation.links) {
+      const Kept& result = result_of(node, link);
+      if (is_all(result, map_.space(&node.output(link.output))->size)) continue;
       if (node.input(link.operand)->constant() == nullptr) continue;
-      Kept own;  // constants never repeat
-      for (const int64_t m : outputs) {
-        const int64_t size = node.input(link.operand)->constant()->dims()[static_cast<size_t>(link.axis)];
-        if (m >= link.first && m < link.first + size) own.push_back(m - link.first);
-      }
-      cut(node, link.operand, link.axis, own);
+      cut(node, link.operand, link.axis, slices_of_units(link.from, kept_units(link, result), link.count));
     }
-    if (node.is(ir::OpKind::conv)) {
-      node.attributes().set("group", static_cast<int64_t>(kept(*map_.space(node.input(0))).size()));
+    std::vector<NarrowedLink> narrowed;
+    for (const ops::SliceLink& link : relation.links) {
+      const ChannelSpace &result = *map_.space(&node.output(link.output)), *operand = map_.linked(node, link);
+      narrowed.push_back({link, result.axis, operand == nullptr ? nullptr : &kept(*operand), &kept(result),
+                          operand == nullptr ? 0 : operand->size, result.size});
     }
-    if (node.is(ir::OpKind::pad)) pad_less(node, relation.links[0], outputs, result);
-    if (node.is(ir::OpKind::reshape)) resize_target(node, result.axis, static_cast<int64_t>(outputs.size()));
-  }
-
-  // The channels that a Pad adds are those of the result outside of its link.
-  void pad_less(ir::Node& node, const ops::SliceLink& link, const Kept& outputs, const ChannelSpace& result) {
-    const ChannelSpace& operand = *map_.linked(node, link);
-    std::vector<int64_t> pads = node.input(1)->constant()->to_int64s();
-    const std::vector<int64_t> axes =
-        node.input(3) != nullptr ? node.input(3)->constant()->to_int64s() : std::vector<int64_t>{};
-    const size_t count = pads.size() / 2;
-    size_t at = axes.empty() ? static_cast<size_t>(link.axis) : count;  // its place among the pads
-    for (size_t i = 0; i < axes.size(); ++i) {
-      const int64_t axis = axes[i] < 0 ? axes[i] + node.output().type().rank() : axes[i];
-      if (axis == result.axis) at = i;
-    }
-    if (at >= count) return;
-    pads[at] = std::count_if(outputs.begin(), outputs.end(), [&](int64_t m) { return m < link.first; });
-    pads[at + count] =
-        std::count_if(outputs.begin(), outputs.end(), [&](int64_t m) { return m >= link.first + operand.size; });
-    replace(node, 1, ir::Tensor::of<int64_t>({static_cast<int64_t>(pads.size())}, pads));
-  }
-
-  // The shape that a Reshape asks for.
-  void resize_target(ir::Node& node, int axis, int64_t size) {
-    std::vector<int64_t> target = node.input(1)->constant()->to_int64s();
-    int64_t& dim = target[static_cast<size_t>(axis)];
-    if (dim <= 0) return;
-    dim = size;
-    replace(node, 1, ir::Tensor::of<int64_t>({static_cast<int64_t>(target.size())}, target));
+    narrow_node(graph_, node, narrowed);
   }
 
   // Operand `index` keeps these slices. Readers of one constant that keep the same share the new one.
@@ -155,14 +152,8 @@ class Rearrangement {
     const auto key = std::make_tuple(value.id(), axis, kept);
     const auto made = made_.find(key);
     if (made != made_.end()) return graph_.set_input(node, index, made->second);
-    replace(node, index, slices_of(tensor, axis, kept));
+    replace_constant(graph_, node, index, slices_of(tensor, axis, kept));
     made_.emplace(key, node.input(index));
-  }
-
-  void replace(ir::Node& node, int index, ir::Tensor tensor) {
-    ir::Value& value = *node.input(index);
-    if (value.uses().size() == 1) return graph_.set_tensor(value.node(), std::move(tensor));
-    graph_.set_input(node, index, &graph_.add_constant(std::move(tensor), {}, &node));
   }
 
   ir::Graph& graph_;

@@ -217,23 +217,23 @@ class Pruner {
     }
   }
 
-  static int64_t outputs_per_group(const Layer& layer) {
+  static int64_t outputs_per_group(const prune::Layer& layer) {
     const ir::Node& node = *layer.node;
     return layer.outputs / (node.is(ir::OpKind::conv) ? node.attributes().get_int("group", 1) : 1);
   }
 
-  std::optional<Blocks> blocks_of(const Layer& layer) const {
+  std::optional<Blocks> blocks_of(const prune::Layer& layer) const {
     if (shape_.size() == 1) return Blocks(layer.weights.size());
     return Blocks::of(layer, shape_, outputs_per_group(layer));
   }
 
-  bool takes(const Layer& layer) const {
+  bool takes(const prune::Layer& layer) const {
     const auto l = static_cast<size_t>(&layer - layers_.data());
     return std::find(takers_.begin(), takers_.end(), l) != takers_.end();
   }
 
   // How many weights of a layer, or of all that take the pattern, are to be zero.
-  int64_t wanted_zeros(const Layer& layer) const {
+  int64_t wanted_zeros(const prune::Layer& layer) const {
     return std::llround(options_.real("sparsity") * static_cast<double>(layer.size()));
   }
   int64_t wanted_zeros() const {
@@ -247,7 +247,7 @@ class Pruner {
     for (int widest = reconstruct::kWidestBlock;; widest /= 2) {
       inputs_.clear();
       int64_t bytes = 0;
-      for (const Layer& layer : layers_) {
+      for (const prune::Layer& layer : layers_) {
         inputs_.emplace_back(*layer.node, stream.num_batches(), widest, true,
                              pattern_ ? kRowsPerRefitInput : kRowsPerBudgetInput);
         bytes += inputs_.back().bytes();
@@ -261,16 +261,16 @@ class Pruner {
     }
     auto extremes = quantize::observe(graph_, {.layers = watched}, inputs_, *context_.pool, stream);
     if (!extremes) return extremes.error();
-    for (const Layer& layer : layers_)
+    for (const prune::Layer& layer : layers_)
       moments_.push_back(layer_moments(layer, inputs_[static_cast<size_t>(layer.inputs)]));
     return {};
   }
 
   // What the first sweep saw of a layer; null and none without it.
-  const quantize::LayerInputs* seen_inputs(const Layer& layer) const {
+  const quantize::LayerInputs* seen_inputs(const prune::Layer& layer) const {
     return inputs_.empty() ? nullptr : &inputs_[static_cast<size_t>(layer.inputs)];
   }
-  Moments seen_moments(const Layer& layer) const {
+  Moments seen_moments(const prune::Layer& layer) const {
     return inputs_.empty() ? Moments{} : moments_[static_cast<size_t>(layer.inputs)];
   }
 
@@ -291,7 +291,7 @@ class Pruner {
     if (!ordered) return ordered.error();
     if (!*ordered) return {};
     context_.notes.push_back("channels stand in another order, in which the pattern costs less; answers are the same");
-    for (Layer& layer : layers_) layer = Layer(reconstruct::read_layer(*layer.node));
+    for (prune::Layer& layer : layers_) layer = prune::Layer(reconstruct::read_layer(*layer.node));
     return {};
   }
 
@@ -314,14 +314,14 @@ class Pruner {
     mask_smallest(contenders, wanted_zeros());
   }
 
-  Contender contender(Layer& layer, const quantize::LayerInputs* inputs, const Moments& moments) {
+  Contender contender(prune::Layer& layer, const quantize::LayerInputs* inputs, const Moments& moments) {
     Contender result{&layer, *blocks_of(layer), {}};
     result.scores = score_blocks(layer, result.blocks, shape_, criterion_, inputs, moments, !pattern_, *context_.pool);
     return result;
   }
 
   // A layer that does not compete with others.
-  void mask(Layer& layer, const quantize::LayerInputs* inputs, const Moments& moments) {
+  void mask(prune::Layer& layer, const quantize::LayerInputs* inputs, const Moments& moments) {
     std::vector<Contender> one;
     one.push_back(contender(layer, inputs, moments));
     if (pattern_) {
@@ -335,13 +335,13 @@ class Pruner {
     if (repair_) {
       EDGESMITH_TRY(refit_in_order());
     } else {
-      for (Layer& layer : layers_) {
+      for (prune::Layer& layer : layers_) {
         const std::vector<double> before = layer.weights;
         write(layer, before, {}, seen_inputs(layer), seen_moments(layer));
       }
     }
     int64_t zeros = 0, size = 0;
-    for (const Layer& layer : layers_) {
+    for (const prune::Layer& layer : layers_) {
       zeros += layer.zeros();
       size += layer.size();
     }
@@ -355,13 +355,13 @@ class Pruner {
   Status refit_in_order() {
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
     std::vector<ir::Node*> nodes;
-    for (const Layer& layer : layers_) nodes.push_back(layer.node);
+    for (const prune::Layer& layer : layers_) nodes.push_back(layer.node);
     MaskChoice choice;
     if (criterion_ == "obs") choice = {.pattern = pattern_, .exchange = shape_.size() == 1};
     return reconstruct::compress_in_order(
         graph_, nodes, stream, kRowsPerRefitInput, context_.notes, [&](ir::Node& node, const reconstruct::Gram& gram) {
-          Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
-                                       [&](const Layer& candidate) { return candidate.node == &node; });
+          prune::Layer& layer = *std::find_if(layers_.begin(), layers_.end(),
+                                              [&](const prune::Layer& candidate) { return candidate.node == &node; });
           const Moments moments = layer_moments(layer, gram.inputs());
           if (!competing() && takes(layer)) mask(layer, &gram.inputs(), moments);
           const std::vector<double> before = layer.weights;
@@ -371,14 +371,14 @@ class Pruner {
         });
   }
 
-  void write(Layer& layer, const std::vector<double>& before, const std::vector<double>& bias,
+  void write(prune::Layer& layer, const std::vector<double>& before, const std::vector<double>& bias,
              const quantize::LayerInputs* inputs, const Moments& moments) {
     for (size_t i = 0; i < layer.kept.size(); ++i) layer.weights[i] = layer.kept[i] ? layer.weights[i] : 0;
     write_layer(graph_, layer, bias);
     record(layer, before, inputs, moments);
   }
 
-  void record(const Layer& layer, const std::vector<double>& before, const quantize::LayerInputs* inputs,
+  void record(const prune::Layer& layer, const std::vector<double>& before, const quantize::LayerInputs* inputs,
               const Moments& moments) {
     LayerRecord entry;
     entry.node = layer.node->name().empty() ? layer.node->label() : layer.node->name();
@@ -387,7 +387,7 @@ class Pruner {
     entry.status = "pruned";
     entry.numbers["sparsity_percent"] = 100 * static_cast<double>(layer.zeros()) / static_cast<double>(layer.size());
     if (inputs != nullptr) {
-      Layer error = layer, whole = layer;
+      prune::Layer error = layer, whole = layer;
       for (size_t i = 0; i < before.size(); ++i) error.weights[i] = before[i] - layer.weights[i];
       whole.weights = before;
       const double noise = total(output_power(error, *inputs, moments));
@@ -404,7 +404,7 @@ class Pruner {
   bool repair_ = true, by_error_ = true;
   std::optional<Pattern> pattern_;
   BlockShape shape_;
-  std::vector<Layer> layers_;
+  std::vector<prune::Layer> layers_;
   std::vector<size_t> takers_;                 // of layers_: those that the pattern fits
   std::vector<quantize::LayerInputs> inputs_;  // by layer; empty when the masks did not need a sweep of their own
   std::vector<Moments> moments_;

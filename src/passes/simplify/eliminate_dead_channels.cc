@@ -109,9 +109,10 @@ class Search {
       for (ir::Node* node = &graph_.output_node(); node != nullptr; node = node->previous()) {
         const ops::ChannelRelation* relation = map_.relation(*node);
         if (relation == nullptr) continue;
-        const ChannelSpace& result = *map_.space(&node->output());
-        keep_one(result);
-        if (relation->mixing) read_layer(*node, *relation->mixing, result);
+        for (int i = 0; i < node->num_outputs(); ++i) {
+          if (const ChannelSpace* result = map_.space(&node->output(i))) keep_one(*result);
+        }
+        if (relation->mixing) read_layer(*node, *relation->mixing, *map_.space(&node->output()));
       }
     } while (grown_);
   }

@@ -80,7 +80,9 @@ std::vector<ChannelGroup> find_groups(const ChannelMap& map, const std::vector<M
       }
     }
     if (group.makers.empty() && group.reason.empty()) group.reason = "no layer makes them";
-    if (group.units.size() < 2 && group.reason.empty()) group.reason = "it is the only channel";
+    if (group.units.size() < 2 && group.reason.empty()) {
+      group.reason = group.units[0].size() > group.spaces.size() ? "they are all coupled" : "it is the only channel";
+    }
   }
   return groups;
 }

@@ -66,7 +66,10 @@ class ChannelPruner {
                              : context_.target == nullptr ? 1
                                                           : std::max(context_.target->limits.output_channels,
                                                                      context_.target->limits.input_channels);
-    for (const ChannelGroup& group : groups_) steps_.push_back(steps_of(group, multiple, options_.is_set("multiple")));
+    for (const ChannelGroup& group : groups_) {
+      const int64_t units = multiple / std::gcd(multiple, channels_per_unit(group));
+      steps_.push_back(steps_of(group, units, options_.is_set("multiple")));
+    }
     const bool any = std::any_of(steps_.begin(), steps_.end(), [](const auto& steps) { return steps.size() > 1; });
     say_what_stays();
     if (!any) {
@@ -126,6 +129,18 @@ class ChannelPruner {
     return {};
   }
 
+  // The fewest channels that the layers lose with a unit.
+  int64_t channels_per_unit(const ChannelGroup& group) const {
+    int64_t fewest = 0;
+    for (const int maker : group.makers) {
+      for (const auto& [space, count] : group.spaces) {
+        if (space == layers_[static_cast<size_t>(maker)].output_space)
+          fewest = fewest == 0 ? count : std::min(fewest, count);
+      }
+    }
+    return std::max<int64_t>(1, fewest);
+  }
+
   // Zeros among the weights of the layers.
   int64_t count_zeros() const {
     int64_t zeros = 0;
@@ -153,7 +168,8 @@ class ChannelPruner {
       LayerRecord entry;
       entry.node = group.name;
       entry.status = "kept";
-      entry.reason = "its " + std::to_string(group.units.size()) + " channels stay: " + group.reason;
+      const int64_t channels = static_cast<int64_t>(group.units.size()) * channels_per_unit(group);
+      entry.reason = "its " + std::to_string(channels) + " channels stay: " + group.reason;
       context_.layers.push_back(std::move(entry));
     }
   }
