@@ -341,6 +341,18 @@ TEST(DepthwiseWeightGradient, IsTheDefinitionForEveryWindow) {
              {{3, 5, 21}, {3, 5, 10}});
 }
 
+// A single plane, of the size from which on it is the default.
+TEST(DepthwiseWeightGradient, OfOneInputChannel) {
+  for (const int64_t out_channels : {1, 2, 3, 4, 5, 7, 20}) {
+    for (const int64_t width : {16, 24, 28, 31}) {
+      check_node("depthwise_weight_gradient_f32", "conv_weight_gradient %x0, %x1 {kernel_shape=[5,5], pads=[2,1,0,0]}",
+                 {{3, 1, 20, width + 2}, {3, out_channels, 19, width}}, 1e-5);
+    }
+  }
+  check_node("depthwise_weight_gradient_f32", "conv_weight_gradient %x0, %x1 {kernel_shape=[3,4], strides=[2,2]}",
+             {{2, 1, 40, 66}, {2, 9, 19, 32}}, 1e-5);
+}
+
 TEST(GatherGradient, AddsWhereNumbersCameFrom) {
   const std::string indices = "  %i = constant {1,-1,1,0} : i64[4]\n  %s = constant {6} : i64[1]\n";
   check_body("gather_gradient_f32", indices + "  %y = gather_gradient %x0, %i, %s {axis=1}\n", {{2, 4, 9}}, 1e-6);

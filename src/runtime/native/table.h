@@ -114,15 +114,15 @@ struct ColumnSums {
   float* out;
 };
 
-/// The gradient of a depthwise convolution's weight by one plane: for every tap, the products of dy[y][x] and plane[y *
-/// pitch + x + tap] are added to stripes[tap][x modulo 16].
+/// The gradient of a convolution's weight by one plane of the input: for every tap, and for every plane of dy, the
+/// products of dy[y][x] and plane[y * pitch + x + tap] are added to stripes[plane of dy][tap][x modulo 16].
 struct Correlation {
   const float* plane;
   int64_t pitch;
   const int64_t* taps;
   int64_t num_taps;
-  const float* dy;
-  int64_t height, width;  ///< of dy
+  const float* dy;  ///< planes, one behind the other
+  int64_t num_planes, height, width;
   float* stripes;
 };
 
