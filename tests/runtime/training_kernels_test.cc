@@ -147,24 +147,25 @@ TEST(ConvTranspose, AddsAResidualAndClamps) {
   }
 }
 
-// By Winograd's transforms, where sums may be reassociated.
-void check_winograd_transpose(const ir::Dims& x, const ir::Dims& w, const std::string& pads, bool bias) {
-  const std::string add_bias = bias ? ", %b" : "";
-  const ir::Dims bias_dims = {w[1]};
-  const ir::Graph graph = parse_graph(
-      "graph @g(%x: " + ir::type_of(ir::DType::f32, x).text() + ", %w: " + ir::type_of(ir::DType::f32, w).text() +
-      ", %b: " + ir::type_of(ir::DType::f32, bias_dims).text() + ") -> (y) {\n  %c = conv_transpose %x, %w" + add_bias +
-      " {pads=" + pads + "}\n  %y = relu %c\n  return %y\n}");
+// Runs one node by a kernel that reassociates sums, also where it is not the default: close to the definition, the same
+// bits on every instruction set.
+void check_reassociated(const std::string& kernel, const ir::Graph& graph, const std::vector<ir::Tensor>& inputs,
+                        double tolerance) {
   SCOPED_TRACE(ir::print(graph));
-  const std::vector<ir::Tensor> inputs = {random_tensor(x, 1), random_tensor(w, 2), random_tensor(bias_dims, 3)};
+  ExecutorOptions options = {.reassociate = true};
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.is(ir::OpKind::conv_transpose) || node.is(ir::OpKind::conv_weight_gradient)) {
+      options.choices[node.id()] = kernel;
+    }
+  }
   const ir::Tensor expected = run_graph(graph, inputs, Isa::scalar, {.reference = true})[0];
   ir::Tensor first;
   for (const Isa isa : float_isas()) {
-    const auto program = compile(graph, {.reassociate = true}, isa);
+    const auto program = compile(graph, options, isa);
     ASSERT_TRUE(program.ok()) << program.error().text();
-    ASSERT_EQ(program->steps[0].choice_name(), "native.winograd_conv_transpose_f32");
-    const ir::Tensor y = run_graph(graph, inputs, isa, {.reassociate = true})[0];
-    expect_close(y, expected, 1e-5);
+    ASSERT_EQ(program->steps[0].choice_name(), kernel);
+    const ir::Tensor y = run_graph(graph, inputs, isa, options)[0];
+    expect_close(y, expected, tolerance);
     if (first.valid()) {
       EXPECT_TRUE(y.identical_to(first)) << isa_word(isa);
     }
@@ -173,17 +174,56 @@ void check_winograd_transpose(const ir::Dims& x, const ir::Dims& w, const std::s
   add_to_digest(first);
 }
 
+void check_winograd_transpose(const ir::Dims& x, const ir::Dims& w, const std::string& pads, bool bias) {
+  const std::string add_bias = bias ? ", %b" : "";
+  const ir::Dims bias_dims = {w[1]};
+  const ir::Graph graph = parse_graph(
+      "graph @g(%x: " + ir::type_of(ir::DType::f32, x).text() + ", %w: " + ir::type_of(ir::DType::f32, w).text() +
+      ", %b: " + ir::type_of(ir::DType::f32, bias_dims).text() + ") -> (y) {\n  %c = conv_transpose %x, %w" + add_bias +
+      " {pads=" + pads + "}\n  %y = relu %c\n  return %y\n}");
+  check_reassociated("native.winograd_conv_transpose_f32", graph,
+                     {random_tensor(x, 1), random_tensor(w, 2), random_tensor(bias_dims, 3)}, 1e-5);
+}
+
 TEST(WinogradConvTranspose, IsTheDefinition) {
   for (const int64_t channels : {8, 15, 16, 33, 80}) {
     for (const int64_t size : {1, 4, 7, 17}) {
       check_winograd_transpose({2, channels, size, size + 1}, {channels, 100 - channels, 3, 3}, "[1,1,1,1]", size == 7);
     }
   }
-  for (const char* pads : {"[0,0,0,0]", "[2,2,2,2]", "[0,1,2,0]", "[2,0,1,2]"}) {
+  for (const char* pads : {"[0,0,0,0]", "[2,2,2,2]", "[0,1,2,0]", "[2,0,1,2]", "[3,0,1,4]"}) {
     check_winograd_transpose({3, 9, 8, 6}, {9, 17, 3, 3}, pads, true);
   }
   check_winograd_transpose({61, 12, 5, 8}, {12, 20, 3, 3}, "[1,1,1,1]", false);
   check_winograd_transpose({1, 40, 50, 61}, {40, 24, 3, 3}, "[1,1,1,1]", true);
+}
+
+TEST(WinogradConvTranspose, Of5x5Kernels) {
+  for (const int64_t channels : {8, 15, 20, 50, 80}) {
+    for (const int64_t size : {1, 4, 7, 8, 17}) {
+      check_winograd_transpose({2, channels, size, size + 1}, {channels, 100 - channels, 5, 5}, "[0,0,0,0]", size == 7);
+    }
+  }
+  for (const char* pads : {"[2,2,2,2]", "[4,4,4,4]", "[0,1,4,0]", "[5,0,1,4]"}) {
+    check_winograd_transpose({3, 9, 8, 6}, {9, 17, 5, 5}, pads, true);
+  }
+  check_winograd_transpose({61, 12, 5, 8}, {12, 20, 5, 5}, "[0,0,0,0]", false);
+  check_winograd_transpose({2, 40, 50, 61}, {40, 24, 5, 5}, "[2,2,2,2]", true);
+}
+
+TEST(WinogradConvTranspose, AddsAResidualAndClamps) {
+  for (const int64_t kernel : {3, 5}) {
+    for (const int64_t size : {4, 7, 40}) {
+      const ir::Dims x = {3, 20, size, size}, w = {20, 18, kernel, kernel};
+      const ir::Dims sum = {3, 18, size + kernel - 1, size + kernel - 1};
+      const ir::Graph graph = parse_graph(
+          "graph @g(%x: " + ir::type_of(ir::DType::f32, x).text() + ", %w: " + ir::type_of(ir::DType::f32, w).text() +
+          ", %r: " + ir::type_of(ir::DType::f32, sum).text() +
+          ") -> (y) {\n  %c = conv_transpose %x, %w\n  %s = add %c, %r\n  %y = relu %s\n  return %y\n}");
+      check_reassociated("native.winograd_conv_transpose_f32", graph,
+                         {random_tensor(x, 1), random_tensor(w, 2), random_tensor(sum, 3)}, 1e-5);
+    }
+  }
 }
 
 void check_weight_gradient(const Window& w, int64_t samples, int64_t channels, int64_t height, int64_t width,
@@ -241,26 +281,13 @@ TEST(ConvWeightGradient, OfLines) {
              {{3, 5, 21}, {3, 8, 10}});
 }
 
-void check_winograd_weight_gradient(const ir::Dims& x, const ir::Dims& dy, const std::string& pads) {
+void check_winograd_weight_gradient(const ir::Dims& x, const ir::Dims& dy, const std::string& pads,
+                                    int64_t kernel = 3) {
   const ir::Graph graph = parse_graph(
       "graph @g(%x: " + ir::type_of(ir::DType::f32, x).text() + ", %d: " + ir::type_of(ir::DType::f32, dy).text() +
-      ") -> (y) {\n  %y = conv_weight_gradient %x, %d {kernel_shape=[3,3], pads=" + pads + "}\n  return %y\n}");
-  SCOPED_TRACE(ir::print(graph));
-  const std::vector<ir::Tensor> inputs = {random_tensor(x, 1), random_tensor(dy, 2)};
-  const ir::Tensor expected = run_graph(graph, inputs, Isa::scalar, {.reference = true})[0];
-  ir::Tensor first;
-  for (const Isa isa : float_isas()) {
-    const auto program = compile(graph, {.reassociate = true}, isa);
-    ASSERT_TRUE(program.ok()) << program.error().text();
-    ASSERT_EQ(program->steps[0].choice_name(), "native.winograd_weight_gradient_f32");
-    const ir::Tensor y = run_graph(graph, inputs, isa, {.reassociate = true})[0];
-    expect_close(y, expected, 2e-5);
-    if (first.valid()) {
-      EXPECT_TRUE(y.identical_to(first)) << isa_word(isa);
-    }
-    first = y;
-  }
-  add_to_digest(first);
+      ") -> (y) {\n  %y = conv_weight_gradient %x, %d {kernel_shape=" + list({kernel, kernel}) + ", pads=" + pads +
+      "}\n  return %y\n}");
+  check_reassociated("native.winograd_weight_gradient_f32", graph, {random_tensor(x, 1), random_tensor(dy, 2)}, 2e-5);
 }
 
 TEST(WinogradWeightGradient, IsTheDefinition) {
@@ -274,6 +301,20 @@ TEST(WinogradWeightGradient, IsTheDefinition) {
   check_winograd_weight_gradient({3, 9, 8, 30}, {3, 17, 5, 9}, "[0,1,0,0]");  // some of x was not read
   check_winograd_weight_gradient({61, 12, 5, 8}, {61, 20, 5, 8}, "[1,1,0,0]");
   check_winograd_weight_gradient({1, 40, 50, 61}, {1, 24, 50, 61}, "[1,1,0,0]");
+}
+
+TEST(WinogradWeightGradient, Of5x5Kernels) {
+  for (const int64_t channels : {8, 15, 20, 50, 80}) {
+    for (const int64_t size : {1, 4, 7, 17}) {
+      check_winograd_weight_gradient({2, channels, size, size + 1}, {2, 100 - channels, size, size + 1}, "[2,2,0,0]",
+                                     5);
+    }
+  }
+  check_winograd_weight_gradient({3, 20, 12, 12}, {3, 50, 8, 8}, "[0,0,0,0]", 5);
+  check_winograd_weight_gradient({3, 9, 8, 6}, {3, 17, 10, 8}, "[3,3,0,0]", 5);
+  check_winograd_weight_gradient({3, 9, 8, 30}, {3, 17, 5, 9}, "[0,1,0,0]", 5);  // some of x was not read
+  check_winograd_weight_gradient({61, 12, 9, 8}, {61, 20, 5, 4}, "[0,0,0,0]", 5);
+  check_winograd_weight_gradient({1, 40, 50, 61}, {1, 24, 50, 61}, "[2,2,0,0]", 5);
 }
 
 TEST(DepthwiseWeightGradient, IsTheDefinitionForEveryWindow) {
@@ -298,6 +339,18 @@ TEST(DepthwiseWeightGradient, IsTheDefinitionForEveryWindow) {
   check_node("depthwise_weight_gradient_f32",
              "conv_weight_gradient %x0, %x1 {group=5, kernel_shape=[4], pads=[2,0], strides=[2]}",
              {{3, 5, 21}, {3, 5, 10}});
+}
+
+// A single plane, of the size from which on it is the default.
+TEST(DepthwiseWeightGradient, OfOneInputChannel) {
+  for (const int64_t out_channels : {1, 2, 3, 4, 5, 7, 20}) {
+    for (const int64_t width : {16, 24, 28, 31}) {
+      check_node("depthwise_weight_gradient_f32", "conv_weight_gradient %x0, %x1 {kernel_shape=[5,5], pads=[2,1,0,0]}",
+                 {{3, 1, 20, width + 2}, {3, out_channels, 19, width}}, 1e-5);
+    }
+  }
+  check_node("depthwise_weight_gradient_f32", "conv_weight_gradient %x0, %x1 {kernel_shape=[3,4], strides=[2,2]}",
+             {{2, 1, 40, 66}, {2, 9, 19, 32}}, 1e-5);
 }
 
 TEST(GatherGradient, AddsWhereNumbersCameFrom) {

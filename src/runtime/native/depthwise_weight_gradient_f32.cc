@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradient of a depthwise convolution's weight: for every tap the sum of the products of dy and of the input moved
-// by that tap. Rows are read where NativeTable's layouts of planes have them. The numbers of a row go to 16 lanes,
-// which are kept over all rows and samples and meet in a tree at the end: one order on every instruction set. Scratch:
-// one laid out plane, and the lanes of one channel.
+// The gradient of the weight of a convolution with one input channel a group, depthwise or of a single plane: for every
+// tap the sum of the products of dy and of the input moved by that tap. Rows are read where NativeTable's layouts of
+// planes have them. The numbers of a row go to 16 lanes, which are kept over all rows and samples and meet in a tree at
+// the end: one order on every instruction set. Scratch: one laid out plane, and the lanes of one channel.
 #include <algorithm>
 
 #include "runtime/native/conv_common.h"
@@ -25,10 +25,21 @@ struct Shape : Prepared {
 };
 
 bool supports(const ir::Node& node) {
-  if (!all_float(node) || node.attributes().get_int("group", 1) == 1) return false;
+  if (!all_float(node)) return false;
   const size_t rank = node.attributes().get_ints("kernel_shape").size();
   const auto weight = node.output().type().static_dims();
   return (rank == 1 || rank == 2) && weight && (*weight)[1] == 1;
+}
+
+// One input channel and one group: a matrix product would have few columns, which are copied for every place. Rows that
+// fill lanes badly, and planes of few numbers, are left to it.
+bool prefers(const ir::Node& node) {
+  if (node.attributes().get_int("group", 1) > 1) return true;
+  constexpr int64_t kLeastPlaces = 256;
+  const auto& dy = node.input(1)->type().shape;
+  if (!dy || dy->size() != 4 || !(*dy)[2].known() || !(*dy)[3].known()) return false;
+  const int64_t height = (*dy)[2].value(), width = (*dy)[3].value();
+  return height * width >= kLeastPlaces && 4 * width >= 3 * round_up(width, kStripes);
 }
 
 Result<Shape> shape_of(const ir::Node& node, const ir::Dims& x, const ir::Dims& dy) {
@@ -82,11 +93,9 @@ Status run(const KernelCall& call) {
     for (int64_t n = 0; n < s.samples && places > 0; ++n) {
       const float* in = x + (n * s.channels + c) * plane;
       if (!layout.in_place) layout.copy(table, in, laid_out, 0.0F);
-      for (int64_t m = 0; m < s.multiplier; ++m) {
-        const float* from = dy + ((n * s.channels + c) * s.multiplier + m) * places;
-        table.correlate({layout.in_place ? in : laid_out, layout.pitch, layout.taps.data(), taps, from,
-                         layout.out_height, layout.out_width, stripes + m * taps * kStripes});
-      }
+      table.correlate({layout.in_place ? in : laid_out, layout.pitch, layout.taps.data(), taps,
+                       dy + (n * s.channels + c) * s.multiplier * places, s.multiplier, layout.out_height,
+                       layout.out_width, stripes});
     }
     for (int64_t i = 0; i < s.multiplier * taps; ++i) *out++ = table.row_sum(stripes + i * kStripes, kStripes);
   }
@@ -99,6 +108,7 @@ const Kernel kDepthwiseWeightGradientF32 = {.provider = "native",
                                             .name = "depthwise_weight_gradient_f32",
                                             .op = ir::OpKind::conv_weight_gradient,
                                             .supports = supports,
+                                            .prefers = prefers,
                                             .scratch_bytes = scratch_bytes,
                                             .bind = bind,
                                             .run = run};

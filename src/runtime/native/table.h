@@ -114,15 +114,15 @@ struct ColumnSums {
   float* out;
 };
 
-/// The gradient of a depthwise convolution's weight by one plane: for every tap, the products of dy[y][x] and plane[y *
-/// pitch + x + tap] are added to stripes[tap][x modulo 16].
+/// The gradient of a convolution's weight by one plane of the input: for every tap, and for every plane of dy, the
+/// products of dy[y][x] and plane[y * pitch + x + tap] are added to stripes[plane of dy][tap][x modulo 16].
 struct Correlation {
   const float* plane;
   int64_t pitch;
   const int64_t* taps;
   int64_t num_taps;
-  const float* dy;
-  int64_t height, width;  ///< of dy
+  const float* dy;  ///< planes, one behind the other
+  int64_t num_planes, height, width;
   float* stripes;
 };
 
@@ -135,15 +135,17 @@ struct BlockedRows {
   float* out;
 };
 
-/// Tiles of 4x4 outputs of a 3x3 convolution, for Winograd's transforms.
+/// Tiles of 4x4 outputs of a 3x3 or 5x5 convolution, for Winograd's transforms. A tile has 6x6 or 8x8 points: as many
+/// products for each input and output channel, and as many numbers of the input.
 struct WinogradTiles {
+  int64_t points;  ///< 36 or 64
   int64_t tiles_y, tiles_x;
-  const float* blocked;           ///< BlockedRows::out, with rows = 4 * tiles_y + 2 and pitch = 4 * tiles_x + 2
+  const float* blocked;           ///< BlockedRows::out, with rows = 4 * tiles_y + 2 (or 4), columns alike
   int64_t rows, pitch, channels;  ///< channels of the input, rounded up to whole vectors
-  float* transformed;             ///< [tile][36][channels]
-  const float* weights;           ///< 36 packed matrices [channels that exist][padded_out]
+  float* transformed;             ///< [tile][point][channels]
+  const float* weights;           ///< for each point a packed matrix [channels that exist][padded_out]
   int64_t products_of;            ///< channels that exist
-  float* products;                ///< [tile][36][padded_out]
+  float* products;                ///< [tile][point][padded_out]
   const float* bias;              ///< [padded_out]
   int64_t out_channels, padded_out;
   float* out;  ///< the planes, from the first row of tiles on
@@ -152,19 +154,40 @@ struct WinogradTiles {
   const Epilogue* epilogue;
 };
 
-/// The weights of a 3x3 convolution, for Winograd's products.
+/// The weights of such a convolution, for Winograd's products.
 struct WinogradWeights {
-  const float* taps;  ///< [channel][9][padded_out]
-  bool turned;        ///< the last tap comes first, as in the gradient of the input
+  const float* taps;  ///< [channel][tap][padded_out]
   int64_t channels, padded_out;
-  float* points;  ///< 36 matrices [channels][padded_out], packed as pack_columns() does
+  float* points;  ///< for each point a matrix [channels][padded_out], packed as pack_columns() does
+};
+
+/// The transposed convolution from its products: tiles of 6x6 or 8x8 numbers, four apart, are added up in blocks of
+/// channels. The first 2 or 4 rows of `image` are what the rows of tiles above gave, or the bias.
+struct WinogradImage {
+  int64_t tiles_y, tiles_x;
+  const float* products;  ///< [tile][point][channels]
+  int64_t channels;       ///< in whole vectors
+  const float* bias;      ///< [channels]
+  float* image;           ///< [block][rows][pitch][lane], from the first row of tiles on
+  int64_t rows, pitch;
 };
 
 /// The gradient of such weights from the sums of products at every point.
 struct WinogradSums {
-  const float* sums;         ///< [36][features][padded]
+  const float* sums;         ///< [point][features][padded]
   int64_t features, padded;  ///< channels of the input, in whole vectors
-  float* taps;               ///< [features][9][padded]
+  float* taps;               ///< [features][tap][padded]
+};
+
+/// Winograd's loops for one size of kernel.
+struct WinogradLoops {
+  void (*weights)(const WinogradWeights& weights);  ///< taps to points
+  void (*input)(const WinogradTiles& tiles);        ///< blocked to transformed
+  void (*output)(const WinogradTiles& tiles);       ///< products to out
+  /// Tiles of 4x4 numbers of dy (blocked, with rows = 4 * tiles_y and pitch = 4 * tiles_x) to `transformed`.
+  void (*gradient)(const WinogradTiles& tiles);
+  void (*image)(const WinogradImage& image);  ///< products to image
+  void (*sums)(const WinogradSums& sums);     ///< sums to taps
 };
 
 enum class Binary { add, sub, mul, div, max, min };  // max and min: not-a-number where either is none
@@ -205,13 +228,8 @@ struct NativeTable {
   void (*sum_columns)(const ColumnSums& sums);
   void (*max_pool_gradient)(const PoolGradient& pool);
   void (*block_rows)(const BlockedRows& rows);
-  /// Tiles of 4x4 numbers of dy (blocked, with rows = 4 * tiles_y and pitch = 4 * tiles_x) to `transformed`.
-  void (*winograd_gradient)(const WinogradTiles& tiles);
-  void (*winograd_sums)(const WinogradSums& sums);  ///< sums to taps
-  void (*winograd_weights)(const WinogradWeights& weights);
-  void (*winograd_input)(const WinogradTiles& tiles);     ///< blocked to transformed
+  WinogradLoops winograd_3x3, winograd_5x5;
   void (*winograd_multiply)(const WinogradTiles& tiles);  ///< transformed to products
-  void (*winograd_output)(const WinogradTiles& tiles);    ///< products to out
   /// out[c * out_row + r] = in[r * in_row + c]; with `residual`, which lies as `out` does, the epilogue of the sum of
   /// both.
   void (*transpose)(const float* in, int64_t rows, int64_t columns, int64_t in_row, float* out, int64_t out_row,

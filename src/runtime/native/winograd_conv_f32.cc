@@ -1,85 +1,45 @@
 // SPDX-License-Identifier: Apache-2.0
-// 3x3 convolution of float32 planes by Winograd's F(4x4, 3x3): 36 products where the definition has 144.
+// 3x3 and 5x5 convolution of float32 planes by Winograd's F(4x4, 3x3) and F(4x4, 5x5): 36 products for a tile where the
+// definition has 144, and 64 where it has 400.
 //
-//   input planes ─turn─▶ rows of pixels, channels in vectors ─B'dB─▶ [tile][36][channels]
-//     ─36 products with G g G'─▶ [tile][36][out channels] ─A'mA, bias, epilogue─▶ 4x4 outputs a tile ─turn─▶ planes
+//   input planes ─turn─▶ rows of pixels, channels in vectors ─B'dB─▶ [tile][point][channels]
+//     ─products with G g G'─▶ [tile][point][out channels] ─A'mA, bias, epilogue─▶ 4x4 outputs a tile ─turn─▶ planes
 //
 // Stride 1, dilation 1, one group, any padding and size. Sums are reassociated: the results differ from conv_f32's by
 // about 1e-6 of the largest one, so it runs only where ExecutorOptions::reassociate allows it. Still the same bits on
 // every instruction set. Scratch: blocked input rows, transformed tiles and products of some rows of tiles at a time
 // (or of several small samples), and the weights where they are not constant: those are transformed in every run, by
 // floats.
-//
-// The same with the weights turned around is a transposed convolution: the gradient of the input of such a convolution.
 #include <algorithm>
-#include <array>
 
 #include "runtime/native/conv_common.h"
 #include "runtime/native/kernels.h"
 #include "runtime/native/packing.h"
 #include "runtime/native/split.h"
 #include "runtime/native/table.h"
+#include "runtime/native/winograd.h"
 
 namespace edgesmith::runtime::native {
 
 namespace {
 
-constexpr int64_t kTile = 4, kPoints = 36;
-// Transformed tiles and products of this many bytes stay in the second-level cache beside the weights.
-constexpr int64_t kBlockBytes = int64_t{512} << 10;
-// Below this many channels the transforms cost more than the products they save (measured: docs/kernels.md).
-constexpr int64_t kMinChannels = 8;
-
-bool all_equal(const ir::Ints& values, int64_t value) {
-  return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
-}
-
-// Weights that are transformed in every run take four times their memory, in scratch.
-constexpr int64_t kMostPairs = int64_t{1} << 16;
-
 bool is_constant(const ir::Value* value) { return value == nullptr || value->node().is(ir::OpKind::constant); }
 
-bool is_transposed(const ir::Node& node) { return node.is(ir::OpKind::conv_transpose); }
-
 bool supports(const ir::Node& node) {
-  if (!is_float_conv(node) || node.attributes().get_int("group", 1) != 1) return false;
+  if (!is_float_conv(node)) return false;
   const auto weight = node.input(1)->type().static_dims();
-  if (!weight || weight->size() != 4 || (*weight)[2] != 3 || (*weight)[3] != 3) return false;
-  if ((*weight)[0] < kMinChannels || (*weight)[1] < kMinChannels) return false;
+  if (!weight || !is_winograd(node, *weight)) return false;
   const bool constant = is_constant(node.input(1)) && is_constant(node.input(2));
-  if (!constant && (*weight)[0] * (*weight)[1] > kMostPairs) return false;
-  return all_equal(node.attributes().get_ints("strides"), 1) && all_equal(node.attributes().get_ints("dilations"), 1);
+  return constant || (*weight)[0] * (*weight)[1] <= kWinogradMostPairs;
 }
 
-// The convolution that it is must not pad by less than nothing.
-bool supports_transposed(const ir::Node& node) {
-  if (!supports(node) || is_constant(node.input(1)) || node.attributes().has("output_shape")) return false;
-  const std::string mode = node.attributes().get_string("auto_pad", "NOTSET");
-  return (mode == "NOTSET" || mode == "VALID") && all_equal(node.attributes().get_ints("output_padding"), 0) &&
-         std::ranges::all_of(node.attributes().get_ints("pads"), [](int64_t pad) { return pad <= 2; });
-}
+bool prefers(const ir::Node& node) { return winograd_pays(node.output(), *node.input(1)->type().static_dims()); }
 
-// U = G g G' of every pair of channels, as 36 packed matrices of input by output channels; then the bias. Both are
-// empty when weights or bias are not constant.
+// U = G g G' of every pair of channels: for each point a packed matrix of input by output channels; then the bias. Both
+// are empty when weights or bias are not constant.
 struct Weights : Prepared {
   std::vector<float> points, bias;
 };
-
-// G g: three numbers to six.
-std::array<double, 6> transform(double a, double b, double c) {
-  return {a / 4, -(a + b + c) / 6, -(a - b + c) / 6, a / 24 + b / 12 + c / 6, a / 24 - b / 12 + c / 6, c};
-}
-
-std::array<float, kPoints> transform_kernel(const float* g) {
-  std::array<std::array<double, 6>, 3> half;
-  for (size_t x = 0; x < 3; ++x) half[x] = transform(g[x], g[3 + x], g[6 + x]);
-  std::array<float, kPoints> out;
-  for (size_t y = 0; y < 6; ++y) {
-    const std::array<double, 6> row = transform(half[0][y], half[1][y], half[2][y]);
-    for (size_t x = 0; x < 6; ++x) out[y * 6 + x] = static_cast<float>(row[x]);
-  }
-  return out;
-}
 
 Result<std::shared_ptr<const Prepared>> prepare(const ir::Node& node, std::span<const ir::Tensor* const> constants,
                                                 Isa isa) {
@@ -91,19 +51,11 @@ Result<std::shared_ptr<const Prepared>> prepare(const ir::Node& node, std::span<
   const NativeTable& table = native_table(isa);
   const int64_t features = constants[1]->dims()[0], channels = constants[1]->dims()[1];
   const int64_t padded = round_up(features, table.lanes);
-  const float* weight = constants[1]->data<float>().data();
-  std::vector<float> point(static_cast<size_t>(channels * features * kPoints));  // [36][channel][feature]
-  for (int64_t m = 0; m < features; ++m) {
-    for (int64_t c = 0; c < channels; ++c) {
-      const auto transformed = transform_kernel(weight + (m * channels + c) * 9);
-      for (int64_t p = 0; p < kPoints; ++p) {
-        point[static_cast<size_t>((p * channels + c) * features + m)] = transformed[static_cast<size_t>(p)];
-      }
-    }
-  }
-  out->points.resize(static_cast<size_t>(kPoints * channels * padded));
-  for (int64_t p = 0; p < kPoints; ++p) {
-    pack_columns({point.data() + p * channels * features, features, 1, channels, features}, 1.0F, table,
+  const WinogradKernel kernel = {constants[1]->dims()[2]};
+  const std::vector<float> points = winograd_points(constants[1]->data<float>().data(), features, channels, kernel);
+  out->points.resize(static_cast<size_t>(kernel.points() * channels * padded));
+  for (int64_t p = 0; p < kernel.points(); ++p) {
+    pack_columns({points.data() + p * channels * features, features, 1, channels, features}, 1.0F, table,
                  out->points.data() + p * channels * padded);
   }
   out->bias.resize(static_cast<size_t>(padded), 0.0F);
@@ -118,52 +70,39 @@ Result<std::shared_ptr<const Prepared>> prepare(const ir::Node& node, std::span<
 }
 
 struct Shape : Prepared {
+  WinogradKernel kernel;
   int64_t samples = 0, channels = 0, height = 0, width = 0, features = 0, out_height = 0, out_width = 0;
   int64_t pad_top = 0, pad_left = 0, padded_channels = 0, padded_features = 0, tiles_x = 0, tiles_y = 0;
-  int64_t rows_at_once = 0;  // rows of tiles
-  int64_t samples_at_once = 1;
+  WinogradBlock at_once;
 
-  int64_t tiles() const { return rows_at_once * tiles_x * samples_at_once; }
-  int64_t blocked_floats() const { return padded_channels * (kTile * rows_at_once + 2) * (kTile * tiles_x + 2); }
-  int64_t transformed_floats() const { return tiles() * kPoints * padded_channels; }
-  int64_t product_floats() const { return tiles() * kPoints * padded_features; }
+  int64_t tiles() const { return at_once.rows * tiles_x * at_once.samples; }
+  int64_t blocked_rows(int64_t rows_of_tiles) const { return kWinogradTile * rows_of_tiles + kernel.halo(); }
+  int64_t pitch() const { return kWinogradTile * tiles_x + kernel.halo(); }
+  int64_t blocked_floats() const { return padded_channels * blocked_rows(at_once.rows) * pitch(); }
+  int64_t transformed_floats() const { return tiles() * kernel.points() * padded_channels; }
+  int64_t product_floats() const { return tiles() * kernel.points() * padded_features; }
 };
 
-Result<ops::Window> window_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight) {
-  if (!is_transposed(node)) return conv_window(node, input, weight);
-  if (input.size() != 4 || weight.size() != 4 || input[1] != weight[0]) {
-    return invalid_error("input " + ir::type_of(ir::DType::f32, input).text() + " does not fit weight " +
-                         ir::type_of(ir::DType::f32, weight).text());
-  }
-  auto window = ops::resolve_transposed_window(node, {input[2], input[3]}, {weight[2], weight[3]});
-  if (!window) return window.error();
-  for (int64_t& pad : window->pads_begin) pad = 2 - pad;
-  return window;
-}
-
 Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight, const NativeTable& table) {
-  const auto window = window_of(node, input, weight);
+  const auto window = conv_window(node, input, weight);
   if (!window) return window.error();
   Shape s;
+  s.kernel.size = weight[2];
   s.samples = input[0];
   s.channels = input[1];
   s.height = input[2];
   s.width = input[3];
-  s.features = weight[is_transposed(node) ? 1 : 0];
+  s.features = weight[0];
   s.out_height = window->output[0];
   s.out_width = window->output[1];
   s.pad_top = window->pads_begin[0];
   s.pad_left = window->pads_begin[1];
   s.padded_channels = round_up(s.channels, table.lanes);
   s.padded_features = round_up(s.features, table.lanes);
-  s.tiles_x = (s.out_width + kTile - 1) / kTile;
-  s.tiles_y = (s.out_height + kTile - 1) / kTile;
-  const int64_t row_bytes = s.tiles_x * kPoints * (s.padded_channels + s.padded_features) * 4;
-  s.rows_at_once =
-      std::clamp<int64_t>(kBlockBytes / std::max<int64_t>(1, row_bytes), 1, std::max<int64_t>(1, s.tiles_y));
-  if (s.rows_at_once == s.tiles_y) {
-    s.samples_at_once = std::clamp<int64_t>(kBlockBytes / (row_bytes * s.tiles_y), 1, std::max<int64_t>(1, s.samples));
-  }
+  s.tiles_x = (s.out_width + kWinogradTile - 1) / kWinogradTile;
+  s.tiles_y = (s.out_height + kWinogradTile - 1) / kWinogradTile;
+  s.at_once =
+      winograd_block(s.samples, s.tiles_y, s.tiles_x * s.kernel.points() * (s.padded_channels + s.padded_features) * 4);
   return s;
 }
 
@@ -180,8 +119,8 @@ struct Parts {
         products(round_up(s.product_floats(), 16)) {
     if (!transforms_weights(prepared)) return;
     bias = round_up(s.padded_features, 16);
-    taps = round_up(s.channels * 9 * s.padded_features, 16);
-    points = kPoints * s.channels * s.padded_features;
+    taps = round_up(s.channels * s.kernel.taps() * s.padded_features, 16);
+    points = s.kernel.points() * s.channels * s.padded_features;
   }
   int64_t own() const { return blocked + transformed + products; }
   int64_t all() const { return own() + bias + taps + points; }
@@ -205,17 +144,10 @@ WeightPointers transform_weights(const KernelCall& call, const Shape& s, const N
   float* taps = bias + parts.bias;
   float* points = taps + parts.taps;
   const float* weight = call.inputs[1]->data<float>().data();
-  if (s.padded_features != s.features) std::fill_n(taps, s.channels * 9 * s.padded_features, 0.0F);
-  const bool transposed = is_transposed(call.node);
-  if (transposed) {
-    for (int64_t c = 0; c < s.channels; ++c) {
-      table.transpose(weight + c * s.features * 9, s.features, 9, 9, taps + c * 9 * s.padded_features,
-                      s.padded_features, nullptr, {});
-    }
-  } else {
-    table.transpose(weight, s.features, s.channels * 9, s.channels * 9, taps, s.padded_features, nullptr, {});
-  }
-  table.winograd_weights({taps, transposed, s.channels, s.padded_features, points});
+  const int64_t size = s.kernel.taps();
+  if (s.padded_features != s.features) std::fill_n(taps, s.channels * size * s.padded_features, 0.0F);
+  table.transpose(weight, s.features, s.channels * size, s.channels * size, taps, s.padded_features, nullptr, {});
+  s.kernel.loops(table).weights({taps, s.channels, s.padded_features, points});
   const ir::Tensor* offset = call.inputs.size() > 2 ? call.inputs[2] : nullptr;
   std::fill_n(bias, s.padded_features, 0.0F);
   if (offset != nullptr) std::ranges::copy(offset->data<float>(), bias);
@@ -225,14 +157,15 @@ WeightPointers transform_weights(const KernelCall& call, const Shape& s, const N
 class Convolution {
  public:
   Convolution(const KernelCall& call, const Shape& shape, const WeightPointers& weights, std::byte* scratch)
-      : s_(shape), table_(native_table(call.isa)) {
+      : s_(shape), table_(native_table(call.isa)), loops_(shape.kernel.loops(table_)) {
     const Parts parts(s_, call.prepared);
     blocked_ = reinterpret_cast<float*>(scratch);
     transformed_ = blocked_ + parts.blocked;
     products_ = transformed_ + parts.transformed;
+    tiles_.points = s_.kernel.points();
     tiles_.tiles_x = s_.tiles_x;
     tiles_.blocked = blocked_;
-    tiles_.pitch = kTile * s_.tiles_x + 2;
+    tiles_.pitch = s_.pitch();
     tiles_.channels = s_.padded_channels;
     tiles_.transformed = transformed_;
     tiles_.weights = weights.points;
@@ -251,28 +184,28 @@ class Convolution {
   // Outputs of tile rows [first, first + count) of one sample.
   void run(const float* in, int64_t first, int64_t count, float* out) {
     tiles_.tiles_y = count;
-    tiles_.rows = kTile * count + 2;
-    tiles_.out = out + first * kTile * s_.out_width;
+    tiles_.rows = s_.blocked_rows(count);
+    tiles_.out = out + first * kWinogradTile * s_.out_width;
     tiles_.residual = residual_ == nullptr ? nullptr : residual_ + (tiles_.out - output_);
-    tiles_.out_rows = s_.out_height - first * kTile;
-    table_.block_rows({in, s_.channels, s_.height, s_.width, first * kTile - s_.pad_top, tiles_.rows, s_.pad_left,
-                       tiles_.pitch, blocked_});
-    table_.winograd_input(tiles_);
+    tiles_.out_rows = s_.out_height - first * kWinogradTile;
+    table_.block_rows({in, s_.channels, s_.height, s_.width, first * kWinogradTile - s_.pad_top, tiles_.rows,
+                       s_.pad_left, tiles_.pitch, blocked_});
+    loops_.input(tiles_);
     table_.winograd_multiply(tiles_);
-    table_.winograd_output(tiles_);
+    loops_.output(tiles_);
   }
 
   // All outputs of `count` samples, whose products are made together.
   void run_samples(const float* in, int64_t count, float* out) {
-    const int64_t tiles = s_.tiles_y * s_.tiles_x * kPoints;
-    tiles_.rows = kTile * s_.tiles_y + 2;
+    const int64_t tiles = s_.tiles_y * s_.tiles_x * s_.kernel.points();
+    tiles_.rows = s_.blocked_rows(s_.tiles_y);
     tiles_.out_rows = s_.out_height;
     tiles_.tiles_y = s_.tiles_y;
     for (int64_t n = 0; n < count; ++n) {
       table_.block_rows({in + n * s_.channels * s_.height * s_.width, s_.channels, s_.height, s_.width, -s_.pad_top,
                          tiles_.rows, s_.pad_left, tiles_.pitch, blocked_});
       tiles_.transformed = transformed_ + n * tiles * s_.padded_channels;
-      table_.winograd_input(tiles_);
+      loops_.input(tiles_);
     }
     tiles_.transformed = transformed_;
     tiles_.tiles_y = count * s_.tiles_y;
@@ -282,7 +215,7 @@ class Convolution {
       tiles_.out = out + n * s_.features * s_.out_height * s_.out_width;
       tiles_.residual = residual_ == nullptr ? nullptr : residual_ + (tiles_.out - output_);
       tiles_.products = products_ + n * tiles * s_.padded_features;
-      table_.winograd_output(tiles_);
+      loops_.output(tiles_);
     }
     tiles_.products = products_;
   }
@@ -290,6 +223,7 @@ class Convolution {
  private:
   const Shape& s_;
   const NativeTable& table_;
+  const WinogradLoops& loops_;
   const float *output_, *residual_;
   float *blocked_, *transformed_, *products_;
   WinogradTiles tiles_ = {};
@@ -320,19 +254,19 @@ Status run(const KernelCall& call) {
     weights = {prepared.points.data(), prepared.bias.data()};
   }
   const int64_t in_floats = s->channels * s->height * s->width, out_floats = s->features * s->out_height * s->out_width;
-  if (call.pool == nullptr && s->samples_at_once > 1) {
+  if (call.pool == nullptr && s->at_once.samples > 1) {
     Convolution convolution(call, *s, weights, call.scratch);
-    for_even_runs(s->samples, s->samples_at_once, [&](int64_t first, int64_t count) {
+    for_even_runs(s->samples, s->at_once.samples, [&](int64_t first, int64_t count) {
       convolution.run_samples(in + first * in_floats, count, out + first * out_floats);
     });
     return {};
   }
   // The transforms take about as long as the products.
-  const int64_t products = s->tiles_y * s->tiles_x * kPoints * s->channels * s->features;
+  const int64_t products = s->tiles_y * s->tiles_x * s->kernel.points() * s->channels * s->features;
   for (int64_t n = 0; n < s->samples; ++n, in += in_floats, out += out_floats) {
     split(call, s->tiles_y, 2 * products / kFloatProductsNs, [&](int64_t begin, int64_t end, std::byte* scratch) {
       Convolution convolution(call, *s, weights, scratch);
-      for_even_runs(end - begin, s->rows_at_once,
+      for_even_runs(end - begin, s->at_once.rows,
                     [&](int64_t first, int64_t count) { convolution.run(in, begin + first, count, out); });
     });
   }
@@ -349,22 +283,11 @@ const Kernel kWinogradConvF32 = {.provider = "native",
                                  .splits = true,
                                  .reassociates = true,
                                  .supports = supports,
+                                 .prefers = prefers,
                                  .prepare = prepare,
                                  .output_dims = conv_output_dims,
                                  .scratch_bytes = scratch_bytes,
                                  .bind = bind,
                                  .run = run};
-
-const Kernel kWinogradConvTransposeF32 = {.provider = "native",
-                                          .name = "winograd_conv_transpose_f32",
-                                          .op = ir::OpKind::conv_transpose,
-                                          .epilogue = true,
-                                          .residual = true,
-                                          .splits = true,
-                                          .reassociates = true,
-                                          .supports = supports_transposed,
-                                          .scratch_bytes = scratch_bytes,
-                                          .bind = bind,
-                                          .run = run};
 
 }  // namespace edgesmith::runtime::native

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The gradient of a 3x3 convolution's weight by Winograd's F(4x4, 3x3): 36 products for 4x4 places where the definition
-// has 144.
+// The gradient of a 3x3 or 5x5 convolution's weight by Winograd's F(4x4, 3x3) or F(4x4, 5x5): 36 products for 4x4
+// places where the definition has 144, or 64 where it has 400.
 //
-//   x planes ─turn, B'dB─▶ [tile][36][channels]      ┐  36 products, summed over the tiles of all samples, each
-//   dy planes ─turn, A d A'─▶ [tile][36][features]   ┘  [features][channels] ─G's G─▶ [features][9][channels] ─turn─▶
-//   dw
+//   x planes ─turn, B'dB─▶ [tile][point][channels]      ┐  products at every point, summed over the tiles of all
+//   samples, dy planes ─turn, A d A'─▶ [tile][point][features]   ┘  each [features][channels] ─G's G─▶
+//   [features][tap][channels] ─turn─▶ dw
 //
 // Stride 1, dilation 1, one group, any padding and size. Sums are reassociated: the results differ from those of
 // conv_weight_gradient_f32 by about 1e-5 of the largest one, so it runs only where ExecutorOptions::reassociate allows
@@ -16,49 +16,41 @@
 #include "runtime/native/kernels.h"
 #include "runtime/native/packing.h"
 #include "runtime/native/table.h"
+#include "runtime/native/winograd.h"
 
 namespace edgesmith::runtime::native {
 
 namespace {
 
-constexpr int64_t kTile = 4, kPoints = 36;
-// As in winograd_conv_f32.cc.
-constexpr int64_t kBlockBytes = int64_t{512} << 10, kMinChannels = 8, kMostPairs = int64_t{1} << 16;
-
-bool all_equal(const ir::Ints& values, int64_t value) {
-  return std::all_of(values.begin(), values.end(), [&](int64_t v) { return v == value; });
-}
-
 bool supports(const ir::Node& node) {
-  const ir::Attributes& attributes = node.attributes();
-  if (!all_float(node) || attributes.get_int("group", 1) != 1) return false;
-  const ir::Ints kernel = attributes.get_ints("kernel_shape");
+  if (!all_float(node)) return false;
   const auto weight = node.output().type().static_dims();
-  if (kernel.size() != 2 || !all_equal(kernel, 3) || !weight) return false;
-  if ((*weight)[0] < kMinChannels || (*weight)[1] < kMinChannels || (*weight)[0] * (*weight)[1] > kMostPairs)
-    return false;
-  return all_equal(attributes.get_ints("strides"), 1) && all_equal(attributes.get_ints("dilations"), 1);
+  return weight && is_winograd(node, *weight) && (*weight)[0] * (*weight)[1] <= kWinogradMostPairs;
 }
+
+bool prefers(const ir::Node& node) { return winograd_pays(*node.input(1), *node.output().type().static_dims()); }
 
 struct Shape : Prepared {
+  WinogradKernel kernel;
   int64_t samples = 0, channels = 0, height = 0, width = 0, features = 0, out_height = 0, out_width = 0;
   int64_t pad_top = 0, pad_left = 0, padded_channels = 0, padded_features = 0, tiles_x = 0, tiles_y = 0;
-  int64_t rows_at_once = 1, samples_at_once = 1;  // rows of tiles of a sample
+  WinogradBlock at_once;
 
-  int64_t tiles() const { return rows_at_once * tiles_x * samples_at_once; }
+  int64_t tiles() const { return at_once.rows * tiles_x * at_once.samples; }
 };
 
 // What lies where in scratch, in floats.
 struct Parts {
   int64_t blocked, inputs, gradients, sums, taps;
   explicit Parts(const Shape& s)
-      : blocked(round_up(std::max(s.padded_channels * (kTile * s.rows_at_once + 2) * (kTile * s.tiles_x + 2),
-                                  s.padded_features * kTile * s.rows_at_once * kTile * s.tiles_x),
+      : blocked(round_up(std::max(s.padded_channels * (kWinogradTile * s.at_once.rows + s.kernel.halo()) *
+                                      (kWinogradTile * s.tiles_x + s.kernel.halo()),
+                                  s.padded_features * kWinogradTile * s.at_once.rows * kWinogradTile * s.tiles_x),
                          16)),
-        inputs(round_up(s.tiles() * kPoints * s.padded_channels, 16)),
-        gradients(round_up(s.tiles() * kPoints * s.padded_features, 16)),
-        sums(kPoints * s.features * s.padded_channels),
-        taps(9 * s.features * s.padded_channels) {}
+        inputs(round_up(s.tiles() * s.kernel.points() * s.padded_channels, 16)),
+        gradients(round_up(s.tiles() * s.kernel.points() * s.padded_features, 16)),
+        sums(s.kernel.points() * s.features * s.padded_channels),
+        taps(s.kernel.taps() * s.features * s.padded_channels) {}
   int64_t all() const { return blocked + inputs + gradients + sums + taps; }
 };
 
@@ -69,6 +61,7 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& x, const ir::Dims& 
   }
   const ir::Ints pads = node.attributes().get_ints("pads", ir::Ints(4, 0));
   Shape s;
+  s.kernel.size = node.attributes().get_ints("kernel_shape").at(0);
   s.samples = x[0];
   s.channels = x[1];
   s.height = x[2];
@@ -81,13 +74,10 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& x, const ir::Dims& 
   s.padded_channels = round_up(s.channels, table.lanes);
   s.padded_features = round_up(s.features, table.lanes);
   // A blocked row has room for all of the input, also for what no window reads.
-  s.tiles_x = (std::max(s.out_width, s.pad_left + s.width - 2) + kTile - 1) / kTile;
-  s.tiles_y = (s.out_height + kTile - 1) / kTile;
-  const int64_t row_bytes = std::max<int64_t>(1, s.tiles_x * kPoints * (s.padded_channels + s.padded_features) * 4);
-  s.rows_at_once = std::clamp<int64_t>(kBlockBytes / row_bytes, 1, std::max<int64_t>(1, s.tiles_y));
-  if (s.rows_at_once == s.tiles_y) {
-    s.samples_at_once = std::clamp<int64_t>(kBlockBytes / (row_bytes * s.tiles_y), 1, std::max<int64_t>(1, s.samples));
-  }
+  s.tiles_x = (std::max(s.out_width, s.pad_left + s.width - s.kernel.halo()) + kWinogradTile - 1) / kWinogradTile;
+  s.tiles_y = (s.out_height + kWinogradTile - 1) / kWinogradTile;
+  s.at_once =
+      winograd_block(s.samples, s.tiles_y, s.tiles_x * s.kernel.points() * (s.padded_channels + s.padded_features) * 4);
   return s;
 }
 
@@ -109,6 +99,7 @@ class WeightGradient {
   WeightGradient(const KernelCall& call, const Shape& shape)
       : s_(shape),
         table_(native_table(call.isa)),
+        loops_(shape.kernel.loops(table_)),
         x_(call.inputs[0]->data<float>().data()),
         dy_(call.inputs[1]->data<float>().data()) {
     const Parts parts(s_);
@@ -121,17 +112,18 @@ class WeightGradient {
 
   void run(float* out) {
     std::fill(sums_, taps_, 0.0F);
-    for (int64_t n = 0; n < s_.samples; n += s_.samples_at_once) {
-      const int64_t count = std::min(s_.samples_at_once, s_.samples - n);
-      for_even_runs(s_.tiles_y, s_.rows_at_once, [&](int64_t first, int64_t rows) {
+    for (int64_t n = 0; n < s_.samples; n += s_.at_once.samples) {
+      const int64_t count = std::min(s_.at_once.samples, s_.samples - n);
+      for_even_runs(s_.tiles_y, s_.at_once.rows, [&](int64_t first, int64_t rows) {
         for (int64_t i = 0; i < count; ++i) transform(n + i, first, rows, i * rows * s_.tiles_x);
         add_products(count * rows * s_.tiles_x);
       });
     }
-    table_.winograd_sums({sums_, s_.features, s_.padded_channels, taps_});
+    loops_.sums({sums_, s_.features, s_.padded_channels, taps_});
+    const int64_t taps = s_.kernel.taps();
     for (int64_t m = 0; m < s_.features; ++m) {
-      table_.transpose(taps_ + m * 9 * s_.padded_channels, 9, s_.channels, s_.padded_channels,
-                       out + m * s_.channels * 9, 9, nullptr, {});
+      table_.transpose(taps_ + m * taps * s_.padded_channels, taps, s_.channels, s_.padded_channels,
+                       out + m * s_.channels * taps, taps, nullptr, {});
     }
   }
 
@@ -139,37 +131,38 @@ class WeightGradient {
   // Tile rows [first, first + rows) of one sample become the tiles from `tile` on.
   void transform(int64_t sample, int64_t first, int64_t rows, int64_t tile) {
     WinogradTiles t = {};
+    t.points = s_.kernel.points();
     t.tiles_y = rows;
     t.tiles_x = s_.tiles_x;
     t.blocked = blocked_;
-    t.rows = kTile * rows + 2;
-    t.pitch = kTile * s_.tiles_x + 2;
+    t.rows = kWinogradTile * rows + s_.kernel.halo();
+    t.pitch = kWinogradTile * s_.tiles_x + s_.kernel.halo();
     t.channels = s_.padded_channels;
-    t.transformed = inputs_ + tile * kPoints * s_.padded_channels;
+    t.transformed = inputs_ + tile * s_.kernel.points() * s_.padded_channels;
     table_.block_rows({x_ + sample * s_.channels * s_.height * s_.width, s_.channels, s_.height, s_.width,
-                       first * kTile - s_.pad_top, t.rows, s_.pad_left, t.pitch, blocked_});
-    table_.winograd_input(t);
-    t.rows = kTile * rows;
-    t.pitch = kTile * s_.tiles_x;
+                       first * kWinogradTile - s_.pad_top, t.rows, s_.pad_left, t.pitch, blocked_});
+    loops_.input(t);
+    t.rows = kWinogradTile * rows;
+    t.pitch = kWinogradTile * s_.tiles_x;
     t.channels = s_.padded_features;
-    t.transformed = gradients_ + tile * kPoints * s_.padded_features;
+    t.transformed = gradients_ + tile * s_.kernel.points() * s_.padded_features;
     table_.block_rows({dy_ + sample * s_.features * s_.out_height * s_.out_width, s_.features, s_.out_height,
-                       s_.out_width, first * kTile, t.rows, 0, t.pitch, blocked_});
-    table_.winograd_gradient(t);
+                       s_.out_width, first * kWinogradTile, t.rows, 0, t.pitch, blocked_});
+    loops_.gradient(t);
   }
 
   void add_products(int64_t tiles) {
     const Epilogue none;
     Tile tile = {};
     tile.a_row = 1;
-    tile.a_k = kPoints * s_.padded_features;
-    tile.ldb = kPoints * s_.padded_channels;
+    tile.a_k = s_.kernel.points() * s_.padded_features;
+    tile.ldb = s_.kernel.points() * s_.padded_channels;
     tile.rows = s_.features;
     tile.k = tiles;
     tile.add = true;
     tile.ldc = s_.padded_channels;
     tile.epilogue = &none;
-    for (int64_t point = 0; point < kPoints; ++point) {
+    for (int64_t point = 0; point < s_.kernel.points(); ++point) {
       tile.a = gradients_ + point * s_.padded_features;
       for_even_runs(s_.padded_channels / table_.lanes, table_.tile_vectors, [&](int64_t first, int64_t count) {
         set_vectors(tile, table_, count * table_.lanes);
@@ -182,6 +175,7 @@ class WeightGradient {
 
   const Shape& s_;
   const NativeTable& table_;
+  const WinogradLoops& loops_;
   const float *x_, *dy_;
   float *blocked_, *inputs_, *gradients_, *sums_, *taps_;
 };
@@ -198,6 +192,7 @@ const Kernel kWinogradWeightGradientF32 = {.provider = "native",
                                            .op = ir::OpKind::conv_weight_gradient,
                                            .reassociates = true,
                                            .supports = supports,
+                                           .prefers = prefers,
                                            .scratch_bytes = scratch_bytes,
                                            .bind = bind,
                                            .run = run};

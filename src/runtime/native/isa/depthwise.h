@@ -51,54 +51,81 @@ void depthwise(const DepthwisePlane& p) {
   }
 }
 
-// T taps together: each number of dy is loaded once for them, and none waits for the sum of another.
-template <int T>
-inline void correlate_taps(const Correlation& c, int64_t first) {
-  constexpr int kVectors = 16 / kLanes;
-  float* stripes = c.stripes + first * 16;
-  Vec sums[T][kVectors];
-#pragma GCC unroll 3
-  for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) sums[t][j] = load(stripes + t * 16 + j * kLanes);
-  }
-  for (int64_t y = 0; y < c.height; ++y) {
-    const float* dy = c.dy + y * c.width;
-    const float* row = c.plane + y * c.pitch;
-    int64_t x = 0;
-    for (; x + 16 <= c.width; x += 16) {
-#pragma GCC unroll 16
-      for (int j = 0; j < kVectors; ++j) {
-        const Vec g = load(dy + x + j * kLanes);
-#pragma GCC unroll 3
+// T taps and M planes of dy together: each number is loaded once for them. The lanes that a vector holds are summed
+// over all rows before the next ones, so that all sums stay in registers.
+template <int T, int M>
+__attribute__((noinline)) void correlate_block(const Correlation& c, int64_t first_tap, int64_t first_plane) {
+  const int64_t plane = c.height * c.width, stripes_step = c.num_taps * 16;
+  for (int64_t lane = 0; lane < 16; lane += kLanes) {
+    float* stripes = c.stripes + first_plane * stripes_step + first_tap * 16 + lane;
+    Vec sums[T][M];
+#pragma GCC unroll 5
+    for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 4
+      for (int m = 0; m < M; ++m) sums[t][m] = load(stripes + m * stripes_step + t * 16);
+    }
+    for (int64_t y = 0; y < c.height; ++y) {
+      const float* dy = c.dy + first_plane * plane + y * c.width;
+      const float* row = c.plane + y * c.pitch;
+      int64_t x = lane;
+      for (; x + kLanes <= c.width; x += 16) {
+        Vec g[M];
+#pragma GCC unroll 4
+        for (int m = 0; m < M; ++m) g[m] = load(dy + m * plane + x);
+#pragma GCC unroll 5
         for (int t = 0; t < T; ++t) {
-          sums[t][j] = fmadd(g, load(row + c.taps[first + t] + x + j * kLanes), sums[t][j]);
+          const Vec v = load(row + c.taps[first_tap + t] + x);
+#pragma GCC unroll 4
+          for (int m = 0; m < M; ++m) sums[t][m] = fmadd(g[m], v, sums[t][m]);
         }
       }
-    }
-#pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) {
-      const int64_t left = c.width - x - j * kLanes;
-      if (left <= 0) break;
-      const int n = left < kLanes ? static_cast<int>(left) : kLanes;
-      const Vec g = load_upto(dy + x + j * kLanes, n);
-#pragma GCC unroll 3
+      if (x >= c.width) continue;
+      const auto n = static_cast<int>(c.width - x);
+      Vec g[M];
+#pragma GCC unroll 4
+      for (int m = 0; m < M; ++m) g[m] = load_upto(dy + m * plane + x, n);
+#pragma GCC unroll 5
       for (int t = 0; t < T; ++t) {
-        sums[t][j] = fmadd(g, load_upto(row + c.taps[first + t] + x + j * kLanes, n), sums[t][j]);
+        const Vec v = load_upto(row + c.taps[first_tap + t] + x, n);
+#pragma GCC unroll 4
+        for (int m = 0; m < M; ++m) sums[t][m] = fmadd(g[m], v, sums[t][m]);
       }
     }
-  }
-#pragma GCC unroll 3
-  for (int t = 0; t < T; ++t) {
-#pragma GCC unroll 16
-    for (int j = 0; j < kVectors; ++j) store(stripes + t * 16 + j * kLanes, sums[t][j]);
+#pragma GCC unroll 5
+    for (int t = 0; t < T; ++t) {
+#pragma GCC unroll 4
+      for (int m = 0; m < M; ++m) store(stripes + m * stripes_step + t * 16, sums[t][m]);
+    }
   }
 }
 
+// Taps and planes at a time: with the planes' numbers and one of the picture they fit the registers.
+constexpr int kCorrelatedTaps = kTileSums >= 20 ? 5 : 3, kCorrelatedPlanes = kTileSums >= 20 ? 4 : 3;
+
+template <int T, int M>
+inline void correlate_planes(const Correlation& c, int64_t tap, int64_t plane, int planes) {
+  if (planes == M) return correlate_block<T, M>(c, tap, plane);
+  if constexpr (M > 1) correlate_planes<T, M - 1>(c, tap, plane, planes);
+}
+
+template <int T>
+inline void correlate_taps(const Correlation& c, int64_t tap, int taps, int64_t plane, int planes) {
+  if (taps == T) return correlate_planes<T, kCorrelatedPlanes>(c, tap, plane, planes);
+  if constexpr (T > 1) correlate_taps<T - 1>(c, tap, taps, plane, planes);
+}
+
 void correlate(const Correlation& c) {
-  int64_t tap = 0;
-  for (; tap + 3 <= c.num_taps; tap += 3) correlate_taps<3>(c, tap);
-  for (; tap < c.num_taps; ++tap) correlate_taps<1>(c, tap);
+  int64_t plane_runs = (c.num_planes + kCorrelatedPlanes - 1) / kCorrelatedPlanes;
+  for (int64_t plane = 0; plane_runs > 0; --plane_runs) {
+    const auto planes = static_cast<int>((c.num_planes - plane + plane_runs - 1) / plane_runs);
+    int64_t tap_runs = (c.num_taps + kCorrelatedTaps - 1) / kCorrelatedTaps;
+    for (int64_t tap = 0; tap_runs > 0; --tap_runs) {
+      const auto taps = static_cast<int>((c.num_taps - tap + tap_runs - 1) / tap_runs);
+      correlate_taps<kCorrelatedTaps>(c, tap, taps, plane, planes);
+      tap += taps;
+    }
+    plane += planes;
+  }
 }
 
 }  // namespace

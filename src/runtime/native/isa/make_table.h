@@ -14,6 +14,16 @@
 
 namespace {
 
+template <int kTaps>
+constexpr edgesmith::runtime::native::WinogradLoops make_winograd_loops() {
+  return {.weights = winograd_weights<kTaps>,
+          .input = winograd_input<kTaps>,
+          .output = winograd_output<kTaps>,
+          .gradient = winograd_gradient<kTaps>,
+          .image = winograd_image<kTaps>,
+          .sums = winograd_sums<kTaps>};
+}
+
 constexpr edgesmith::runtime::native::NativeTable make_table() {
   return {.lanes = kLanes,
           .tile_vectors = kTileVectors,
@@ -31,12 +41,9 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .sum_columns = sum_columns,
           .max_pool_gradient = max_pool_gradient,
           .block_rows = block_rows,
-          .winograd_gradient = winograd_gradient,
-          .winograd_sums = winograd_sums,
-          .winograd_weights = winograd_weights,
-          .winograd_input = winograd_input,
+          .winograd_3x3 = make_winograd_loops<3>(),
+          .winograd_5x5 = make_winograd_loops<5>(),
           .winograd_multiply = winograd_multiply,
-          .winograd_output = winograd_output,
           .transpose = transpose_matrix,
           .apply_epilogue = apply_epilogue,
           .binary = binary,

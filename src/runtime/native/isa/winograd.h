@@ -1,55 +1,43 @@
 // SPDX-License-Identifier: Apache-2.0
-// The transforms of Winograd's F(4x4, 3x3); native/winograd_conv_f32.cc says how they are used. Vectors lie across
-// channels, so every function gives the same bits on every instruction set.
+// The inner loops of Winograd's F(4x4, 3x3) and F(4x4, 5x5); native/winograd_conv_f32.cc says how they are used.
+// Vectors lie across channels, so every function gives the same bits on every instruction set.
 #pragma once
 
 #include "runtime/native/isa/gemm_tile.h"
+#include "runtime/native/isa/winograd_points.h"
 
 namespace {
 
 using edgesmith::runtime::native::BlockedRows;
+using edgesmith::runtime::native::WinogradImage;
 using edgesmith::runtime::native::WinogradSums;
 using edgesmith::runtime::native::WinogradTiles;
 using edgesmith::runtime::native::WinogradWeights;
 
-// Six numbers to six: B^T of points 0, 1, -1, 2, -2 and infinity.
-inline void winograd_in(const Vec* d, int step, Vec* out, int out_step) {
-  const Vec four = set1(4), minus_four = set1(-4), minus_five = set1(-5), two = set1(2);
-  const Vec d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
-  const Vec a = fmadd(minus_four, d2, d4), b = fmadd(minus_four, d1, d3);
-  const Vec c = sub(d4, d2), e = mul(two, sub(d3, d1));
-  out[0] = fmadd(four, d0, fmadd(minus_five, d2, d4));
-  out[out_step] = add(a, b);
-  out[2 * out_step] = sub(a, b);
-  out[3 * out_step] = add(c, e);
-  out[4 * out_step] = sub(c, e);
-  out[5 * out_step] = fmadd(four, d1, fmadd(minus_five, d3, d5));
+// A transform along both axes: kIn x kIn vectors, given by load_at(y, x), to kOut x kOut, taken by store_at(y, x, v).
+template <int kIn, int kOut, void (*kTransform)(const Vec*, int, Vec*, int), typename Load, typename Store>
+inline __attribute__((always_inline)) void transform_square(const Load& load_at, const Store& store_at) {
+  Vec half[kOut * kIn];
+#pragma GCC unroll 8
+  for (int x = 0; x < kIn; ++x) {
+    Vec column[kIn];
+#pragma GCC unroll 8
+    for (int y = 0; y < kIn; ++y) column[y] = load_at(y, x);
+    kTransform(column, 1, half + x, kIn);
+  }
+#pragma GCC unroll 8
+  for (int y = 0; y < kOut; ++y) {
+    Vec row[kOut];
+    kTransform(half + y * kIn, 1, row, 1);
+#pragma GCC unroll 8
+    for (int x = 0; x < kOut; ++x) store_at(y, x, row[x]);
+  }
 }
 
-// Six numbers to four: A^T.
-inline void winograd_out(const Vec* m, int step, Vec* out, int out_step) {
-  const Vec two = set1(2), four = set1(4), eight = set1(8);
-  const Vec s1 = add(m[step], m[2 * step]), d1 = sub(m[step], m[2 * step]);
-  const Vec s2 = add(m[3 * step], m[4 * step]), d2 = sub(m[3 * step], m[4 * step]);
-  out[0] = add(add(m[0], s1), s2);
-  out[out_step] = fmadd(two, d2, d1);
-  out[2 * out_step] = fmadd(four, s2, s1);
-  out[3 * out_step] = add(fmadd(eight, d2, d1), m[5 * step]);
-}
-
-// Three numbers to six: G.
-inline void winograd_weight(Vec a, Vec b, Vec c, Vec* out, int out_step) {
-  const Vec sum = add(a, c), minus_sixth = set1(-1.0F / 6), even = fmadd(a, set1(1.0F / 24), mul(c, set1(1.0F / 6)));
-  const Vec odd = mul(b, set1(1.0F / 12));
-  out[0] = mul(a, set1(0.25F));
-  out[out_step] = mul(add(sum, b), minus_sixth);
-  out[2 * out_step] = mul(sub(sum, b), minus_sixth);
-  out[3 * out_step] = add(even, odd);
-  out[4 * out_step] = sub(even, odd);
-  out[5 * out_step] = c;
-}
-
+template <int kTaps>
 void winograd_weights(const WinogradWeights& w) {
+  using Points = WinogradPoints<kTaps>;
+  constexpr int kEdge = Points::kCount;
   int64_t vectors = w.padded_out / kLanes, panels = (vectors + kTileVectors - 1) / kTileVectors;
   const float* taps = w.taps;
   float* panel = w.points;
@@ -57,22 +45,11 @@ void winograd_weights(const WinogradWeights& w) {
     const int64_t count = (vectors + panels - 1) / panels;
     for (int64_t c = 0; c < w.channels; ++c) {
       for (int64_t j = 0; j < count; ++j) {
-        const float* first = taps + (c * 9 + (w.turned ? 8 : 0)) * w.padded_out + j * kLanes;
-        const int64_t step = w.turned ? -w.padded_out : w.padded_out;
-        Vec half[18];
-#pragma GCC unroll 3
-        for (int x = 0; x < 3; ++x) {
-          winograd_weight(load(first + x * step), load(first + (3 + x) * step), load(first + (6 + x) * step), half + x,
-                          3);
-        }
+        const float* first = taps + c * kTaps * kTaps * w.padded_out + j * kLanes;
         float* out = panel + (c * count + j) * kLanes;
-#pragma GCC unroll 6
-        for (int y = 0; y < 6; ++y) {
-          Vec row[6];
-          winograd_weight(half[y * 3], half[y * 3 + 1], half[y * 3 + 2], row, 1);
-#pragma GCC unroll 6
-          for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * w.channels * w.padded_out, row[x]);
-        }
+        transform_square<kTaps, kEdge, Points::taps>(
+            [&](int y, int x) { return load(first + (y * kTaps + x) * w.padded_out); },
+            [&](int y, int x, Vec v) { store(out + (y * kEdge + x) * w.channels * w.padded_out, v); });
       }
     }
     taps += count * kLanes;
@@ -117,101 +94,85 @@ void block_rows(const BlockedRows& r) {
   }
 }
 
+// Tiles of kIn x kIn numbers of the blocked rows, four apart, to `transformed`.
+template <int kIn, int kEdge, void (*kTransform)(const Vec*, int, Vec*, int)>
+inline void transform_tiles(const WinogradTiles& t) {
+  for (int64_t c = 0; c < t.channels; c += kLanes) {
+    const float* in = t.blocked + c * t.rows * t.pitch;
+    for (int64_t tile = 0; tile < t.tiles_y * t.tiles_x; ++tile) {
+      const float* corner = in + (tile / t.tiles_x * 4 * t.pitch + tile % t.tiles_x * 4) * kLanes;
+      float* out = t.transformed + tile * kEdge * kEdge * t.channels + c;
+      transform_square<kIn, kEdge, kTransform>(
+          [&](int y, int x) { return load(corner + (y * t.pitch + x) * kLanes); },
+          [&](int y, int x, Vec v) { store(out + (y * kEdge + x) * t.channels, v); });
+    }
+  }
+}
+
+template <int kTaps>
 void winograd_input(const WinogradTiles& t) {
-  for (int64_t c = 0; c < t.channels; c += kLanes) {
-    const float* in = t.blocked + c * t.rows * t.pitch;
-    for (int64_t tile = 0; tile < t.tiles_y * t.tiles_x; ++tile) {
-      const float* corner = in + (tile / t.tiles_x * 4 * t.pitch + tile % t.tiles_x * 4) * kLanes;
-      Vec half[36];
-#pragma GCC unroll 6
-      for (int x = 0; x < 6; ++x) {
-        Vec column[6];
-#pragma GCC unroll 6
-        for (int y = 0; y < 6; ++y) column[y] = load(corner + (y * t.pitch + x) * kLanes);
-        winograd_in(column, 1, half + x, 6);
-      }
-      float* out = t.transformed + tile * 36 * t.channels + c;
-#pragma GCC unroll 6
-      for (int y = 0; y < 6; ++y) {
-        Vec row[6];
-        winograd_in(half + y * 6, 1, row, 1);
-#pragma GCC unroll 6
-        for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * t.channels, row[x]);
-      }
-    }
-  }
+  using Points = WinogradPoints<kTaps>;
+  transform_tiles<Points::kCount, Points::kCount, Points::input>(t);
 }
 
-// Four numbers to six: A.
-inline void winograd_spread(const Vec* d, int step, Vec* out, int out_step) {
-  const Vec two = set1(2), four = set1(4);
-  const Vec even = add(d[0], d[2 * step]), odd = add(d[step], d[3 * step]);
-  const Vec even_twice = fmadd(four, d[2 * step], d[0]);
-  const Vec odd_twice = mul(two, fmadd(four, d[3 * step], d[step]));
-  out[0] = d[0];
-  out[out_step] = add(even, odd);
-  out[2 * out_step] = sub(even, odd);
-  out[3 * out_step] = add(even_twice, odd_twice);
-  out[4 * out_step] = sub(even_twice, odd_twice);
-  out[5 * out_step] = d[3 * step];
-}
-
+template <int kTaps>
 void winograd_gradient(const WinogradTiles& t) {
-  for (int64_t c = 0; c < t.channels; c += kLanes) {
-    const float* in = t.blocked + c * t.rows * t.pitch;
-    for (int64_t tile = 0; tile < t.tiles_y * t.tiles_x; ++tile) {
-      const float* corner = in + (tile / t.tiles_x * 4 * t.pitch + tile % t.tiles_x * 4) * kLanes;
-      Vec half[24];
-#pragma GCC unroll 4
-      for (int x = 0; x < 4; ++x) {
-        Vec column[4];
-#pragma GCC unroll 4
-        for (int y = 0; y < 4; ++y) column[y] = load(corner + (y * t.pitch + x) * kLanes);
-        winograd_spread(column, 1, half + x, 4);
+  using Points = WinogradPoints<kTaps>;
+  transform_tiles<4, Points::kCount, Points::spread>(t);
+}
+
+// The columns that a tile shares with the next one stay in `carry`, so that every number is stored once a row of tiles.
+template <int kTaps>
+void winograd_image(const WinogradImage& w) {
+  using Points = WinogradPoints<kTaps>;
+  constexpr int kEdge = Points::kCount, kHalo = kTaps - 1;
+  for (int64_t c = 0; c < w.channels; c += kLanes) {
+    const Vec bias = load(w.bias + c);
+    for (int64_t ty = 0; ty < w.tiles_y; ++ty) {
+      const float* in = w.products + ty * w.tiles_x * kEdge * kEdge * w.channels + c;
+      float* corner = w.image + c * w.rows * w.pitch + ty * 4 * w.pitch * kLanes;
+      const auto put = [&](int y, int x, Vec v) {  // the rows of the tiles above are there
+        float* to = corner + (y * w.pitch + x) * kLanes;
+        store(to, add(y < kHalo ? load(to) : bias, v));
+      };
+      Vec carry[kEdge * kHalo];
+#pragma GCC unroll 32
+      for (int i = 0; i < kEdge * kHalo; ++i) carry[i] = set1(0);
+      for (int64_t tx = 0; tx < w.tiles_x; ++tx) {
+        transform_square<kEdge, kEdge, Points::image>(
+            [&](int y, int x) { return load(in + (y * kEdge + x) * w.channels); },
+            [&](int y, int x, Vec v) {
+              if (x < kHalo) v = add(carry[y * kHalo + x], v);
+              if (x < 4) {
+                put(y, x, v);
+              } else {
+                carry[y * kHalo + x - 4] = v;
+              }
+            });
+        in += kEdge * kEdge * w.channels;
+        corner += 4 * kLanes;
       }
-      float* out = t.transformed + tile * 36 * t.channels + c;
-#pragma GCC unroll 6
-      for (int y = 0; y < 6; ++y) {
-        Vec row[6];
-        winograd_spread(half + y * 4, 1, row, 1);
-#pragma GCC unroll 6
-        for (int x = 0; x < 6; ++x) store(out + (y * 6 + x) * t.channels, row[x]);
+#pragma GCC unroll 8
+      for (int y = 0; y < kEdge; ++y) {
+#pragma GCC unroll 4
+        for (int x = 0; x < kHalo; ++x) put(y, x, carry[y * kHalo + x]);
       }
     }
   }
 }
 
-// Six numbers to three: G^T.
-inline void winograd_gather(const Vec* s, int step, Vec* out, int out_step) {
-  const Vec near = add(s[step], s[2 * step]), far = add(s[3 * step], s[4 * step]);
-  const Vec near_apart = sub(s[2 * step], s[step]), far_apart = sub(s[3 * step], s[4 * step]);
-  const Vec sixth = set1(1.0F / 6);
-  out[0] = fmadd(far, set1(1.0F / 24), fmadd(near, set1(-1.0F / 6), mul(s[0], set1(0.25F))));
-  out[out_step] = fmadd(far_apart, set1(1.0F / 12), mul(near_apart, sixth));
-  out[2 * out_step] = fmadd(sub(far, near), sixth, s[5 * step]);
-}
-
+template <int kTaps>
 void winograd_sums(const WinogradSums& w) {
+  using Points = WinogradPoints<kTaps>;
+  constexpr int kEdge = Points::kCount;
   const int64_t matrix = w.features * w.padded;
   for (int64_t m = 0; m < w.features; ++m) {
     for (int64_t c = 0; c < w.padded; c += kLanes) {
       const float* in = w.sums + m * w.padded + c;
-      Vec half[18];
-#pragma GCC unroll 6
-      for (int x = 0; x < 6; ++x) {
-        Vec column[6];
-#pragma GCC unroll 6
-        for (int y = 0; y < 6; ++y) column[y] = load(in + (y * 6 + x) * matrix);
-        winograd_gather(column, 1, half + x, 6);
-      }
-      float* out = w.taps + m * 9 * w.padded + c;
-#pragma GCC unroll 3
-      for (int y = 0; y < 3; ++y) {
-        Vec row[3];
-        winograd_gather(half + y * 6, 1, row, 1);
-#pragma GCC unroll 3
-        for (int x = 0; x < 3; ++x) store(out + (y * 3 + x) * w.padded, row[x]);
-      }
+      float* out = w.taps + m * kTaps * kTaps * w.padded + c;
+      transform_square<kEdge, kTaps, Points::gather>(
+          [&](int y, int x) { return load(in + (y * kEdge + x) * matrix); },
+          [&](int y, int x, Vec v) { store(out + (y * kTaps + x) * w.padded, v); });
     }
   }
 }
@@ -261,14 +222,14 @@ inline void winograd_vectors(const Tile& product, int64_t vectors) {
 
 void winograd_multiply(const WinogradTiles& t) {
   Tile product = {};
-  product.a_row = 36 * t.channels;
+  product.a_row = t.points * t.channels;
   product.a_k = 1;
   product.rows = t.tiles_y * t.tiles_x;
   product.k = t.products_of;
-  product.ldc = 36 * t.padded_out;
+  product.ldc = t.points * t.padded_out;
   for (int j = 0; j < kTileVectors; ++j) product.source[j] = j * kLanes;
   product.b = t.weights;
-  for (int64_t point = 0; point < 36; ++point) {
+  for (int64_t point = 0; point < t.points; ++point) {
     product.a = t.transformed + point * t.channels;
     product.c = t.products + point * t.padded_out;
     int64_t vectors = t.padded_out / kLanes, panels = (vectors + kTileVectors - 1) / kTileVectors;
@@ -327,7 +288,10 @@ inline void store_strip(const WinogradTiles& t, const VecEpilogue& finish, const
   }
 }
 
+template <int kTaps>
 void winograd_output(const WinogradTiles& t) {
+  using Points = WinogradPoints<kTaps>;
+  constexpr int kEdge = Points::kCount;
   const VecEpilogue finish(*t.epilogue);
   float strip[kLanes * 4 * kStripWidth + kLanes];
   for (int64_t tile = 0, count; tile < t.tiles_y * t.tiles_x; tile += count) {
@@ -336,22 +300,11 @@ void winograd_output(const WinogradTiles& t) {
     for (int64_t c = 0; c < t.out_channels; c += kLanes) {
       const Vec bias = load(t.bias + c);
       for (int64_t i = 0; i < count; ++i) {
-        const float* in = t.products + (tile + i) * 36 * t.padded_out + c;
-        Vec half[24];
-#pragma GCC unroll 6
-        for (int x = 0; x < 6; ++x) {
-          Vec column[6];
-#pragma GCC unroll 6
-          for (int y = 0; y < 6; ++y) column[y] = load(in + (y * 6 + x) * t.padded_out);
-          winograd_out(column, 1, half + x, 6);
-        }
+        const float* in = t.products + (tile + i) * kEdge * kEdge * t.padded_out + c;
         Vec pixels[16];
-#pragma GCC unroll 4
-        for (int y = 0; y < 4; ++y) {
-          winograd_out(half + y * 6, 1, pixels + y * 4, 1);
-#pragma GCC unroll 4
-          for (int x = 0; x < 4; ++x) pixels[y * 4 + x] = add(pixels[y * 4 + x], bias);
-        }
+        transform_square<kEdge, 4, Points::output>(
+            [&](int y, int x) { return load(in + (y * kEdge + x) * t.padded_out); },
+            [&](int y, int x, Vec v) { pixels[y * 4 + x] = add(v, bias); });
         gather_tile(pixels, 4 * i, 4 * count, strip);
       }
       store_strip(t, finish, strip, tile / t.tiles_x * 4, 4 * x0, c, 4 * count);
