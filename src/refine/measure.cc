@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/refine/measure.h"
 
+#include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <limits>
 
@@ -27,9 +29,21 @@ int64_t bytes_of(const Outputs& outputs) {
   return bytes;
 }
 
+// Codes of eight bits of which 0 stands for zero and no other does.
+bool has_zero_at_code_zero(const ir::Tensor& tensor) {
+  if (tensor.encoding() != ir::Encoding::affine || ir::dtype_bits(tensor.codes().dtype()) != 8) return false;
+  const ir::Quant& quant = tensor.quant();
+  return std::all_of(quant.zero_point.begin(), quant.zero_point.end(), [](auto zero) { return zero == 0; }) &&
+         std::all_of(quant.scale.begin(), quant.scale.end(), [](float scale) { return std::isnormal(scale); });
+}
+
 int64_t count_nonzero(const ir::Tensor& tensor) {
   if (tensor.encoding() == ir::Encoding::dense && tensor.dtype() == ir::DType::f32) {
     return ir::count_nonzero(tensor.bytes());
+  }
+  if (has_zero_at_code_zero(tensor)) {
+    const auto codes = tensor.codes().bytes();
+    return tensor.size() - std::count(codes.begin(), codes.end(), std::byte{0});
   }
   int64_t count = 0;
   for (const float value : tensor.to_floats()) count += value != 0 ? 1 : 0;

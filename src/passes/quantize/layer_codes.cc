@@ -104,7 +104,8 @@ struct Candidate {
   double error = 0;  // of the channel's output
 };
 
-// Rounds block by block: the moments of a block are factored once for its whole group.
+// Rounds block by block: the moments of a block are factored once for its whole group. Candidates are in the order of
+// their channels.
 void round_compensated(const std::vector<std::vector<double>>& rows, const LayerInputs& inputs, bool centred,
                        std::vector<Candidate>& candidates) {
   const size_t per_group = rows.size() / static_cast<size_t>(inputs.groups());
@@ -113,8 +114,11 @@ void round_compensated(const std::vector<std::vector<double>>& rows, const Layer
     const auto first = static_cast<size_t>(block.first), width = static_cast<size_t>(block.width);
     std::vector<ChannelWeights> weights;
     std::vector<Candidate*> rounded;
-    for (Candidate& candidate : candidates) {
-      if (candidate.channel / per_group != static_cast<size_t>(block.group)) continue;
+    const size_t first_channel = static_cast<size_t>(block.group) * per_group;
+    const auto own = std::lower_bound(candidates.begin(), candidates.end(), first_channel,
+                                      [](const Candidate& one, size_t channel) { return one.channel < channel; });
+    for (auto it = own; it != candidates.end() && it->channel < first_channel + per_group; ++it) {
+      Candidate& candidate = *it;
       const ChannelScale part{.scale = candidate.scale.scale,
                               .largest = candidate.scale.largest,
                               .others = candidate.scale.others,
@@ -231,13 +235,18 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
     double shift = 0;
     size_t k = 0;
     layout.for_channel(c, [&](size_t element) { stored[element] = best[c]->codes[k++]; });
+    const double scale = scales[c].scale, *const row = rows[c].data();
+    const double* const mean = correct ? &means[group_of(c) * width] : nullptr;
+    const int8_t* const chosen = best[c]->codes.data();
+    double row_signal = 0, row_noise = 0;
     for (k = 0; k < width; ++k) {
-      const int8_t code = best[c]->codes[k];
-      const double error = rows[c][k] - static_cast<double>(scales[c].scale) * code;
-      signal += rows[c][k] * rows[c][k];
-      noise += error * error;
-      if (correct) shift += means[group_of(c) * width + k] * error;
+      const double error = row[k] - scale * chosen[k];
+      row_signal += row[k] * row[k];
+      row_noise += error * error;
+      if (correct) shift += mean[k] * error;
     }
+    signal += row_signal;
+    noise += row_noise;
     if (correct) result.shift.push_back(shift);
   }
   ir::Quant quant{.dtype = ir::DType::i8, .axis = settings.per_tensor ? -1 : axis, .method = "max"};

@@ -63,6 +63,23 @@ void add_outputs(const std::vector<ir::Tensor>& reference, const std::vector<ir:
   }
 }
 
+// Copies numbers and returns how many of them are outside `range`.
+int64_t copy_counting(std::span<const float> from, const Range& range, float* to) {
+  int64_t outside = 0;
+  constexpr size_t kPiece = 4096;  // so that counts fit the width of the floats
+  for (size_t first = 0; first < from.size(); first += kPiece) {
+    const size_t last = std::min(from.size(), first + kPiece);
+    int32_t some = 0;
+    for (size_t i = first; i < last; ++i) {
+      const float x = from[i];
+      some += static_cast<int32_t>((x < range.min) | (x > range.max));
+      to[i] = x;
+    }
+    outside += some;
+  }
+  return outside;
+}
+
 double mean_ratio(const Energies& energies, size_t first, size_t count) {
   double sum = 0;
   for (size_t o = 0; o < count; ++o) sum += energies.sum(first + o).ratio() / static_cast<double>(count);
@@ -185,13 +202,11 @@ Result<ValueErrors> measure_values(const ir::Graph& original, const ir::Graph& q
       if (tensor.dtype() != ir::DType::f32) return;
       const ir::Tensor dense = tensor.dense();
       const auto id = static_cast<size_t>(value.id());
-      const Range range = *watched[id];
-      int32_t outside = 0;
-      for (const float x : dense.data<float>()) outside += static_cast<int32_t>((x < range.min) | (x > range.max));
+      const auto from = dense.data<float>();
+      own[id].numbers.resize(from.size());
       Counts& count = counts[static_cast<size_t>(batch.thread)][id];
-      count.outside += outside;
+      count.outside += copy_counting(from, *watched[id], own[id].numbers.data());
       count.all += dense.size();
-      own[id].numbers.assign(dense.data<float>().begin(), dense.data<float>().end());
       own[id].known = true;
     };
     auto outputs = reference->run(batch, &keep);

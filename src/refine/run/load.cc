@@ -3,6 +3,7 @@
 #include "refine/run/run.h"
 
 #include <algorithm>
+#include <future>
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
@@ -100,13 +101,16 @@ Status Run::load() {
     EDGESMITH_TRY(check_output(recipe_.output + ".data", external, true));
   }
   hashes_ = wants_hashes();
+  std::future<std::string> sha256;  // made while the data are opened
   if (hashes_) {
     auto file = MappedFile::open(recipe_.model);
     if (!file) return file.error();
-    report_.model.sha256 = sha256_hex((*file)->bytes());
+    const auto when = pool_.num_threads() > 1 ? std::launch::async : std::launch::deferred;
+    sha256 = std::async(when, [mapped = std::move(*file)] { return sha256_hex(mapped->bytes()); });
   }
 
   auto data = open_run_data(recipe_, *original_);
+  if (hashes_) report_.model.sha256 = sha256.get();
   if (!data) return data.error();
   feed_.data = std::move(*data);
   feed_.original = std::make_unique<ir::Graph>(original_->clone());
