@@ -353,6 +353,13 @@ Status GraphBuilder::spell_out_quantized(const CompoundRow& row, size_t position
   return {};
 }
 
+/// Outputs without those at the end that have no name: the node need not make them.
+int named_outputs(const NodeView& view) {
+  auto count = static_cast<int>(view.outputs.size());
+  while (count > 0 && view.outputs[static_cast<size_t>(count) - 1].empty()) --count;
+  return count;
+}
+
 Status GraphBuilder::convert(size_t position) {
   const NodeView& view = view_.nodes[position];
   if (source_.forced_opaque.count(position) != 0) return unsupported_error("a form that is not known");
@@ -361,7 +368,7 @@ Status GraphBuilder::convert(size_t position) {
     return spell_out_quantized(*row, position);
   }
   if (!view.domain.empty()) return unsupported_error("its domain is not known");
-  if (view.op_type == "Constant" && view.outputs.size() == 1 && view.inputs.empty()) {
+  if (view.op_type == "Constant" && named_outputs(view) == 1 && view.inputs.empty()) {
     auto tensor = decode_constant(view, source_);
     if (!tensor)
       return tensor.error().kind == ErrorKind::unsupported ? tensor.error() : tensor.error().in(describe(view));
@@ -390,8 +397,8 @@ Status GraphBuilder::convert(size_t position) {
   while (!raised.inputs.empty() && raised.inputs.back() == nullptr) raised.inputs.pop_back();
   const auto op = ir::op_from_onnx_name(raised.op);
   if (!op || ops::find_op(*op) == nullptr) return unsupported_error("its operator is not known");
-  while (raised.num_outputs > 1 && view.outputs[static_cast<size_t>(raised.num_outputs) - 1].empty())
-    --raised.num_outputs;
+  // How many there are says how large the parts of a Split are.
+  if (*op != ir::OpKind::split) raised.num_outputs = std::min(raised.num_outputs, std::max(1, named_outputs(view)));
   ir::Node& node = graph().append(*op, raised.inputs, raised.num_outputs);
   node.attributes() = std::move(raised.attributes);
   if (!view.extra.empty()) {

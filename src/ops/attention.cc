@@ -45,8 +45,11 @@ Status verify(const ir::Node& node) {
   EDGESMITH_TRY(check_same_dtype(node, {kQ, kK, kPastKey}));
   EDGESMITH_TRY(check_same_dtype(node, {kV, kPastValue}));
   const int rank = node.input(kQ)->type().rank();
-  if (rank >= 0 && rank != 3 && rank != 4)
-    return invalid_error("Q has rank " + std::to_string(rank) + ", must be 3 or 4");
+  for (const int operand : {kQ, kK, kV}) {
+    const int own = node.input(operand)->type().rank();
+    if (own < 0 || own == 3 || own == 4) continue;
+    return invalid_error(std::string(1, "QKV"[operand]) + " has rank " + std::to_string(own) + ", must be 3 or 4");
+  }
   for (const int operand : {kK, kV}) {
     const int other = node.input(operand)->type().rank();
     if (rank < 0 || other < 0 || other == rank) continue;

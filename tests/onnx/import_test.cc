@@ -325,6 +325,22 @@ TEST(ImportQdq, APairOnAConstantIsQuantizedHere) {
   EXPECT_EQ(weight.constant()->codes().to_int64s(), (std::vector<int64_t>{2, -4, 127, 2}));
 }
 
+// Those at the end are not made, but count as parts of a Split: 6 elements in 3, of which two are read.
+TEST(Import, OutputsWithoutANameAtTheEnd) {
+  const std::string constant = model_bytes(with_header(13, R"(g (float[2] x) => (float[2] y) {
+    c = Constant <value = float {0.5}> ()
+    y = Mul(x, c)
+  })"));
+  const auto read = import_string(with_nameless_outputs(constant, 1));
+  ASSERT_TRUE(read.ok()) << read.error().text();
+  EXPECT_EQ(first_opaque(*read), nullptr);
+  const std::string split =
+      model_bytes(with_header(13, "g (float[6] x) => (float[2] a, float[2] b) { a, b = Split(x) }"));
+  const auto parts = import_string(with_nameless_outputs(split, 1));
+  ASSERT_TRUE(parts.ok()) << parts.error().text();
+  EXPECT_EQ((*first_op(*parts)->output(1).type().shape)[0].value(), 2);
+}
+
 TEST(ImportQdq, DifferentParametersOrComputedScalesStayNodes) {
   const ir::Graph other = must_import(13, R"(g (float[2] x) => (float[2] y) {
     s = Constant <value = float {0.5}> ()

@@ -125,6 +125,12 @@ std::string with_external_attribute(const std::string& bytes, const std::string&
   return model.SerializeAsString();
 }
 
+std::string with_nameless_outputs(const std::string& bytes, int count) {
+  auto model = parse(bytes);
+  for (int i = 0; i < count; ++i) model.mutable_graph()->mutable_node(0)->add_output("");
+  return model.SerializeAsString();
+}
+
 std::string attribute_data(const std::string& bytes) {
   const auto model = parse(bytes);
   for (const auto& attribute : model.graph().node(0).attribute()) {

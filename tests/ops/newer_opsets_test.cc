@@ -96,6 +96,13 @@ TEST(NewerOpsets, AttentionWeighsByTheSoftmaxOfProducts) {
   EXPECT_FALSE(run_op(OpKind::attention, {q, k, v}).ok());
 }
 
+TEST(NewerOpsets, AttentionRefusesKeysOfAnotherRankWhereTheQueryHasNone) {
+  OneNode one(OpKind::attention, {{DType::f32, std::nullopt}, {DType::f32, ir::Shape(2)}, {DType::f32, ir::Shape(4)}});
+  const Status status = infer_types(one.graph);
+  ASSERT_FALSE(status.ok());
+  EXPECT_NE(status.error().text().find("K has rank 2, must be 3 or 4"), std::string::npos) << status.error().text();
+}
+
 TEST(NewerOpsets, RotaryEmbeddingTurnsPairs) {
   // A quarter turn at position 1, none at position 0.
   const Tensor x = Tensor::of<float>({1, 1, 2, 4}, std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8});
