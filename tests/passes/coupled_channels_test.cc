@@ -2,13 +2,20 @@
 // Units of channels are taken out of random nets: the results are those of the whole net in which nothing reads them.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "edgesmith/base/random.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "golden_run.h"
+#include "graph_compare.h"
 #include "passes/channels/layer_weights.h"
 #include "passes/channels/remove_channels.h"
 #include "passes/prune/structured/groups.h"
+#include "pictures.h"
 #include "plant_channels.h"
 #include "random_structures.h"
 
@@ -52,8 +59,28 @@ void read_no_more(ir::Graph& graph, const std::vector<bool>& removed) {
   }
 }
 
-// Returns how many channels went.
-int64_t check(const ir::Graph& before, uint64_t seed) {
+// Attentions that have fewer heads in `pruned`.
+int64_t count_fewer_heads(const ir::Graph& before, const ir::Graph& pruned) {
+  const auto heads = [](const ir::Graph& graph) {
+    std::vector<int64_t> out;
+    for (const ir::Node& node : graph.nodes()) {
+      if (node.is(ir::OpKind::softmax)) out.push_back((*node.output().type().shape)[1].value());
+      if (node.is(ir::OpKind::attention)) out.push_back(node.attributes().get_int("q_num_heads", 0));
+    }
+    return out;
+  };
+  const std::vector<int64_t> whole = heads(before), left = heads(pruned);
+  int64_t count = 0;
+  for (size_t i = 0; i < whole.size(); ++i) count += left.at(i) < whole[i] ? 1 : 0;
+  return count;
+}
+
+struct Gone {
+  int64_t channels = 0, heads = 0;
+};
+
+// What went.
+Gone check(const ir::Graph& before, uint64_t seed) {
   Random random(seed);
   ir::Graph pruned = before.clone(), whole = before.clone();
   const ChannelMap map(pruned);
@@ -65,29 +92,72 @@ int64_t check(const ir::Graph& before, uint64_t seed) {
   EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().text());
   EXPECT_EQ(pruned.output_node().input(0)->type(), before.output_node().input(0)->type());
   EXPECT_EQ(compare_by_running(whole, pruned, 1e-5), "");
-  return std::count(removed.begin(), removed.end(), true);
+  return {std::count(removed.begin(), removed.end(), true), count_fewer_heads(before, pruned)};
 }
 
-// The pass itself at its limit: every layer keeps something, and the results have their shapes.
-void take_most(const ir::Graph& before) {
+ir::Graph prune(const ir::Graph& before, const char* share, const data::Dataset* calib = nullptr, int threads = 1) {
   ir::Graph graph = before.clone();
   const passes::PassInfo& prune = *passes::find_pass("prune");
   passes::Options options(prune.options());
-  for (const auto& [name, value] : {std::pair{"channels", "0.99"}, {"repair", "none"}, {"multiple", "1"}}) {
+  for (const auto& [name, value] :
+       {std::pair{"channels", share}, {"repair", calib == nullptr ? "none" : "reconstruct"}, {"multiple", "1"}}) {
     EXPECT_TRUE(options.set_text(name, value).ok());
   }
-  ThreadPool pool(1);
+  ThreadPool pool(threads);
   ProgressSink progress;
   passes::PassContext context;
   context.pool = &pool;
   context.progress = &progress;
+  context.calib = calib;
   const auto change = passes::run_pass(prune, graph, options, context);
-  ASSERT_TRUE(change.ok()) << change.error().text();
+  EXPECT_TRUE(change.ok()) << (change.ok() ? "" : change.error().text());
+  return graph;
+}
+
+// The pass itself at its limit: every layer keeps something, and the results have their shapes.
+void take_most(const ir::Graph& before) {
+  const ir::Graph graph = prune(before, "0.99");
   for (const ir::Node& node : graph.nodes()) {
     EXPECT_FALSE(node.is(ir::OpKind::constant) && node.tensor().size() == 0);
   }
   EXPECT_EQ(graph.output_node().input(0)->type(), before.output_node().input(0)->type());
   EXPECT_EQ(compare_by_running(before, graph, 1e30), "");
+}
+
+// The first and the last unit of every group change places, one group after another: the results stay. False when a
+// group refused.
+bool exchange(const ir::Graph& before) {
+  ir::Graph graph = before.clone();
+  const std::vector<bool> all(static_cast<size_t>(graph.num_node_ids()), true);
+  bool agreed = true;
+  const size_t count = [&] {
+    const ChannelMap map(graph);
+    return passes::prune::find_groups(map, passes::prune::find_layers(graph, map), all).size();
+  }();
+  for (size_t g = 0; g < count; ++g) {
+    const ChannelMap map(graph);
+    const auto groups = passes::prune::find_groups(map, passes::prune::find_layers(graph, map), all);
+    if (!groups[g].reason.empty()) continue;
+    std::vector<std::vector<int64_t>> order;
+    for (const passes::ChannelSpace& space : map.spaces()) {
+      std::vector<int64_t>& own = order.emplace_back(static_cast<size_t>(space.size));
+      for (int64_t c = 0; c < space.size; ++c) own[static_cast<size_t>(c)] = c;
+      std::vector<size_t> first, last;
+      for (const auto& [unit, places] :
+           {std::pair{&groups[g].units.front(), &first}, {&groups[g].units.back(), &last}}) {
+        for (const int channel : *unit) {
+          if (channel >= space.first && channel < space.first + space.size)
+            places->push_back(static_cast<size_t>(channel - space.first));
+        }
+      }
+      for (size_t i = 0; i < first.size(); ++i) std::swap(own[first[i]], own[last[i]]);
+    }
+    const auto moved = passes::reorder_channels(graph, map, order);
+    EXPECT_TRUE(moved.ok());
+    agreed = agreed && moved.ok() && *moved;
+  }
+  EXPECT_EQ(compare_by_running(before, graph, 1e-5), "");
+  return agreed;
 }
 
 // Dead channels planted beside them come out again, and nothing else.
@@ -109,29 +179,55 @@ void plant(const ir::Graph& before, uint64_t seed) {
 }
 
 TEST(CoupledChannels, OfRandomTransformersGoTogether) {
-  int64_t gone = 0;
+  Gone gone;
+  int agreed = 0;
   for (uint64_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const ir::Graph graph = random_transformer(seed);
-    gone += check(graph, seed);
+    const Gone now = check(graph, seed);
+    gone.channels += now.channels;
+    gone.heads += now.heads;
     take_most(graph);
     plant(graph, seed);
+    agreed += exchange(graph) ? 1 : 0;
     if (HasFailure()) return;
   }
-  EXPECT_GT(gone, 2000);
+  EXPECT_GT(gone.channels, 2000);
+  EXPECT_GT(gone.heads, 100);
+  EXPECT_EQ(agreed, 200);
 }
 
 TEST(CoupledChannels, OfRandomGroupedNetsGoTogether) {
-  int64_t gone = 0;
+  Gone gone;
+  int agreed = 0;
   for (uint64_t seed = 0; seed < 200; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     const ir::Graph graph = random_grouped_net(seed);
-    gone += check(graph, seed);
+    const Gone now = check(graph, seed);
+    gone.channels += now.channels;
+    gone.heads += now.heads;
     take_most(graph);
     plant(graph, seed);
+    agreed += exchange(graph) ? 1 : 0;
     if (HasFailure()) return;
   }
-  EXPECT_GT(gone, 2000);
+  EXPECT_GT(gone.channels, 2000);
+  EXPECT_EQ(agreed, 200);
+}
+
+TEST(CoupledChannels, OfTransformersAreMadeUpForByWhatIsLeft) {
+  double plain = 0, repaired = 0;
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const ir::Graph graph = random_transformer(seed);
+    const int64_t width = (*graph.inputs()[0]->type().shape)[2].value();
+    const passes::Pictures calib({1, 16, width}, 64), others({1, 16, width}, 90);
+    const ir::Graph one = prune(graph, "0.25", &calib), two = prune(graph, "0.25", &calib, 2);
+    passes::expect_identical(one, two);
+    plain += passes::output_error(graph, prune(graph, "0.25"), others);
+    repaired += passes::output_error(graph, one, others);
+  }
+  EXPECT_LT(repaired, 0.5 * plain);
 }
 
 }  // namespace
