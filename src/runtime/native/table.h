@@ -142,11 +142,13 @@ struct WinogradTiles {
   int64_t tiles_y, tiles_x;
   const float* blocked;           ///< BlockedRows::out, with rows = 4 * tiles_y + 2 (or 4), columns alike
   int64_t rows, pitch, channels;  ///< channels of the input, rounded up to whole vectors
-  float* transformed;             ///< [tile][point][channels]
-  const float* weights;           ///< for each point a packed matrix [channels that exist][padded_out]
-  int64_t products_of;            ///< channels that exist
-  float* products;                ///< [tile][point][padded_out]
-  const float* bias;              ///< [padded_out]
+  float* transformed;             ///< [tile][point][channels], a tile every transformed_step floats
+  int64_t transformed_step;
+  const float* weights;  ///< for each point a packed matrix [channels that exist][padded_out]
+  int64_t products_of;   ///< channels that exist
+  float* products;       ///< [tile][point][padded_out], a tile every product_step floats
+  int64_t product_step;
+  const float* bias;  ///< [padded_out]
   int64_t out_channels, padded_out;
   float* out;  ///< the planes, from the first row of tiles on
   int64_t out_rows, out_width, out_plane;
@@ -165,10 +167,11 @@ struct WinogradWeights {
 /// channels. The first 2 or 4 rows of `image` are what the rows of tiles above gave, or the bias.
 struct WinogradImage {
   int64_t tiles_y, tiles_x;
-  const float* products;  ///< [tile][point][channels]
-  int64_t channels;       ///< in whole vectors
-  const float* bias;      ///< [channels]
-  float* image;           ///< [block][rows][pitch][lane], from the first row of tiles on
+  const float* products;  ///< [tile][point][channels], a tile every `step` floats
+  int64_t step;
+  int64_t channels;   ///< in whole vectors
+  const float* bias;  ///< [channels]
+  float* image;       ///< [block][rows][pitch][lane], from the first row of tiles on
   int64_t rows, pitch;
 };
 

@@ -26,6 +26,9 @@ struct WinogradKernel {
   int64_t taps() const { return size * size; }
   int64_t edge() const { return kWinogradTile + halo(); }
   int64_t points() const { return edge() * edge(); }  ///< products of a tile for each pair of channels
+  /// Floats from one tile's points of so many channels to the next tile's. Tiles of 64 points lie a line further apart:
+  /// a power of two would put the same point of all of them into the same few lines of the first-level cache.
+  int64_t tile_step(int64_t channels) const { return points() * channels + (size == 5 ? 16 : 0); }
   const WinogradLoops& loops(const NativeTable& table) const {
     return size == 3 ? table.winograd_3x3 : table.winograd_5x5;
   }

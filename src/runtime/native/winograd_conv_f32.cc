@@ -79,8 +79,8 @@ struct Shape : Prepared {
   int64_t blocked_rows(int64_t rows_of_tiles) const { return kWinogradTile * rows_of_tiles + kernel.halo(); }
   int64_t pitch() const { return kWinogradTile * tiles_x + kernel.halo(); }
   int64_t blocked_floats() const { return padded_channels * blocked_rows(at_once.rows) * pitch(); }
-  int64_t transformed_floats() const { return tiles() * kernel.points() * padded_channels; }
-  int64_t product_floats() const { return tiles() * kernel.points() * padded_features; }
+  int64_t transformed_floats() const { return tiles() * kernel.tile_step(padded_channels); }
+  int64_t product_floats() const { return tiles() * kernel.tile_step(padded_features); }
 };
 
 Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight, const NativeTable& table) {
@@ -163,6 +163,8 @@ class Convolution {
     transformed_ = blocked_ + parts.blocked;
     products_ = transformed_ + parts.transformed;
     tiles_.points = s_.kernel.points();
+    tiles_.transformed_step = s_.kernel.tile_step(s_.padded_channels);
+    tiles_.product_step = s_.kernel.tile_step(s_.padded_features);
     tiles_.tiles_x = s_.tiles_x;
     tiles_.blocked = blocked_;
     tiles_.pitch = s_.pitch();
@@ -197,14 +199,14 @@ class Convolution {
 
   // All outputs of `count` samples, whose products are made together.
   void run_samples(const float* in, int64_t count, float* out) {
-    const int64_t tiles = s_.tiles_y * s_.tiles_x * s_.kernel.points();
+    const int64_t tiles = s_.tiles_y * s_.tiles_x;
     tiles_.rows = s_.blocked_rows(s_.tiles_y);
     tiles_.out_rows = s_.out_height;
     tiles_.tiles_y = s_.tiles_y;
     for (int64_t n = 0; n < count; ++n) {
       table_.block_rows({in + n * s_.channels * s_.height * s_.width, s_.channels, s_.height, s_.width, -s_.pad_top,
                          tiles_.rows, s_.pad_left, tiles_.pitch, blocked_});
-      tiles_.transformed = transformed_ + n * tiles * s_.padded_channels;
+      tiles_.transformed = transformed_ + n * tiles * tiles_.transformed_step;
       loops_.input(tiles_);
     }
     tiles_.transformed = transformed_;
@@ -214,7 +216,7 @@ class Convolution {
     for (int64_t n = 0; n < count; ++n) {
       tiles_.out = out + n * s_.features * s_.out_height * s_.out_width;
       tiles_.residual = residual_ == nullptr ? nullptr : residual_ + (tiles_.out - output_);
-      tiles_.products = products_ + n * tiles * s_.padded_features;
+      tiles_.products = products_ + n * tiles * tiles_.product_step;
       loops_.output(tiles_);
     }
     tiles_.products = products_;

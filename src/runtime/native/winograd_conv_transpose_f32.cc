@@ -83,8 +83,8 @@ struct Parts {
   int64_t blocked, transformed, products, image, bias, taps, points;
   explicit Parts(const Shape& s)
       : blocked(round_up(s.padded_channels * kWinogradTile * s.at_once.rows * s.blocked_pitch(), 16)),
-        transformed(round_up(s.tiles() * s.kernel.points() * s.padded_channels, 16)),
-        products(round_up(s.tiles() * s.kernel.points() * s.padded_features, 16)),
+        transformed(round_up(s.tiles() * s.kernel.tile_step(s.padded_channels), 16)),
+        products(round_up(s.tiles() * s.kernel.tile_step(s.padded_features), 16)),
         image(round_up(s.padded_features * s.image_rows() * s.image_pitch(), 16)),
         bias(round_up(s.padded_features, 16)),
         taps(round_up(s.channels * s.kernel.taps() * s.padded_features, 16)),
@@ -144,6 +144,8 @@ class Transposed {
     products_ = transformed_ + parts.transformed;
     image_ = products_ + parts.products;
     tiles_.points = s_.kernel.points();
+    tiles_.transformed_step = s_.kernel.tile_step(s_.padded_channels);
+    tiles_.product_step = s_.kernel.tile_step(s_.padded_features);
     tiles_.tiles_x = s_.tiles_x;
     tiles_.blocked = blocked_;
     tiles_.pitch = s_.blocked_pitch();
@@ -169,9 +171,10 @@ class Transposed {
           transform(first, row, rows, 0);
           multiply(rows);
         }
-        loops_.image({rows, s_.tiles_x, products_ + i * s_.tiles_y * s_.tiles_x * tiles_.points * s_.padded_features,
-                      s_.padded_features, bias_, image_ + row * kWinogradTile * s_.image_pitch() * table_.lanes,
-                      s_.image_rows(), s_.image_pitch()});
+        loops_.image({rows, s_.tiles_x, products_ + i * s_.tiles_y * s_.tiles_x * tiles_.product_step,
+                      tiles_.product_step, s_.padded_features, bias_,
+                      image_ + row * kWinogradTile * s_.image_pitch() * table_.lanes, s_.image_rows(),
+                      s_.image_pitch()});
         if (row + rows == s_.tiles_y) return;
         store(first + i, finished, (row + rows) * kWinogradTile);
         finished = (row + rows) * kWinogradTile;
@@ -185,7 +188,7 @@ class Transposed {
   void transform(int64_t sample, int64_t row, int64_t rows, int64_t i) {
     tiles_.tiles_y = rows;
     tiles_.rows = kWinogradTile * rows;
-    tiles_.transformed = transformed_ + i * rows * s_.tiles_x * tiles_.points * s_.padded_channels;
+    tiles_.transformed = transformed_ + i * rows * s_.tiles_x * tiles_.transformed_step;
     table_.block_rows({call_.inputs[0]->data<float>().data() + sample * s_.channels * s_.height * s_.width, s_.channels,
                        s_.height, s_.width, row * kWinogradTile, tiles_.rows, 0, tiles_.pitch, blocked_});
     loops_.gradient(tiles_);

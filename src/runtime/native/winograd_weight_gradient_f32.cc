@@ -47,8 +47,8 @@ struct Parts {
                                       (kWinogradTile * s.tiles_x + s.kernel.halo()),
                                   s.padded_features * kWinogradTile * s.at_once.rows * kWinogradTile * s.tiles_x),
                          16)),
-        inputs(round_up(s.tiles() * s.kernel.points() * s.padded_channels, 16)),
-        gradients(round_up(s.tiles() * s.kernel.points() * s.padded_features, 16)),
+        inputs(round_up(s.tiles() * s.kernel.tile_step(s.padded_channels), 16)),
+        gradients(round_up(s.tiles() * s.kernel.tile_step(s.padded_features), 16)),
         sums(s.kernel.points() * s.features * s.padded_channels),
         taps(s.kernel.taps() * s.features * s.padded_channels) {}
   int64_t all() const { return blocked + inputs + gradients + sums + taps; }
@@ -138,14 +138,16 @@ class WeightGradient {
     t.rows = kWinogradTile * rows + s_.kernel.halo();
     t.pitch = kWinogradTile * s_.tiles_x + s_.kernel.halo();
     t.channels = s_.padded_channels;
-    t.transformed = inputs_ + tile * s_.kernel.points() * s_.padded_channels;
+    t.transformed_step = s_.kernel.tile_step(s_.padded_channels);
+    t.transformed = inputs_ + tile * t.transformed_step;
     table_.block_rows({x_ + sample * s_.channels * s_.height * s_.width, s_.channels, s_.height, s_.width,
                        first * kWinogradTile - s_.pad_top, t.rows, s_.pad_left, t.pitch, blocked_});
     loops_.input(t);
     t.rows = kWinogradTile * rows;
     t.pitch = kWinogradTile * s_.tiles_x;
     t.channels = s_.padded_features;
-    t.transformed = gradients_ + tile * s_.kernel.points() * s_.padded_features;
+    t.transformed_step = s_.kernel.tile_step(s_.padded_features);
+    t.transformed = gradients_ + tile * t.transformed_step;
     table_.block_rows({dy_ + sample * s_.features * s_.out_height * s_.out_width, s_.features, s_.out_height,
                        s_.out_width, first * kWinogradTile, t.rows, 0, t.pitch, blocked_});
     loops_.gradient(t);
@@ -155,8 +157,8 @@ class WeightGradient {
     const Epilogue none;
     Tile tile = {};
     tile.a_row = 1;
-    tile.a_k = s_.kernel.points() * s_.padded_features;
-    tile.ldb = s_.kernel.points() * s_.padded_channels;
+    tile.a_k = s_.kernel.tile_step(s_.padded_features);
+    tile.ldb = s_.kernel.tile_step(s_.padded_channels);
     tile.rows = s_.features;
     tile.k = tiles;
     tile.add = true;

@@ -101,7 +101,7 @@ inline void transform_tiles(const WinogradTiles& t) {
     const float* in = t.blocked + c * t.rows * t.pitch;
     for (int64_t tile = 0; tile < t.tiles_y * t.tiles_x; ++tile) {
       const float* corner = in + (tile / t.tiles_x * 4 * t.pitch + tile % t.tiles_x * 4) * kLanes;
-      float* out = t.transformed + tile * kEdge * kEdge * t.channels + c;
+      float* out = t.transformed + tile * t.transformed_step + c;
       transform_square<kIn, kEdge, kTransform>(
           [&](int y, int x) { return load(corner + (y * t.pitch + x) * kLanes); },
           [&](int y, int x, Vec v) { store(out + (y * kEdge + x) * t.channels, v); });
@@ -129,7 +129,7 @@ void winograd_image(const WinogradImage& w) {
   for (int64_t c = 0; c < w.channels; c += kLanes) {
     const Vec bias = load(w.bias + c);
     for (int64_t ty = 0; ty < w.tiles_y; ++ty) {
-      const float* in = w.products + ty * w.tiles_x * kEdge * kEdge * w.channels + c;
+      const float* in = w.products + ty * w.tiles_x * w.step + c;
       float* corner = w.image + c * w.rows * w.pitch + ty * 4 * w.pitch * kLanes;
       const auto put = [&](int y, int x, Vec v) {  // the rows of the tiles above are there
         float* to = corner + (y * w.pitch + x) * kLanes;
@@ -149,7 +149,7 @@ void winograd_image(const WinogradImage& w) {
                 carry[y * kHalo + x - 4] = v;
               }
             });
-        in += kEdge * kEdge * w.channels;
+        in += w.step;
         corner += 4 * kLanes;
       }
 #pragma GCC unroll 8
@@ -222,11 +222,11 @@ inline void winograd_vectors(const Tile& product, int64_t vectors) {
 
 void winograd_multiply(const WinogradTiles& t) {
   Tile product = {};
-  product.a_row = t.points * t.channels;
+  product.a_row = t.transformed_step;
   product.a_k = 1;
   product.rows = t.tiles_y * t.tiles_x;
   product.k = t.products_of;
-  product.ldc = t.points * t.padded_out;
+  product.ldc = t.product_step;
   for (int j = 0; j < kTileVectors; ++j) product.source[j] = j * kLanes;
   product.b = t.weights;
   for (int64_t point = 0; point < t.points; ++point) {
@@ -300,7 +300,7 @@ void winograd_output(const WinogradTiles& t) {
     for (int64_t c = 0; c < t.out_channels; c += kLanes) {
       const Vec bias = load(t.bias + c);
       for (int64_t i = 0; i < count; ++i) {
-        const float* in = t.products + (tile + i) * kEdge * kEdge * t.padded_out + c;
+        const float* in = t.products + (tile + i) * t.product_step + c;
         Vec pixels[16];
         transform_square<kEdge, 4, Points::output>(
             [&](int y, int x) { return load(in + (y * kEdge + x) * t.padded_out); },
