@@ -67,8 +67,10 @@ class ChannelPruner {
                                                           : std::max(context_.target->limits.output_channels,
                                                                      context_.target->limits.input_channels);
     for (const ChannelGroup& group : groups_) {
-      const int64_t units = multiple / std::gcd(multiple, channels_per_unit(group));
-      steps_.push_back(steps_of(group, units, options_.is_set("multiple")));
+      const int64_t own = channels_per_unit(group);
+      // Heads as wide as a kernel likes go one by one, unless a multiple is asked for.
+      const bool wide = own >= multiple && !options_.is_set("multiple");
+      steps_.push_back(steps_of(group, wide ? 1 : multiple / std::gcd(multiple, own), options_.is_set("multiple")));
     }
     const bool any = std::any_of(steps_.begin(), steps_.end(), [](const auto& steps) { return steps.size() > 1; });
     say_what_stays();
