@@ -159,7 +159,8 @@ std::vector<double> Gram::bias_change(std::span<const double> before, std::span<
   return change;
 }
 
-Aim::Aim(const Gram& gram, size_t block, bool centred, std::vector<double> moments) : factor_(std::move(moments)) {
+Aim::Aim(const Gram& gram, size_t block, bool centred, std::vector<double> moments, double share)
+    : factor_(std::move(moments)), share_(share) {
   differences_ = gram.differences(block, centred);
   added_ = gram.added_differences(block, centred);
   factor(factor_, static_cast<size_t>(gram.inputs().blocks()[block].width));
@@ -174,7 +175,7 @@ void Aim::shift(int64_t output, std::span<double> weights) const {
     for (size_t j = 0; j < n; ++j) change[j] += weights[i] * of_input[j];
   }
   solve(factor_, n, change);
-  for (size_t i = 0; i < n; ++i) weights[i] += change[i];
+  for (size_t i = 0; i < n; ++i) weights[i] += share_ * change[i];
 }
 
 }  // namespace edgesmith::passes::reconstruct

@@ -70,13 +70,16 @@ class Gram {
 /// Turns the weights of a block into those that bring its output to the float model's.
 class Aim {
  public:
-  /// `moments`: those of the block [width, width], damped; with `centred` around the means.
-  Aim(const Gram& gram, size_t block, bool centred, std::vector<double> moments);
+  /// `moments`: those of the block [width, width], damped; with `centred` around the means. `share`: how much of the
+  /// way is gone. D is known from the calibration samples only, and going all of it follows their chance: the authors
+  /// of GPTAQ go a quarter in their code.
+  Aim(const Gram& gram, size_t block, bool centred, std::vector<double> moments, double share = 1);
   /// Weights [width] of an output, counted within the block's group.
   void shift(int64_t output, std::span<double> weights) const;
 
  private:
   std::vector<double> factor_, differences_, added_;
+  double share_;
 };
 
 }  // namespace edgesmith::passes::reconstruct

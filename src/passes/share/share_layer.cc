@@ -14,6 +14,9 @@ namespace {
 
 // Share of the mean of the diagonal that is added to it, as when weights are rounded.
 constexpr double kDamping = 0.01;
+// How much of the way to the float model's output is aimed at, as when weights are rounded. ResNet-20 with 3 bits, on
+// pictures that were not used: half of the way 21.10 dB, all of it 20.80.
+constexpr double kAimedShare = 0.75;
 // Exact zeros are a mask where they are more than this share of the weights, and with so many bits always: an entry of
 // eight for them costs little.
 constexpr double kMaskedShare = 0.05;
@@ -62,7 +65,7 @@ std::vector<Block> prepare(bool centred, bool tied, const reconstruct::Gram& gra
     reconstruct::damp(own.moments, n, kDamping);
     own.factor = reconstruct::factor_moments(own.moments, block.width, 0);
     if (!aimed) return;
-    const reconstruct::Aim aim(gram, b, centred, own.moments);
+    const reconstruct::Aim aim(gram, b, centred, own.moments, kAimedShare);
     for (int64_t m = 0; m < own.rows; ++m) {
       const auto first = static_cast<size_t>((own.first_row + m) * rows.width + own.first);
       aim.shift(m, std::span(rows.wanted).subspan(first, n));
