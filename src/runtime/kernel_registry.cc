@@ -68,6 +68,7 @@ constexpr std::array kKernels = {
     &native::kMatMulIntegerI8,
     &native::kQuantizeLinearI8,
     &native::kDequantizeLinearI8,
+    &native::kDynamicQuantizeLinearI8,
     &native::kLayerNormalizationF32,
     &native::kRmsNormalizationF32,
     &native::kInstanceNormalizationF32,

@@ -94,6 +94,34 @@ TEST(IntegerOperators, ConvIntegerOfAllSizesAndTypes) {
   check_convolution<uint8_t, int8_t>({0, 3, 5, 5}, {2, 3, 3, 3}, "", zeros, ", %z");
 }
 
+TEST(IntegerOperators, DynamicQuantizeLinear) {
+  const auto graph_of = [](const ir::Tensor& x) {
+    return "graph @g(%x: " + x.type().text() + ") -> (y, s, z) {\n  %y, %s, %z = dynamic_quantize_linear %x\n" +
+           "  return %y, %s, %z\n}";
+  };
+  for (const int64_t size : {1, 15, 17, 33, 100}) {
+    const ir::Tensor x = random_tensor({2, size}, 7);
+    check_exact(graph_of(x), {x});
+    ir::Tensor above = random_tensor({2, size}, 8), below = random_tensor({2, size}, 9);  // zero lies outside
+    for (float& number : above.mutable_data<float>()) number += 3;
+    for (float& number : below.mutable_data<float>()) number -= 3;
+    check_exact(graph_of(above), {above});
+    check_exact(graph_of(below), {below});
+  }
+  const ir::Tensor none = ir::Tensor::zeros(ir::DType::f32, {0, 3}), zeros = ir::Tensor::zeros(ir::DType::f32, {5});
+  check_exact(graph_of(none), {none});
+  check_exact(graph_of(zeros), {zeros});
+  for (const float number : {NAN, INFINITY, -INFINITY}) {
+    const ir::Tensor x = ir::Tensor::of<float>({3}, std::vector<float>{1, number, 2});
+    const ir::Graph graph = parse_graph(graph_of(x));
+    for (const Isa isa : float_isas()) {
+      const auto program = compile(graph, {}, isa);
+      ASSERT_TRUE(program.ok());
+      EXPECT_FALSE(SessionState(*program).run(std::vector{x}, nullptr).ok()) << number;
+    }
+  }
+}
+
 TEST(IntegerOperators, CodesAndReals) {
   for (const int64_t size : {1, 15, 16, 17, 100}) {
     const std::string n = std::to_string(size);

@@ -81,8 +81,7 @@ struct StepInfo {
 using Observer = std::function<void(const ir::Value& value, const ir::Tensor& tensor)>;
 
 /// Takes the time that each step of a run took. `node` is the first node of the step: what is fused into it has no time
-/// of its own, and element-wise steps that run block by block share theirs evenly; `kernel` is what Executor::kernels
-/// says of it. Called on the running thread, between the steps.
+/// of its own; `kernel` is what Executor::kernels says of it. Called on the running thread, between the steps.
 using StepTimer = std::function<void(const ir::Node& node, const std::string& kernel, int64_t nanoseconds)>;
 
 /// A compiled graph. Immutable and shared by threads; each thread runs with a Session of its own.

@@ -16,7 +16,7 @@ extern const Kernel kSoftmaxF32, kLogSoftmaxF32, kReduceMeanF32, kReduceSumF32, 
     kReduceL2F32;
 extern const Kernel kBatchNormalizationF32;
 extern const Kernel kLayerNormalizationF32, kRmsNormalizationF32, kInstanceNormalizationF32, kGroupNormalizationF32;
-extern const Kernel kConvIntegerI8, kMatMulIntegerI8, kQuantizeLinearI8, kDequantizeLinearI8;
+extern const Kernel kConvIntegerI8, kMatMulIntegerI8, kQuantizeLinearI8, kDequantizeLinearI8, kDynamicQuantizeLinearI8;
 extern const Kernel kLstmF32, kGruF32, kRnnF32;
 extern const Kernel kConvTransposeF32, kWinogradConvTransposeF32, kConvWeightGradientF32, kMaxPoolGradientF32,
     kAveragePoolGradientF32, kGateF32, kSumOverChannelF32, kExpandF32;
