@@ -160,8 +160,8 @@ Result<ir::Shape> infer(const ir::Node& node, const ir::Shape& input, const ir::
     const bool same = settings->auto_pad == AutoPad::same_upper || settings->auto_pad == AutoPad::same_lower;
     if (!same && !kernel[axis].known()) continue;
     const int64_t size = kernel[axis].known() ? kernel[axis].value() : 1;
+    if (size > (kMaxDim - 1) / settings->dilations[axis]) continue;
     const int64_t probe = size * settings->dilations[axis] + 1;
-    if (probe > kMaxDim) continue;
     const auto resolved = resolve_one(*settings, axis, input.size(), probe, size);
     if (resolved && resolved->output == probe) output[axis] = input[axis];
   }

@@ -148,6 +148,14 @@ TEST(ConvTranspose, IsTheTransposeOfConv) {
   EXPECT_EQ(dot((*there)[0], y), dot(x, (*back)[0]));
 }
 
+TEST(Window, OfTheLargestSizeOverAnUnknownOneHasAnUnknownResult) {
+  const ir::Type x{ir::DType::f32, ir::Shape{ir::Dim(1), ir::Dim(1), ir::Dim()}};
+  const ir::Type w{ir::DType::f32, ir::Shape{ir::Dim(1), ir::Dim(1), ir::Dim(INT64_MAX)}};
+  OneNode one(OpKind::conv, {x, w});
+  if (!infer_types(one.graph).ok()) return;  // refused is as well
+  EXPECT_FALSE((*one.node->output().type().shape)[2].known());
+}
+
 TEST(Window, StaysWithinBoundsForHostileNumbers) {
   OneNode one(OpKind::max_pool, {{ir::DType::f32, std::nullopt}},
               {{"kernel_shape", Ints{INT32_MAX}},
