@@ -63,7 +63,7 @@ class Lowering {
       names.push_back(node.input(i) != nullptr ? names_.read(*node.input(i)) : std::string());
     }
     for (int i = 0; i < node.num_outputs(); ++i) lowered.outputs.push_back(output_name(node.output(i)));
-    while (!lowered.outputs.empty() && lowered.outputs.back().empty()) lowered.outputs.pop_back();
+    while (lowered.outputs.size() > 1 && lowered.outputs.back().empty()) lowered.outputs.pop_back();
     std::map<std::string, std::string> graphs;
     for (size_t g = 0; g < subgraphs.graphs.size(); ++g) {
       const bool branches = subgraphs.kind == ir::Subgraphs::Kind::branches;
@@ -95,7 +95,7 @@ class Lowering {
       if (before != name) renamed[before] = name;
     }
     for (int i = 0; i < node.num_outputs(); ++i) lowered.outputs.push_back(output_name(node.output(i)));
-    while (!lowered.outputs.empty() && lowered.outputs.back().empty()) lowered.outputs.pop_back();
+    while (lowered.outputs.size() > 1 && lowered.outputs.back().empty()) lowered.outputs.pop_back();
     if (foreign == nullptr) {
       // Made by a pass, or by hand (text form).
       lowered.name = node.name();

@@ -100,6 +100,15 @@ TEST(Export, OpaqueNodesGoOutByteForByte) {
   EXPECT_EQ(node_lines(must_export(*graph)), node_lines(source));
 }
 
+TEST(Export, AnUnknownNodeWhoseOnlyResultHasNoNameComesBack) {
+  const std::string text = "g (float[2] x) => (float[2] y) { t = Acme(x) \n y = Tanh(x) }";
+  const auto read = import_string(with_outputs(model_bytes(with_header(13, text)), {""}));
+  ASSERT_TRUE(read.ok()) << read.error().text();
+  const auto again = import_string(must_export(*read));
+  ASSERT_TRUE(again.ok()) << again.error().text();
+  EXPECT_NE(first_opaque(*again), nullptr);
+}
+
 TEST(Export, UnknownFieldsStay) {
   std::string source = model_bytes(with_header(13, "g (float[2] x) => (float[2] y) { y = Relu(x) }"));
   wire::Writer extra;

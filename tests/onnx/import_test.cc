@@ -331,12 +331,12 @@ TEST(Import, OutputsWithoutANameAtTheEnd) {
     c = Constant <value = float {0.5}> ()
     y = Mul(x, c)
   })"));
-  const auto read = import_string(with_nameless_outputs(constant, 1));
+  const auto read = import_string(with_outputs(constant, {"c", ""}));
   ASSERT_TRUE(read.ok()) << read.error().text();
   EXPECT_EQ(first_opaque(*read), nullptr);
   const std::string split =
       model_bytes(with_header(13, "g (float[6] x) => (float[2] a, float[2] b) { a, b = Split(x) }"));
-  const auto parts = import_string(with_nameless_outputs(split, 1));
+  const auto parts = import_string(with_outputs(split, {"a", "b", ""}));
   ASSERT_TRUE(parts.ok()) << parts.error().text();
   EXPECT_EQ((*first_op(*parts)->output(1).type().shape)[0].value(), 2);
 }

@@ -125,9 +125,11 @@ std::string with_external_attribute(const std::string& bytes, const std::string&
   return model.SerializeAsString();
 }
 
-std::string with_nameless_outputs(const std::string& bytes, int count) {
+std::string with_outputs(const std::string& bytes, const std::vector<std::string>& names) {
   auto model = parse(bytes);
-  for (int i = 0; i < count; ++i) model.mutable_graph()->mutable_node(0)->add_output("");
+  auto& node = *model.mutable_graph()->mutable_node(0);
+  node.clear_output();
+  for (const std::string& name : names) node.add_output(name);
   return model.SerializeAsString();
 }
 

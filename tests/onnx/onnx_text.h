@@ -30,8 +30,8 @@ std::string with_external_data(const std::string& bytes,
 /// The model with an external tensor attribute "table" (f32[4], data at the start of `location`) on its first node.
 std::string with_external_attribute(const std::string& bytes, const std::string& location);
 
-/// The model with `count` outputs without a name added to its first node.
-std::string with_nameless_outputs(const std::string& bytes, int count);
+/// The model with other names for the outputs of its first node, which may be empty.
+std::string with_outputs(const std::string& bytes, const std::vector<std::string>& names);
 
 /// The raw data of attribute "table" of the first node.
 std::string attribute_data(const std::string& bytes);
