@@ -240,6 +240,7 @@ class GraphBuilder {
   Status add_outputs() {
     if (view_.outputs.empty()) return invalid_error("the graph has no outputs");
     for (const ValueInfoView& output : view_.outputs) {
+      if (output.name.empty()) return invalid_error("a graph output has no name");
       ir::Value* value = find(output.name);
       if (value == nullptr)
         return invalid_error("graph output " + in_quotes(output.name) + " is not defined by any node");

@@ -91,6 +91,12 @@ TEST(BadModels, StringsAreNotExternalData) {
 }
 
 // Found by a fuzzer: scales that are no numbers.
+TEST(BadModels, ResultsHaveNames) {
+  const std::string text = "g (float[2] x) => (float[2] y) <float[2] c = {1, 2}> { y = Add(x, c) }";
+  expect_invalid(import_string(with_result(model_bytes(with_header(13, text)), "")),
+                 "m.onnx: a graph output has no name");
+}
+
 TEST(BadModels, ScalesOfStringsAreNotMultiplied) {
   const auto graph = import_string(model_bytes(
       "<ir_version: 8, opset_import: [\"\" : 17, \"com.microsoft\" : 1]>\n"

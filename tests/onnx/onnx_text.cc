@@ -133,6 +133,12 @@ std::string with_outputs(const std::string& bytes, const std::vector<std::string
   return model.SerializeAsString();
 }
 
+std::string with_result(const std::string& bytes, const std::string& name) {
+  auto model = parse(bytes);
+  model.mutable_graph()->mutable_output(0)->set_name(name);
+  return model.SerializeAsString();
+}
+
 std::string attribute_data(const std::string& bytes) {
   const auto model = parse(bytes);
   for (const auto& attribute : model.graph().node(0).attribute()) {

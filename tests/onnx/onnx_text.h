@@ -33,6 +33,9 @@ std::string with_external_attribute(const std::string& bytes, const std::string&
 /// The model with other names for the outputs of its first node, which may be empty.
 std::string with_outputs(const std::string& bytes, const std::vector<std::string>& names);
 
+/// The model with another name for its first result.
+std::string with_result(const std::string& bytes, const std::string& name);
+
 /// The raw data of attribute "table" of the first node.
 std::string attribute_data(const std::string& bytes);
 
