@@ -122,12 +122,12 @@ bool adopt_declared_types(const BuiltGraph& built) {
   return learnt;
 }
 
-/// Where a softmax of an old opset turns out to run along the last axis, it is one of the new kind.
+/// Where a softmax of an old opset turns out to run along the last axis, or over one number, it is one of the new kind.
 void settle_softmax(ir::Graph& graph) {
   for (ir::Node& node : graph.nodes()) {
     if (node.num_inputs() == 0 || !node.attributes().has("coerce_2d") || node.input(0) == nullptr) continue;
     const int rank = node.input(0)->type().rank();
-    if (rank <= 0 || node.attributes().get_int("axis", 1) != rank - 1) continue;
+    if (rank < 0 || (rank > 0 && node.attributes().get_int("axis", 1) != rank - 1)) continue;
     node.attributes().erase("coerce_2d");
     node.attributes().set("axis", int64_t{-1});
   }

@@ -109,6 +109,16 @@ TEST(Export, AnUnknownNodeWhoseOnlyResultHasNoNameComesBack) {
   EXPECT_NE(first_opaque(*again), nullptr);
 }
 
+TEST(Export, ASoftmaxOfOneNumberComesBack) {
+  const auto read = import_string(model_bytes(R"(<ir_version: 8, opset_import: ["" : 17, "com.microsoft" : 1]>
+    g (uint8 x) => (uint8 y) <float s = {0.03}, uint8 z = {60}, float t = {0.004}, uint8 u = {0}> {
+      y = com.microsoft.QLinearSoftmax <axis = -1, opset = 1> (x, s, z, t, u)
+    })"));
+  ASSERT_TRUE(read.ok()) << read.error().text();
+  const auto again = import_string(must_export(*read));
+  EXPECT_TRUE(again.ok()) << again.error().text();
+}
+
 TEST(Export, UnknownFieldsStay) {
   std::string source = model_bytes(with_header(13, "g (float[2] x) => (float[2] y) { y = Relu(x) }"));
   wire::Writer extra;
