@@ -504,6 +504,10 @@ Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContex
   if (!selected) return selected.error();
   EDGESMITH_TRY(fold_weights(graph));
   EDGESMITH_TRY(fold_pad_amounts(graph));
+  for (ir::Node& node : graph.nodes()) {  // between a DequantizeLinear and the Conv it would keep both on floats
+    ir::Node* before = node.is(ir::OpKind::conv) ? &node.input(0)->node() : nullptr;
+    if (before != nullptr && fuse_pad(graph, node) && before->output().unused()) graph.erase(*before);
+  }
   selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
   const std::string& activations = options.word("activations");
   const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||
