@@ -104,6 +104,7 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
                 const data::MetricInfo* metric, const StepEvidence& evidence) {
   if (!evidence.changed) return {StepStatus::unchanged, false, false, true, 0, {}};
   Tally tally;
+  if (!evidence.broken_weight.empty()) tally.refuse(evidence.broken_weight);
   for (const DropEvidence& drop : evidence.drops) {
     const std::string where = drop.target.empty() ? "" : " on " + drop.target;
     judge_into(tally, drop.from_original, gate.max_drop, "the original" + where, drop.same_outputs, metric,

@@ -43,6 +43,15 @@ TEST(Gate, RollsBackADropBeyondTheBudget) {
   EXPECT_EQ(d.reason, "top1 drops by 1.20 points against the original, the budget is 0.50 points");
 }
 
+TEST(Gate, RollsBackAWeightThatIsNoNumberWithoutAnyBudget) {
+  StepEvidence e;
+  e.broken_weight = "weight 'w' of gemm 'y' holds NaN or infinity";
+  const Decision d = decide(Gate(), {}, {}, nullptr, e);
+  EXPECT_EQ(d.status, StepStatus::rolled_back);
+  EXPECT_TRUE(d.refused);
+  EXPECT_EQ(d.reason, e.broken_weight);
+}
+
 TEST(Gate, FailsInsteadOfRollingBackWhenAskedTo) {
   Gate g = gate(0.5);
   g.on_fail = OnFail::fail;

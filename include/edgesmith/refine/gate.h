@@ -84,6 +84,7 @@ struct StepEvidence {
   int64_t samples = 0;
   int64_t bytes = 0;
   TargetNeeds needs;
+  std::string broken_weight;  ///< a sentence about a weight that is no number: never within a budget
 };
 
 /// The decision with its reason, a sentence for people (empty when there is nothing to say).

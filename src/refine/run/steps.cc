@@ -7,6 +7,7 @@
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
 #include "refine/advise.h"
+#include "refine/broken_weights.h"
 #include "refine/weight_pictures.h"
 #include "refine/write_output.h"
 
@@ -107,6 +108,7 @@ Status Run::run_step(size_t index) {
     EDGESMITH_TRY(measure_step(candidate, step, feed ? *feed : feed_, report, evaluations));
     evidence.bytes = report.size.bytes;
     evidence.needs = report.needs;
+    evidence.broken_weight = find_broken_weight(*best_, candidate);
     if (!evaluations.empty()) {
       evidence.samples = evaluations[0].samples;
       evidence.drops = drops(evaluations);
