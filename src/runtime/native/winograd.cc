@@ -6,6 +6,8 @@
 #include <span>
 #include <vector>
 
+#include "runtime/native/packing.h"
+
 namespace edgesmith::runtime::native {
 
 namespace {
@@ -68,6 +70,28 @@ WinogradBlock winograd_block(int64_t samples, int64_t tiles_y, int64_t row_bytes
     out.samples = std::clamp<int64_t>(kWinogradBlockBytes / (row_bytes * tiles_y), 1, std::max<int64_t>(1, samples));
   }
   return out;
+}
+
+WinogradShape::WinogradShape(int64_t kernel_size, const ir::Dims& in, const ir::Dims& out,
+                             std::span<const int64_t> pads)
+    : kernel{kernel_size},
+      samples(in[0]),
+      channels(in[1]),
+      height(in[2]),
+      width(in[3]),
+      features(out[1]),
+      out_height(out[2]),
+      out_width(out[3]),
+      pad_top(pads[0]),
+      pad_left(pads[1]) {}
+
+void WinogradShape::tile(int64_t lanes, int64_t tiled_height, int64_t tiled_width) {
+  padded_channels = round_up(channels, lanes);
+  padded_features = round_up(features, lanes);
+  tiles_x = (tiled_width + kWinogradTile - 1) / kWinogradTile;
+  tiles_y = (tiled_height + kWinogradTile - 1) / kWinogradTile;
+  const int64_t row_bytes = tiles_x * kernel.points() * (padded_channels + padded_features) * 4;
+  at_once = winograd_block(samples, tiles_y, row_bytes);
 }
 
 std::vector<float> winograd_points(const float* weight, int64_t features, int64_t channels, WinogradKernel kernel) {

@@ -3,9 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "edgesmith/ir/graph.h"
+#include "runtime/kernel_registry.h"
 #include "runtime/native/table.h"
 
 namespace edgesmith::runtime::native {
@@ -47,6 +49,23 @@ struct WinogradBlock {
   int64_t rows = 1, samples = 1;
 };
 WinogradBlock winograd_block(int64_t samples, int64_t tiles_y, int64_t row_bytes);
+
+/// A convolution, or a gradient of one, by tiles. What the multiplications run over are channels (of the input) and
+/// features (of the output, or its gradient), each padded to whole vectors.
+struct WinogradShape : Prepared {
+  WinogradKernel kernel;
+  int64_t samples = 0, channels = 0, height = 0, width = 0, features = 0, out_height = 0, out_width = 0;
+  int64_t pad_top = 0, pad_left = 0, padded_channels = 0, padded_features = 0, tiles_x = 0, tiles_y = 0;
+  WinogradBlock at_once;
+
+  WinogradShape() = default;
+  /// `in` and `out` are [N,C,H,W] and [N,features,H,W]; `pads` begins with the top and the left.
+  WinogradShape(int64_t kernel_size, const ir::Dims& in, const ir::Dims& out, std::span<const int64_t> pads);
+
+  int64_t tiles() const { return at_once.rows * tiles_x * at_once.samples; }
+  /// Pads to `lanes` and lays tiles over planes of `tiled_height` x `tiled_width`.
+  void tile(int64_t lanes, int64_t tiled_height, int64_t tiled_width);
+};
 
 /// U = G g G' of weights [features][channels][size][size]: for each point a matrix [channels][features], in double.
 std::vector<float> winograd_points(const float* weight, int64_t features, int64_t channels, WinogradKernel kernel);

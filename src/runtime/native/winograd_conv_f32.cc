@@ -69,13 +69,9 @@ Result<std::shared_ptr<const Prepared>> prepare(const ir::Node& node, std::span<
   return std::shared_ptr<const Prepared>(std::move(out));
 }
 
-struct Shape : Prepared {
-  WinogradKernel kernel;
-  int64_t samples = 0, channels = 0, height = 0, width = 0, features = 0, out_height = 0, out_width = 0;
-  int64_t pad_top = 0, pad_left = 0, padded_channels = 0, padded_features = 0, tiles_x = 0, tiles_y = 0;
-  WinogradBlock at_once;
+struct Shape : WinogradShape {
+  using WinogradShape::WinogradShape;
 
-  int64_t tiles() const { return at_once.rows * tiles_x * at_once.samples; }
   int64_t blocked_rows(int64_t rows_of_tiles) const { return kWinogradTile * rows_of_tiles + kernel.halo(); }
   int64_t pitch() const { return kWinogradTile * tiles_x + kernel.halo(); }
   int64_t blocked_floats() const { return padded_channels * blocked_rows(at_once.rows) * pitch(); }
@@ -86,23 +82,9 @@ struct Shape : Prepared {
 Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Dims& weight, const NativeTable& table) {
   const auto window = conv_window(node, input, weight);
   if (!window) return window.error();
-  Shape s;
-  s.kernel.size = weight[2];
-  s.samples = input[0];
-  s.channels = input[1];
-  s.height = input[2];
-  s.width = input[3];
-  s.features = weight[0];
-  s.out_height = window->output[0];
-  s.out_width = window->output[1];
-  s.pad_top = window->pads_begin[0];
-  s.pad_left = window->pads_begin[1];
-  s.padded_channels = round_up(s.channels, table.lanes);
-  s.padded_features = round_up(s.features, table.lanes);
-  s.tiles_x = (s.out_width + kWinogradTile - 1) / kWinogradTile;
-  s.tiles_y = (s.out_height + kWinogradTile - 1) / kWinogradTile;
-  s.at_once =
-      winograd_block(s.samples, s.tiles_y, s.tiles_x * s.kernel.points() * (s.padded_channels + s.padded_features) * 4);
+  const ir::Dims output = {input[0], weight[0], window->output[0], window->output[1]};
+  Shape s(weight[2], input, output, window->pads_begin);
+  s.tile(table.lanes, s.out_height, s.out_width);
   return s;
 }
 

@@ -39,13 +39,9 @@ bool supports(const ir::Node& node) {
 
 bool prefers(const ir::Node& node) { return winograd_pays(*node.input(0), *node.input(1)->type().static_dims()); }
 
-struct Shape : Prepared {
-  WinogradKernel kernel;
-  int64_t samples = 0, channels = 0, height = 0, width = 0, features = 0, out_height = 0, out_width = 0;
-  int64_t pad_top = 0, pad_left = 0, padded_channels = 0, padded_features = 0, tiles_x = 0, tiles_y = 0;
-  WinogradBlock at_once;
+struct Shape : WinogradShape {
+  using WinogradShape::WinogradShape;
 
-  int64_t tiles() const { return at_once.rows * tiles_x * at_once.samples; }
   int64_t blocked_pitch() const { return kWinogradTile * tiles_x; }
   int64_t image_rows() const { return kWinogradTile * tiles_y + kernel.halo(); }
   int64_t image_pitch() const { return kWinogradTile * tiles_x + kernel.halo(); }
@@ -58,23 +54,9 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& input, const ir::Di
   }
   const auto window = ops::resolve_transposed_window(node, {input[2], input[3]}, {weight[2], weight[3]});
   if (!window) return window.error();
-  Shape s;
-  s.kernel.size = weight[2];
-  s.samples = input[0];
-  s.channels = input[1];
-  s.height = input[2];
-  s.width = input[3];
-  s.features = weight[1];
-  s.out_height = window->output[0];
-  s.out_width = window->output[1];
-  s.pad_top = window->pads_begin[0];
-  s.pad_left = window->pads_begin[1];
-  s.padded_channels = round_up(s.channels, table.lanes);
-  s.padded_features = round_up(s.features, table.lanes);
-  s.tiles_x = (s.width + kWinogradTile - 1) / kWinogradTile;
-  s.tiles_y = (s.height + kWinogradTile - 1) / kWinogradTile;
-  s.at_once =
-      winograd_block(s.samples, s.tiles_y, s.tiles_x * s.kernel.points() * (s.padded_channels + s.padded_features) * 4);
+  const ir::Dims output = {input[0], weight[1], window->output[0], window->output[1]};
+  Shape s(weight[2], input, output, window->pads_begin);
+  s.tile(table.lanes, s.height, s.width);
   return s;
 }
 

@@ -30,14 +30,7 @@ bool supports(const ir::Node& node) {
 
 bool prefers(const ir::Node& node) { return winograd_pays(*node.input(1), *node.output().type().static_dims()); }
 
-struct Shape : Prepared {
-  WinogradKernel kernel;
-  int64_t samples = 0, channels = 0, height = 0, width = 0, features = 0, out_height = 0, out_width = 0;
-  int64_t pad_top = 0, pad_left = 0, padded_channels = 0, padded_features = 0, tiles_x = 0, tiles_y = 0;
-  WinogradBlock at_once;
-
-  int64_t tiles() const { return at_once.rows * tiles_x * at_once.samples; }
-};
+using Shape = WinogradShape;
 
 // What lies where in scratch, in floats.
 struct Parts {
@@ -60,24 +53,9 @@ Result<Shape> shape_of(const ir::Node& node, const ir::Dims& x, const ir::Dims& 
                          ir::type_of(ir::DType::f32, dy).text() + " do not fit each other");
   }
   const ir::Ints pads = node.attributes().get_ints("pads", ir::Ints(4, 0));
-  Shape s;
-  s.kernel.size = node.attributes().get_ints("kernel_shape").at(0);
-  s.samples = x[0];
-  s.channels = x[1];
-  s.height = x[2];
-  s.width = x[3];
-  s.features = dy[1];
-  s.out_height = dy[2];
-  s.out_width = dy[3];
-  s.pad_top = pads[0];
-  s.pad_left = pads[1];
-  s.padded_channels = round_up(s.channels, table.lanes);
-  s.padded_features = round_up(s.features, table.lanes);
+  Shape s(node.attributes().get_ints("kernel_shape").at(0), x, dy, pads);
   // A blocked row has room for all of the input, also for what no window reads.
-  s.tiles_x = (std::max(s.out_width, s.pad_left + s.width - s.kernel.halo()) + kWinogradTile - 1) / kWinogradTile;
-  s.tiles_y = (s.out_height + kWinogradTile - 1) / kWinogradTile;
-  s.at_once =
-      winograd_block(s.samples, s.tiles_y, s.tiles_x * s.kernel.points() * (s.padded_channels + s.padded_features) * 4);
+  s.tile(table.lanes, s.out_height, std::max(s.out_width, s.pad_left + s.width - s.kernel.halo()));
   return s;
 }
 
