@@ -29,6 +29,7 @@
 namespace edgesmith::ops::attention_op {
 namespace {
 
+constexpr int64_t kMostHeads = 1 << 20;
 constexpr double kOut = -std::numeric_limits<double>::infinity();
 enum Operand { kQ, kK, kV, kMask, kPastKey, kPastValue, kSteps };
 
@@ -56,8 +57,11 @@ Status verify(const ir::Node& node) {
     return invalid_error("Q, K and V have ranks " + std::to_string(rank) + " and " + std::to_string(other));
   }
   const ir::Attributes& attributes = node.attributes();
-  const bool heads = attributes.get_int("q_num_heads", 0) > 0 && attributes.get_int("kv_num_heads", 0) > 0;
-  if (rank == 3 && !heads) return invalid_error("q_num_heads and kv_num_heads are missing");
+  const int64_t heads_q = attributes.get_int("q_num_heads", 0), heads_kv = attributes.get_int("kv_num_heads", 0);
+  if (std::max(heads_q, heads_kv) > kMostHeads) {
+    return invalid_error(std::to_string(std::max(heads_q, heads_kv)) + " heads are too many");
+  }
+  if (rank == 3 && (heads_q <= 0 || heads_kv <= 0)) return invalid_error("q_num_heads and kv_num_heads are missing");
   const int64_t mode = attributes.get_int("qk_matmul_output_mode", 0);
   if (mode < 0 || mode > 3) return invalid_error("qk_matmul_output_mode is " + std::to_string(mode));
   if ((node.input(kPastKey) == nullptr) != (node.input(kPastValue) == nullptr)) {

@@ -15,6 +15,8 @@ namespace {
 
 // Tensors with more elements are not folded while inferring: shapes, pads and scales are far smaller.
 constexpr int64_t kMaxFoldedElements = 1024;
+// No tensor of elements that take room is longer along an axis: sums of dims stay far from the end of int64.
+constexpr int64_t kMaxDim = int64_t{1} << 40;
 
 bool holds_integers(ir::DType dtype) { return dtype == ir::DType::i64 || dtype == ir::DType::i32; }
 
@@ -24,6 +26,15 @@ std::optional<ir::Shape> contents_of(const ir::Tensor& tensor) {
   ir::Shape contents;
   for (int64_t number : tensor.to_int64s()) contents.push_back(number >= 0 ? ir::Dim(number) : ir::Dim());
   return contents;
+}
+
+Status check_dims(const ir::Value& value) {
+  if (!value.type().shape) return {};
+  for (const ir::Dim& dim : *value.type().shape) {
+    if (!dim.known() || dim.value() <= kMaxDim) continue;
+    return invalid_error("'" + value.name() + "' is " + value.type().text() + ": no tensor is that large");
+  }
+  return {};
 }
 
 // The tensor that `contents` spells out, when every number is known and the type says how to store it.
@@ -119,6 +130,10 @@ class Inference final : public InferContext {
   /// Sets the types of the node's outputs.
   Status infer(ir::Node& node) {
     EDGESMITH_TRY(infer_outputs(node));
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const Status dims = check_dims(node.output(i));
+      if (!dims) return dims.error().in(node.label());
+    }
     if (open_dims_ == OpenDims::stay) return {};
     for (int i = 0; i < node.num_outputs(); ++i) name_open_dims(node.output(i));
     return {};

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Inference over whole graphs: symbols, folded shape arithmetic, stale declarations, concrete dims.
+#include <limits>
+
 #include "ops/eval_helper.h"
 
 namespace edgesmith::ops {
@@ -81,6 +83,18 @@ TEST(Infer, NamesTheNodeWhoseElementTypeContradicts) {
   node.output().set_type({DType::i8, std::nullopt});
   graph.add_output("y", node.output());
   expect_error(infer_types(graph), ErrorKind::invalid, "relu 'act': element type is f32");
+}
+
+TEST(Infer, RefusesDimsThatNoTensorHas) {
+  ir::Graph graph;
+  graph.add_input("x", ir::type_of(DType::f32, {0, std::numeric_limits<int64_t>::max()}));
+  expect_error(infer_types(graph), ErrorKind::invalid, "'x' is f32[0,9223372036854775807]: no tensor is that large");
+  ir::Graph joined;  // the sum of two dims that are just possible
+  ir::Value& half = joined.add_input("half", ir::type_of(DType::f32, {int64_t{1} << 40}));
+  ir::Node& node = joined.append(OpKind::concat, {&half, &half});
+  node.attributes().set("axis", int64_t{0});
+  joined.add_output("y", node.output());
+  expect_error(infer_types(joined), ErrorKind::invalid, "no tensor is that large");
 }
 
 TEST(Infer, CarriesOnBehindANodeThatCannotBeRun) {

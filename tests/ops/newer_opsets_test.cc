@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators and forms that ONNX's conformance vectors of opset 17 do not have: results worked out by hand.
 #include <array>
+#include <limits>
 
 #include "eval_helper.h"
 
@@ -94,6 +95,13 @@ TEST(NewerOpsets, AttentionWeighsByTheSoftmaxOfProducts) {
   const std::vector<NamedAttribute> heads = {{"q_num_heads", int64_t{2}}, {"kv_num_heads", int64_t{2}}};
   expect_near(run_op(OpKind::attention, {q, k, v}, heads), {7, 1.5F});
   EXPECT_FALSE(run_op(OpKind::attention, {q, k, v}).ok());
+}
+
+TEST(NewerOpsets, AttentionRefusesMoreHeadsThanThereCanBe) {
+  const ir::Type x = {DType::f32, ir::Shape(3)};
+  OneNode one(OpKind::attention, {x, x, x},
+              {{"q_num_heads", int64_t{2}}, {"kv_num_heads", std::numeric_limits<int64_t>::max()}});
+  expect_error(infer_types(one.graph), ErrorKind::invalid, "9223372036854775807 heads are too many");
 }
 
 TEST(NewerOpsets, AttentionRefusesKeysOfAnotherRankWhereTheQueryHasNone) {
