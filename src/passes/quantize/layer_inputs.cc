@@ -17,11 +17,6 @@ namespace {
 // Rows wanted at least: enough to estimate the means of the smallest layers. More rows than that, and than four an
 // input, cost time (width^2 each) and did not raise the accuracy of an int8 ResNet-20.
 constexpr int64_t kFewestRows = 2048;
-// Products without means need fewer: of a depthwise layer, whose rows are long and whose blocks are narrow, ten for
-// each of 25 inputs, and of wide blocks two an input. Ratios of output to error on other pictures (EfficientNet-Lite0,
-// min-max, five times 60 of 100 to calibrate): 22.45 dB with as many as means need, 22.48 with the first, 22.51 with
-// both.
-constexpr int64_t kFewestRowsOfGroups = 256, kManyRows = 2560;
 // Rows of products that one thread adds to at a time: small enough to share the widest block among many.
 constexpr int kRowsPerPiece = 96;
 
@@ -63,8 +58,8 @@ void find_taps(const ops::Window& window, int64_t position, int64_t taps, int64_
 
 }  // namespace
 
-LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means,
-                         int64_t rows_per_input) {
+LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means, int64_t rows_per_input,
+                         int64_t fewest_of_groups) {
   const ir::Dims& dims = weight_of(node)->constant()->dims();
   if (node.is(ir::OpKind::conv)) {
     groups_ = static_cast<int>(node.attributes().get_int("group", 1));
@@ -85,11 +80,7 @@ LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, 
       block_width = std::max(block_width, last - first);
     }
   }
-  int64_t rows = std::max(kFewestRows, rows_per_input * block_width);
-  if (!keep_means) {
-    rows = std::max(groups_ > 1 ? kFewestRowsOfGroups : kFewestRows,
-                    std::min(rows_per_input * block_width, std::max<int64_t>(kManyRows, 2 * block_width)));
-  }
+  const int64_t rows = std::max(groups_ > 1 ? fewest_of_groups : kFewestRows, rows_per_input * block_width);
   rows_per_sample_ = (rows + num_samples - 1) / std::max<int64_t>(1, num_samples);
   if (keep_means) sums_.assign(length(), 0.0);
   make_pieces();

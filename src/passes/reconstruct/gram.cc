@@ -14,11 +14,13 @@ namespace {
 constexpr int kRowsPerPiece = 96;
 // Blocks up to this wide (depthwise convolutions) are added without packing.
 constexpr int kNarrow = 32;
+// Rows at least where there are groups: what is fitted here asks more of the products than rounding to eight bits.
+constexpr int64_t kFewestRowsOfGroups = 2048;
 
 }  // namespace
 
 Gram::Gram(const ir::Node& node, int64_t num_samples, int widest, int64_t rows_per_input, bool residual)
-    : inputs_(node, num_samples, widest, true, rows_per_input) {
+    : inputs_(node, num_samples, widest, true, rows_per_input, kFewestRowsOfGroups) {
   for (size_t b = 0; b < inputs_.blocks().size(); ++b) {
     const int width = inputs_.blocks()[b].width;
     products_.emplace_back(static_cast<size_t>(width) * static_cast<size_t>(width), 0.0F);
