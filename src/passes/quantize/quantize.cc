@@ -21,6 +21,7 @@
 #include "passes/quantize/dynamic.h"
 #include "passes/quantize/findings.h"
 #include "passes/quantize/float_layers.h"
+#include "passes/quantize/fold_into_layers.h"
 #include "passes/quantize/fold_pad_amounts.h"
 #include "passes/quantize/fold_weights.h"
 #include "passes/quantize/low_bit_layers.h"
@@ -504,9 +505,8 @@ Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContex
   if (!selected) return selected.error();
   EDGESMITH_TRY(fold_weights(graph));
   EDGESMITH_TRY(fold_pad_amounts(graph));
-  for (ir::Node& node : graph.nodes()) {  // between a DequantizeLinear and the Conv it would keep both on floats
-    ir::Node* before = node.is(ir::OpKind::conv) ? &node.input(0)->node() : nullptr;
-    if (before != nullptr && fuse_pad(graph, node) && before->output().unused()) graph.erase(*before);
+  if (const int norms = fold_into_layers(graph, *selected); norms > 0) {
+    context.notes.push_back("BatchNormalization folded into the layers before it: " + std::to_string(norms));
   }
   selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
   const std::string& activations = options.word("activations");
