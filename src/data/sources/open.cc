@@ -12,6 +12,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// The first file in `folder` that is a whole data set, "" where there is none.
+std::string readable_file(const fs::path& folder) {
+  std::error_code ignored;
+  std::string first;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool images = name.find("images-idx3-ubyte") != name.npos || name.find("images.idx3-ubyte") != name.npos;
+    const bool table = name.ends_with(".csv") || name.ends_with(".toml");
+    if ((images || table) && (first.empty() || entry.path().string() < first)) first = entry.path().string();
+  }
+  return first;
+}
+
 Result<SourcePtr> open_folder(const DataSpec& spec, const Signature& signature) {
   std::error_code ignored;
   const fs::path folder(spec.path);
@@ -26,6 +39,9 @@ Result<SourcePtr> open_folder(const DataSpec& spec, const Signature& signature) 
     return open_flat_folder(spec, signature, *listing);
   }
   if (!listing->folders.empty()) return open_class_folders(spec, signature, *listing);
+  if (const std::string file = readable_file(folder); !file.empty()) {
+    return invalid_error(spec.path + ": holds files of data, but no samples of its own", "name one of them: " + file);
+  }
   const std::string foreign =
       listing->foreign_images > 0 ? " (" + std::to_string(listing->foreign_images) + " pictures of other formats)" : "";
   return invalid_error(spec.path + ": no samples in the folder" + foreign,
