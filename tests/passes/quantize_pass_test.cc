@@ -523,6 +523,12 @@ TEST(Quantize, LeavesTheNormOfALayerThatIsNotSelected) {
   const Pictures pictures({1, 3, 8, 8}, 32);
   (void)quantize(graph, &pictures, {{"skip", "second.norm"}});
   EXPECT_EQ(count_norms(graph), 1);
+  ir::Graph tensors = network_with_norms();
+  (void)quantize(tensors, &pictures, {{"per_tensor", "true"}});
+  EXPECT_EQ(count_norms(tensors), 2) << "one scale a tensor does not bear what norms do to channels";
+  ir::Graph weights = network_with_norms();
+  (void)quantize(weights, &pictures, {{"weights", "int4"}});
+  EXPECT_EQ(count_norms(weights), 2) << "what runs is float: nothing stands between codes";
 }
 
 TEST(Quantize, AFixedBatchIsFedWhole) {

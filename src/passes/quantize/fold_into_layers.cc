@@ -21,23 +21,27 @@ std::vector<ir::Node*> constants_of(ir::Node& norm) {
 
 }  // namespace
 
-int fold_into_layers(ir::Graph& graph, const std::vector<bool>& selected) {
+void fold_pads_into_layers(ir::Graph& graph) {
+  for (ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::conv)) continue;
+    ir::Node& before = node.input(0)->node();
+    if (fuse_pad(graph, node) && before.output().unused()) graph.erase(before);
+  }
+}
+
+int fold_norms_into_layers(ir::Graph& graph, const std::vector<bool>& selected) {
   const auto chosen = [&](const ir::Node& node) {
     const auto id = static_cast<size_t>(node.id());
     return id >= selected.size() || selected[id];
   };
   int norms = 0;
   for (ir::Node& node : graph.nodes()) {
-    if (node.is(ir::OpKind::conv)) {
-      ir::Node& before = node.input(0)->node();
-      if (fuse_pad(graph, node) && before.output().unused()) graph.erase(before);
-    } else if (node.is(ir::OpKind::batch_normalization) && chosen(node) && chosen(node.input(0)->node())) {
-      const std::vector<ir::Node*> constants = constants_of(node);
-      if (!fuse_batch_normalization(graph, node)) continue;
-      ++norms;
-      for (ir::Node* constant : constants) {
-        if (!constant->erased() && constant->output().unused()) graph.erase(*constant);
-      }
+    if (!node.is(ir::OpKind::batch_normalization) || !chosen(node) || !chosen(node.input(0)->node())) continue;
+    const std::vector<ir::Node*> constants = constants_of(node);
+    if (!fuse_batch_normalization(graph, node)) continue;
+    ++norms;
+    for (ir::Node* constant : constants) {
+      if (!constant->erased() && constant->output().unused()) graph.erase(*constant);
     }
   }
   return norms;

@@ -7,9 +7,14 @@
 
 namespace edgesmith::passes::quantize {
 
-/// Lets layers do what stands between them and the codes of their neighbours: a zero Pad before a Conv becomes its
-/// padding, a BatchNormalization after a layer its weights and bias, where `selected` (by node id) has both. Either
-/// would stay on floats, between a DequantizeLinear and a QuantizeLinear of its own. Returns the norms folded.
-int fold_into_layers(ir::Graph& graph, const std::vector<bool>& selected);
+// Layers do what stands between them and the codes of their neighbours, and would stay on floats there, between a
+// DequantizeLinear and a QuantizeLinear of its own.
+
+/// A zero Pad before a Conv becomes its padding.
+void fold_pads_into_layers(ir::Graph& graph);
+
+/// A BatchNormalization goes into the weights and bias of the layer before it, where `selected` (by node id) has both.
+/// Returns how many did.
+int fold_norms_into_layers(ir::Graph& graph, const std::vector<bool>& selected);
 
 }  // namespace edgesmith::passes::quantize
