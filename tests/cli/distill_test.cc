@@ -195,7 +195,7 @@ TEST_F(Distill, LearnsFromTwoTeachers) {
   expect_error(command({"-q", "--force", "--mirror-teacher"}), 2,
                "mirror_teacher: the model takes f32[1,3], no pictures; leave it out");
   expect_error(command({"-q", "--force", "--second-teacher", "none.onnx"}), 5,
-               "s.onnx: none.onnx: cannot open: No such file or directory; check the path");
+               "none.onnx: cannot open: No such file or directory; check the path");
 }
 
 TEST_F(Distill, SaysHowToMapOutputs) {

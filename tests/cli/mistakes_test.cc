@@ -137,6 +137,12 @@ TEST_F(Mistakes, DiagnoseTakesTheFloatModelFirst) {
                "q.onnx is quantized and m.onnx is not; the float model comes first: edgesmith diagnose m.onnx q.onnx");
 }
 
+TEST_F(Mistakes, QuietCommandsThatOnlyMeasureStillAnswer) {
+  ASSERT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "d.npz", "-q"}).out, "");
+  EXPECT_NE(run({"diagnose", "m.onnx", "q.onnx", "--data", "d.npz", "-q"}).out, "");
+  EXPECT_NE(run({"compare", "m.onnx", "q.onnx", "--data", "d.npz", "-q"}).out, "");
+}
+
 TEST_F(Mistakes, AFolderOfDataFilesNamesOne) {
   fs::create_directory(folder_ / "data");
   ASSERT_TRUE(write_file(folder_ / "data/t10k-images-idx3-ubyte.gz", "x").ok());

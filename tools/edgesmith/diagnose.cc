@@ -198,7 +198,7 @@ Result<int> run(const DiagnoseFlags& flags, const Common& common) {
   }
   if (common.json) {
     print(document);
-  } else if (!common.quiet) {
+  } else if (!common.quiet || flags.output.empty()) {
     print(diagnose_text(result, common.verbose, use_color(common)));
   }
   return result.skip && !result.skip->met ? 1 : 0;

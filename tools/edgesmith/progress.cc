@@ -70,7 +70,8 @@ class Display {
     std::string bar;
     for (int i = 0; i < width; ++i) bar += i < full ? "━" : "╌";
     const double elapsed = seconds_since(start_);
-    std::fprintf(stderr, "\r\033[K  %-24.24s %s %3.0f %%", what_.c_str(), bar.c_str(), 100 * share);
+    const int name = std::clamp(columns - width - 22, 8, 24);  // bar, percent and time left fit in one line
+    std::fprintf(stderr, "\r\033[K  %-*.*s %s %3.0f %%", name, name, what_.c_str(), bar.c_str(), 100 * share);
     if (!detail_.empty()) {
       std::fprintf(stderr, "  %s", detail_.c_str());  // it says itself how much is left
     } else if (share > 0.02 && elapsed > 1)

@@ -13,8 +13,8 @@ namespace edgesmith::passes::quantize {
 /// A zero Pad before a Conv becomes its padding.
 void fold_pads_into_layers(ir::Graph& graph);
 
-/// A BatchNormalization goes into the weights and bias of the layer before it, where `selected` (by node id) has both.
-/// Returns how many did.
+/// A BatchNormalization goes into the weights and bias of the layer before it, where `selected` (by node id; new ones
+/// are) has both. Returns how many did.
 int fold_norms_into_layers(ir::Graph& graph, const std::vector<bool>& selected);
 
 }  // namespace edgesmith::passes::quantize
