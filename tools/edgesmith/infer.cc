@@ -41,7 +41,7 @@ std::string as_json(const InferFlags& flags, const std::vector<data::NamedArray>
 
 std::string as_text(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, int64_t samples,
                     const std::string& sha256) {
-  std::string text = flags.output + ": " + refine::grouped(samples) + " samples\n";
+  std::string text = flags.output + ": " + refine::grouped(samples) + (samples == 1 ? " sample\n" : " samples\n");
   for (const data::NamedArray& array : arrays) text += "  " + array.name + " " + array.tensor.type().text() + "\n";
   return text + "  sha256 of the outputs " + sha256 + "\n";
 }

@@ -4,6 +4,7 @@
 
 #include "data/bytes.h"
 #include "data/idx.h"
+#include "data/image.h"
 #include "data/sources/forms.h"
 
 namespace edgesmith::data {
@@ -68,6 +69,11 @@ Result<SourcePtr> open_source(const DataSpec& spec, const Signature& signature) 
   if (fs::is_directory(status)) return open_folder(spec, signature);
   if (extension == ".csv")
     return spec.features.empty() ? open_csv_list(spec, signature) : open_csv_table(spec, signature);
+  if (has_image_suffix(spec.path)) {  // a folder of one
+    DataSpec folder = spec;
+    folder.path = fs::path(spec.path).parent_path().string();
+    return open_flat_folder(folder, signature, {.samples = {fs::path(spec.path).filename().string()}});
+  }
   if (extension == ".npz") return open_npz_source(spec, signature);
   if (extension == ".npy") return open_npy_source(spec, signature);
   auto bytes = map_file(spec.path);
@@ -78,7 +84,7 @@ Result<SourcePtr> open_source(const DataSpec& spec, const Signature& signature) 
   if (archive) return usage_error(spec.path + ": is an archive", "unpack it and name the folder");
   if (bytes->size() == 0) return invalid_error(spec.path + ": empty file", "it should hold samples");
   return usage_error(spec.path + ": not a form of data that edgesmith reads",
-                     "give a folder of pictures, .csv, .npz, .npy, an IDX file, ONNX test data, or a .toml");
+                     "give a picture, a folder of pictures, .csv, .npz, .npy, an IDX file, ONNX test data, or a .toml");
 }
 
 }  // namespace edgesmith::data
