@@ -82,13 +82,44 @@ void forget_pages(std::span<const std::byte> bytes) {
   if (!bytes.empty()) mappings().forget(bytes);
 }
 
+bool is_stdout(std::string_view path) { return path == kStdio || path == "/dev/stdout" || path == "/dev/fd/1"; }
+
+Result<std::shared_ptr<const MappedFile>> MappedFile::read_pipe(const std::string& path, int fd) {
+  static std::mutex mutex;
+  static std::map<std::string, std::shared_ptr<const MappedFile>>* const read =
+      new std::map<std::string, std::shared_ptr<const MappedFile>>;
+  const std::lock_guard<std::mutex> lock(mutex);
+  if (const auto known = read->find(path); known != read->end()) return known->second;
+  if (::isatty(fd) == 1) return io_error(path + ": is a terminal", "give a file, or pipe one into it");
+  std::shared_ptr<MappedFile> file(new MappedFile);
+  file->path_ = path;
+  for (size_t size = 0;;) {
+    file->read_.resize(std::max(size + kWriteBytes, 2 * size));
+    const ssize_t n = ::read(fd, file->read_.data() + size, file->read_.size() - size);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return io_error_from_errno(path, "cannot read", errno);
+    size += static_cast<size_t>(n);
+    if (n > 0) continue;
+    file->read_.resize(size);
+    break;
+  }
+  file->data_ = file->read_.data();
+  file->size_ = file->read_.size();
+  return (*read)[path] = std::move(file);
+}
+
 Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = path == kStdio ? ::dup(STDIN_FILENO) : ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return io_error_from_errno(path, "cannot open", errno);
   struct stat info {};
   if (::fstat(fd, &info) != 0 || S_ISDIR(info.st_mode)) {
     ::close(fd);
     return io_error(path + ": is a directory, not a file", "name a file");
+  }
+  if (S_ISFIFO(info.st_mode) || S_ISSOCK(info.st_mode) || ::isatty(fd) == 1) {
+    auto file = read_pipe(path, fd);
+    ::close(fd);
+    return file;
   }
   std::shared_ptr<MappedFile> file(new MappedFile);
   file->path_ = path;
@@ -109,7 +140,7 @@ Result<std::shared_ptr<const MappedFile>> MappedFile::open(const std::string& pa
 }
 
 MappedFile::~MappedFile() {
-  if (data_ == nullptr) return;
+  if (data_ == nullptr || !read_.empty()) return;
   mappings().remove(data_);
   ::munmap(const_cast<std::byte*>(data_), size_);
 }
@@ -117,6 +148,11 @@ MappedFile::~MappedFile() {
 Result<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string& path) {
   std::unique_ptr<AtomicFile> file(new AtomicFile);
   file->path_ = path;
+  if (is_stdout(path)) {  // by its number: a file that it leads to is written on, not replaced
+    file->fd_ = ::dup(STDOUT_FILENO);
+    if (file->fd_ < 0) return io_error_from_errno(path, "cannot write", errno);
+    return file;
+  }
   struct stat info {};
   if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
     file->fd_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);

@@ -17,6 +17,9 @@ constexpr double kContrast = 64, kFlat = 0.1;
 // Floats of this size were normalised before: scaling them down again leaves nothing of their spread.
 constexpr double kNormalised = 10, kSpread = 0.5;
 
+// No model takes pixels that are larger than those of a picture of 8 bits.
+constexpr double kAbovePixels = 2 * 255;
+
 std::string between(double low, double high) {
   char text[64];
   std::snprintf(text, sizeof text, "%.4g to %.4g", low, high);
@@ -48,6 +51,10 @@ std::string range_complaint(const ValueRange& range, const Preprocess& preproces
   if (!preprocess.std.empty() && largest > kManyDeviations) {
     return "values are " + values + " after mean and std; mean and std are in other units than the data (is scale = " +
            (range.pixels ? "1/255" : "...") + " missing?)";
+  }
+  if (range.pixels && preprocess.scale > 1 && largest > kAbovePixels) {
+    return "pixels come out as " + values + ": scale multiplies, and " + shortest(preprocess.scale) +
+           " is above 1 (is 1/255 meant?)";
   }
   if (range.pixels && !declared && range.high > 2) {
     return "pixels go in as they are, " + values +

@@ -355,7 +355,9 @@ Result<ExportSummary> export_file(const ir::Graph& graph, const std::string& pat
   if (external) EDGESMITH_TRY(external->commit());
   EDGESMITH_TRY((*file)->commit());
   ExportSummary summary;
-  if (options.hash) {
+  if (options.hash && is_stdout(path)) {
+    summary.sha256 = sha256_hex(std::string_view(exported->model.str()));
+  } else if (options.hash) {
     auto written = MappedFile::open(path);
     if (!written) return written.error();
     summary.sha256 = sha256_hex((*written)->bytes());

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pass table and the one way to run a pass.
+#include <algorithm>
 #include <array>
 
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/distill/train_step.h"
+#include "passes/quantize/selectors.h"
 
 namespace edgesmith::passes {
 
@@ -42,8 +44,21 @@ bool needs_calib(const PassInfo& pass, const Options& options) {
   return true;
 }
 
+Status check_step(const PassInfo& pass, const Options& options, const ir::Graph* graph) {
+  if (pass.check != nullptr) EDGESMITH_TRY(pass.check(options));
+  const OptionSchema& rows = options.schema();
+  const bool selects =
+      std::any_of(rows.begin(), rows.end(), [](const OptionRow& row) { return row.name == "skip_op"; });
+  if (graph == nullptr || !selects) return {};
+  const auto list = [&](std::string_view name) {
+    return options.is_set(name) ? options.list(name) : std::vector<std::string>();
+  };
+  return quantize::check_selectors(*graph, {list("only"), list("skip"), list("skip_op")});
+}
+
 Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& options, PassContext& context) {
   const std::string name(pass.name);
+  if (pass.check != nullptr) EDGESMITH_TRY(pass.check(options));
   Status types = ops::infer_types(graph);
   if (!types) return types.error().in("before pass " + name);
   auto change = pass.run(graph, options, context);

@@ -12,6 +12,8 @@ namespace {
 /// A layer below the first that loses at least the second is worth an experiment; both by experience with CNNs, where
 /// 25 dB still give nearly every answer.
 constexpr double kWeakDb = 25, kMuchDb = 1;
+/// Codes that hold the values as they are (pixels) have no error to lose more than; their ratio is a stand-in.
+constexpr double kExactDb = 150;
 
 using SqnrByName = std::map<std::string, double>;
 
@@ -79,9 +81,11 @@ void add_losses(const ir::Graph& graph, std::vector<passes::LayerRecord>& layers
     const auto input = upstream.weakest_input(*value->second);
     if (!input) continue;
     const double lost = *input - own->second;
-    layer.numbers["lost_db"] = lost;
+    const bool from_exact = *input > kExactDb;
+    if (!from_exact) layer.numbers["lost_db"] = lost;
     if (own->second >= kWeakDb || lost < kMuchDb || !layer.advice.empty() || layer.node.empty()) continue;
-    layer.reason += (layer.reason.empty() ? "loses " : "; loses ") + decibels(lost) + " against what it reads";
+    layer.reason += (layer.reason.empty() ? "" : "; ") +
+                    (from_exact ? "what it reads is exact" : "loses " + decibels(lost) + " against what it reads");
     layer.advice = "--skip '" + layer.node + "' keeps it float";
   }
 }

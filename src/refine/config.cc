@@ -77,7 +77,10 @@ Error ConfigReader::error(const ConfigNode& node, const std::string& message, co
 }
 
 Error ConfigReader::wrong_kind(std::string_view key, const ConfigNode& node, const std::string& wanted) const {
-  return error(node, "key '" + std::string(key) + "' in " + what_ + " wants " + wanted + ", not " + toml_text(node));
+  const std::string given = std::holds_alternative<ConfigNode::Table>(node.value)  ? "a table"
+                            : std::holds_alternative<ConfigNode::List>(node.value) ? "a list"
+                                                                                   : toml_text(node);
+  return error(node, "key '" + std::string(key) + "' in " + what_ + " wants " + wanted + ", not " + given);
 }
 
 Status ConfigReader::text(std::string_view key, std::string& value) {

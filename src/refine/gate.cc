@@ -17,7 +17,9 @@ std::string drop_sentence(const data::MetricInfo* metric, const std::string& aga
   const auto text = [&](double value) {
     return metric != nullptr ? difference_text(*metric, value) : std::to_string(value);
   };
-  return name + " drops by " + text(drop) + " against " + against + ", the budget is " + text(budget);
+  const std::string change =
+      drop < 0 ? " is better by " + text(-drop) + " than " : " drops by " + text(drop) + " against ";
+  return name + change + against + ", the budget is " + (drop < 0 ? "a drop of " : "") + text(budget);
 }
 
 std::string bytes_sentence(const std::string& subject, int64_t bytes, int64_t budget) {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/refine/measure.h"
+#include "edgesmith/base/file.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 
 #include "edgesmith/base/clock.h"
@@ -180,9 +180,8 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
 }
 
 int64_t model_file_bytes(const ir::Graph& graph, const std::string& path) {
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  return (error ? 0 : static_cast<int64_t>(bytes)) + onnx::source_info(graph).external_bytes;
+  const auto file = MappedFile::open(path);  // also of what came through a pipe
+  return (file ? static_cast<int64_t>((*file)->bytes().size()) : 0) + onnx::source_info(graph).external_bytes;
 }
 
 ModelSize measure_size(const ir::Graph& graph, bool look_at_weights) {

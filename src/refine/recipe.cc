@@ -216,7 +216,21 @@ Status read_preprocess(const ConfigNode& node, const Source& source, Recipe& rec
   return {};
 }
 
+/// A manifest's [[model]] or a description's path, where a recipe was asked for.
+Status check_kind(const ConfigNode& table, const Source& source) {
+  const ConfigNode* models = table.find("model");
+  if (models != nullptr && std::holds_alternative<ConfigNode::List>(models->value)) {
+    return usage_error(source.origin + ": is a manifest of many models, not a recipe", "run it with 'edgesmith zoo'");
+  }
+  if (table.find("path") != nullptr && table.find("step") == nullptr) {
+    return usage_error(source.origin + ": describes data, and is no recipe",
+                       "name it in a recipe's [data], or give it to --calib, --eval or --data");
+  }
+  return {};
+}
+
 Result<Recipe> read_recipe(const ConfigNode& table, const Source& source) {
+  EDGESMITH_TRY(check_kind(table, source));
   auto reader = ConfigReader::create(table, source.origin, "the recipe");
   if (!reader) return reader.error();
   Recipe recipe;
@@ -266,6 +280,10 @@ Result<Recipe> parse_recipe(const std::string& text, const std::string& origin, 
 Result<Recipe> load_recipe(const std::string& path, std::span<const std::string> overrides) {
   auto text = read_file(path);
   if (!text) return text.error();
+  if (text->find('\0') != text->npos) {
+    return usage_error(path + ": is no recipe, nor any text",
+                       "the recipe comes before the model: edgesmith run RECIPE.toml MODEL.onnx");
+  }
   return parse_recipe(*text, path, std::filesystem::path(path).parent_path().string(), overrides);
 }
 

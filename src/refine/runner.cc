@@ -3,6 +3,7 @@
 
 #include <filesystem>
 
+#include "edgesmith/base/file.h"
 #include "refine/run/run.h"
 
 namespace edgesmith::refine {
@@ -10,7 +11,7 @@ namespace edgesmith::refine {
 namespace fs = std::filesystem;
 
 Status check_output(const std::string& output, std::span<const std::string> inputs, bool force) {
-  if (output.empty()) return {};
+  if (output.empty() || is_stdout(output)) return {};
   std::error_code error;
   for (const std::string& input : inputs) {
     if (fs::equivalent(output, input, error) ||

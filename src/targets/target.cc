@@ -66,7 +66,11 @@ Result<Target> load_target(const std::string& name_or_path) {
   if (const Target* target = find_target(name_or_path)) return *target;
   std::vector<std::string> names;
   for (const Target& target : all_targets()) names.push_back(target.name);
-  const std::string near = nearest(name_or_path, names);
+  std::vector<std::string> kin;  // "ort" and "cmsis" are nearer to their own than to any word of that length
+  std::copy_if(names.begin(), names.end(), std::back_inserter(kin), [&](const std::string& name) {
+    return name_or_path.size() > 2 && name.find(name_or_path) != name.npos;
+  });
+  const std::string near = kin.empty() ? nearest(name_or_path, names) : join(kin, "' or '");
   return usage_error("unknown target '" + name_or_path + "'",
                      near.empty() ? "known: " + join(names, ", ") + ", or a profile's path that ends in .toml"
                                   : "did you mean '" + near + "'?");

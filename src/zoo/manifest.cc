@@ -297,8 +297,14 @@ Result<Manifest> load_manifest(const std::string& path, std::span<const std::str
                                std::span<const std::string> only) {
   auto text = read_file(path);
   if (!text) return text.error();
+  if (text->find('\0') != text->npos) {
+    return usage_error(path + ": is no manifest, nor any text", "give a .toml that lists models: see docs/zoo.md");
+  }
   auto table = refine::parse_toml(*text, path);
   if (!table) return table.error();
+  if (table->find("step") != nullptr) {
+    return usage_error(path + ": is a recipe, not a manifest of many models", "run it with 'edgesmith run'");
+  }
   std::error_code failed;
   Manifest manifest;
   manifest.path = fs::absolute(path, failed).lexically_normal().string();

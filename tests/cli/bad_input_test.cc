@@ -256,6 +256,11 @@ TEST_F(BadInput, ValuesUnlikeTheDeclaredPreprocessingAreAWarningOfEveryCommand) 
     EXPECT_EQ(units.exit_code, 0) << units.err;
     EXPECT_NE(units.err.find("mean and std are in other units than the data"), std::string::npos)
         << args[0] << ": " << units.err;
+    args.resize(args.size() - 4);
+    args.insert(args.end(), {"--scale", "255"});
+    const ToolResult upside_down = run(args);
+    EXPECT_NE(upside_down.err.find("255 is above 1 (is 1/255 meant?)"), std::string::npos)
+        << args[0] << ": " << upside_down.err;
   }
 }
 

@@ -7,6 +7,7 @@
 
 #include "data/data_helper.h"
 #include "data/sources/file_source.h"
+#include "edgesmith/base/log.h"
 
 namespace edgesmith::data {
 namespace {
@@ -131,6 +132,30 @@ TEST(FlatFolder, HasNoLabelsUnlessAFileGivesThem) {
   const std::string three = folder.write("three.txt", "4\n9\n1\n");
   EXPECT_EQ(open_error(as_it_is(folder / "d", three), image_model(kPicture)).message,
             three + ": 3 labels for 2 samples");
+}
+
+TEST(ClassFolders, NameThoseWithoutPictures) {
+  TempFolder folder;
+  folder.write("d/a/1.jpg", slurp(fixture("420.jpg")));
+  folder.write("d/__MACOSX/notes", "");
+  folder.write("d/b/1.jpg", slurp(fixture("420.jpg")));
+  (void)log::take_warnings();
+  ASSERT_GOOD(open_dataset(as_it_is(folder / "d"), image_model(kPicture)));
+  const std::vector<std::string> warnings = log::take_warnings();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0], folder / "d" + ": 1 folder holds no pictures and is a class all the same: __MACOSX");
+}
+
+TEST(Picture, IsAFolderOfOne) {
+  TempFolder folder;
+  folder.write("d/one.jpg", slurp(fixture("420.jpg")));
+  folder.write("d/two.jpg", slurp(fixture("420.jpg")));
+  auto dataset = open_dataset(as_it_is(folder / "d/one.jpg"), image_model(kPicture));
+  ASSERT_GOOD(dataset);
+  EXPECT_EQ((*dataset)->size(), 1);
+  EXPECT_FALSE((*dataset)->has_labels());
+  EXPECT_EQ((*dataset)->sample_name(0), folder / "d/one.jpg");
+  EXPECT_EQ((*(*dataset)->sample(0)).inputs[0].type().text(), "f32[1,3,18,20]");
 }
 
 TEST(Folder, SaysWhenItIsEmptyOrMissing) {

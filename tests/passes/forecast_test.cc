@@ -216,6 +216,28 @@ TEST_F(ForecastTest, Int8CodesWhatQuantizeWould) {
   EXPECT_LT(exported(coded), exported(graph));
 }
 
+TEST_F(ForecastTest, Int8FoldsNormsAsQuantizeDoes) {
+  const ir::Graph graph = parsed(R"(graph @net(%x: f32[N,4,8,8]) -> (y) {
+  %w = constant random(seed=1) : f32[64,4,3,3]
+  %scale = constant random(seed=2) : f32[64]
+  %shift = constant random(seed=3) : f32[64]
+  %var = constant random(seed=4) : f32[64]
+  %square = mul %var, %var : f32[64]
+  %c = conv %x, %w : f32[N,64,6,6] @"first"
+  %n = batch_normalization %c, %scale, %shift, %shift, %square : f32[N,64,6,6]
+  %y = relu %n : f32[N,64,6,6]
+  return %y
+}
+)");
+  ir::Graph folded = graph.clone();
+  folded = really("fold-constants", {}, folded);
+  const Pictures pictures({1, 4, 8, 8}, 16);
+  const ir::Graph coded = after("int8", folded), real = really("quantize", {}, folded, &pictures);
+  EXPECT_EQ(coded_values(coded), coded_values(real));
+  const auto real_bytes = static_cast<double>(exported(real));
+  EXPECT_NEAR(static_cast<double>(exported(coded)), real_bytes, 0.02 * real_bytes);
+}
+
 TEST_F(ForecastTest, SaysWhatCannotBeDone) {
   ir::Graph graph = network();
   std::vector<float> weight = named(graph, "point").input(1)->constant()->to_floats();

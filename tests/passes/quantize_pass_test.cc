@@ -463,6 +463,74 @@ TEST(Quantize, APadWhoseAmountsAreComputedFromConstantsVanishes) {
   for (const ir::Node& node : graph.nodes()) EXPECT_FALSE(node.is(ir::OpKind::slice) || node.is(ir::OpKind::pad));
 }
 
+// A trained export as it comes: Conv, BatchNormalization, Relu.
+ir::Graph network_with_norms() {
+  return parse(R"(graph @net(%x: f32[N,3,8,8]) -> (scores) {
+  %w1 = constant random(seed=1) : f32[8,3,3,3]
+  %w2 = constant random(seed=3) : f32[8,8,1,1]
+  %scale = constant {0.5, 1.5, 1, 0.75, 1.25, 1, 2, 0.5} : f32[8]
+  %shift = constant random(seed=5) : f32[8]
+  %mean = constant random(seed=6) : f32[8]
+  %var = constant {0.5, 1, 2, 1, 0.25, 1, 3, 1} : f32[8]
+  %w4 = constant random(seed=8) : f32[5,8]
+  %c1 = conv %x, %w1 {pads=[1,1,1,1]} : f32[N,8,8,8] @"first"
+  %n1 = batch_normalization %c1, %scale, %shift, %mean, %var : f32[N,8,8,8] @"first.norm"
+  %r1 = relu %n1 : f32[N,8,8,8]
+  %c2 = conv %r1, %w2 : f32[N,8,8,8] @"second"
+  %n2 = batch_normalization %c2, %scale, %shift, %mean, %var : f32[N,8,8,8] @"second.norm"
+  %r2 = relu %n2 : f32[N,8,8,8]
+  %g = global_average_pool %r2 : f32[N,8,1,1]
+  %f = flatten %g : f32[N,8]
+  %y = gemm %f, %w4 {transB=1} : f32[N,5] @"classifier"
+  return %y
+}
+)");
+}
+
+int count_norms(const ir::Graph& graph) {
+  int norms = 0;
+  for (const ir::Node& node : graph.nodes()) norms += node.is(ir::OpKind::batch_normalization) ? 1 : 0;
+  return norms;
+}
+
+TEST(Quantize, FoldsBatchNormalizationAsSimplifyDoes) {
+  ir::Graph graph = network_with_norms(), cleaned = network_with_norms();
+  const PassInfo* simplify = find_pass("simplify");
+  ThreadPool pool(1);
+  ProgressSink progress;
+  const ir::Graph original = cleaned.clone();
+  PassContext context;
+  context.original = &original;
+  context.target = targets::find_target("ort-x86");
+  context.pool = &pool;
+  context.progress = &progress;
+  ASSERT_TRUE(run_pass(*simplify, cleaned, Options(simplify->options()), context).ok());
+  const Pictures pictures({1, 3, 8, 8}, 32);
+  (void)quantize(cleaned, &pictures);
+  const Outcome outcome = quantize(graph, &pictures);
+  EXPECT_EQ(count_norms(graph), 0);
+  ASSERT_FALSE(outcome.notes.empty());
+  EXPECT_EQ(outcome.notes[0], "BatchNormalization folded into the layers before it: 2");
+  // Nothing is left of the norms, not even their numbers, and the codes are the same.
+  for (const ir::Node& node : graph.nodes()) {
+    EXPECT_FALSE(node.is(ir::OpKind::constant) && node.output().unused()) << node.label();
+  }
+  EXPECT_GT(sqnr_db(cleaned, graph, pictures, 1000), 120);
+}
+
+TEST(Quantize, LeavesTheNormOfALayerThatIsNotSelected) {
+  ir::Graph graph = network_with_norms();
+  const Pictures pictures({1, 3, 8, 8}, 32);
+  (void)quantize(graph, &pictures, {{"skip", "second.norm"}});
+  EXPECT_EQ(count_norms(graph), 1);
+  ir::Graph tensors = network_with_norms();
+  (void)quantize(tensors, &pictures, {{"per_tensor", "true"}});
+  EXPECT_EQ(count_norms(tensors), 2) << "one scale a tensor does not bear what norms do to channels";
+  ir::Graph weights = network_with_norms();
+  (void)quantize(weights, &pictures, {{"weights", "int4"}});
+  EXPECT_EQ(count_norms(weights), 2) << "what runs is float: nothing stands between codes";
+}
+
 TEST(Quantize, AFixedBatchIsFedWhole) {
   ir::Graph graph = parse(R"(graph @g(%x: f32[4,2,4,4]) -> (z) {
   %w = constant random(seed=1) : f32[2,2,3,3]

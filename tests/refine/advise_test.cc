@@ -41,6 +41,15 @@ TEST(AddLosses, BlamesTheLayerThatLosesNotTheOneThatInherits) {
   EXPECT_EQ(layers[3].advice, "");
 }
 
+TEST(AddLosses, NamesNoLossAgainstCodesThatAreExact) {
+  const auto graph = ir::parse(kGraph);
+  std::vector<passes::LayerRecord> layers = {record("x", 200), record("a", 20)};
+  add_losses(*graph, layers);
+  EXPECT_EQ(layers[1].numbers.count("lost_db"), 0u);
+  EXPECT_EQ(layers[1].reason, "calibrator minmax; what it reads is exact");
+  EXPECT_EQ(layers[1].advice, "--skip 'node_a' keeps it float");
+}
+
 TEST(AddLosses, KeepsTheAdviceOfThePass) {
   const auto graph = ir::parse(kGraph);
   std::vector<passes::LayerRecord> layers = {record("x", 45), record("a", 10), record("elsewhere", 1)};

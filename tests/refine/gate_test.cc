@@ -52,6 +52,12 @@ TEST(Gate, RollsBackAWeightThatIsNoNumberWithoutAnyBudget) {
   EXPECT_EQ(d.reason, e.broken_weight);
 }
 
+TEST(Gate, AGainIsNotCalledADrop) {
+  const Decision d = decide(gate(0.5), {}, {}, &top1(), evidence(-0.2, -1.0, 0.6));
+  EXPECT_EQ(d.status, StepStatus::undecided);
+  EXPECT_EQ(d.reason, "top1 is better by 0.20 points than the original, the budget is a drop of 0.50 points");
+}
+
 TEST(Gate, FailsInsteadOfRollingBackWhenAskedTo) {
   Gate g = gate(0.5);
   g.on_fail = OnFail::fail;

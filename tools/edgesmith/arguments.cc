@@ -68,6 +68,25 @@ const CLI::App* find_command(const CLI::App& app, const std::string& name) {
   return nullptr;
 }
 
+/// The first argument by place that is missing, by the name that --help gives it.
+Error missing_argument(const CLI::App& command, const CLI::ParseError& error) {
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->get_positional() || !option->get_required() || option->count() > 0) continue;
+    const std::string type = option->get_type_name();
+    return usage_error(command.get_name() + ": no " + type.substr(0, type.find(':')) + " given",
+                       "usage: " + usage_text(command));
+  }
+  return usage_error(command.get_name() + ": " + error.what(), "see 'edgesmith " + command.get_name() + " --help'");
+}
+
+/// "could not convert: --data-limit = 1e3" with the rule that 1e3 breaks.
+std::string unreadable_value(const std::string& sentence) {
+  const size_t colon = sentence.find(": "), equals = sentence.find(" = ");
+  if (colon == std::string::npos || equals == std::string::npos || equals < colon) return sentence;
+  return sentence.substr(colon + 2, equals - colon - 2) + ": cannot read '" + sentence.substr(equals + 3) +
+         "' as a number of the kind it takes";
+}
+
 /// CLI11's sentence in our style: lower case, no full stop, one line.
 std::string in_our_style(std::string text) {
   if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
@@ -85,7 +104,12 @@ Result<Parsed> parse_arguments(Program& program, int argc, char** argv) {
   if (args.empty()) {
     return usage_error("no command given", "see 'edgesmith --help'");
   }
-  if (args[0] == "--version") {
+  if (args[0] == "help") {  // `help quantize` is `quantize --help`
+    args.erase(args.begin());
+    args.resize(std::min<size_t>(args.size(), 1));
+    args.emplace_back("--help");
+  }
+  if (args[0] == "--version" || args[0] == "version") {
     print("edgesmith " EDGESMITH_VERSION);
     return Parsed::answered;
   }
@@ -103,6 +127,11 @@ Result<Parsed> parse_arguments(Program& program, int argc, char** argv) {
   } catch (const CLI::CallForHelp&) {
     print(help_text(command != nullptr ? *command : *program.app));
     return Parsed::answered;
+  } catch (const CLI::RequiredError& error) {
+    return missing_argument(*command, error);
+  } catch (const CLI::ConversionError& error) {
+    return usage_error(command->get_name() + ": " + unreadable_value(in_our_style(error.what())),
+                       "see 'edgesmith " + command->get_name() + " --help'");
   } catch (const CLI::ParseError& error) {
     return usage_error((command != nullptr ? command->get_name() + ": " : "") + in_our_style(error.what()),
                        "see 'edgesmith " + (command != nullptr ? command->get_name() + " " : "") + "--help'");

@@ -8,9 +8,11 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "edgesmith/base/cpu.h"
+#include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/report/document.h"
@@ -57,6 +59,26 @@ void add_report_option(Command* command, Common& common) {
       ->group("Output");
 }
 
+Status check_stdout(const Common& common, const std::string& output) {
+  if (!common.json || !is_stdout(output)) return {};
+  return usage_error("--json and -o " + output + " both write to stdout", "name a file for one of them");
+}
+
+Status check_report_folder(const std::string& folder) {
+  if (folder.empty()) return {};
+  std::error_code error;
+  std::filesystem::path at = std::filesystem::absolute(folder, error).lexically_normal();
+  while (!std::filesystem::exists(at, error) && at.has_relative_path()) at = at.parent_path();
+  if (!std::filesystem::is_directory(at, error)) {
+    return usage_error("--report " + folder + ": " + at.string() + " is no folder", "name a folder, it is created");
+  }
+  if (::access(at.c_str(), W_OK) != 0) {
+    return io_error("--report " + folder + ": cannot write into " + at.string() + ": " + std::strerror(errno),
+                    "check the permissions");
+  }
+  return {};
+}
+
 Status show_document(const Common& common, const std::string& title, const std::string& document,
                      const std::function<std::string()>& text) {
   if (!common.report.empty()) EDGESMITH_TRY(report::write_document(title, document, common.report));
@@ -67,6 +89,12 @@ Status show_document(const Common& common, const std::string& title, const std::
 
 void print(const std::string& text) { print_exactly(report::printable_but_paint(text)); }
 
+void print_beside(const std::string& output, const std::string& text) {
+  if (!is_stdout(output)) return print(text);
+  const std::string shown = report::printable_but_paint(text);
+  std::fwrite(shown.data(), 1, shown.size(), stderr);
+}
+
 void print_exactly(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
   if (text.empty() || text.back() != '\n') std::fputc('\n', stdout);
@@ -74,7 +102,9 @@ void print_exactly(const std::string& text) {
 
 Status finish_output() {
   if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return {};
-  return io_error(std::string("stdout: cannot write: ") + std::strerror(errno), "free some disk space");
+  const int code = errno;
+  return io_error(std::string("stdout: cannot write: ") + std::strerror(code),
+                  code == ENOSPC ? "free some disk space" : "");
 }
 
 int report_error(const Error& error, bool json) {

@@ -87,6 +87,11 @@ void add_memory_option(Command* command, Common& common);
 /// `threads` sessions gets its share of --memory-limit. Errors: usage.
 Result<runtime::ExecutorOptions> executor_options(const Common& common, int threads);
 
+/// Errors: usage, where `output` is standard output and --json wants that, too.
+Status check_stdout(const Common& common, const std::string& output);
+/// Errors: usage or io, where `folder` cannot hold a report: before the work, not after it. "" is none.
+Status check_report_folder(const std::string& folder);
+
 /// Adds --report to a command whose result is its JSON document.
 void add_report_option(Command* command, Common& common);
 
@@ -99,6 +104,8 @@ Status show_document(const Common& common, const std::string& title, const std::
 void print(const std::string& text);
 /// The same for text that a program reads (a script, a recipe): byte for byte, tabs and all.
 void print_exactly(const std::string& text);
+/// The same, but on stderr where `output`, the command's file, is standard output.
+void print_beside(const std::string& output, const std::string& text);
 /// Flushes stdout. Errors: io.
 Status finish_output();
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `edgesmith compare A B`: how two models differ on the same samples. A is what B is measured against.
 #include <cmath>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
 #include "data_flags.h"
+#include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
@@ -85,9 +85,8 @@ Result<Comparison> measure(const CompareFlags& flags, const Side& a, const Side&
 }
 
 int64_t file_bytes(const std::string& path) {
-  std::error_code error;
-  const auto bytes = std::filesystem::file_size(path, error);
-  return error ? 0 : static_cast<int64_t>(bytes);
+  const auto file = MappedFile::open(path);  // also of what came through a pipe
+  return file ? static_cast<int64_t>((*file)->bytes().size()) : 0;
 }
 
 nlohmann::ordered_json side_json(const std::string& path, const refine::MetricValue& value) {
@@ -170,6 +169,23 @@ Result<std::unique_ptr<data::Dataset>> open_for(const data::DataSpec& spec, cons
   return data::open_dataset(spec, graph, &*table);
 }
 
+/// What both are fed with must suit both. Errors: invalid.
+Status check_inputs(const CompareFlags& flags, const ir::Graph& a, const ir::Graph& b) {
+  for (size_t i = 0; i < a.inputs().size(); ++i) {
+    const ir::Type &of_a = a.inputs()[i]->type(), &of_b = b.inputs()[i]->type();
+    bool alike = of_a.rank() == of_b.rank() || !of_a.shape || !of_b.shape;
+    for (size_t d = 1; alike && of_a.shape && of_b.shape && d < of_a.shape->size(); ++d) {
+      const ir::Dim &x = (*of_a.shape)[d], &y = (*of_b.shape)[d];
+      alike = !x.known() || !y.known() || x.value() == y.value();
+    }
+    if (alike) continue;
+    return invalid_error(flags.b + ": input '" + b.inputs()[i]->name() + "' takes " + of_b.text() + ", '" +
+                             a.inputs()[i]->name() + "' of " + flags.a + " takes " + of_a.text(),
+                         "compare two forms of one model");
+  }
+  return {};
+}
+
 Result<int> run(const CompareFlags& flags, const Common& common) {
   auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed.value_or(0));
   if (!spec) return spec.error();
@@ -195,6 +211,7 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
     if (!opened) return opened.error();
     other = std::move(*opened);
   }
+  if (other == nullptr) EDGESMITH_TRY(check_inputs(flags, *a, *b));
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   ThreadPool pool(common.threads);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data_flags.h"
 
+#include <tuple>
+
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/targets/target.h"
@@ -151,7 +153,9 @@ void add_gate_options(Command* command, GateFlags& flags) {
       ->type_name("X")
       ->group("Gate");
   add_program_options(command, flags.program, "Gate");
-  command->add_option("--max-bytes", flags.max_bytes, "largest file")->positive()->type_name("N")->group("Gate");
+  command->add_option("--max-bytes", flags.max_bytes, "largest file, such as 300000 or 300kB")
+      ->type_name("SIZE")
+      ->group("Gate");
   command
       ->add_option("--max-ram", flags.max_ram,
                    "most memory on the target, such as 256KiB: activations, and weights where they lie in RAM")
@@ -208,10 +212,12 @@ Status apply_gate(const GateFlags& flags, refine::Gate& gate) {
     }
   }
   if (flags.max_drop) gate.max_drop = flags.max_drop;
-  if (flags.max_bytes) gate.max_bytes = flags.max_bytes;
-  if (!flags.max_ram.empty()) {
-    gate.max_ram = parse_bytes(flags.max_ram);
-    if (!gate.max_ram) return usage_error("--max-ram: cannot read '" + flags.max_ram + "'", "write 262144 or 256KiB");
+  const std::tuple<const char*, const std::string*, std::optional<int64_t>*> sizes[] = {
+      {"--max-bytes", &flags.max_bytes, &gate.max_bytes}, {"--max-ram", &flags.max_ram, &gate.max_ram}};
+  for (const auto& [name, text, bytes] : sizes) {
+    if (text->empty()) continue;
+    *bytes = parse_bytes(*text);
+    if (!*bytes) return usage_error(std::string(name) + ": '" + *text + "' is no size", "write 262144 or 256KiB");
   }
   if (flags.max_latency_us) gate.max_latency_us = flags.max_latency_us;
   if (flags.min_speedup) gate.min_speedup = flags.min_speedup;

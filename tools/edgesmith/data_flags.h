@@ -62,11 +62,10 @@ Result<data::PreprocessTable> quick_preprocess(const DataFlags& flags, const std
 struct GateFlags {
   std::string metric, on_fail, undecided;
   ProgramFlags program;
-  std::string max_ram;  ///< with a unit, or bytes
+  std::string max_bytes, max_ram;  ///< with a unit, or bytes
   std::optional<double> max_latency_us, min_speedup;
   std::string targets;  ///< separated by commas; "": those of the recipe
   std::optional<double> max_drop;
-  std::optional<int64_t> max_bytes;
   bool allow_rollback = false;
 };
 void add_gate_options(Command* command, GateFlags& flags);

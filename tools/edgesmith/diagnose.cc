@@ -117,6 +117,16 @@ std::string command_line(const DiagnoseFlags& flags, const refine::Diagnosis& di
   return command;
 }
 
+bool holds_codes(const ir::Graph& graph) {
+  for (const ir::Node& node : graph.nodes()) {
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      const ir::Tensor* constant = node.output(i).constant();
+      if (node.output(i).quant() || (constant != nullptr && constant->encoding() == ir::Encoding::affine)) return true;
+    }
+  }
+  return false;
+}
+
 Result<int> run(const DiagnoseFlags& flags, const Common& common) {
   const Clock::time_point start = Clock::now();
   EDGESMITH_TRY(check_flags(flags));
@@ -130,6 +140,11 @@ Result<int> run(const DiagnoseFlags& flags, const Common& common) {
   if (!original) return original.error();
   auto other = onnx::import_file(flags.other);
   if (!other) return other.error();
+  if (holds_codes(*original) && !holds_codes(*other)) {
+    return usage_error(
+        flags.original + " is quantized and " + flags.other + " is not",
+        "the float model comes first: edgesmith diagnose " + quoted(flags.other) + " " + quoted(flags.original));
+  }
   const std::string* key = other->find_metadata(data::kPreprocessKey);
   if (key != nullptr && original->find_metadata(data::kPreprocessKey) == nullptr) {
     original->set_metadata(data::kPreprocessKey, *key);
@@ -183,7 +198,7 @@ Result<int> run(const DiagnoseFlags& flags, const Common& common) {
   }
   if (common.json) {
     print(document);
-  } else if (!common.quiet) {
+  } else if (!common.quiet || flags.output.empty()) {
     print(diagnose_text(result, common.verbose, use_color(common)));
   }
   return result.skip && !result.skip->met ? 1 : 0;

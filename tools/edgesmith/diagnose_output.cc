@@ -193,10 +193,11 @@ std::string diagnose_text(const DiagnoseResult& result, bool all, bool color) {
     text += "  " + one.op + ": " + format("%.1f %%", 100 * one.share) + " of the error in " +
             std::to_string(one.nodes) + (one.nodes == 1 ? " node\n" : " nodes\n");
   }
-  text += "\n";
+  std::string causes;
   for (size_t i = 0; i < std::min(kMostCauses, nodes.size()); ++i) {
-    for (const refine::Cause& cause : nodes[i]->causes) text += "  " + nodes[i]->node + ": " + cause.text + "\n";
+    for (const refine::Cause& cause : nodes[i]->causes) causes += "  " + nodes[i]->node + ": " + cause.text + "\n";
   }
+  if (!causes.empty()) text += "\n" + causes;
   if (diagnosis.unmatched_float + diagnosis.unmatched_other > 0) {
     text += "  " + std::to_string(diagnosis.unmatched_float) + " nodes of the float model and " +
             std::to_string(diagnosis.unmatched_other) + " of the other have no counterpart\n";

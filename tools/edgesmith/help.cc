@@ -49,12 +49,7 @@ std::string type_of(const CLI::Option& option) {
 bool is_flag(const CLI::Option& option) { return option.get_expected_max() == 0; }
 
 std::string usage(const CLI::App& command) {
-  std::string text = "usage: edgesmith " + command.get_name();
-  for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_positional()) continue;
-    text += option->get_required() ? " " + type_of(*option) : " [" + type_of(*option) + "]";
-  }
-  text += " [options]\n";
+  std::string text = "usage: " + usage_text(command) + "\n";
   for (const std::string& form : split(command.get_footer(), '\n')) {
     if (!form.empty()) text += "       edgesmith " + command.get_name() + " " + form + "\n";
   }
@@ -79,13 +74,22 @@ std::string command_help(const CLI::App& command) {
 
 }  // namespace
 
+std::string usage_text(const CLI::App& command) {
+  std::string text = "edgesmith " + command.get_name();
+  for (const CLI::Option* option : command.get_options()) {
+    if (!option->get_positional()) continue;
+    text += option->get_required() ? " " + type_of(*option) : " [" + type_of(*option) + "]";
+  }
+  return text + " [options]";
+}
+
 std::string help_text(const CLI::App& app) {
   if (app.get_parent() != nullptr) return command_help(app);
   std::string text = app.get_description() + "\n\nusage: edgesmith COMMAND [options]\n\nCommands\n";
   for (const CLI::App* command : app.get_subcommands({})) {
     text += entry(command->get_name(), command->get_description());
   }
-  return text + "\n'edgesmith COMMAND --help' lists the options of one, 'edgesmith --version' names the version.\n";
+  return text + "\n'edgesmith help COMMAND' lists the options of one, 'edgesmith --version' names the version.\n";
 }
 
 }  // namespace edgesmith::cli

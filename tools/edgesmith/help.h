@@ -12,4 +12,7 @@ namespace edgesmith::cli {
 /// The text of --help: the list of commands, or one command with its options by group, wrapped to 100 columns.
 std::string help_text(const CLI::App& app);
 
+/// "edgesmith compare A B [options]".
+std::string usage_text(const CLI::App& command);
+
 }  // namespace edgesmith::cli

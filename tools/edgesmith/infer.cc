@@ -41,7 +41,7 @@ std::string as_json(const InferFlags& flags, const std::vector<data::NamedArray>
 
 std::string as_text(const InferFlags& flags, const std::vector<data::NamedArray>& arrays, int64_t samples,
                     const std::string& sha256) {
-  std::string text = flags.output + ": " + refine::grouped(samples) + " samples\n";
+  std::string text = flags.output + ": " + refine::grouped(samples) + (samples == 1 ? " sample\n" : " samples\n");
   for (const data::NamedArray& array : arrays) text += "  " + array.name + " " + array.tensor.type().text() + "\n";
   return text + "  sha256 of the outputs " + sha256 + "\n";
 }
@@ -51,6 +51,7 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   if (!spec) return spec.error();
   if (!*spec) return usage_error("infer: no data given", "add --data D");
   if (flags.output.empty()) return usage_error("infer: no output given", "add -o OUT.npz");
+  EDGESMITH_TRY(check_stdout(common, flags.output));
   EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model, (*spec)->path}, flags.force));
   auto graph = onnx::import_file(flags.model);
   if (!graph) return graph.error();
@@ -73,7 +74,8 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   const int64_t samples = (*data)->size();
   const std::string sha256 = refine::outputs_sha256(*tensors);
   EDGESMITH_TRY(show_document(common, "infer " + flags.model, as_json(flags, arrays, samples, sha256),
-                              [&] { return common.quiet ? "" : as_text(flags, arrays, samples, sha256); }));
+                              [] { return std::string(); }));
+  if (!common.json && !common.quiet) print_beside(flags.output, as_text(flags, arrays, samples, sha256));
   return 0;
 }
 

@@ -94,6 +94,8 @@ int run(int argc, char** argv) {
   }
   const cli::Common& common = program.common;
   log::set_level(common.quiet ? log::Level::warning : common.verbose ? log::Level::debug : log::Level::info);
+  const Status report = cli::check_report_folder(common.report);
+  if (!report) return cli::report_error(report.error(), common.json);
   auto code = program.action(common);
   if (!code) return cli::report_error(code.error(), common.json);
   const Status flushed = cli::finish_output();

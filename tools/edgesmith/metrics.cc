@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "data_flags.h"
 #include "edgesmith/data/metric.h"
 #include "edgesmith/report/terminal.h"
 
@@ -76,11 +77,16 @@ std::string needs(const data::MetricInfo& metric) {
   return metric.needs_reference ? "another model" : "";
 }
 
-Result<int> run(bool markdown, const Common& common) {
+Result<int> list_metrics(const std::string& name, bool markdown, const Common& common) {
+  if (!name.empty()) {
+    const auto known = metric_named(name);
+    if (!known) return known.error();
+  }
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   Table table({Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left});
   table.head({"metric", "unit", "better", "needs", "meaning"});
   for (const data::MetricInfo& metric : data::all_metrics()) {
+    if (!name.empty() && metric.name != name) continue;
     const char* better = metric.higher_is_better ? "higher" : "lower";
     list.push_back({{"name", metric.name},
                     {"unit", metric.unit},
@@ -103,10 +109,16 @@ Result<int> run(bool markdown, const Common& common) {
 }  // namespace
 
 void add_metrics(Program& program) {
-  auto markdown = std::make_shared<bool>(false);
-  Command* command = program.add_command("metrics", "List the metrics",
-                                         [markdown](const Common& common) { return run(*markdown, common); });
-  command->add_flag("--markdown", *markdown, "as Markdown (docs/metrics.md)");
+  struct Flags {
+    std::string name;
+    bool markdown = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  Command* command = program.add_command("metrics", "List the metrics", [flags](const Common& common) {
+    return list_metrics(flags->name, flags->markdown, common);
+  });
+  command->add_option("metric", flags->name, "list this one alone")->type_name("NAME")->suggest(metric_names());
+  command->add_flag("--markdown", flags->markdown, "as Markdown (docs/metrics.md)");
 }
 
 }  // namespace edgesmith::cli

@@ -2,9 +2,12 @@
 // `edgesmith ops`: the operators that are understood, from the op table.
 #include "edgesmith/ops/op_info.h"
 
+#include <algorithm>
+#include <cctype>
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "edgesmith/base/text.h"
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/targets/target.h"
 
@@ -33,7 +36,22 @@ std::string joined(const std::vector<std::string>& names) {
   return text;
 }
 
-Result<int> run(bool markdown, const Common& common) {
+bool same_word(std::string_view a, std::string_view b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
+}
+
+std::vector<std::string> onnx_names() {
+  std::vector<std::string> names;
+  for (int i = 0; i < ir::num_op_kinds(); ++i) {
+    const auto kind = static_cast<ir::OpKind>(i);
+    if (ops::find_op(kind) != nullptr && ops::find_op(kind)->eval != nullptr && !ir::onnx_name(kind).empty())
+      names.emplace_back(ir::onnx_name(kind));
+  }
+  return names;
+}
+
+Result<int> list_ops(const std::string& only, bool markdown, const Common& common) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   Table table({Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left,
                Table::Align::left});
@@ -44,6 +62,7 @@ Result<int> run(bool markdown, const Common& common) {
     if (info == nullptr || info->eval == nullptr) continue;
     const auto targets = integer_targets(kind);
     const std::string name(ir::op_name(kind)), onnx_name(ir::onnx_name(kind));
+    if (!only.empty() && !same_word(only, name) && !same_word(only, onnx_name)) continue;
     const std::string no_gradient(info->no_gradient);
     list.push_back({{"name", name},
                     {"onnx", onnx_name},
@@ -54,6 +73,11 @@ Result<int> run(bool markdown, const Common& common) {
     table.row({name, onnx_name, count_range(info->min_inputs, info->max_inputs),
                count_range(info->min_outputs, info->max_outputs), no_gradient.empty() ? "yes" : "no: " + no_gradient,
                joined(targets)});
+  }
+  if (list.empty()) {
+    const std::string near = nearest(only, onnx_names());
+    return usage_error("ops: '" + only + "' is not evaluated here, and passes through a model as it is",
+                       near.empty() ? "'edgesmith ops' lists what is" : "did you mean '" + near + "'?");
   }
   if (common.json) {
     print(nlohmann::ordered_json({{"schema", "edgesmith.ops/1"}, {"ops", std::move(list)}}).dump(2));
@@ -73,10 +97,16 @@ Result<int> run(bool markdown, const Common& common) {
 }  // namespace
 
 void add_ops(Program& program) {
-  auto markdown = std::make_shared<bool>(false);
-  Command* command = program.add_command("ops", "List the operators that are understood",
-                                         [markdown](const Common& common) { return run(*markdown, common); });
-  command->add_flag("--markdown", *markdown, "as Markdown (docs/ops.md)");
+  struct Flags {
+    std::string op;
+    bool markdown = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  Command* command =
+      program.add_command("ops", "List the operators that are understood",
+                          [flags](const Common& common) { return list_ops(flags->op, flags->markdown, common); });
+  command->add_option("op", flags->op, "list this one alone")->type_name("NAME")->suggest(onnx_names());
+  command->add_flag("--markdown", flags->markdown, "as Markdown (docs/ops.md)");
 }
 
 }  // namespace edgesmith::cli

@@ -69,14 +69,16 @@ std::string as_text(const Done& done) {
 }
 
 Result<int> show(const Done& done, const Common& common) {
-  EDGESMITH_TRY(show_document(common, done.command + " " + done.model, as_json(done),
-                              [&] { return common.quiet ? "" : as_text(done); }));
+  const std::string& output = done.command == "pack" ? done.packed : done.model;
+  EDGESMITH_TRY(show_document(common, done.command + " " + done.model, as_json(done), [] { return std::string(); }));
+  if (!common.json && !common.quiet) print_beside(output, as_text(done));
   return 0;
 }
 
 Result<int> run_pack(const PackFlags& flags, const Common& common) {
   const auto start = std::chrono::steady_clock::now();
   if (flags.output.empty()) return usage_error("pack: no output given", "add -o OUT.esm");
+  EDGESMITH_TRY(check_stdout(common, flags.output));
   EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model}, flags.force));
   auto files = pack::read_model(flags.model);
   if (!files) return files.error();
@@ -118,6 +120,7 @@ Result<std::string> place_of(const std::string& output, const std::string& name)
 Result<int> run_unpack(const PackFlags& flags, const Common& common) {
   const auto start = std::chrono::steady_clock::now();
   if (flags.output.empty()) return usage_error("unpack: no output given", "add -o MODEL.onnx");
+  EDGESMITH_TRY(check_stdout(common, flags.output));
   EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model}, flags.force));
   auto packed = MappedFile::open(flags.model);
   if (!packed) return packed.error();

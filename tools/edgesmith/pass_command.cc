@@ -64,6 +64,14 @@ void add_pass_option(Command* command, const OptionRow& row, PassFlags& flags) {
       ->group("Pass");
 }
 
+/// What is wrong in the recipe that a command line becomes, without the line of a text that nobody wrote.
+Error without_line(Error error, const std::string& pass) {
+  const std::string begin = "command line: line ";
+  const size_t colon = error.message.starts_with(begin) ? error.message.find(": ", begin.size()) : std::string::npos;
+  if (colon != std::string::npos) error.message = pass + error.message.substr(colon);
+  return error;
+}
+
 Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common) {
   refine::Recipe recipe;
   EDGESMITH_TRY(apply_flags(flags, common, recipe));
@@ -77,7 +85,8 @@ Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common)
   }
   recipe.steps.push_back(std::move(step));
   // Through text, so that a command line is checked like a recipe and --set works on both.
-  return refine::parse_recipe(refine::print_recipe(recipe), "command line", "", flags.overrides);
+  auto checked = refine::parse_recipe(refine::print_recipe(recipe), "command line", "", flags.overrides);
+  return checked ? std::move(checked) : without_line(checked.error(), std::string(flags.pass->name));
 }
 
 Result<int> run_pass_command(const PassFlags& flags, const Common& common) {

@@ -14,12 +14,18 @@
 
 #include "cli.h"
 #include "edgesmith/base/clock.h"
+#include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 
 namespace edgesmith::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
+
+/// Seconds between lines about one piece of work where there is no bar.
+constexpr double kSignOfLife = 30;
+/// A piece of work of the same name as the last one has a line of its own from so many seconds on.
+constexpr double kWorthRepeating = 1;
 
 /// Shows the current piece of work on stderr.
 class Display {
@@ -34,14 +40,20 @@ class Display {
     if (shown_ && bar_) draw(0);
   }
   void update(int64_t done) {
-    if (!shown_ || !bar_ || seconds_since(last_) < 0.1) return;
+    if (!shown_ || seconds_since(last_) < (bar_ ? 0.1 : kSignOfLife)) return;
     last_ = Clock::now();
-    draw(done);
+    if (bar_)
+      draw(done);
+    else
+      say(done);
   }
   void detail(std::string_view text) { detail_ = printable(text); }
   void end() {
     if (!shown_) return;
     if (bar_) std::fputs("\r\033[K", stderr);
+    const bool again = what_ == said_ && detail_.empty() && seconds_since(start_) < kWorthRepeating;
+    said_ = what_;
+    if (again) return;
     std::fprintf(stderr, "  %s%s (%.1f s)%s%s\n", what_.c_str(),
                  total_ > 1 ? (": " + std::to_string(total_)).c_str() : "", seconds_since(start_),
                  detail_.empty() ? "" : "  ", detail_.c_str());
@@ -58,7 +70,8 @@ class Display {
     std::string bar;
     for (int i = 0; i < width; ++i) bar += i < full ? "━" : "╌";
     const double elapsed = seconds_since(start_);
-    std::fprintf(stderr, "\r\033[K  %-24.24s %s %3.0f %%", what_.c_str(), bar.c_str(), 100 * share);
+    const int name = std::clamp(columns - width - 22, 8, 24);  // bar, percent and time left fit in one line
+    std::fprintf(stderr, "\r\033[K  %-*.*s %s %3.0f %%", name, name, what_.c_str(), bar.c_str(), 100 * share);
     if (!detail_.empty()) {
       std::fprintf(stderr, "  %s", detail_.c_str());  // it says itself how much is left
     } else if (share > 0.02 && elapsed > 1)
@@ -66,15 +79,30 @@ class Display {
     std::fflush(stderr);
   }
 
+  /// In a log nothing moves: a line now and then says that the work goes on, and how long it will.
+  void say(int64_t done) const {
+    const double share = total_ > 0 ? static_cast<double>(done) / static_cast<double>(total_) : 0;
+    const double elapsed = seconds_since(start_);
+    std::string left = detail_;
+    if (left.empty() && share > 0.02) {
+      char text[32];
+      std::snprintf(text, sizeof text, "%.0f s left", elapsed / share - elapsed);
+      left = text;
+    }
+    std::fprintf(stderr, "  %s: %.0f %%  %s\n", what_.c_str(), 100 * share, left.c_str());
+    std::fflush(stderr);
+  }
+
   bool shown_, bar_;
-  std::string what_, detail_;
+  std::string what_, detail_, said_;  ///< said: what the last line was about
   int64_t total_ = 0;
   Clock::time_point start_, last_;
 };
 
 class Progress : public ProgressSink {
  public:
-  Progress(bool shown, bool bar, FILE* events) : display_(shown, bar), events_(events), start_(Clock::now()) {}
+  Progress(bool shown, bool bar, FILE* events, std::string path)
+      : display_(shown, bar), events_(events), path_(std::move(path)), start_(Clock::now()) {}
   ~Progress() override {
     if (events_ != nullptr) std::fclose(events_);
   }
@@ -107,13 +135,16 @@ class Progress : public ProgressSink {
     if (events_ == nullptr) return;
     event["seconds"] = seconds_since(start_);
     const std::string line = event.dump() + "\n";
-    std::fwrite(line.data(), 1, line.size(), events_);
-    std::fflush(events_);
+    if (std::fwrite(line.data(), 1, line.size(), events_) == line.size() && std::fflush(events_) == 0) return;
+    log::warning("--events " + path_ + ": cannot write: " + std::strerror(errno) + "; what follows is missing there");
+    std::fclose(events_);
+    events_ = nullptr;
   }
 
   std::mutex mutex_;
   Display display_;
   FILE* events_;
+  std::string path_;
   Clock::time_point start_;
   std::string what_;
   int64_t total_ = 0;
@@ -131,7 +162,7 @@ Result<std::unique_ptr<ProgressSink>> make_progress(const Common& common) {
   }
   const char* terminal = std::getenv("TERM");
   const bool bar = isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
-  return std::unique_ptr<ProgressSink>(std::make_unique<Progress>(!common.quiet, bar, events));
+  return std::unique_ptr<ProgressSink>(std::make_unique<Progress>(!common.quiet, bar, events, common.events));
 }
 
 }  // namespace edgesmith::cli

@@ -83,6 +83,8 @@ Result<std::optional<size_t>> find_from(const std::string& from, const refine::R
 
 Result<int> run_and_show(const std::string& command, const refine::Recipe& recipe, const std::string& report_folder,
                          const RecipeFlags& flags, const Common& common) {
+  EDGESMITH_TRY(check_stdout(common, recipe.output));
+  EDGESMITH_TRY(check_report_folder(report_folder));
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   refine::RunOptions options;
@@ -116,7 +118,7 @@ Result<int> run_and_show(const std::string& command, const refine::Recipe& recip
   } else if (!common.quiet) {
     std::string text = report::run_summary(*result, use_color(common));
     if (!report_folder.empty()) text += "  report    " + report_folder + "/report.html\n";
-    print(text);
+    print_beside(recipe.output, text);
   }
   return result->exit_code;
 }

@@ -2,6 +2,7 @@
 // `edgesmith run RECIPE.toml`: a chain of passes, gated.
 #include <filesystem>
 
+#include "edgesmith/base/log.h"
 #include "recipe_command.h"
 
 namespace edgesmith::cli {
@@ -42,12 +43,15 @@ Result<int> run(const RunFlags& given, const Common& common) {
   if (recipe->output.empty()) {
     return usage_error(flags.recipe + ": no output", "add output = \"...\" to the recipe, or -o DIR");
   }
-  if (!flags.output.empty()) {
-    std::error_code error;
-    fs::create_directories(flags.output, error);
-    if (error) return io_error(flags.output + ": cannot create the folder: " + error.message(), "check -o");
+  if (recipe->steps.empty()) {
+    log::warning(flags.recipe + ": has no [[step]]: the model is measured and written as it came");
   }
-  return run_and_show("run", *recipe, report, flags, common);
+  std::error_code error;
+  const bool made = !flags.output.empty() && fs::create_directories(flags.output, error);
+  if (error) return io_error(flags.output + ": cannot create the folder: " + error.message(), "check -o");
+  auto code = run_and_show("run", *recipe, report, flags, common);
+  if (!code && made) fs::remove(flags.output, error);  // nothing half-written: it goes if it is empty
+  return code;
 }
 
 }  // namespace

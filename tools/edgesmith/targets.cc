@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "data_flags.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/report/terminal.h"
 
@@ -272,7 +273,6 @@ std::string as_text(const Target& target, bool color) {
 }
 
 Result<int> show(const std::string& name, const Common& common) {
-  if (name.empty()) return usage_error("targets show: no target given", "see 'edgesmith targets'");
   auto target = targets::load_target(name);
   if (!target) return target.error();
   if (common.json) {
@@ -293,7 +293,7 @@ Result<int> list(bool as_markdown, const Common& common) {
   } else if (as_markdown) {
     print(markdown());
   } else {
-    print(targets_table().text(use_color(common)) + "\n'edgesmith targets show NAME' shows one.");
+    print(targets_table().text(use_color(common)) + "\n'edgesmith targets NAME' shows one.");
   }
   return 0;
 }
@@ -302,15 +302,25 @@ Result<int> list(bool as_markdown, const Common& common) {
 
 void add_targets(Program& program) {
   struct Flags {
-    std::string show, name;
+    std::string first, second;
     bool markdown = false;
   };
   auto flags = std::make_shared<Flags>();
-  Command* command = program.add_command("targets", "List the targets, or show one", [flags](const Common& common) {
-    return flags->show.empty() ? list(flags->markdown, common) : show(flags->name, common);
-  });
-  command->add_option("show", flags->show, "show one target")->one_of({"show"})->type_name("show");
-  command->add_option("name", flags->name, "its name, or the path of a profile")->type_name("NAME");
+  const auto run = [flags](const Common& common) -> Result<int> {
+    if (flags->first.empty()) return list(flags->markdown, common);
+    if (flags->first != "show") {
+      if (flags->second.empty()) return show(flags->first, common);
+      return usage_error("targets: unexpected argument '" + flags->second + "'", "name one target");
+    }
+    if (flags->second.empty()) return usage_error("targets show: no target given", "see 'edgesmith targets'");
+    return show(flags->second, common);
+  };
+  std::vector<std::string> names = target_names();
+  Command* command = program.add_command("targets", "List the targets, or show one", run);
+  command->add_option("name", flags->first, "the target to show, or the path of a profile ('show NAME' does the same)")
+      ->suggest(std::move(names))
+      ->type_name("NAME");
+  command->add_option("shown", flags->second, "after the word show: the target")->type_name("NAME");
   command->add_flag("--markdown", flags->markdown, "as Markdown (docs/targets.md)");
 }
 

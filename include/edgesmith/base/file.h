@@ -14,10 +14,17 @@
 
 namespace edgesmith {
 
-/// A file mapped read-only into memory; shared by every tensor that lies in it.
+/// The path that means standard input where a file is read, and standard output where one is written.
+inline constexpr std::string_view kStdio = "-";
+
+/// Whether a path is written to standard output.
+bool is_stdout(std::string_view path);
+
+/// A file mapped read-only into memory; shared by every tensor that lies in it. "-" is standard input; what comes
+/// through a pipe is read once, and the same bytes are there for whoever opens that path again.
 class MappedFile {
  public:
-  /// Errors: io (cannot open, is a directory). An empty file maps to an empty span.
+  /// Errors: io (cannot open, is a directory, is a terminal). An empty file maps to an empty span.
   static Result<std::shared_ptr<const MappedFile>> open(const std::string& path);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
@@ -28,7 +35,9 @@ class MappedFile {
 
  private:
   MappedFile() = default;
+  static Result<std::shared_ptr<const MappedFile>> read_pipe(const std::string& path, int fd);
   std::string path_;
+  std::vector<std::byte> read_;  ///< what came through a pipe
   const std::byte* data_ = nullptr;
   size_t size_ = 0;
 };
@@ -41,8 +50,8 @@ inline constexpr size_t kPieceBytes = size_t{8} << 20;
 void forget_pages(std::span<const std::byte> bytes);
 
 /// Writes `path` through a temporary file in the same folder and a rename: readers see the old file or the whole new
-/// one. A writer that is destroyed without commit() leaves nothing behind. A device or a pipe (/dev/null, /dev/stdout)
-/// is written itself: it must not be replaced by a file.
+/// one. A writer that is destroyed without commit() leaves nothing behind. Standard output, a device or a pipe
+/// (/dev/null) is written itself: it must not be replaced by a file.
 class AtomicFile {
  public:
   static Result<std::unique_ptr<AtomicFile>> create(const std::string& path);

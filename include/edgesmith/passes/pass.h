@@ -69,10 +69,16 @@ struct PassInfo {
   std::string_view calib_unless = {};
   bool needs_train = false;  ///< without training data the run is a usage error
   bool may_calib = false;    ///< looks at calibration data when there are some
+  /// What of the options does not fit together, or is missing; null: nothing can be.
+  Status (*check)(const Options& options) = nullptr;
 };
 
 /// Whether a step with these options needs calibration data.
 bool needs_calib(const PassInfo& pass, const Options& options);
+
+/// What can be said of a step before any work: options that do not fit together, and with the `graph` that it will work
+/// on (null: not there yet) selectors that match nothing. Errors: usage.
+Status check_step(const PassInfo& pass, const Options& options, const ir::Graph* graph);
 
 /// Whether a pass may train, and so be given training data: it needs them, or "repair" may be
 /// "distill".

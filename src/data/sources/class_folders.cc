@@ -6,9 +6,13 @@
 
 #include "data/sources/forms.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/text.h"
 
 namespace edgesmith::data {
 namespace {
+
+// Of the empty folders in a warning.
+constexpr size_t kMostNames = 3;
 
 bool number_of(const std::string& name, int64_t& number) {
   const auto end = std::from_chars(name.data(), name.data() + name.size(), number);
@@ -47,6 +51,7 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
     return labels_mismatch(spec, "a folder of class folders", "folders, folder-numbers or none");
   }
   std::vector<SampleFile> files;
+  std::vector<std::string> empty;
   int64_t foreign = 0;
   for (size_t rank = 0; rank < listing.folders.size(); ++rank) {
     const std::string& name = listing.folders[rank];
@@ -58,6 +63,7 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
       return invalid_error(folder + ": the folder's name is not a class number",
                            "use labels = \"folders\" to take the rank of the names");
     }
+    if (inner->samples.empty()) empty.push_back(name);
     foreign += inner->foreign_images;
     for (const std::string& file : inner->samples) files.push_back({folder + "/" + file, label});
   }
@@ -70,6 +76,15 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
   if (foreign > 0) {
     log::warning(spec.path + ": " + std::to_string(foreign) +
                  " pictures of other formats than JPEG and PNG are left out");
+  }
+  if (ranks && !empty.empty()) {
+    const std::string more = empty.size() > kMostNames ? ", ..." : "";
+    const size_t count = empty.size();
+    empty.resize(std::min(count, kMostNames));
+    log::warning(
+        spec.path + ": " + std::to_string(count) +
+        (count == 1 ? " folder holds no pictures and is a class" : " folders hold no pictures and are classes") +
+        " all the same: " + join(empty, ", ") + more);
   }
   if (ranks) warn_about_numbers(spec, listing.folders);
   return SourcePtr(std::make_unique<FileSource>(std::move(files), spec.labels != "none", signature));

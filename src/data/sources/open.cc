@@ -4,6 +4,7 @@
 
 #include "data/bytes.h"
 #include "data/idx.h"
+#include "data/image.h"
 #include "data/sources/forms.h"
 
 namespace edgesmith::data {
@@ -11,6 +12,19 @@ namespace edgesmith::data {
 namespace fs = std::filesystem;
 
 namespace {
+
+/// The first file in `folder` that is a whole data set, "" where there is none.
+std::string readable_file(const fs::path& folder) {
+  std::error_code ignored;
+  std::string first;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool images = name.find("images-idx3-ubyte") != name.npos || name.find("images.idx3-ubyte") != name.npos;
+    const bool table = name.ends_with(".csv") || name.ends_with(".toml");
+    if ((images || table) && (first.empty() || entry.path().string() < first)) first = entry.path().string();
+  }
+  return first;
+}
 
 Result<SourcePtr> open_folder(const DataSpec& spec, const Signature& signature) {
   std::error_code ignored;
@@ -26,6 +40,9 @@ Result<SourcePtr> open_folder(const DataSpec& spec, const Signature& signature) 
     return open_flat_folder(spec, signature, *listing);
   }
   if (!listing->folders.empty()) return open_class_folders(spec, signature, *listing);
+  if (const std::string file = readable_file(folder); !file.empty()) {
+    return invalid_error(spec.path + ": holds files of data, but no samples of its own", "name one of them: " + file);
+  }
   const std::string foreign =
       listing->foreign_images > 0 ? " (" + std::to_string(listing->foreign_images) + " pictures of other formats)" : "";
   return invalid_error(spec.path + ": no samples in the folder" + foreign,
@@ -52,6 +69,11 @@ Result<SourcePtr> open_source(const DataSpec& spec, const Signature& signature) 
   if (fs::is_directory(status)) return open_folder(spec, signature);
   if (extension == ".csv")
     return spec.features.empty() ? open_csv_list(spec, signature) : open_csv_table(spec, signature);
+  if (has_image_suffix(spec.path)) {  // a folder of one
+    DataSpec folder = spec;
+    folder.path = fs::path(spec.path).parent_path().string();
+    return open_flat_folder(folder, signature, {.samples = {fs::path(spec.path).filename().string()}});
+  }
   if (extension == ".npz") return open_npz_source(spec, signature);
   if (extension == ".npy") return open_npy_source(spec, signature);
   auto bytes = map_file(spec.path);
@@ -62,7 +84,7 @@ Result<SourcePtr> open_source(const DataSpec& spec, const Signature& signature) 
   if (archive) return usage_error(spec.path + ": is an archive", "unpack it and name the folder");
   if (bytes->size() == 0) return invalid_error(spec.path + ": empty file", "it should hold samples");
   return usage_error(spec.path + ": not a form of data that edgesmith reads",
-                     "give a folder of pictures, .csv, .npz, .npy, an IDX file, ONNX test data, or a .toml");
+                     "give a picture, a folder of pictures, .csv, .npz, .npy, an IDX file, ONNX test data, or a .toml");
 }
 
 }  // namespace edgesmith::data

@@ -16,6 +16,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/assignment.h"
+#include "passes/quantize/fold_into_layers.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/plan.h"
 
@@ -74,6 +75,8 @@ class Int8 {
 
   Result<Change> run() {
     const targets::Target& target = *context_.target;
+    fold_pads_into_layers(graph_);
+    if (target.per_channel) fold_norms_into_layers(graph_, {});
     const std::vector<bool> all(static_cast<size_t>(graph_.num_node_ids()), true);
     Regions regions = find_regions(graph_, target, all, "");
     const std::vector<NodePlan> roles = regions.nodes;

@@ -426,6 +426,11 @@ Status check_goal(const Options& options) {
     return usage_error("pattern " + options.word("pattern") + " does not say how many blocks go",
                        "add --sparsity 0.5, or give a pattern like 2:4");
   }
+  if (blocks) {
+    if (const auto shape = parse_block_shape(options.word("pattern")); !shape) return shape.error();
+  } else if (options.is_set("pattern")) {
+    if (const auto pattern = parse_pattern(options.word("pattern")); !pattern) return pattern.error();
+  }
   if (options.is_set("multiple") && !asks_for_channels(options)) {
     return usage_error("multiple is about channels", "give --channels, --macs or --params, or leave it out");
   }
@@ -436,7 +441,6 @@ Result<Change> run_prune(ir::Graph& graph, const Options& options, PassContext& 
   auto selected =
       quantize::select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
   if (!selected) return selected.error();
-  EDGESMITH_TRY(check_goal(options));
   if (asks_for_channels(options)) return prune_channels(graph, options, context, *selected);
   return Pruner(graph, options, context).run(*selected);
 }
@@ -447,6 +451,7 @@ extern const PassInfo prune_pass = {
     "prune",       "zero weights or remove channels that matter least, and refit the others to the calibration data",
     prune_options, run_prune,
     true,          true,
-    "repair=none"};
+    "repair=none", false,
+    false,         check_goal};
 
 }  // namespace edgesmith::passes

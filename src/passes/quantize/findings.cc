@@ -131,11 +131,12 @@ class Reporter {
     if (!choice.wins.empty()) quality += " (" + db(choice.minmax_db) + " with minmax everywhere)";
     context_.notes.push_back(quality);
     if (!choice.wins.empty()) {
-      std::string wins = "calibrators other than minmax won for " + std::to_string(choice.wins.size()) + " scales:";
+      std::string wins = "calibrators other than minmax won for " + std::to_string(choice.wins.size()) + " scales";
       for (const auto& name : {"moving-average", "percentile", "mse", "entropy"}) {
         const auto count = std::count_if(choice.wins.begin(), choice.wins.end(),
                                          [&](const Win& win) { return win.calibrator == name; });
-        if (count > 0) wins += " " + std::string(name) + " " + std::to_string(count);
+        if (count > 0)
+          wins += (wins.ends_with("scales") ? ": " : ", ") + std::string(name) + " " + std::to_string(count);
       }
       context_.notes.push_back(wins);
     }

@@ -21,6 +21,7 @@
 #include "passes/quantize/dynamic.h"
 #include "passes/quantize/findings.h"
 #include "passes/quantize/float_layers.h"
+#include "passes/quantize/fold_into_layers.h"
 #include "passes/quantize/fold_pad_amounts.h"
 #include "passes/quantize/fold_weights.h"
 #include "passes/quantize/low_bit_layers.h"
@@ -492,11 +493,6 @@ Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContex
   if (!selected) return selected.error();
   EDGESMITH_TRY(fold_weights(graph));
   EDGESMITH_TRY(fold_pad_amounts(graph));
-  for (ir::Node& node : graph.nodes()) {  // between a DequantizeLinear and the Conv it would keep both on floats
-    ir::Node* before = node.is(ir::OpKind::conv) ? &node.input(0)->node() : nullptr;
-    if (before != nullptr && fuse_pad(graph, node) && before->output().unused()) graph.erase(*before);
-  }
-  selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
   const std::string& activations = options.word("activations");
   const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||
                       options.is_set("size") || options.is_set("sqnr");
@@ -504,6 +500,15 @@ Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContex
                                !options.flag("asymmetric") && !options.is_set("block") && !shared;
   const bool floating =
       activations == "float" || (activations == "auto" && (shared || options.word("weights") != "int8"));
+  fold_pads_into_layers(graph);
+  // A norm may stretch one channel a hundredfold, which a scale for the whole tensor does not bear.
+  const bool per_tensor = weight_settings(options, *context.target).per_tensor;
+  const bool folds = !floating && !options.flag("weights_only") && !per_tensor;
+  const int norms = folds ? fold_norms_into_layers(graph, *selected) : 0;
+  if (norms > 0) {
+    context.notes.push_back("BatchNormalization folded into the layers before it: " + std::to_string(norms));
+  }
+  selected->resize(static_cast<size_t>(graph.num_node_ids()), true);
   if (!integer_weights) {
     auto change = quantize_low_bit(graph, options, *selected, context);
     if (!change || floating || options.flag("weights_only")) return change;

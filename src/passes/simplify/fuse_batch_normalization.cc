@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "passes/rewrite.h"
+#include "passes/simplify/fuse_batch_normalization.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -50,16 +51,20 @@ std::optional<FoldedNorm> match_norm(ir::Node& node) {
 Result<Change> run_fuse_batch_normalization(ir::Graph& graph, const Options&, PassContext&) {
   Change change = Change::none;
   for (ir::Node& node : graph.nodes()) {
-    const auto found = match_norm(node);
-    if (!found) continue;
-    scale_and_shift(graph, found->layer, found->factor, found->shift);
-    replace_node(graph, node, found->layer.node->output());
-    change = Change::changed;
+    if (fuse_batch_normalization(graph, node)) change = Change::changed;
   }
   return change;
 }
 
 }  // namespace
+
+bool fuse_batch_normalization(ir::Graph& graph, ir::Node& node) {
+  const auto found = match_norm(node);
+  if (!found) return false;
+  scale_and_shift(graph, found->layer, found->factor, found->shift);
+  replace_node(graph, node, found->layer.node->output());
+  return true;
+}
 
 extern const PassInfo fuse_batch_normalization_pass = {
     "fuse-batch-normalization",

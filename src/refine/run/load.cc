@@ -34,6 +34,10 @@ Result<RunReport> Run::run() {
   EDGESMITH_TRY(check_output(recipe_.output, input_files(recipe_), options_.force));
   EDGESMITH_TRY(check_data());
   EDGESMITH_TRY(load());
+  if (!recipe_.steps.empty()) {  // later steps find what the first ones leave
+    const Step& step = recipe_.steps[0];
+    EDGESMITH_TRY(passes::check_step(*passes::find_pass(step.pass), step.options, &*original_));
+  }
   EDGESMITH_TRY(measure_baseline());
   size_t first = 0;
   if (!options_.from_folder.empty() && options_.from.value_or(0) > 0) {
@@ -52,6 +56,7 @@ Result<RunReport> Run::run() {
 // Before any work is done.
 Status Run::check_data() const {
   for (const Step& step : recipe_.steps) {
+    EDGESMITH_TRY(passes::check_step(*passes::find_pass(step.pass), step.options, nullptr));
     if (passes::find_pass(step.pass)->needs_train && !recipe_.data.train) {
       return usage_error(step.pass + " needs training data", "give some with --train");
     }

@@ -71,9 +71,17 @@ Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepRep
         "run the recipe without --from first");
   }
   passes::PassContext context = make_context(index, feed_);
+  bool other_file = false;  // the error is about another model, which names itself
+  context.load_model = [&](const std::string& path) {
+    auto model = onnx::import_file(path);
+    other_file = !model;
+    return model;
+  };
   const size_t warnings = log::num_warnings();
   const auto change = passes::run_pass(*passes::find_pass(step.pass), candidate, step.options, context);
-  if (!change) return change.error().kind == ErrorKind::usage ? change.error() : change.error().in(recipe_.model);
+  if (!change) {
+    return other_file || change.error().kind == ErrorKind::usage ? change.error() : change.error().in(recipe_.model);
+  }
   if (context.stopped_early) return save_interrupted(candidate, *change, step.pass);
   report.seconds = seconds_since(start);
   report.curves = std::move(context.curves);

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people type by mistake, and the one line that puts them right.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "cli/tool_test.h"
+
+namespace edgesmith::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Mistakes : public ToolTest {
+ protected:
+  void SetUp() override {
+    write_model(kTinyModel, folder_ / "m.onnx");
+    write_data(folder_ / "d.npz", 60, 1, 6);
+    ASSERT_TRUE(
+        write_file(folder_ / "r.toml", "model = \"m.onnx\"\noutput = \"out.onnx\"\n[[step]]\npass = \"simplify\"\n")
+            .ok());
+    ASSERT_TRUE(
+        write_file(folder_ / "zoo.toml", "[[model]]\npath = \"m.onnx\"\nname = \"a\"\nrecipe = \"r.toml\"\n").ok());
+  }
+};
+
+TEST_F(Mistakes, AMissingArgumentIsCalledAsTheHelpCallsIt) {
+  expect_error({"inspect"}, 2, "inspect: no MODEL given; usage: edgesmith inspect MODEL [OTHER] [options]");
+  expect_error({"compare", "m.onnx"}, 2, "compare: no B given; usage: edgesmith compare A B [options]");
+  expect_error({"eval", "m.onnx", "--data", "d.npz", "--data-limit", "1e3"}, 2,
+               "eval: --data-limit: cannot read '1e3' as a number of the kind it takes; see 'edgesmith eval --help'");
+}
+
+TEST_F(Mistakes, HelpAndVersionAreWordsToo) {
+  EXPECT_EQ(run({"help"}).out, run({"--help"}).out);
+  EXPECT_EQ(run({"help", "quantize"}).out, run({"quantize", "--help"}).out);
+  EXPECT_EQ(run({"version"}).out, run({"--version"}).out);
+  expect_error({"help", "quantise"}, 2, "unknown command 'quantise'; did you mean 'quantize'?");
+}
+
+TEST_F(Mistakes, TablesShowOneRow) {
+  EXPECT_EQ(run({"targets", "ort-x86"}).out, run({"targets", "show", "ort-x86"}).out);
+  expect_error({"targets", "ort"}, 2, "unknown target 'ort'; did you mean 'ort-arm' or 'ort-x86' or 'ort-x86-vnni'?");
+  expect_error({"targets", "host", "ort-x86"}, 2, "targets: unexpected argument 'ort-x86'; name one target");
+  EXPECT_EQ(Json::parse(run({"ops", "conv", "--json"}).out)["ops"].size(), 1u);
+  EXPECT_EQ(run({"ops", "Conv"}).out, run({"ops", "conv"}).out);
+  expect_error({"ops", "Cnov"}, 2,
+               "ops: 'Cnov' is not evaluated here, and passes through a model as it is; did you mean 'Conv'?");
+  EXPECT_EQ(Json::parse(run({"metrics", "top1", "--json"}).out)["metrics"].size(), 1u);
+  expect_error({"metrics", "top2"}, 2, "unknown metric 'top2'; did you mean 'top1'?");
+}
+
+TEST_F(Mistakes, ATargetOnTheCommandLineHasNoLineOfAFile) {
+  expect_error({"simplify", "m.onnx", "-o", "s.onnx", "--target", "tensort-orin"}, 2,
+               "simplify: unknown target 'tensort-orin'; did you mean 'tensorrt-orin'?");
+}
+
+TEST_F(Mistakes, SizesHaveUnits) {
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "a.onnx", "-q", "--max-bytes", "1kB"}).exit_code, 0);
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "b.onnx", "-q", "--max-bytes", "9"}).exit_code, 1);
+  expect_error({"simplify", "m.onnx", "-o", "c.onnx", "--max-bytes", "small"}, 2,
+               "--max-bytes: 'small' is no size; write 262144 or 256KiB");
+}
+
+TEST_F(Mistakes, RecipesManifestsAndModelsAreToldApart) {
+  expect_error({"run", "zoo.toml"}, 2,
+               "zoo.toml: is a manifest of many models, not a recipe; run it with 'edgesmith zoo'");
+  expect_error({"run", "m.onnx", "r.toml"}, 2,
+               "m.onnx: is no recipe, nor any text; the recipe comes before the model: edgesmith run RECIPE.toml "
+               "MODEL.onnx");
+  expect_error({"zoo", "r.toml", "-o", "z"}, 2,
+               "r.toml: is a recipe, not a manifest of many models; run it with 'edgesmith run'");
+  expect_error({"zoo", "m.onnx", "-o", "z"}, 2,
+               "m.onnx: is no manifest, nor any text; give a .toml that lists models: see docs/zoo.md");
+}
+
+TEST_F(Mistakes, ARecipeWithoutStepsIsSaidToDoNothing) {
+  ASSERT_TRUE(write_file(folder_ / "none.toml", "output = \"same.onnx\"\n").ok());
+  const ToolResult result = run({"run", "none.toml", "m.onnx", "-q"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_NE(result.err.find("none.toml: has no [[step]]"), std::string::npos) << result.err;
+}
+
+TEST_F(Mistakes, AreFoundBeforeTheModelIsMeasured) {
+  for (const std::vector<std::string>& wrong :
+       std::vector<std::vector<std::string>>{{"--sparsity", "0.5", "--skip", "nowhere"},
+                                             {},
+                                             {"--pattern", "2-4"},
+                                             {"--sparsity", "0.5", "--macs", "1"}}) {
+    std::vector<std::string> args = {"prune",   "m.onnx", "-o",         "p.onnx",   "--eval", "d.npz",
+                                     "--calib", "d.npz",  "--no-cache", "--events", "e.jsonl"};
+    args.insert(args.end(), wrong.begin(), wrong.end());
+    EXPECT_EQ(run(args).exit_code, 2);
+    EXPECT_EQ(*read_file(folder_ / "e.jsonl"), "");
+  }
+}
+
+TEST_F(Mistakes, AReportThatCannotBeIsRefusedBeforeTheWork) {
+  ASSERT_TRUE(write_file(folder_ / "taken", "mine").ok());
+  for (std::vector<std::string> args :
+       {std::vector<std::string>{"simplify", "m.onnx", "-o", "s.onnx"}, {"eval", "m.onnx", "--data", "d.npz"}}) {
+    args.insert(args.end(), {"--report", "taken"});
+    const ToolResult result = run(args);
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_NE(result.err.find("taken is no folder; name a folder, it is created"), std::string::npos) << result.err;
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "s.onnx"));
+}
+
+TEST_F(Mistakes, AFailedRunLeavesNoEmptyFolder) {
+  EXPECT_EQ(run({"run", "r.toml", "none.onnx", "-o", "out"}).exit_code, 5);
+  EXPECT_FALSE(fs::exists(folder_ / "out"));
+  fs::create_directory(folder_ / "mine");
+  EXPECT_EQ(run({"run", "r.toml", "none.onnx", "-o", "mine"}).exit_code, 5);
+  EXPECT_TRUE(fs::exists(folder_ / "mine"));
+}
+
+TEST_F(Mistakes, AMissingTeacherIsNamedAlone) {
+  expect_error({"distill", "m.onnx", "--teacher", "none.onnx", "--train", "d.npz", "-o", "t.onnx", "--no-cache"}, 5,
+               "none.onnx: cannot open: No such file or directory; check the path");
+}
+
+TEST_F(Mistakes, ModelsThatTakeOtherInputsAreNotCompared) {
+  write_model(R"(graph @wide(%x: f32[N,4]) -> (logits: f32[N,4]) {
+  %y = relu %x : f32[N,4]
+  return %y
+}
+)",
+              folder_ / "wide.onnx");
+  expect_error({"compare", "m.onnx", "wide.onnx", "--data", "d.npz"}, 3,
+               "wide.onnx: input 'x' takes f32[N,4], 'x' of m.onnx takes f32[N,3]; compare two forms of one model");
+}
+
+TEST_F(Mistakes, DiagnoseTakesTheFloatModelFirst) {
+  ASSERT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "d.npz", "-q"}).exit_code, 0);
+  expect_error({"diagnose", "q.onnx", "m.onnx", "--data", "d.npz"}, 2,
+               "q.onnx is quantized and m.onnx is not; the float model comes first: edgesmith diagnose m.onnx q.onnx");
+}
+
+TEST_F(Mistakes, QuietCommandsThatOnlyMeasureStillAnswer) {
+  ASSERT_EQ(run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "d.npz", "-q"}).out, "");
+  EXPECT_NE(run({"diagnose", "m.onnx", "q.onnx", "--data", "d.npz", "-q"}).out, "");
+  EXPECT_NE(run({"compare", "m.onnx", "q.onnx", "--data", "d.npz", "-q"}).out, "");
+}
+
+TEST_F(Mistakes, AFolderOfDataFilesNamesOne) {
+  fs::create_directory(folder_ / "data");
+  ASSERT_TRUE(write_file(folder_ / "data/t10k-images-idx3-ubyte.gz", "x").ok());
+  expect_error({"eval", "m.onnx", "--data", "data"}, 3,
+               "data: holds files of data, but no samples of its own; name one of them: "
+               "data/t10k-images-idx3-ubyte.gz");
+}
+
+TEST_F(Mistakes, EventsThatCannotBeWrittenAreAWarning) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full here";
+  const ToolResult result = run({"eval", "m.onnx", "--data", "d.npz", "-q", "--events", "/dev/full"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_NE(result.err.find("--events /dev/full: cannot write"), std::string::npos) << result.err;
+}
+
+}  // namespace
+}  // namespace edgesmith::testing
