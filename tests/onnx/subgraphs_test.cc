@@ -243,6 +243,14 @@ TEST(Subgraphs, CompoundOperatorsStayAndRun) {
   EXPECT_EQ(y[1], 0);
 }
 
+TEST(Subgraphs, AProductWithMoreColumnsThanThereCanBeIsNotSpelledOut) {
+  const ir::Graph graph = import_model_text(std::string(kMicrosoft) + R"(g (float[2,4] x, float[2] s) => (float[2,2] y)
+      <uint8[2,1,2] b = {1, 2, 3, 4}> {
+    y = com.microsoft.MatMulNBits <K = 9223372036854775807, N = 2, bits = 4, block_size = 16> (x, b, s)
+  })");
+  EXPECT_NE(ops::find_unknown(*first_opaque(graph)), nullptr);
+}
+
 TEST(Subgraphs, APassMakesACompoundOperator) {
   ir::Graph graph = must_import(13, "g (float[2] x, float[2] b) => (float[2] y) { y = Add(x, b) }");
   ir::Node& add = const_cast<ir::Node&>(*first_op(graph));

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Operators of language models: products with weights of 4 or 8 bits in blocks, and the sum of embeddings.
+#include <algorithm>
+#include <string>
+
 #include "onnx/compound/compounds.h"
 
 namespace edgesmith::onnx::compound {
@@ -18,6 +21,9 @@ ir::Value& halves(Emitter& e, ir::Value& bytes) {
               {{"axis", int64_t{-1}}});
 }
 
+/// No weight is longer along an axis, nor its blocks.
+constexpr int64_t kMostAlong = int64_t{1} << 31;
+
 }  // namespace
 
 // a [..., K]; codes [N, blocks, bytes]; scales [N * blocks]; zero points, as codes or reals; order of inputs; bias [N].
@@ -26,6 +32,7 @@ Reason mat_mul_n_bits(Emitter& e) {
   const int64_t inputs = e.integer("K", 0), outputs = e.integer("N", 0);
   if (bits != 4 && bits != 8) return "its codes have " + std::to_string(bits) + " bits";
   if (block < 1 || inputs < 1 || outputs < 1) return "K, N or block_size is missing";
+  if (std::max({block, inputs, outputs}) > kMostAlong) return "K, N or block_size is too large";
   if (e.input(4) != nullptr) return "it reorders its inputs (g_idx)";
   const int64_t blocks = (inputs + block - 1) / block;
   ir::Value& b = bits == 4 ? halves(e, *e.input(1)) : *e.input(1);
