@@ -36,11 +36,16 @@ void ValueRange::add_raw(double low_value, double high_value, bool are_pixels) {
 }
 
 void ValueRange::add(const ir::Tensor& tensor) {
-  for (const float value : tensor.to_floats()) {
-    low = any ? std::min<double>(low, value) : value;
-    high = any ? std::max<double>(high, value) : value;
-    any = true;
+  const std::vector<float> values = tensor.to_floats();
+  if (values.empty()) return;
+  float least = values[0], most = values[0];
+  for (const float value : values) {
+    least = std::min(least, value);
+    most = std::max(most, value);
   }
+  low = any ? std::min<double>(low, least) : least;
+  high = any ? std::max<double>(high, most) : most;
+  any = true;
 }
 
 std::string range_complaint(const ValueRange& range, const Preprocess& preprocess, bool declared) {
