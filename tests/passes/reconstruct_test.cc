@@ -214,97 +214,6 @@ TEST(Stages, HoldLayersThatDoNotReadEachOther) {
   EXPECT_EQ(names(1), "abcd ");
 }
 
-TEST(Gram, AimsAtWhatTheFloatModelGives) {
-  ir::Graph graph = network();
-  ir::Node& layer = *layers_of(graph).back();
-  // The float model's inputs are a linear map of those that the layer gets: the map can be undone.
-  Random random(7);
-  const size_t n = 4, count = 400;
-  const std::vector<double> map = normals(n * n, random);
-  std::vector<float> current(count * n + quantize::LayerInputs::kReadAhead), reference(current);
-  for (size_t r = 0; r < count; ++r) {
-    for (size_t i = 0; i < n; ++i) current[r * n + i] = static_cast<float>(random.normal() + 1);
-    for (size_t i = 0; i < n; ++i) {
-      double sum = 0;
-      for (size_t j = 0; j < n; ++j) sum += map[i * n + j] * current[r * n + j];
-      reference[r * n + i] = static_cast<float>(sum);
-    }
-  }
-  ThreadPool pool(2);
-  Gram gram(layer, 10, 1280, 4);
-  const Gram::Sample rows[] = {{std::span(current).first(count * n), {}}},
-                     targets[] = {{std::span(reference).first(count * n), {}}};
-  gram.add(rows, targets, pool);
-  EXPECT_TRUE(gram.differs());
-  for (const bool centred : {false, true}) {
-    std::vector<double> row = normals(n, random), expected(n, 0.0);
-    for (size_t i = 0; i < n; ++i) {
-      for (size_t j = 0; j < n; ++j) expected[j] += row[i] * map[i * n + j];
-    }
-    Aim(gram, 0, centred, gram.moments(gram.inputs().blocks()[0], centred)).shift(3, row);
-    for (size_t j = 0; j < n; ++j) EXPECT_NEAR(row[j], expected[j], 1e-3) << centred;
-  }
-}
-
-// Random rows of a layer with `n` inputs and `outputs` outputs: what the float model gives differs by linear maps of
-// the inputs, plus constants.
-struct ResidualRows {
-  size_t n, outputs, count = 400;
-  std::vector<double> of_inputs, of_shortcut, constants;  // differences of inputs and shortcut for inputs x
-  std::vector<float> current, reference, shortcut, wanted;
-
-  ResidualRows(size_t n, size_t outputs, Random& random) : n(n), outputs(outputs) {
-    of_inputs = normals(n * n, random);
-    of_shortcut = normals(outputs * n, random);
-    constants = normals(outputs, random);
-    current.resize(count * n + quantize::LayerInputs::kReadAhead);
-    reference.resize(current.size());
-    shortcut.resize(count * outputs);
-    wanted.resize(shortcut.size());
-    for (size_t r = 0; r < count; ++r) {
-      for (size_t i = 0; i < n; ++i) current[r * n + i] = static_cast<float>(random.normal() + 1);
-      const auto map = [&](const std::vector<double>& matrix, size_t row) {
-        double sum = 0;
-        for (size_t j = 0; j < n; ++j) sum += matrix[row * n + j] * current[r * n + j];
-        return sum;
-      };
-      for (size_t i = 0; i < n; ++i) {
-        reference[r * n + i] = static_cast<float>(current[r * n + i] + map(of_inputs, i));
-      }
-      for (size_t m = 0; m < outputs; ++m) {
-        shortcut[r * outputs + m] = static_cast<float>(random.normal());
-        wanted[r * outputs + m] = static_cast<float>(shortcut[r * outputs + m] + map(of_shortcut, m) + constants[m]);
-      }
-    }
-  }
-};
-
-TEST(Gram, AimsAtTheSumWithAShortcut) {
-  ir::Graph graph = network();
-  ir::Node& layer = *layers_of(graph)[1];
-  Random random(11);
-  const ResidualRows rows(4, 4, random);
-  const size_t n = rows.n;
-  const Gram::Sample current[] = {{std::span(rows.current).first(rows.count * n), rows.shortcut}},
-                     reference[] = {{std::span(rows.reference).first(rows.count * n), rows.wanted}};
-  ThreadPool pool(2);
-  Gram gram(layer, 10, 1280, 4, true);
-  gram.add(current, reference, pool);
-  std::vector<double> weights = normals(rows.outputs * n, random), aimed = weights;
-  const Aim aim(gram, 0, true, gram.moments(gram.inputs().blocks()[0], true));
-  for (size_t m = 0; m < rows.outputs; ++m) {
-    const std::span<double> row = std::span(aimed).subspan(m * n, n);
-    aim.shift(static_cast<int64_t>(m), row);
-    for (size_t j = 0; j < n; ++j) {
-      double expected = weights[m * n + j] + rows.of_shortcut[m * n + j];
-      for (size_t i = 0; i < n; ++i) expected += weights[m * n + i] * rows.of_inputs[i * n + j];
-      EXPECT_NEAR(row[j], expected, 1e-3);
-    }
-  }
-  const std::vector<double> bias = gram.bias_change(weights, aimed);
-  for (size_t m = 0; m < rows.outputs; ++m) EXPECT_NEAR(bias[m], rows.constants[m], 1e-3);
-}
-
 TEST(Shortcut, IsWhatEarlierLayersMake) {
   auto graph = ir::parse(R"(graph @net(%x: f32[N,4,6,6]) -> (y) {
   %w1 = constant random(seed=1) : f32[4,4,1,1]
@@ -356,7 +265,7 @@ TEST(Gram, WideAndNarrowBlocksAddTheSame) {
   wide.add(rows, targets, pool);
   narrow.add(rows, targets, pool);
   ASSERT_EQ(narrow.inputs().blocks().size(), 3u);
-  const std::vector<double> whole = wide.differences(0, true), part = narrow.differences(1, true);
+  const std::vector<double> whole = wide.differences(0, 0, true), part = narrow.differences(1, 0, true);
   for (size_t i = 0; i < 30; ++i) {
     for (size_t j = 0; j < 30; ++j) EXPECT_NEAR(part[i * 30 + j], whole[(i + 30) * 90 + j + 30], 1e-5);
   }

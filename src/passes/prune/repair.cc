@@ -5,6 +5,7 @@
 
 #include "passes/prune/obs.h"
 #include "passes/prune/scores.h"
+#include "passes/reconstruct/aim.h"
 #include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::prune {
@@ -38,6 +39,20 @@ std::vector<bool> choose(std::span<const double> row, std::span<const double> in
   return kept;
 }
 
+// Zeros leave errors so large that going all of the way is as good as going the share that the samples tell: ResNet-20
+// on 5000 other training pictures with 80 % zeros 12.61 dB beside 12.54, with 50 % 22.86 beside 22.84.
+constexpr double kAimedShare = 1;
+
+void aim_at_float(Layer& layer, const reconstruct::Gram& gram, bool centred, ThreadPool& pool) {
+  std::vector<std::vector<double>> moments;
+  for (const Block& block : gram.inputs().blocks()) {
+    moments.push_back(gram.moments(block, centred));
+    reconstruct::damp(moments.back(), static_cast<size_t>(block.width), kAimDamping);
+  }
+  const std::vector<std::span<const double>> by_block(moments.begin(), moments.end());
+  reconstruct::find_aim(gram, centred, by_block, layer.weights, pool).move(layer.weights, kAimedShare);
+}
+
 }  // namespace
 
 std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const MaskChoice& choice, ThreadPool& pool) {
@@ -52,15 +67,10 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const Ma
   const bool exchanging = may && (choosing || choice.exchange);
   std::vector<int> groups(static_cast<size_t>(layer.width), 0);
   if (choosing) groups = groups_of(layer, *choice.pattern);
+  if (gram.differs()) aim_at_float(layer, gram, centred, pool);
   for (size_t b = 0; b < moments.size(); ++b) {
     const Block& block = inputs.blocks()[b];
     const auto width = static_cast<size_t>(block.width);
-    std::optional<reconstruct::Aim> aim;
-    if (gram.differs()) {
-      std::vector<double> damped = gram.moments(block, centred);
-      reconstruct::damp(damped, width, kAimDamping);
-      aim.emplace(gram, b, centred, std::move(damped));
-    }
     const std::vector<double> inverse = choosing ? reconstruct::inverse(moments[b], width) : std::vector<double>{};
     std::vector<std::vector<bool>> masks(static_cast<size_t>(per_group));  // rows share words of layer.kept
     pool.parallel_for(per_group, [&](int64_t index, int) {
@@ -68,9 +78,8 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const Ma
       const std::span<double> row = std::span(layer.weights).subspan(at, width);
       std::vector<int> zeros;
       for (size_t i = 0; exchanging && i < width; ++i) {
-        if (row[i] == 0) zeros.push_back(static_cast<int>(i));
+        if (before[at + i] == 0) zeros.push_back(static_cast<int>(i));
       }
-      if (aim) aim->shift(index, row);
       std::vector<bool>& kept = masks[static_cast<size_t>(index)];
       if (choosing) {
         kept = choose(row, inverse, groups, *choice.pattern, zeros);

@@ -56,7 +56,7 @@ class Rounder {
         gram_(gram),
         pool_(pool),
         segments_(layer, settings.block_size),
-        target_(layer, gram, settings.bits >= kFineBits ? kAimedShareOfFineCodes : kAimedShare, pool),
+        target_(layer, gram, pool),
         values_(layer.weights.size(), 0.0),
         grids_(static_cast<size_t>(layer.outputs)),
         power_(static_cast<size_t>(layer.outputs)) {}

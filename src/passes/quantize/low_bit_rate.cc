@@ -112,7 +112,7 @@ class RateRounder {
         price_(price),
         gram_(gram),
         pool_(pool),
-        target_(layer, &gram, kAimedShare, pool),
+        target_(layer, &gram, pool),
         rates_(-(1 << (settings.bits - 1)), (1 << (settings.bits - 1)) - 1),
         values_(layer.weights.size(), 0.0),
         scales_(static_cast<size_t>(layer.outputs), 1.0) {}
@@ -259,7 +259,7 @@ RatedCodes rate_aware_weight(const reconstruct::Layer& layer, const LowBitSettin
 RateForecast::RateForecast(const reconstruct::Layer& layer, const LowBitSettings& settings,
                            const reconstruct::Gram& gram, ThreadPool& pool)
     : bits_(settings.bits), outputs_(layer.outputs) {
-  const LayerTarget target(layer, &gram, kAimedShare, pool);
+  const LayerTarget target(layer, &gram, pool);
   rows_per_group_ = target.rows_per_group;
   width_ = target.width;
   of_error_ = weights_of_errors(target);

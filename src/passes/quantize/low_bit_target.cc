@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "passes/quantize/node_form.h"
+#include "passes/reconstruct/aim.h"
 #include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::quantize {
@@ -24,7 +25,7 @@ Segments::Segments(const reconstruct::Layer& layer, int64_t block_size) : of(sta
   }
 }
 
-LayerTarget::LayerTarget(const reconstruct::Layer& layer, const reconstruct::Gram* gram, double aimed, ThreadPool& pool)
+LayerTarget::LayerTarget(const reconstruct::Layer& layer, const reconstruct::Gram* gram, ThreadPool& pool)
     : rows_per_group(layer.outputs), width(static_cast<size_t>(layer.width)), wanted(layer.weights) {
   masked = std::find(layer.weights.begin(), layer.weights.end(), 0.0) != layer.weights.end();
   centred = gram != nullptr && reconstruct::has_bias_operand(layer);
@@ -41,13 +42,11 @@ LayerTarget::LayerTarget(const reconstruct::Layer& layer, const reconstruct::Gra
     own.moments = gram->moments(inputs[b], centred);
     own.factor = reconstruct::factor_moments(own.moments, inputs[b].width, kDamping);
     reconstruct::damp(own.moments, n, kDamping);
-    if (!gram->differs()) return;
-    const reconstruct::Aim aim(*gram, b, centred, own.moments, aimed);
-    for (int64_t m = 0; m < rows_per_group; ++m) {
-      const auto whole = row(wanted, inputs[b].group * rows_per_group + m);
-      aim.shift(m, whole.subspan(static_cast<size_t>(inputs[b].first), n));
-    }
   });
+  if (!gram->differs()) return;
+  std::vector<std::span<const double>> moments;
+  for (const Block& block : blocks) moments.emplace_back(block.moments);
+  reconstruct::find_aim(*gram, centred, moments, wanted, pool).move(wanted);
 }
 
 std::span<const double> LayerTarget::zeros_of(const reconstruct::Layer& layer, int64_t m) const {

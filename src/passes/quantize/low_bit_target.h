@@ -19,13 +19,6 @@ struct Segments {
   Segments(const reconstruct::Layer& layer, int64_t block_size);
 };
 
-/// How much of the way to the float model's output layers aim at, and from so many bits a weight on. Ratios of output
-/// to error on pictures that were not used, in dB, for all of the way, three quarters and half: ResNet-20
-/// int2 15.07, 15.27, 14.95, int3 21.12, 21.38, 21.32, int4 25.71, 26.11, 26.18; EfficientNet-Lite0 int4 (60 pictures
-/// to calibrate) 6.96, 8.11, 8.50; MobileNetV2 int4 8.99, 9.65, not measured.
-inline constexpr double kAimedShare = 0.75, kAimedShareOfFineCodes = 0.5;
-inline constexpr int kFineBits = 4;
-
 /// The weights that are wanted, and the moments of what they meet.
 struct LayerTarget {
   struct Block {
@@ -34,9 +27,9 @@ struct LayerTarget {
     reconstruct::MomentFactor factor;
   };
 
-  /// With `gram` the wanted weights bring the layer the share `aimed` of the way to the float model's output (gram.h);
-  /// without, they are its own.
-  LayerTarget(const reconstruct::Layer& layer, const reconstruct::Gram* gram, double aimed, ThreadPool& pool);
+  /// With `gram` the wanted weights bring the layer towards the float model's output (aim.h); without, they are its
+  /// own.
+  LayerTarget(const reconstruct::Layer& layer, const reconstruct::Gram* gram, ThreadPool& pool);
 
   int64_t groups = 1, rows_per_group = 1;
   size_t width = 0;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "passes/reconstruct/moments.h"
 #include "runtime/isa.h"
 #include "runtime/native/packing.h"
 
@@ -20,19 +19,23 @@ constexpr int64_t kFewestRowsOfGroups = 2048;
 }  // namespace
 
 Gram::Gram(const ir::Node& node, int64_t num_samples, int widest, int64_t rows_per_input, bool residual)
-    : inputs_(node, num_samples, widest, true, rows_per_input, kFewestRowsOfGroups) {
+    : inputs_(node, num_samples, widest, true, rows_per_input, kFewestRowsOfGroups), residual_(residual) {
   for (size_t b = 0; b < inputs_.blocks().size(); ++b) {
     const int width = inputs_.blocks()[b].width;
-    products_.emplace_back(static_cast<size_t>(width) * static_cast<size_t>(width), 0.0F);
-    if (residual) {
-      added_products_.emplace_back(static_cast<size_t>(inputs_.outputs() / inputs_.groups() * width), 0.0F);
-    }
     for (int row = 0; row < width; row += kRowsPerPiece) {
       pieces_.push_back({b, row, std::min(width, row + kRowsPerPiece)});
     }
   }
-  sums_.assign(static_cast<size_t>(inputs_.groups()) * static_cast<size_t>(inputs_.width()), 0.0);
-  added_sums_.assign(static_cast<size_t>(inputs_.outputs()), 0.0);
+  for (Half& half : halves_) {
+    for (const Block& block : inputs_.blocks()) {
+      const auto width = static_cast<size_t>(block.width);
+      half.products.emplace_back(width * width, 0.0F);
+      if (!residual) continue;
+      half.added_products.emplace_back(static_cast<size_t>(inputs_.outputs() / inputs_.groups()) * width, 0.0F);
+    }
+    half.sums.assign(static_cast<size_t>(inputs_.groups()) * static_cast<size_t>(inputs_.width()), 0.0);
+    half.added_sums.assign(static_cast<size_t>(inputs_.outputs()), 0.0);
+  }
 }
 
 void Gram::add(std::span<const Sample> current, std::span<const Sample> reference, ThreadPool& pool) {
@@ -47,19 +50,21 @@ void Gram::add(std::span<const Sample> current, std::span<const Sample> referenc
     for (size_t i = 0; i < x.size(); ++i) differences[i] = y[i] - x[i];
   };
   for (size_t s = 0; s < current.size(); ++s) {
+    Half& half = halves_[static_cast<size_t>(num_samples_++) % kHalves];
     const Rows x = current[s].inputs, y = reference[s].inputs;
-    const size_t count = x.size() / sums_.size();
+    const size_t count = x.size() / half.sums.size();
+    half.rows += static_cast<int64_t>(count);
     if (!std::equal(x.begin(), x.end(), y.begin())) {
       differs_ = true;
       subtract(x, y);
-      for (size_t g = 0; g < sums_.size() / width; ++g) {
+      for (size_t g = 0; g < half.sums.size() / width; ++g) {
         for (size_t r = 0; r < count; ++r) {
           const float* row = &differences[(g * count + r) * width];
-          for (size_t i = 0; i < width; ++i) sums_[g * width + i] += row[i];
+          for (size_t i = 0; i < width; ++i) half.sums[g * width + i] += row[i];
         }
       }
       pool.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t piece, int) {
-        add_differences(pieces_[static_cast<size_t>(piece)], differences.data(), x);
+        add_differences(half, pieces_[static_cast<size_t>(piece)], differences.data(), x);
       });
     }
     const Rows shortcut = current[s].added, wanted = reference[s].added;
@@ -67,10 +72,11 @@ void Gram::add(std::span<const Sample> current, std::span<const Sample> referenc
     differs_ = true;
     subtract(shortcut, wanted);
     for (size_t r = 0; r < count; ++r) {
-      for (size_t m = 0; m < added_sums_.size(); ++m) added_sums_[m] += differences[r * added_sums_.size() + m];
+      for (size_t m = 0; m < half.added_sums.size(); ++m)
+        half.added_sums[m] += differences[r * half.added_sums.size() + m];
     }
-    pool.parallel_for(static_cast<int64_t>(added_products_.size()),
-                      [&](int64_t block, int) { add_added(static_cast<size_t>(block), differences.data(), x); });
+    pool.parallel_for(static_cast<int64_t>(half.added_products.size()),
+                      [&](int64_t block, int) { add_added(half, static_cast<size_t>(block), differences.data(), x); });
   }
 }
 
@@ -97,31 +103,31 @@ void add_products(const float* d, int64_t d_stride, const float* x, int64_t x_st
 
 }  // namespace
 
-void Gram::add_differences(const Piece& piece, const float* differences, const Rows& current) {
+void Gram::add_differences(Half& half, const Piece& piece, const float* differences, const Rows& current) {
   const Block& block = inputs_.blocks()[piece.block];
   const int64_t width = inputs_.width(), columns = block.width;
-  const auto count = static_cast<int64_t>(current.size() / sums_.size());
+  const auto count = static_cast<int64_t>(current.size() / half.sums.size());
   const int64_t start = block.group * count * width + block.first;
   add_products(differences + start + piece.first_row, width, current.data() + start, width, count,
                piece.last_row - piece.first_row, columns,
-               &products_[piece.block][static_cast<size_t>(piece.first_row * columns)]);
+               &half.products[piece.block][static_cast<size_t>(piece.first_row * columns)]);
 }
 
-void Gram::add_added(size_t b, const float* differences, const Rows& current) {
+void Gram::add_added(Half& half, size_t b, const float* differences, const Rows& current) {
   const Block& block = inputs_.blocks()[b];
   const int64_t width = inputs_.width(), outputs = inputs_.outputs(), per_group = outputs / inputs_.groups();
-  const auto count = static_cast<int64_t>(current.size() / sums_.size());
+  const auto count = static_cast<int64_t>(current.size() / half.sums.size());
   add_products(differences + block.group * per_group, outputs,
                current.data() + block.group * count * width + block.first, width, count, per_group, block.width,
-               added_products_[b].data());
+               half.added_products[b].data());
 }
 
-// Products over the rows seen, less those of the means: `sums` belong to the rows of the matrix.
-std::vector<double> Gram::mean_products(size_t b, const std::vector<float>& products, const double* sums,
+// Products over `count` rows, less those of the means: `sums` belong to the rows of the matrix.
+std::vector<double> Gram::mean_products(size_t b, const std::vector<float>& products, const double* sums, int64_t count,
                                         bool centred) const {
   const Block& block = inputs_.blocks()[b];
   const auto n = static_cast<size_t>(block.width);
-  const auto rows = static_cast<double>(std::max<int64_t>(1, inputs_.num_rows()));
+  const auto rows = static_cast<double>(std::max<int64_t>(1, count));
   const std::vector<double> means = inputs_.means();
   const double* own = &means[static_cast<size_t>(block.group * inputs_.width() + block.first)];
   std::vector<double> out(products.size());
@@ -132,16 +138,20 @@ std::vector<double> Gram::mean_products(size_t b, const std::vector<float>& prod
   return out;
 }
 
-std::vector<double> Gram::differences(size_t b, bool centred) const {
+std::vector<double> Gram::differences(size_t b, size_t h, bool centred) const {
   const Block& block = inputs_.blocks()[b];
-  return mean_products(b, products_[b], &sums_[static_cast<size_t>(block.group * inputs_.width() + block.first)],
+  const Half& half = halves_[h];
+  return mean_products(b, half.products[b],
+                       &half.sums[static_cast<size_t>(block.group * inputs_.width() + block.first)], half.rows,
                        centred);
 }
 
-std::vector<double> Gram::added_differences(size_t b, bool centred) const {
+std::vector<double> Gram::added_differences(size_t b, size_t h, bool centred) const {
   if (!residual()) return {};
   const int64_t per_group = inputs_.outputs() / inputs_.groups();
-  return mean_products(b, added_products_[b], &added_sums_[static_cast<size_t>(inputs_.blocks()[b].group * per_group)],
+  const Half& half = halves_[h];
+  return mean_products(b, half.added_products[b],
+                       &half.added_sums[static_cast<size_t>(inputs_.blocks()[b].group * per_group)], half.rows,
                        centred);
 }
 
@@ -149,35 +159,21 @@ std::vector<double> Gram::bias_change(std::span<const double> before, std::span<
   const auto rows = static_cast<double>(std::max<int64_t>(1, inputs_.num_rows()));
   const std::vector<double> means = inputs_.means();
   const auto width = static_cast<size_t>(inputs_.width());
-  const size_t per_group = added_sums_.size() / static_cast<size_t>(inputs_.groups());
-  std::vector<double> change(added_sums_);
+  const auto sum = [&](std::vector<double> Half::*of, size_t at) {
+    double all = 0;
+    for (const Half& half : halves_) all += (half.*of)[at];
+    return all;
+  };
+  std::vector<double> change(static_cast<size_t>(inputs_.outputs()));
+  const size_t per_group = change.size() / static_cast<size_t>(inputs_.groups());
   for (size_t m = 0; m < change.size(); ++m) {
-    change[m] /= rows;
+    change[m] = sum(&Half::added_sums, m) / rows;
     for (size_t k = 0; k < width; ++k) {
       const size_t at = m * width + k, input = m / per_group * width + k;
-      change[m] += before[at] * (means[input] + sums_[input] / rows) - after[at] * means[input];
+      change[m] += before[at] * (means[input] + sum(&Half::sums, input) / rows) - after[at] * means[input];
     }
   }
   return change;
-}
-
-Aim::Aim(const Gram& gram, size_t block, bool centred, std::vector<double> moments, double share)
-    : factor_(std::move(moments)), share_(share) {
-  differences_ = gram.differences(block, centred);
-  added_ = gram.added_differences(block, centred);
-  factor(factor_, static_cast<size_t>(gram.inputs().blocks()[block].width));
-}
-
-void Aim::shift(int64_t output, std::span<double> weights) const {
-  const size_t n = weights.size();
-  std::vector<double> change(n, 0.0);
-  if (!added_.empty()) std::copy_n(added_.begin() + output * static_cast<int64_t>(n), n, change.begin());
-  for (size_t i = 0; i < n; ++i) {
-    const double* of_input = &differences_[i * n];
-    for (size_t j = 0; j < n; ++j) change[j] += weights[i] * of_input[j];
-  }
-  solve(factor_, n, change);
-  for (size_t i = 0; i < n; ++i) weights[i] += share_ * change[i];
 }
 
 }  // namespace edgesmith::passes::reconstruct

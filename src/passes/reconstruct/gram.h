@@ -8,6 +8,7 @@
 // A layer whose output is added to a shortcut s can make up for that too: it aims at W x_float + s_float - s.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -32,16 +33,21 @@ class Gram {
   Gram(const ir::Node& node, int64_t num_samples, int widest, int64_t rows_per_input, bool residual = false);
 
   const quantize::LayerInputs& inputs() const { return inputs_; }
-  bool residual() const { return !added_products_.empty(); }
+  bool residual() const { return residual_; }
   /// Adds rows of some samples; `reference[i]` are those that the float model gives at the places of `current[i]`.
   void add(std::span<const Sample> current, std::span<const Sample> reference, ThreadPool& pool);
 
   /// G of a block, symmetric [width, width], around the mean when `centred`; not damped.
   std::vector<double> moments(const Block& block, bool centred) const { return inputs_.moments(block, centred); }
-  /// D of block `b` [width, width], around the means when `centred`: rows are inputs of the float model.
-  std::vector<double> differences(size_t b, bool centred) const;
-  /// E[(s_float - s) x'] of block `b` [outputs of a group, width], around the means when `centred`; empty: no shortcut.
-  std::vector<double> added_differences(size_t b, bool centred) const;
+  /// Every other sample belongs to the first half, the others to the second: what both say is no chance.
+  static constexpr size_t kHalves = 2;
+  /// Rows of a half of the samples.
+  int64_t rows_of(size_t half) const { return halves_[half].rows; }
+  /// D of block `b` from one half [width, width], around the means when `centred`: rows are inputs of the float model.
+  std::vector<double> differences(size_t b, size_t half, bool centred) const;
+  /// E[(s_float - s) x'] of block `b` from one half [outputs of a group, width], around the means when `centred`;
+  /// empty: no shortcut.
+  std::vector<double> added_differences(size_t b, size_t half, bool centred) const;
   /// False: the prefix is the float model's, and D is zero.
   bool differs() const { return differs_; }
   /// By how much every output's bias must change when its weights [outputs][width] become `after`: the mean that the
@@ -53,33 +59,25 @@ class Gram {
     size_t block = 0;
     int first_row = 0, last_row = 0;
   };
-  void add_differences(const Piece& piece, const float* differences, const Rows& current);
-  void add_added(size_t block, const float* differences, const Rows& current);
-  std::vector<double> mean_products(size_t b, const std::vector<float>& products, const double* sums,
+  // Sums over the rows of some samples.
+  struct Half {
+    std::vector<std::vector<float>> products;        // by block: of (x_float - x) x'
+    std::vector<double> sums;                        // of x_float - x
+    std::vector<std::vector<float>> added_products;  // by block: of (s_float - s) x'; none without a shortcut
+    std::vector<double> added_sums;                  // of s_float - s
+    int64_t rows = 0;
+  };
+  void add_differences(Half& half, const Piece& piece, const float* differences, const Rows& current);
+  void add_added(Half& half, size_t block, const float* differences, const Rows& current);
+  std::vector<double> mean_products(size_t b, const std::vector<float>& products, const double* sums, int64_t count,
                                     bool centred) const;
 
   quantize::LayerInputs inputs_;
-  std::vector<std::vector<float>> products_;        // by block: sums of (x_float - x) x'
-  std::vector<double> sums_;                        // of x_float - x
-  std::vector<std::vector<float>> added_products_;  // by block: sums of (s_float - s) x'; none without a shortcut
-  std::vector<double> added_sums_;                  // of s_float - s
+  bool residual_ = false;
+  std::array<Half, kHalves> halves_;
+  int64_t num_samples_ = 0;
   std::vector<Piece> pieces_;
   bool differs_ = false;
-};
-
-/// Turns the weights of a block into those that bring its output to the float model's.
-class Aim {
- public:
-  /// `moments`: those of the block [width, width], damped; with `centred` around the means. `share`: how much of the
-  /// way is gone. D is known from the calibration samples only, and going all of it follows their chance: the authors
-  /// of GPTAQ go a quarter in their code.
-  Aim(const Gram& gram, size_t block, bool centred, std::vector<double> moments, double share = 1);
-  /// Weights [width] of an output, counted within the block's group.
-  void shift(int64_t output, std::span<double> weights) const;
-
- private:
-  std::vector<double> factor_, differences_, added_;
-  double share_;
 };
 
 }  // namespace edgesmith::passes::reconstruct
