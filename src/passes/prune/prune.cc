@@ -83,6 +83,24 @@ const OptionSchema& prune_options() {
            "groups",
        .min = 1,
        .max = 1024},
+      {.name = "branches",
+       .kind = OptionKind::flag,
+       .fallback = "false",
+       .help = "with macs or params: whole branches of residual sums may go too"},
+      {.name = "time",
+       .kind = OptionKind::real,
+       .fallback = "",
+       .help =
+           "beside macs or params: share of the time that may be left, by a cost model of kernels that fill vectors "
+           "with channels",
+       .min = 0,
+       .max = 1},
+      {.name = "lanes",
+       .kind = OptionKind::integer,
+       .fallback = "16",
+       .help = "channels in a vector of that cost model",
+       .min = 1,
+       .max = 1024},
       {.name = "criterion",
        .kind = OptionKind::word,
        .fallback = "auto",
@@ -433,6 +451,12 @@ Status check_goal(const Options& options) {
   }
   if (options.is_set("multiple") && !asks_for_channels(options)) {
     return usage_error("multiple is about channels", "give --channels, --macs or --params, or leave it out");
+  }
+  if (options.is_set("time") && !options.is_set("macs") && !options.is_set("params")) {
+    return usage_error("time is a second limit, beside one for multiply-adds or parameters", "add --macs 0.7");
+  }
+  if (options.flag("branches") && !options.is_set("macs") && !options.is_set("params")) {
+    return usage_error("branches go to save multiply-adds or parameters", "add --macs 0.7");
   }
   return {};
 }

@@ -170,7 +170,8 @@ class Derivation {
       }));
     }
     const quantize::Stream stream(*own_.calib, graph_, *own_.pool, *own_.progress);
-    return prune::refit_in_turn(graph_, whole, prune::find_layers(graph_, map), kept, changed, stream, context_.notes);
+    return prune::refit_in_turn(graph_, whole, prune::find_layers(graph_, map), kept, changed, {}, stream,
+                                context_.notes);
   }
 
   // Whether `to` is `from`, or an activation of it.

@@ -19,38 +19,26 @@ constexpr double kPull = 0.001;
 // Multiply-adds that all sweeps may take together; beyond them several layers share one.
 constexpr double kMostWork = 1.2e13;
 
-bool same_shape(const ir::Type& a, const ir::Type& b) {
-  if (!a.shape || !b.shape || a.shape->size() != b.shape->size()) return false;
-  for (size_t d = 0; d < a.shape->size(); ++d) {
-    if (!(*a.shape)[d].same_as((*b.shape)[d])) return false;
-  }
-  return true;
-}
-
-// The Add that the layer's result goes into and nowhere else, with a like operand beside it.
-const ir::Node* residual_add(const ir::Node& node) {
-  if (node.output().uses().size() != 1) return nullptr;
-  const ir::Use use = node.output().uses()[0];
-  if (!use.node->is(ir::OpKind::add)) return nullptr;
-  const ir::Value* other = use.node->input(1 - use.index);
-  const bool fits = other->constant() == nullptr && other != &node.output() && !other->is_graph_input() &&
-                    same_shape(other->type(), node.output().type());
-  return fits ? use.node : nullptr;
-}
-
-// Layers that read something else than in the original.
+// Layers that read something else than in the original, or give something else.
 std::vector<size_t> layers_to_refit(const ir::Graph& graph, const std::vector<MixLayer>& layers,
-                                    const std::vector<bool>& changed) {
+                                    const std::vector<bool>& changed, const GoneBranches& gone) {
   std::vector<bool> other(static_cast<size_t>(graph.num_value_ids()), false);
   std::vector<int> layer_of(static_cast<size_t>(graph.num_node_ids()), -1);
-  for (size_t l = 0; l < layers.size(); ++l) layer_of[static_cast<size_t>(layers[l].node->id())] = static_cast<int>(l);
+  for (size_t l = 0; l < layers.size(); ++l) {
+    if (layers[l].node != nullptr) layer_of[static_cast<size_t>(layers[l].node->id())] = static_cast<int>(l);
+  }
+  const std::vector<int> means = gone.sums_with_means();
   std::vector<size_t> out;
   for (const ir::Node& node : graph.nodes()) {
     bool differs = false;
     for (int i = 0; i < node.num_inputs(); ++i)
       differs = differs || (node.input(i) != nullptr && other[static_cast<size_t>(node.input(i)->id())]);
     const int l = layer_of[static_cast<size_t>(node.id())];
+    for (int i = 0; i < node.num_outputs(); ++i)
+      differs = differs || std::find(means.begin(), means.end(), node.output(i).id()) != means.end();
     if (l >= 0) {
+      const int sum = residual_sum(node).id();
+      differs = differs || gone.stands_for(sum) != sum;
       const int space = layers[static_cast<size_t>(l)].input_space;
       differs = differs || (space >= 0 && changed[static_cast<size_t>(space)]);
       if (differs && !node.is(ir::OpKind::conv_transpose)) out.push_back(static_cast<size_t>(l));
@@ -59,6 +47,14 @@ std::vector<size_t> layers_to_refit(const ir::Graph& graph, const std::vector<Mi
   }
   return out;
 }
+
+double macs_of(const ir::Graph& graph) {
+  double macs = 0;
+  for (const ir::Node& node : graph.nodes()) macs += static_cast<double>(ops::cost_of(node).macs);
+  return macs;
+}
+
+}  // namespace
 
 void solve_layer(ir::Graph& graph, const MixLayer& layer, const RowSums& sums, ThreadPool& pool) {
   Linear linear = read_linear(layer);
@@ -93,24 +89,17 @@ void solve_layer(ir::Graph& graph, const MixLayer& layer, const RowSums& sums, T
   write_linear(graph, layer, linear, bias_change);
 }
 
-double macs_of(const ir::Graph& graph) {
-  double macs = 0;
-  for (const ir::Node& node : graph.nodes()) macs += static_cast<double>(ops::cost_of(node).macs);
-  return macs;
-}
-
-}  // namespace
-
 Status refit_in_turn(ir::Graph& graph, const ir::Graph& original, std::vector<MixLayer> layers,
                      const std::vector<std::vector<int64_t>>& kept, const std::vector<bool>& changed,
-                     const quantize::Stream& stream, std::vector<std::string>& notes) {
+                     const GoneBranches& gone, const quantize::Stream& stream, std::vector<std::string>& notes) {
   reconstruct::Shortage shortage;
   for (MixLayer& layer : layers) {
+    if (layer.node == nullptr) continue;
     const ir::Dims& dims = layer.node->input(layer.mixing.weight)->constant()->dims();
     layer.inputs = dims[static_cast<size_t>(layer.mixing.weight_in_axis)];
     layer.outputs = dims[static_cast<size_t>(layer.mixing.weight_out_axis)];
   }
-  const std::vector<size_t> refitted = layers_to_refit(graph, layers, changed);
+  const std::vector<size_t> refitted = layers_to_refit(graph, layers, changed, gone);
   // A sweep runs half of both models on average.
   const double sweep = (macs_of(graph) + macs_of(original)) / 2 * static_cast<double>(stream.num_samples());
   const auto most = std::max<size_t>(1, static_cast<size_t>(kMostWork / std::max(1.0, sweep)));
@@ -121,12 +110,8 @@ Status refit_in_turn(ir::Graph& graph, const ir::Graph& original, std::vector<Mi
       const MixLayer& layer = layers[refitted[r]];
       WantedRows want;
       want.layer = &layer;
-      want.target = layer.node->output().id();
       want.kept = kept[static_cast<size_t>(layer.output_space)];
-      if (const ir::Node* add = residual_add(*layer.node)) {
-        want.target = add->output().id();
-        want.minus = add->input(add->input(0) == &layer.node->output() ? 1 : 0)->id();
-      }
+      gone.aim(*layer.node, want);
       wanted.push_back(std::move(want));
     }
     EDGESMITH_TRY(observe_rows(graph, &original, wanted, stream));

@@ -6,6 +6,7 @@
 //   order      which channels of a group go first, and the error of their readers       fit.cc
 //   scale      what an error in a group does to the results of the model, by trying it
 //   budget     how many channels every group loses                                      budget.cc
+//   branches   residual branches compete with them, as a whole                          branches.cc, branch_trials.cc
 //   removal    the graph shrinks; readers are refitted to what they gave                remove_channels.cc, fit.cc
 //   repair     every layer from there on is refitted to the original, one by one        refit.cc
 #include "passes/prune/structured/structured.h"
@@ -17,10 +18,12 @@
 
 #include "edgesmith/base/text.h"
 #include "edgesmith/ops/op_info.h"
-#include "passes/channels/layer_weights.h"
 #include "passes/channels/remove_channels.h"
+#include "passes/prune/structured/branch_trials.h"
+#include "passes/prune/structured/branches.h"
 #include "passes/prune/structured/budget.h"
 #include "passes/prune/structured/fit.h"
+#include "passes/prune/structured/magnitude.h"
 #include "passes/prune/structured/observe_rows.h"
 #include "passes/prune/structured/refit.h"
 #include "passes/quantize/network_error.h"
@@ -62,6 +65,7 @@ class ChannelPruner {
     EDGESMITH_TRY(check(selected));
     groups_ = find_groups(map_, layers_, selected);
     for (ChannelGroup& group : groups_) refuse_wide(group);
+    if (options_.flag("branches")) branches_ = find_branches(graph_, map_, layers_, selected);
     const int64_t multiple = options_.is_set("multiple")  ? options_.integer("multiple")
                              : context_.target == nullptr ? 1
                                                           : std::max(context_.target->limits.output_channels,
@@ -72,7 +76,8 @@ class ChannelPruner {
       const bool wide = own >= multiple && !options_.is_set("multiple");
       steps_.push_back(steps_of(group, wide ? 1 : multiple / std::gcd(multiple, own), options_.is_set("multiple")));
     }
-    const bool any = std::any_of(steps_.begin(), steps_.end(), [](const auto& steps) { return steps.size() > 1; });
+    const bool any = !branches_.empty() ||
+                     std::any_of(steps_.begin(), steps_.end(), [](const auto& steps) { return steps.size() > 1; });
     say_what_stays();
     if (!any) {
       context_.notes.push_back("there are no channels that may go");
@@ -85,13 +90,17 @@ class ChannelPruner {
       context_.notes.push_back("no channel was to go");
       return Change::none;
     }
-    const CostModel macs(graph_, map_, groups_, Cost::macs), params(graph_, map_, groups_, Cost::params);
-    note_sizes(macs, params);
+    note_sizes();
     record();
-    const std::vector<bool> gone = channels_gone(removed_);
+    const std::vector<std::vector<int64_t>> kept = channels_kept();
     EDGESMITH_TRY(cut(graph_, removed_));
+    GoneBranches gone(branches_);
+    for (size_t b = 0; b < branches_.size(); ++b) {
+      if (removed_[groups_.size() + b] > 0) gone.take(graph_, b, layers_, kept_mean(b, kept));
+    }
+    EDGESMITH_TRY(ops::infer_types(graph_));
     const int64_t zeros = count_zeros();
-    if (repair_) EDGESMITH_TRY(repair(gone));
+    if (repair_) EDGESMITH_TRY(repair(kept, gone));
     if (const int64_t filled = zeros - count_zeros(); filled > 0) {
       context_.notes.push_back(std::to_string(filled) +
                                " zeros of weights were filled by refitting: take out channels first, weights after");
@@ -116,6 +125,13 @@ class ChannelPruner {
       for (const float number : layer.node->input(layer.mixing.weight)->constant()->to_floats()) {
         if (!std::isfinite(number)) return invalid_error(layer.node->label() + ": its weights hold NaN or infinity");
       }
+    }
+    if (options_.flag("branches") && (!by_error_ || !repair_ || cost_ == Cost::channels)) {
+      return usage_error("branches go by what they cost when others make up for them",
+                         "use --macs or --params, and leave --budgets and --repair as they are");
+    }
+    if (options_.is_set("time") && !by_error_) {
+      return usage_error("time is shared out by error", "leave --budgets and --criterion as they are");
     }
     if (criterion_ == "lamp") {
       return usage_error("lamp compares single weights, not channels", "use --criterion obs, wanda or magnitude");
@@ -229,35 +245,8 @@ class ChannelPruner {
     return columns;
   }
 
-  UnitTrace trace_by_magnitude(const ChannelGroup& group) const {
-    std::vector<double> power(group.units.size(), 0.0);
-    for (const int maker : group.makers) {
-      const MixLayer& layer = layers_[static_cast<size_t>(maker)];
-      const ChannelSpace& space = map_.spaces()[static_cast<size_t>(layer.output_space)];
-      const LayerWeights weights = layer_weights(*layer.node, layer.mixing);
-      const double whole =
-          std::inner_product(weights.numbers.begin(), weights.numbers.end(), weights.numbers.begin(), 0.0);
-      for (size_t u = 0; u < group.units.size(); ++u) {
-        for (const int channel : group.units[u]) {
-          const int64_t m = channel - space.first;
-          if (m < 0 || m >= space.size || whole == 0) continue;
-          const float* row = weights.of(m, 0);
-          const int64_t size = weights.inputs * weights.taps;
-          power[u] += std::inner_product(row, row + size, row, 0.0) / whole;
-        }
-      }
-    }
-    UnitTrace trace;
-    trace.order.resize(power.size());
-    std::iota(trace.order.begin(), trace.order.end(), size_t{0});
-    std::stable_sort(trace.order.begin(), trace.order.end(), [&](size_t a, size_t b) { return power[a] < power[b]; });
-    trace.errors = {0.0};
-    for (const size_t unit : trace.order) trace.errors.push_back(trace.errors.back() + power[unit]);
-    return trace;
-  }
-
   UnitTrace trace(const ChannelGroup& group) const {
-    if (criterion_ == "magnitude") return trace_by_magnitude(group);
+    if (criterion_ == "magnitude") return trace_by_magnitude(group, map_, layers_);
     std::vector<Reader> readers;
     for (const int l : group.readers) {
       const MixLayer& layer = layers_[static_cast<size_t>(l)];
@@ -282,23 +271,43 @@ class ChannelPruner {
     }
     context_.progress->end();
     if (by_error_) EDGESMITH_TRY(scale_errors());
-    const CostModel model(graph_, map_, groups_, cost_);
-    const double whole = model.of(std::vector<int64_t>(groups_.size(), 0));
+    const CostModel model = cost_model(cost_), time = cost_model(Cost::time, options_.integer("lanes"));
+    const std::vector<int64_t> none(groups_.size() + branches_.size(), 0);
+    const double whole = model.of(none);
     const char* option = cost_ == Cost::macs ? "macs" : cost_ == Cost::params ? "params" : "channels";
     const double share = cost_ == Cost::channels ? 1 - options_.real(option) : options_.real(option);
     if (cost_ == Cost::channels && !by_error_) {
       removed_ = lose_share(steps_, groups_, options_.real(option));
+      removed_.resize(none.size(), 0);
       return {};
     }
-    const double budget = share * whole;
-    removed_ =
-        by_error_ ? share_by_error(model, steps_, traces_, budget) : share_evenly(model, steps_, groups_, budget);
-    if (!removed_.empty()) return {};
+    std::vector<Limit> limits = {{&model, share * whole}};
+    if (options_.is_set("time")) limits.push_back({&time, options_.real("time") * time.of(none)});
+    if (by_error_) {
+      EDGESMITH_TRY(share_by_measured_error(limits));
+    } else {
+      removed_ = share_evenly(model, steps_, groups_, limits[0].most);
+    }
+    if (!removed_.empty()) return removed_.resize(none.size(), 0), Status();
     std::vector<int64_t> all;
     for (const auto& steps : steps_) all.push_back(steps.back());
+    all.resize(none.size(), 1);
+    if (options_.is_set("time") && model.of(all) <= share * whole) {
+      return usage_error("time " + shortest(options_.real("time")) + " cannot be reached: about " +
+                             percent(time.of(all) / time.of(none)) + " stays by the cost model",
+                         "ask for less");
+    }
     return usage_error(std::string(option) + " " + shortest(options_.real(option)) + " cannot be reached: at least " +
                            percent(model.of(all) / whole) + " stays with the channels that may go",
                        "ask for less, or see the report for what keeps the others");
+  }
+
+  // Samples that so many candidates are tried on.
+  int64_t trial_samples(size_t candidates) const {
+    double macs = 0;
+    for (const ir::Node& node : original_.nodes()) macs += static_cast<double>(ops::cost_of(node).macs);
+    const double most = kMostTrialWork / std::max(1.0, macs * static_cast<double>(candidates + 1));
+    return std::clamp(static_cast<int64_t>(most), kFewestTrials, kMostTrials);
   }
 
   // What an error of a group does to the results: tried with about the share that all are to lose.
@@ -310,11 +319,7 @@ class ChannelPruner {
     for (size_t g = 0; g < groups_.size(); ++g) {
       if (steps_[g].size() > 1) tried.push_back(g);
     }
-    double macs = 0;
-    for (const ir::Node& node : graph_.nodes()) macs += static_cast<double>(ops::cost_of(node).macs);
-    const double most = kMostTrialWork / std::max(1.0, macs * static_cast<double>(tried.size() + 1));
-    const auto limit = std::clamp(static_cast<int64_t>(most), kFewestTrials, kMostTrials);
-    const quantize::Stream samples = stream(limit);
+    const quantize::Stream samples = stream(trial_samples(tried.size()));
     quantize::OutputErrors errors(original_, samples);
     for (size_t first = 0; first < tried.size(); first += kSideBySide) {
       std::vector<ir::Graph> graphs;
@@ -338,6 +343,92 @@ class ChannelPruner {
       }
     }
     return {};
+  }
+
+  // Groups and branches compete. Of the branches that are to go the cheapest goes, and what the others cost beside it
+  // is measured again: two neighbours cost more than the sum of both.
+  Status share_by_measured_error(const std::vector<Limit>& limits) {
+    Removals removals = {steps_, traces_, {}};
+    removals.steps.resize(groups_.size() + branches_.size(), {0, 1});
+    removals.traces.resize(removals.steps.size());
+    for (size_t p = 0; p < removals.steps.size(); ++p) removals.inside.push_back(branches_around(p));
+    std::vector<int64_t> held(removals.steps.size(), 0);
+    if (!branches_.empty()) {
+      auto means = branch_means(original_, map_, branches_, stream());
+      if (!means) return means.error();
+      means_ = std::move(*means);
+    }
+    ir::Graph now = original_.clone();
+    GoneBranches gone(branches_);
+    const quantize::Stream samples = stream(trial_samples(branches_.size()));
+    quantize::OutputErrors errors(original_, samples);
+    for (double error = 0;;) {
+      std::vector<size_t> candidates;
+      for (size_t b = 0; b < branches_.size(); ++b) {
+        const std::vector<size_t>& around = removals.inside[groups_.size() + b];
+        const bool moot = std::any_of(around.begin(), around.end(), [&](size_t place) { return held[place] > 0; });
+        if (!gone.is_gone(b) && !moot) candidates.push_back(b);
+      }
+      auto graphs = without_each(now, original_, gone, candidates, layers_, means_, stream());
+      if (!graphs) return graphs.error();
+      std::vector<double> measured;
+      for (size_t first = 0; first < graphs->size(); first += kSideBySide) {
+        std::vector<const ir::Graph*> some;
+        for (size_t i = first; i < std::min(graphs->size(), first + kSideBySide); ++i) some.push_back(&(*graphs)[i]);
+        auto part = errors.measure(some);
+        if (!part) return part.error();
+        measured.insert(measured.end(), part->begin(), part->end());
+      }
+      for (size_t c = 0; c < candidates.size(); ++c) {
+        removals.traces[groups_.size() + candidates[c]].errors = {0.0, std::max(0.0, measured[c] - error)};
+      }
+      removed_ = share_by_error(limits, removals, held);
+      if (removed_.empty()) return {};
+      std::optional<size_t> best;
+      for (size_t c = 0; c < candidates.size(); ++c) {
+        if (removed_[groups_.size() + candidates[c]] > 0 && (!best || measured[c] < measured[*best])) best = c;
+      }
+      if (!best) return {};
+      held[groups_.size() + candidates[*best]] = 1;
+      now = std::move((*graphs)[*best]);
+      const bool by_mean = gone.stand_in(candidates[*best], layers_) < 0;
+      gone.add(candidates[*best], by_mean);
+      error = measured[*best];
+    }
+  }
+
+  // Places of the branches that take a group or branch along.
+  std::vector<size_t> branches_around(size_t place) const {
+    std::vector<size_t> around;
+    for (size_t b = 0; b < branches_.size(); ++b) {
+      const Branch& branch = branches_[b];
+      bool inside = place != groups_.size() + b;
+      if (place < groups_.size()) {
+        for (const auto& [space, count] : groups_[place].spaces)
+          inside = inside && branch.spaces[static_cast<size_t>(space)];
+      } else if (inside) {
+        const int add = branches_[place - groups_.size()].add;
+        inside = std::find(branch.nodes.begin(), branch.nodes.end(), add) != branch.nodes.end();
+      }
+      if (inside) around.push_back(groups_.size() + b);
+    }
+    return around;
+  }
+
+  CostModel cost_model(Cost cost, int64_t lanes = 1) const {
+    return CostModel(graph_, map_, groups_, branches_, cost, lanes);
+  }
+
+  // The mean of a branch's result, of the channels that are left.
+  ir::Tensor kept_mean(size_t branch, const std::vector<std::vector<int64_t>>& kept) const {
+    const ir::Tensor& mean = means_[branch];
+    const auto numbers = mean.data<float>();
+    std::vector<float> left;
+    for (const int64_t channel : kept[static_cast<size_t>(branches_[branch].space)])
+      left.push_back(numbers[static_cast<size_t>(channel)]);
+    ir::Dims dims = mean.dims();
+    dims[0] = static_cast<int64_t>(left.size());
+    return ir::Tensor::of<float>(dims, left);
   }
 
   // By channel id.
@@ -373,21 +464,29 @@ class ChannelPruner {
     return remove_channels(graph, map, gone);
   }
 
-  Status repair(const std::vector<bool>& gone) {
+  // By space: the channels that are left.
+  std::vector<std::vector<int64_t>> channels_kept() const {
+    const std::vector<bool> gone = channels_gone(removed_);
     std::vector<std::vector<int64_t>> kept;
-    std::vector<bool> changed;
     for (const ChannelSpace& space : map_.spaces()) {
       kept.emplace_back();
       for (int64_t c = 0; c < space.size; ++c) {
         if (!gone[static_cast<size_t>(space.first + c)]) kept.back().push_back(c);
       }
-      changed.push_back(static_cast<int64_t>(kept.back().size()) != space.size);
     }
-    return refit_in_turn(graph_, original_, layers_, kept, changed, stream(), context_.notes);
+    return kept;
   }
 
-  void note_sizes(const CostModel& macs, const CostModel& params) {
-    const std::vector<int64_t> none(groups_.size(), 0);
+  Status repair(const std::vector<std::vector<int64_t>>& kept, const GoneBranches& gone) {
+    std::vector<bool> changed;
+    for (size_t s = 0; s < kept.size(); ++s)
+      changed.push_back(static_cast<int64_t>(kept[s].size()) != map_.spaces()[s].size);
+    return refit_in_turn(graph_, original_, layers_in(graph_, layers_), kept, changed, gone, stream(), context_.notes);
+  }
+
+  void note_sizes() {
+    const CostModel macs = cost_model(Cost::macs), params = cost_model(Cost::params);
+    const std::vector<int64_t> none(removed_.size(), 0);
     int64_t channels = 0, gone = 0;
     for (size_t g = 0; g < groups_.size(); ++g) {
       if (!groups_[g].reason.empty()) continue;
@@ -398,9 +497,18 @@ class ChannelPruner {
       return std::to_string(std::llround(model.of(removed_))) + " of " + std::to_string(std::llround(model.of(none))) +
              " (" + percent(model.of(removed_) / model.of(none)) + ")";
     };
+    if (!branches_.empty()) {
+      const auto first = removed_.begin() + static_cast<std::ptrdiff_t>(groups_.size());
+      context_.notes.push_back(std::to_string(std::count(first, removed_.end(), 1)) + " of " +
+                               std::to_string(branches_.size()) + " residual branches are gone");
+    }
     context_.notes.push_back(std::to_string(gone) + " of " + std::to_string(channels) +
                              " channels that may go are gone (coupled ones count once)");
     context_.notes.push_back("multiply-adds left: " + text(macs) + ", parameters left: " + text(params));
+    if (options_.is_set("time")) {
+      const CostModel time = cost_model(Cost::time, options_.integer("lanes"));
+      context_.notes.push_back("time left by the cost model: " + percent(time.of(removed_) / time.of(none)));
+    }
   }
 
   void record() {
@@ -411,7 +519,23 @@ class ChannelPruner {
       for (int64_t c = 0; c < space.size; ++c) count += gone[static_cast<size_t>(space.first + c)] ? 0 : 1;
       return count;
     };
+    std::vector<bool> taken(static_cast<size_t>(graph_.num_node_ids()), false);
+    for (size_t b = 0; b < branches_.size(); ++b) {
+      for (const int node : branches_[b].nodes)
+        taken[static_cast<size_t>(node)] = taken[static_cast<size_t>(node)] || removed_[groups_.size() + b] > 0;
+    }
     for (const MixLayer& layer : layers_) {
+      if (taken[static_cast<size_t>(layer.node->id())]) {
+        LayerRecord entry;
+        entry.node = layer.node->name().empty() ? layer.node->label() : layer.node->name();
+        entry.op = ir::op_name(layer.node->op());
+        entry.value = layer.node->output().name();
+        entry.status = "removed";
+        entry.reason = "its residual branch is gone";
+        entry.numbers = {{"macs_before", static_cast<double>(ops::cost_of(*layer.node).macs)}, {"macs_after", 0.0}};
+        context_.layers.push_back(std::move(entry));
+        continue;
+      }
       const int64_t outputs = left(layer.output_space);
       const int64_t inputs = layer.input_space < 0 ? layer.inputs : left(layer.input_space);
       if (outputs == layer.outputs && inputs == layer.inputs) continue;
@@ -442,7 +566,9 @@ class ChannelPruner {
   std::vector<ChannelGroup> groups_;
   std::vector<std::vector<int64_t>> steps_;  // by group: units that may go
   std::vector<UnitTrace> traces_;            // by group
-  std::vector<int64_t> removed_;             // by group: units that go
+  std::vector<Branch> branches_;             // that may go; empty when none is asked for
+  std::vector<ir::Tensor> means_;            // by branch
+  std::vector<int64_t> removed_;             // by group: units that go; then by branch: 1 when it goes
   std::vector<RowSums> sums_;                // by layer; empty where nothing was observed
   ir::Graph original_;
   std::string criterion_;
