@@ -124,6 +124,37 @@ Status ConfigReader::integer(std::string_view key, std::optional<int64_t>& value
   return {};
 }
 
+Status ConfigReader::bytes(std::string_view key, std::optional<int64_t>& value) {
+  const ConfigNode* node = get({{}, std::string(key), RecipeKey::Kind::bytes, 1});
+  if (node == nullptr) return {};
+  const auto* text = std::get_if<std::string>(&node->value);
+  const auto* integer = std::get_if<int64_t>(&node->value);
+  if (text != nullptr) value = parse_bytes(*text);
+  if (integer != nullptr && *integer >= 1) value = *integer;
+  if ((text != nullptr && value) || (integer != nullptr && *integer >= 1)) return {};
+  if (text == nullptr) return wrong_kind(key, *node, "a whole number of at least 1, or a text such as \"256 KiB\"");
+  return error(*node, "key '" + std::string(key) + "' in " + what_ + " cannot be '" + *text + "'",
+               "write bytes as 262144 or \"256 KiB\"");
+}
+
+Status ConfigReader::seconds(std::string_view key, double& value) {
+  const ConfigNode* node = get({{}, std::string(key), RecipeKey::Kind::seconds});
+  if (node == nullptr) return {};
+  std::optional<double> seconds;
+  const auto* text = std::get_if<std::string>(&node->value);
+  if (text != nullptr) seconds = parse_seconds(*text);
+  if (const auto* real = std::get_if<double>(&node->value)) seconds = *real;
+  if (const auto* integer = std::get_if<int64_t>(&node->value)) seconds = static_cast<double>(*integer);
+  if (!seconds || !(*seconds > 0)) {
+    return error(*node,
+                 "key '" + std::string(key) + "' in " + what_ + " cannot be " +
+                     (text != nullptr ? "'" + *text + "'" : toml_text(*node)),
+                 "write a time as 90 or \"10m\"");
+  }
+  value = *seconds;
+  return {};
+}
+
 Status ConfigReader::word(std::string_view key, std::string& value, const std::vector<std::string>& words) {
   const ConfigNode* node = get({{}, std::string(key), RecipeKey::Kind::word, 0, words});
   const auto* given = node != nullptr ? std::get_if<std::string>(&node->value) : nullptr;

@@ -101,6 +101,9 @@ class ConfigReader {
   /// A list of texts.
   Status texts(std::string_view key, std::vector<std::string>& values);
   /// One of `words`.
+  /// Bytes and seconds: a number, or a text with a unit ("256 KiB", "10m").
+  Status bytes(std::string_view key, std::optional<int64_t>& value);
+  Status seconds(std::string_view key, double& value);
   Status word(std::string_view key, std::string& value, const std::vector<std::string>& words);
 
   /// The keys that were not asked for.

@@ -47,44 +47,12 @@ Status read_gate_targets(ConfigReader& reader, const ConfigNode& node, const Sou
   return {};
 }
 
-/// Bytes as a number or as a text with a unit.
-Status read_bytes(ConfigReader& reader, const ConfigNode& table, const char* key, std::optional<int64_t>& bytes) {
-  const ConfigNode* node = table.find(key);
-  const auto* text = node != nullptr ? std::get_if<std::string>(&node->value) : nullptr;
-  if (text == nullptr) return reader.integer(key, bytes, 1);
-  reader.get(key);
-  bytes = parse_bytes(*text);
-  return bytes ? Status()
-               : reader.error(*node, "key '" + std::string(key) + "' in [gate] cannot be '" + *text + "'",
-                              "write bytes as 262144 or \"256 KiB\"");
-}
-
-/// Seconds as a number or as a text with a unit.
-Status read_seconds(ConfigReader& reader, const ConfigNode& table, const char* key, double& seconds) {
-  const ConfigNode* node = table.find(key);
-  const auto* text = node != nullptr ? std::get_if<std::string>(&node->value) : nullptr;
-  if (text == nullptr) {
-    std::optional<double> number;
-    EDGESMITH_TRY(reader.number(key, number, 0.001));
-    seconds = number.value_or(seconds);
-    return {};
-  }
-  reader.get(key);
-  const auto parsed = parse_seconds(*text);
-  if (!parsed) {
-    return reader.error(*node, "key '" + std::string(key) + "' in [gate] cannot be '" + *text + "'",
-                        "write a time as 90 or \"10m\"");
-  }
-  seconds = *parsed;
-  return {};
-}
-
 /// The metric: one of ours, or a program's.
 Status read_metric(ConfigReader& reader, const ConfigNode& node, Gate& gate) {
   std::string better = "higher";
   EDGESMITH_TRY(reader.text("metric", gate.metric));
   EDGESMITH_TRY(reader.text("metric_command", gate.metric_command));
-  EDGESMITH_TRY(read_seconds(reader, node, "metric_timeout", gate.metric_timeout));
+  EDGESMITH_TRY(reader.seconds("metric_timeout", gate.metric_timeout));
   EDGESMITH_TRY(reader.word("metric_better", better, {"higher", "lower"}));
   gate.metric_lower = better == "lower";
   const data::MetricInfo* known = data::find_metric(gate.metric);
@@ -109,8 +77,8 @@ Status read_gate(const ConfigNode& node, const Source& source, Gate& gate) {
   std::string on_fail = "rollback", undecided = "accept";
   EDGESMITH_TRY(read_metric(*reader, node, gate));
   EDGESMITH_TRY(reader->number("max_drop", gate.max_drop, 0));
-  EDGESMITH_TRY(reader->integer("max_bytes", gate.max_bytes, 1));
-  EDGESMITH_TRY(read_bytes(*reader, node, "max_ram", gate.max_ram));
+  EDGESMITH_TRY(reader->bytes("max_bytes", gate.max_bytes));
+  EDGESMITH_TRY(reader->bytes("max_ram", gate.max_ram));
   EDGESMITH_TRY(reader->number("max_latency_us", gate.max_latency_us, 0));
   EDGESMITH_TRY(reader->number("min_speedup", gate.min_speedup, 0));
   EDGESMITH_TRY(reader->word("on_fail", on_fail, {"rollback", "fail"}));
@@ -143,7 +111,7 @@ Result<Step> read_step(const ConfigNode& node, const Source& source, size_t numb
   }
   Step step{name, passes::Options(pass->options()), {}, {}};
   EDGESMITH_TRY(reader->number("max_drop", step.max_drop, 0));
-  EDGESMITH_TRY(reader->integer("max_bytes", step.max_bytes, 1));
+  EDGESMITH_TRY(reader->bytes("max_bytes", step.max_bytes));
   for (const std::string& key : reader->rest()) {
     const ConfigNode& member = *node.find(key);
     auto value = to_option_value(member);

@@ -68,6 +68,9 @@ struct Kind {
   std::optional<double> limit;
 };
 
+/// Percent from which on a growth is told in times.
+constexpr double kManyTimes = 1000;
+
 std::string signed_text(const char* format, double value) { return number_text(format, value == 0 ? 0 : value); }
 
 FigureChange compare(const Kind& kind, std::optional<double> before, std::optional<double> after) {
@@ -84,7 +87,10 @@ FigureChange compare(const Kind& kind, std::optional<double> before, std::option
   }
   const double difference = *after - *before;
   const double change = kind.relative ? (*before != 0 ? 100 * difference / *before : 0) : difference;
-  figure.change = signed_text(kind.relative ? "%+.1f %%" : "%+.2f", change);
+  // A step that came from the cache before takes a thousandfold now: nobody reads that as percent.
+  const bool many_times = kind.relative && change >= kManyTimes;
+  figure.change = many_times ? number_text("%.0f times", 1 + change / 100)
+                             : signed_text(kind.relative ? "%+.1f %%" : "%+.2f", change);
   const double worse = figure.worse = kind.higher_is_better ? -change : change;
   // Reports hold rounded decimals; what is a limit's own value is within it.
   constexpr double kSlack = 1e-9;

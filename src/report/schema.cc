@@ -119,12 +119,24 @@ std::string help_of(const std::string& table, const std::string& key) {
   return found == kHelp.end() ? "" : found->second;
 }
 
+/// A number, or a text of a number and one of `units` (a regular expression).
+Json number_or_text(Json number, const std::string& units) {
+  Json text = {{"type", "string"}, {"pattern", "^ *[0-9.]+ *" + units + " *$"}};
+  Json any = Json::array();
+  any.push_back(std::move(number));
+  any.push_back(std::move(text));
+  return {{"anyOf", std::move(any)}};
+}
+
 Json key_schema(const RecipeKey& key) {
   switch (key.kind) {
     case RecipeKey::Kind::any: return Json::object();
     case RecipeKey::Kind::text: return {{"type", "string"}};
     case RecipeKey::Kind::number: return {{"type", "number"}, {"minimum", key.least}};
     case RecipeKey::Kind::integer: return {{"type", "integer"}, {"minimum", static_cast<int64_t>(key.least)}};
+    case RecipeKey::Kind::bytes:
+      return number_or_text({{"type", "integer"}, {"minimum", 1}}, "[kKmMgGtT]?([iI]?[bB])?");
+    case RecipeKey::Kind::seconds: return number_or_text({{"type", "number"}, {"exclusiveMinimum", 0}}, "(s|m|min|h)?");
     case RecipeKey::Kind::texts: return text_list();
     case RecipeKey::Kind::word: return {{"type", "string"}, {"enum", key.words}};
   }

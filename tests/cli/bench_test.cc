@@ -195,7 +195,7 @@ TEST_F(BenchCommand, RefusesACameraWithoutPicturesOrWithMoreThanOneModel) {
 TEST_F(BenchCommand, RefusesWrongUsage) {
   expect_error({"bench", "m.onnx", "--run", "3"}, 2, "bench: unknown option '--run'; did you mean '--runs'?");
   expect_error({"bench", "m.onnx", "t.onnx", "more"}, 2,
-               "bench: unexpected argument 'more'; see 'edgesmith bench --help'");
+               "bench: unexpected argument 'more'; usage: edgesmith bench MODEL [OTHER] [options]");
   expect_error({"bench", "m.onnx", "--save-input", "in.bin"}, 2, "in.bin: inputs are saved as .npz; name it so");
   expect_error({"bench", "t.onnx", "--data", "d.npz", "--save-input", "in.npz"}, 2,
                "--save-input is for seeded inputs, not for --data");

@@ -411,7 +411,8 @@ TEST_F(Cli, ExitsWith2ForWrongUsage) {
   expect_error({"simplfy"}, 2, "unknown command 'simplfy'; did you mean 'simplify'?");
   expect_error({"--jsn"}, 2, "unknown option '--jsn' before the command; see 'edgesmith --help'");
   expect_error({"eval", "m.onnx", "--dat", "d.npz"}, 2, "eval: unknown option '--dat'; did you mean '--data'?");
-  expect_error({"eval", "m.onnx", "more"}, 2, "eval: unexpected argument 'more'; see 'edgesmith eval --help'");
+  expect_error({"eval", "m.onnx", "more"}, 2,
+               "eval: unexpected argument 'more'; usage: edgesmith eval MODEL [options]");
   expect_error({"eval", "m.onnx"}, 2, "eval: no data given; add --data D");
   expect_error({"infer", "m.onnx", "--data", "d.npz"}, 2, "infer: no output given; add -o OUT.npz");
   expect_error({"simplify", "m.onnx"}, 2, "simplify: no output given; add -o OUT.onnx");

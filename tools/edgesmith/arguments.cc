@@ -45,7 +45,8 @@ std::vector<std::string> option_names(const CLI::App& command) {
 Error unknown_argument(const CLI::App& command, const std::string& argument) {
   const std::string help = "see 'edgesmith " + command.get_name() + " --help'";
   if (argument.empty() || argument[0] != '-') {
-    return usage_error(command.get_name() + ": unexpected argument '" + argument + "'", help);
+    return usage_error(command.get_name() + ": unexpected argument '" + argument + "'",
+                       "usage: " + usage_text(command));
   }
   const std::string name = argument.substr(0, argument.find('='));
   const std::string near = nearest(name, option_names(command));

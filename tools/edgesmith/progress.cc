@@ -96,7 +96,7 @@ class Display {
   bool shown_, bar_;
   std::string what_, detail_, said_;  ///< said: what the last line was about
   int64_t total_ = 0;
-  Clock::time_point start_, last_;
+  Clock::time_point start_ = Clock::now(), last_ = start_;
 };
 
 class Progress : public ProgressSink {

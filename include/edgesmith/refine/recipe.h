@@ -58,7 +58,8 @@ Result<Recipe> load_recipe(const std::string& path, std::span<const std::string>
 
 /// A key of a recipe, as the reader asks for it.
 struct RecipeKey {
-  enum class Kind { any, text, number, integer, texts, word };
+  /// bytes and seconds: a number, or a text with a unit.
+  enum class Kind { any, text, number, integer, texts, word, bytes, seconds };
   std::string table;  ///< as errors name it: "the recipe", "[gate]", "[data]", "step 1"
   std::string key;
   Kind kind = Kind::any;
