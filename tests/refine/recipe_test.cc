@@ -119,7 +119,8 @@ min_speedup = 1.5
   const auto recipe = parse(text);
   ASSERT_TRUE(recipe.ok()) << recipe.error().text();
   EXPECT_EQ(print_recipe(*recipe), text);
-  const auto units = parse("[gate]\nmax_bytes = \"300 kB\"\nmax_ram = \"256 KiB\"\nmetric_command = \"p\"\nmetric_timeout = \"2m\"\n");
+  const auto units =
+      parse("[gate]\nmax_bytes = \"300 kB\"\nmax_ram = \"256 KiB\"\nmetric_command = \"p\"\nmetric_timeout = \"2m\"\n");
   ASSERT_TRUE(units.ok()) << units.error().text();
   EXPECT_EQ(units->gate.max_ram, 262144);
   EXPECT_EQ(units->gate.max_bytes, 300000);
