@@ -88,6 +88,15 @@ TEST(Moments, SolutionsStayBoundedWhereRoundingIsAllThereIs) {
   for (const double x : target) EXPECT_LT(std::abs(x), 1000);
 }
 
+// Sums of floats whose inputs hardly vary around a large mean: eigenvalues below zero, beyond what damping adds.
+TEST(Sweep, FactorsMomentsThatAreRoundingWithoutGrowth) {
+  constexpr int kWidth = 5;
+  std::vector<double> moments(kWidth * kWidth, 1.1);
+  for (int i = 0; i < kWidth; ++i) moments[static_cast<size_t>(i * kWidth + i)] = 1;
+  const MomentFactor factor = factor_moments(moments, kWidth, 0.01);
+  for (const double number : factor.factor) EXPECT_LE(std::abs(number), 1.2);
+}
+
 TEST(Sweep, IsBetterThanRoundingAndNearTheOptimumWithDescent) {
   double swept = 0, nearest = 0, optimal = 0;
   for (uint64_t seed = 0; seed < 50; ++seed) {

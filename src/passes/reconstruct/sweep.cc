@@ -81,6 +81,9 @@ MomentFactor factor_moments(std::span<const double> moments, int width, double d
   double diagonal = 0;
   for (size_t i = 0; i < n; ++i) diagonal += moments[i * (n + 1)];
   const double added = diagonal > 0 ? damping * diagonal / static_cast<double>(n) : 1.0;
+  const double largest = n > 0 ? diagonal_of(result.order.back()) + added : 0;
+  // No pivot of moments that were damped is below what was added to the diagonal.
+  const double least = std::max(added / 2, 1e-12 * largest);
 
   const size_t stride = (n + kLanes - 1) / kLanes * kLanes;
   result.stride = static_cast<int64_t>(stride);
@@ -114,9 +117,14 @@ MomentFactor factor_moments(std::span<const double> moments, int width, double d
         const double left = above[p];
         for (size_t q = p; q < n; ++q) row[q] -= left * above[q];
       }
-      const double pivot = std::sqrt(std::max(row[p], 1e-12 * added));
-      row[p] = pivot;
-      for (size_t q = p + 1; q < n; ++q) row[q] /= pivot;
+      if (row[p] > least) {
+        row[p] = std::sqrt(row[p]);
+        for (size_t q = p + 1; q < n; ++q) row[q] /= row[p];
+      } else {  // rounding alone: divided by next to nothing, what is left of the rows after it would grow without
+                // bounds
+        row[p] = std::sqrt(added > 0 ? added : largest);
+        std::fill(row + p + 1, row + n, 0.0);
+      }
     }
   }
   return result;
