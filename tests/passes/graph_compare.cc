@@ -10,18 +10,40 @@
 
 namespace edgesmith::passes {
 
-double output_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
+namespace {
+
+struct Squares {
+  double error = 0, power = 0;  // of the differences, of the results of the first graph
+};
+
+Squares squares(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
   auto first = runtime::Executor::create(a), second = runtime::Executor::create(b);
   EXPECT_TRUE(first.ok() && second.ok());
-  double error = 0;
+  Squares sums;
   for (int64_t i = 0; i < samples.size(); ++i) {
     const std::vector<ir::Tensor> inputs = samples.sample(i)->inputs;
     const auto x = (*first)->make_session()->run(inputs), y = (*second)->make_session()->run(inputs);
     EXPECT_TRUE(x.ok() && y.ok());
+    if (!x.ok() || !y.ok()) return {INFINITY, 1};
     const std::vector<float> u = x->at(0).to_floats(), v = y->at(0).to_floats();
-    for (size_t k = 0; k < u.size(); ++k) error += std::pow(static_cast<double>(u[k]) - v[k], 2);
+    EXPECT_EQ(u.size(), v.size());
+    for (size_t k = 0; k < u.size(); ++k) {
+      sums.error += std::pow(static_cast<double>(u[k]) - v[k], 2);
+      sums.power += std::pow(static_cast<double>(u[k]), 2);
+    }
   }
-  return error;
+  return sums;
+}
+
+}  // namespace
+
+double output_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
+  return squares(a, b, samples).error;
+}
+
+double relative_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
+  const Squares sums = squares(a, b, samples);
+  return sums.error / sums.power;
 }
 
 void expect_identical(const ir::Graph& a, const ir::Graph& b) {

@@ -10,6 +10,9 @@ namespace edgesmith::passes {
 /// Sum of squared differences of the first result over all samples, in our runtime.
 double output_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples);
 
+/// The same over the sum of the squares of the results of `a`.
+double relative_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples);
+
 /// Expects equal text and bit-identical constants.
 void expect_identical(const ir::Graph& a, const ir::Graph& b);
 

@@ -8,7 +8,6 @@
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
-#include "edgesmith/runtime/executor.h"
 #include "graph_compare.h"
 #include "passes/prune/structured/branch_trials.h"
 #include "passes/prune/structured/branches.h"
@@ -148,26 +147,6 @@ int count(const ir::Graph& graph, ir::OpKind op) {
   int result = 0;
   for (const ir::Node& node : graph.nodes()) result += node.is(op) ? 1 : 0;
   return result;
-}
-
-// Squared difference of the results over squared results.
-double relative_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
-  auto first = runtime::Executor::create(a), second = runtime::Executor::create(b);
-  EXPECT_TRUE(first.ok() && second.ok());
-  double error = 0, power = 0;
-  for (int64_t i = 0; i < samples.size(); ++i) {
-    const std::vector<ir::Tensor> inputs = samples.sample(i)->inputs;
-    const auto x = (*first)->make_session()->run(inputs), y = (*second)->make_session()->run(inputs);
-    EXPECT_TRUE(x.ok() && y.ok());
-    if (!x.ok() || !y.ok()) return INFINITY;
-    const std::vector<float> u = x->at(0).to_floats(), v = y->at(0).to_floats();
-    EXPECT_EQ(u.size(), v.size());
-    for (size_t k = 0; k < u.size(); ++k) {
-      error += std::pow(static_cast<double>(u[k]) - v[k], 2);
-      power += std::pow(static_cast<double>(u[k]), 2);
-    }
-  }
-  return error / power;
 }
 
 TEST(PruneBranches, AreWhatEndsInOneAddAndTheLayerBeforeStandsIn) {

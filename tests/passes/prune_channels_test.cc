@@ -9,7 +9,6 @@
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
-#include "edgesmith/runtime/executor.h"
 #include "graph_compare.h"
 #include "passes/prune/structured/budget.h"
 #include "passes/prune/structured/fit.h"
@@ -94,26 +93,6 @@ int64_t channels_of(const ir::Graph& graph, const std::string& name) {
     if (node.name() == name) return (*node.output().type().shape)[1].value();
   }
   return -1;
-}
-
-// Squared difference of the results over squared results.
-double relative_error(const ir::Graph& a, const ir::Graph& b, const data::Dataset& samples) {
-  auto first = runtime::Executor::create(a), second = runtime::Executor::create(b);
-  EXPECT_TRUE(first.ok() && second.ok());
-  double error = 0, power = 0;
-  for (int64_t i = 0; i < samples.size(); ++i) {
-    const std::vector<ir::Tensor> inputs = samples.sample(i)->inputs;
-    const auto x = (*first)->make_session()->run(inputs), y = (*second)->make_session()->run(inputs);
-    EXPECT_TRUE(x.ok() && y.ok());
-    if (!x.ok() || !y.ok()) return INFINITY;
-    const std::vector<float> u = x->at(0).to_floats(), v = y->at(0).to_floats();
-    EXPECT_EQ(u.size(), v.size());
-    for (size_t k = 0; k < u.size(); ++k) {
-      error += std::pow(static_cast<double>(u[k]) - v[k], 2);
-      power += std::pow(static_cast<double>(u[k]), 2);
-    }
-  }
-  return error / power;
 }
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
