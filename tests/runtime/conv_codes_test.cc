@@ -371,6 +371,33 @@ TEST(DepthwiseConvCodes, TakeUnsignedWeightsLargeImagesAndKernelsLargerThanTheIm
   check(c);
 }
 
+// Windows of interleaved rows: odd heights, rows shorter than four outputs and longer than a tile, windows up to and past
+// the highest that are interleaved, channels that fill no vector.
+TEST(DepthwiseConvCodes, AreTheFormulaOverInterleavedRows) {
+  const auto check_size = [](int64_t channels, int64_t height, int64_t width, int64_t kernel_h, int64_t kernel_w,
+                             int64_t stride) {
+    Case c = {.samples = 2, .channels = channels, .height = height, .width = width, .out_channels = channels};
+    c.kernel_h = kernel_h;
+    c.kernel_w = kernel_w;
+    c.group = channels;
+    c.strides = {stride, stride};
+    c.pads = {kernel_h / 2, kernel_w / 2, kernel_h / 2, kernel_w / 2};
+    c.limit = 60;
+    check(c);
+  };
+  for (const int64_t channels : {16, 24, 72}) {
+    for (const int64_t stride : {1, 2}) {
+      for (const int64_t kernel : {3, 5, 7}) check_size(channels, 7, 6, kernel, kernel, stride);
+    }
+    for (const int64_t width : {1, 2, 3, 4, 5}) check_size(channels, 3, width, 3, 3, 1);
+  }
+  for (const int64_t width : {127, 140, 300}) {
+    check_size(16, 3, width, 3, 3, 1);
+    check_size(16, 6, width, 5, 5, 2);
+  }
+  for (const int64_t kernel : {16, 17}) check_size(16, 20, 5, kernel, 2, 1);
+}
+
 // Under saturating arithmetic the kernel takes only what cannot saturate.
 TEST(ConvCodes, SaturatingNodesAreTakenOnlyWhenSafe) {
   for (const int limit : {64, 127}) {

@@ -48,24 +48,50 @@ constexpr int depthwise_output(int lanes, bool words, int vector, int lane) {
 }
 
 /// A run of `count` outputs of a depthwise convolution: output i is made of the elements at input + taps[t] bytes + i.
-/// With two rows, a second run below it is made of the same elements by other weights.
 struct IntDepthwise {
   const uint8_t* input;
   int64_t count;
   const int64_t* taps;  ///< as many as groups hold
   int64_t groups;
-  int rows;                ///< 1, or 2 of bytes
   bool words;              ///< a group is 2 taps of signed words instead of 4 of unsigned bytes
-  const uint8_t* weights;  ///< [phases][groups][rows][4][lanes] groups, in the order of depthwise_output
+  const uint8_t* weights;  ///< [phases][groups][4][lanes] groups, in the order of depthwise_output
   int64_t phases;          ///< the constants of block b are those of phase b % phases
   const int32_t* start;    ///< [phases][4][lanes]
   const float* scale;
   uint8_t* out;
-  int64_t out_step;  ///< from a run to the one below it
   CodeStore store;
-  /// Not null: no codes are made, the sums are stored here: [rows][blocks of 4 * lanes outputs][4][lanes], in the order
-  /// of depthwise_output, the last block filled up with anything.
+  /// Not null: no codes are made, the sums are stored here: [blocks of 4 * lanes outputs][4][lanes], in the order of
+  /// depthwise_output, the last block filled up with anything.
   int32_t* sums;
+};
+
+/// Rows of codes to be interleaved by four: pixel x of row r is at rows[r] + x * steps[r], and up to 4 * lanes bytes are
+/// read there. Group g of channel `lane` of a piece of `lanes` channels holds the bytes (each ^ flip) of rows 4 * g to
+/// 4 * g + 3 in one column. Columns before and after the pixels hold `padding`.
+struct IntColumns {
+  const uint8_t* const* rows;  ///< [groups * 4]
+  const int64_t* steps;
+  int64_t groups, before, pixels, after;
+  uint8_t flip, padding;
+  int pieces;    ///< at most 4
+  uint8_t* out;  ///< [pieces][before + pixels + after][groups][lanes] groups of 4 bytes
+};
+
+/// `count` outputs of one row, or of two, of up to 4 pieces of `lanes` channels. Output x is made of the columns x *
+/// stride + kx * dilation of what IntColumns wrote.
+struct IntColumnWindows {
+  const uint8_t* columns;
+  int64_t num_columns;  ///< of a piece
+  int64_t count, kernel_width, groups, stride, dilation;
+  int rows;                ///< 1 or 2
+  const uint8_t* weights;  ///< [pieces][kernel_width][groups][rows][lanes] groups of 4 signed bytes
+  const int32_t* start;    ///< [pieces][lanes]
+  const float* scale;      ///< [pieces][lanes]
+  int64_t channels;        ///< that there are: the last piece may not be full
+  uint8_t* out;            ///< output x of row r is at out + r * row_step + x * step; row 0 wins where both are there
+  int64_t step, row_step;
+  CodeStore store;
+  int32_t* sums;  ///< not null: no codes are made, the sums are stored here: [pieces][rows][count][lanes]
 };
 
 /// Codes as they are stored: the integer is (code ^ flip) - flip, for a flip of 0 (unsigned) or 128 (signed). Result:
@@ -117,6 +143,8 @@ struct IntTable {
   int byte_offset;   ///< 0, or 128: products are those of the input bytes less it, and `start` makes up for that
   void (*tiles)(const IntTiles& tiles);
   void (*depthwise)(const IntDepthwise& run);
+  void (*columns)(const IntColumns& job);
+  void (*column_windows)(const IntColumnWindows& job);
   void (*add)(const IntAdd& job);
   void (*max)(const IntMax& job);
   void (*mean)(const IntMean& job);

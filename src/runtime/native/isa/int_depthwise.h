@@ -101,23 +101,17 @@ inline void store_depthwise(const VecCodes& codes, Ints a, Ints b, Ints c, Ints 
 #endif
 }
 
-// The 4 * kIntLanes outputs from `at` on, of one row or two. Groups: how many there are, or 0 when that is known only
-// while running.
-template <bool Words, int Groups, int Rows>
-inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_t at, int64_t phase,
-                            uint8_t* const (&out)[Rows]) {
+// The 4 * kIntLanes outputs from `at` on. Groups: how many there are, or 0 when that is known only while running.
+template <bool Words, int Groups>
+inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_t at, int64_t phase, uint8_t* out) {
   constexpr int kTaps = Words ? 2 : 4, kSize = Words ? 2 : 1;
   const int64_t groups = Groups != 0 ? Groups : d.groups;
   const int32_t* start = d.start + phase * 4 * kIntLanes;
-  const uint8_t* weights = d.weights + phase * groups * Rows * 16 * kIntLanes;
+  const uint8_t* weights = d.weights + phase * groups * 16 * kIntLanes;
   const uint8_t* input = d.input + at * kSize;
-  Ints sums[Rows][4];
+  Ints sums[4];
 #pragma GCC unroll 4
-  for (int v = 0; v < 4; ++v) {
-    const Ints first = load_ints(start + v * kIntLanes);
-#pragma GCC unroll 2
-    for (int r = 0; r < Rows; ++r) sums[r][v] = first;
-  }
+  for (int v = 0; v < 4; ++v) sums[v] = load_ints(start + v * kIntLanes);
 #pragma GCC unroll 16
   for (int64_t g = 0; g < groups; ++g) {
     const uint8_t* taps[kTaps];
@@ -131,66 +125,45 @@ inline void depthwise_block(const IntDepthwise& d, const VecCodes& codes, int64_
     }
 #pragma GCC unroll 4
     for (int v = 0; v < 4; ++v) {
-#pragma GCC unroll 2
-      for (int r = 0; r < Rows; ++r) {
-        const Ints w = load_ints(weights + ((g * Rows + r) * 4 + v) * 4 * kIntLanes);
-        sums[r][v] = Words ? dot_words(sums[r][v], data[v], w) : dot_bytes(sums[r][v], data[v], w);
-      }
+      const Ints w = load_ints(weights + (g * 4 + v) * 4 * kIntLanes);
+      sums[v] = Words ? dot_words(sums[v], data[v], w) : dot_bytes(sums[v], data[v], w);
     }
   }
   if (d.sums != nullptr) {
-    const int64_t blocks = (d.count + 4 * kIntLanes - 1) / (4 * kIntLanes);
-#pragma GCC unroll 2
-    for (int r = 0; r < Rows; ++r) {
 #pragma GCC unroll 4
-      for (int v = 0; v < 4; ++v) {
-        const Ints sum = sums[r][v];  // as in int_tile.h
-        __builtin_memcpy(d.sums + r * blocks * 4 * kIntLanes + at + v * kIntLanes, &sum, sizeof(Ints));
-      }
+    for (int v = 0; v < 4; ++v) {
+      const Ints sum = sums[v];  // as in int_tile.h
+      __builtin_memcpy(d.sums + at + v * kIntLanes, &sum, sizeof(Ints));
     }
     return;
   }
   const float* scale = d.scale + phase * 4 * kIntLanes;
-  Ints rounded[Rows][4];
 #pragma GCC unroll 4
-  for (int v = 0; v < 4; ++v) {
-    const Reals factor = load_reals(scale + v * kIntLanes);
-#pragma GCC unroll 2
-    for (int r = 0; r < Rows; ++r) rounded[r][v] = scaled(sums[r][v], factor);
-  }
-#pragma GCC unroll 2
-  for (int r = 0; r < Rows; ++r) {
-    store_depthwise<Words>(codes, rounded[r][0], rounded[r][1], rounded[r][2], rounded[r][3], out[r]);
-  }
+  for (int v = 0; v < 4; ++v) sums[v] = scaled(sums[v], load_reals(scale + v * kIntLanes));
+  store_depthwise<Words>(codes, sums[0], sums[1], sums[2], sums[3], out);
 }
 
-template <bool Words, int Groups, int Rows>
+template <bool Words, int Groups>
 void depthwise_run(const IntDepthwise& d) {
   const VecCodes codes(d.store);
   constexpr int64_t kBlock = 4 * kIntLanes;
   int64_t at = 0, phase = 0;
-  uint8_t* out[Rows];
   for (; at + kBlock <= d.count; at += kBlock) {
-    for (int r = 0; r < Rows; ++r) out[r] = d.out + r * d.out_step + at;
-    depthwise_block<Words, Groups, Rows>(d, codes, at, phase, out);
+    depthwise_block<Words, Groups>(d, codes, at, phase, d.out + at);
     if (++phase == d.phases) phase = 0;
   }
   if (at == d.count) return;
-  uint8_t rest[Rows][kBlock];
-  for (int r = 0; r < Rows; ++r) out[r] = rest[r];
-  depthwise_block<Words, Groups, Rows>(d, codes, at, phase, out);
-  if (d.sums != nullptr) return;
-  for (int r = 0; r < Rows; ++r) copy_run(d.out + r * d.out_step + at, rest[r], d.count - at);
+  uint8_t rest[kBlock];
+  depthwise_block<Words, Groups>(d, codes, at, phase, rest);
+  if (d.sums == nullptr) copy_run(d.out + at, rest, d.count - at);
 }
 
 void int_depthwise(const IntDepthwise& d) {
   // 3 x 3 taps are 3 groups of bytes or 5 of words.
   if (d.words) {
-    d.groups == 5 ? depthwise_run<true, 5, 1>(d) : depthwise_run<true, 0, 1>(d);
-  } else if (d.rows == 2) {
-    d.groups == 3 ? depthwise_run<false, 3, 2>(d) : depthwise_run<false, 0, 2>(d);
+    d.groups == 5 ? depthwise_run<true, 5>(d) : depthwise_run<true, 0>(d);
   } else {
-    d.groups == 3 ? depthwise_run<false, 3, 1>(d) : depthwise_run<false, 0, 1>(d);
+    d.groups == 3 ? depthwise_run<false, 3>(d) : depthwise_run<false, 0>(d);
   }
 }
 

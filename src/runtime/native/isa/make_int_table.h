@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "runtime/native/isa/int_columns.h"
 #include "runtime/native/isa/int_depthwise.h"
 #include "runtime/native/isa/int_elementwise.h"
 #include "runtime/native/isa/int_tile.h"
@@ -14,6 +15,8 @@ constexpr edgesmith::runtime::native::IntTable make_int_table() {
           .byte_offset = kByteOffset,
           .tiles = int_tiles,
           .depthwise = int_depthwise,
+          .columns = int_columns,
+          .column_windows = int_column_windows,
           .add = int_add,
           .max = int_max,
           .mean = int_mean,
