@@ -371,8 +371,8 @@ TEST(DepthwiseConvCodes, TakeUnsignedWeightsLargeImagesAndKernelsLargerThanTheIm
   check(c);
 }
 
-// Windows of interleaved rows: odd heights, rows shorter than four outputs and longer than a tile, windows up to and past
-// the highest that are interleaved, channels that fill no vector.
+// Windows of interleaved rows: odd heights, rows shorter than four outputs and longer than a tile, windows up to and
+// past the highest that are interleaved, channels that fill no vector.
 TEST(DepthwiseConvCodes, AreTheFormulaOverInterleavedRows) {
   const auto check_size = [](int64_t channels, int64_t height, int64_t width, int64_t kernel_h, int64_t kernel_w,
                              int64_t stride) {

@@ -32,9 +32,25 @@ Planes planes_of(const ir::Dims& dims) {
   return out;
 }
 
+// transpose() of three rows into pixels of three bytes: whole words, each of which the next one mends.
+void transpose_colours(const uint8_t* from, int64_t from_step, int64_t columns, uint8_t* to) {
+  const uint8_t *red = from, *green = from + from_step, *blue = green + from_step;
+  int64_t c = 0;
+  for (; c + 1 < columns; ++c, to += 3) {
+    const uint32_t pixel = red[c] | static_cast<uint32_t>(green[c]) << 8 | static_cast<uint32_t>(blue[c]) << 16;
+    std::memcpy(to, &pixel, sizeof pixel);
+  }
+  if (c < columns) {
+    to[0] = red[c];
+    to[1] = green[c];
+    to[2] = blue[c];
+  }
+}
+
 // to[column * to_step + row] = from[row * from_step + column].
 void transpose(const uint8_t* from, int64_t from_step, int64_t rows, int64_t columns, uint8_t* to, int64_t to_step) {
   constexpr int64_t kTile = 16;
+  if (rows == 3 && to_step == 3) return transpose_colours(from, from_step, columns, to);
   for (int64_t r = 0; r < rows; r += kTile) {
     const int64_t end = std::min(rows, r + kTile);
     for (int64_t c = 0; c < columns; ++c) {

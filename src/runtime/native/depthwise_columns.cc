@@ -181,7 +181,8 @@ void DepthwiseColumns::store_fixed_point(const IntColumnWindows& job, int64_t ch
     for (int64_t x = 0; x < job.count; ++x) {
       for (int64_t i = 0; i < job.channels; ++i) {
         const int32_t sum = job.sums[((i / lanes * rows_ + row) * job.count + x) * lanes + i % lanes];
-        job.out[row * job.row_step + x * job.step + i] = static_cast<uint8_t>(fixed_point_->fixed_code(sum, channel + i));
+        job.out[row * job.row_step + x * job.step + i] =
+            static_cast<uint8_t>(fixed_point_->fixed_code(sum, channel + i));
       }
     }
   }
@@ -190,7 +191,8 @@ void DepthwiseColumns::store_fixed_point(const IntColumnWindows& job, int64_t ch
 void DepthwiseColumns::run(const KernelCall& call, const PlaneWindow& w) const {
   const auto* images = reinterpret_cast<const uint8_t*>(call.inputs[0]->bytes().data());
   auto* const results = call.outputs[0].as<uint8_t>();
-  const int64_t tile = tile_outputs(w), products = w.out_height * w.out_width * channels_ * kernel_height_ * kernel_width_;
+  const int64_t tile = tile_outputs(w),
+                products = w.out_height * w.out_width * channels_ * kernel_height_ * kernel_width_;
   for (int64_t n = 0; n < call.inputs[0]->dims()[0]; ++n) {
     const uint8_t* image = images + n * w.height * w.width * channels_;
     uint8_t* result = results + n * w.out_height * w.out_width * channels_;

@@ -36,7 +36,8 @@ Result<CodeGeometry> geometry_of(const ir::Node& node, const ir::Dims& input, co
 Status run(const KernelCall& call) {
   const auto& packed = static_cast<const PackedDepthwise&>(*call.prepared);
   const bool known = packed.known && packed.known->fits(call.inputs[0]->dims());
-  const auto other = known ? Result<CodeGeometry>(CodeGeometry()) : geometry_of(call.node, call.inputs[0]->dims(), packed);
+  const auto other =
+      known ? Result<CodeGeometry>(CodeGeometry()) : geometry_of(call.node, call.inputs[0]->dims(), packed);
   if (!other) return other.error();
   if (ir::num_elements(*call.outputs[0].dims) == 0) return {};
   const CodeGeometry& geometry = known ? *packed.known : *other;

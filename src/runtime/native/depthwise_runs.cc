@@ -53,8 +53,8 @@ bool DepthwiseRuns::pairs_safe(const integer::WeightLayer& layer) const {
 // The channel in lane `lane` (of 4 vectors) of a phase, or nothing past the last one.
 std::optional<int64_t> DepthwiseRuns::channel_of(int64_t phase, int64_t lane) const {
   const int lanes = table_->lanes;
-  const int64_t position = phase * block() + depthwise_output(lanes, words_, static_cast<int>(lane / lanes),
-                                                              static_cast<int>(lane % lanes));
+  const int64_t position =
+      phase * block() + depthwise_output(lanes, words_, static_cast<int>(lane / lanes), static_cast<int>(lane % lanes));
   if (!rows_ && position >= channels_) return std::nullopt;
   return position % channels_;
 }
@@ -92,8 +92,7 @@ CodeGeometry DepthwiseRuns::geometry(const PlaneWindow& window, const ir::Dims& 
   out.band = make_code_band(window, input_, channels_, rows_, kSlack);
   for (int64_t i = 0; i < groups_ * taps_of_group(); ++i) {
     const int64_t tap = std::min(i, taps() - 1);  // those without weights are read where one is that has one
-    out.taps.push_back(
-        out.band.at(tap / kernel_width_ * window.dilation_y, tap % kernel_width_ * window.dilation_x));
+    out.taps.push_back(out.band.at(tap / kernel_width_ * window.dilation_y, tap % kernel_width_ * window.dilation_x));
   }
   return out;
 }

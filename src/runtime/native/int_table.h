@@ -65,9 +65,9 @@ struct IntDepthwise {
   int32_t* sums;
 };
 
-/// Rows of codes to be interleaved by four: pixel x of row r is at rows[r] + x * steps[r], and up to 4 * lanes bytes are
-/// read there. Group g of channel `lane` of a piece of `lanes` channels holds the bytes (each ^ flip) of rows 4 * g to
-/// 4 * g + 3 in one column. Columns before and after the pixels hold `padding`.
+/// Rows of codes to be interleaved by four: pixel x of row r is at rows[r] + x * steps[r], and up to 4 * lanes bytes
+/// are read there. Group g of channel `lane` of a piece of `lanes` channels holds the bytes (each ^ flip) of rows 4 * g
+/// to 4 * g + 3 in one column. Columns before and after the pixels hold `padding`.
 struct IntColumns {
   const uint8_t* const* rows;  ///< [groups * 4]
   const int64_t* steps;

@@ -79,14 +79,10 @@ void columns_of(const IntColumns& c) {
 
 void int_columns(const IntColumns& c) {
   switch (c.pieces) {
-    case 1:
-      return columns_of<1>(c);
-    case 2:
-      return columns_of<2>(c);
-    case 3:
-      return columns_of<3>(c);
-    default:
-      return columns_of<4>(c);
+    case 1: return columns_of<1>(c);
+    case 2: return columns_of<2>(c);
+    case 3: return columns_of<3>(c);
+    default: return columns_of<4>(c);
   }
 }
 
