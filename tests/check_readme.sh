@@ -12,7 +12,7 @@ count=0
 for page in README.md docs/cli.md docs/simplify.md docs/bench.md docs/select.md docs/prune.md docs/share.md docs/quantize.md docs/pack.md docs/distill.md docs/reduce.md docs/report.md docs/diagnose.md docs/convert.md docs/zoo.md docs/recipes.md docs/cache.md docs/schema.md docs/preprocess.md docs/troubleshooting.md; do
   folder=$work/$(basename "$page" .md)
   mkdir -p "$folder"
-  cp "$root"/models/fashion-mnist/*.onnx "$root"/models/fashion-mnist/*.toml "$folder"
+  cp "$root"/models/fashion-mnist/*.onnx "$root"/models/fashion-mnist/*.toml "$root"/models/fashion-mnist/*.txt "$folder"
   cd "$folder"
   while IFS= read -r line; do
     command=${line#\$ }

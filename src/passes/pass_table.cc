@@ -2,6 +2,7 @@
 // The pass table and the one way to run a pass.
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
@@ -14,6 +15,20 @@ namespace edgesmith::passes {
 #define PASS(name) extern const PassInfo name##_pass;
 #include "passes/pass_list.def"
 #undef PASS
+
+namespace {
+
+// Of a pass that has them.
+std::optional<quantize::Selectors> selectors_of(const Options& options) {
+  const OptionSchema& rows = options.schema();
+  if (std::none_of(rows.begin(), rows.end(), [](const OptionRow& row) { return row.name == "skip_op"; })) return {};
+  const auto list = [&](std::string_view name) {
+    return options.is_set(name) ? options.list(name) : std::vector<std::string>();
+  };
+  return quantize::Selectors{list("only"), list("skip"), list("skip_op")};
+}
+
+}  // namespace
 
 std::span<const PassInfo> all_passes() {
   static const std::array kPasses = {
@@ -44,21 +59,23 @@ bool needs_calib(const PassInfo& pass, const Options& options) {
   return true;
 }
 
-Status check_step(const PassInfo& pass, const Options& options, const ir::Graph* graph) {
-  if (pass.check != nullptr) EDGESMITH_TRY(pass.check(options));
-  const OptionSchema& rows = options.schema();
-  const bool selects =
-      std::any_of(rows.begin(), rows.end(), [](const OptionRow& row) { return row.name == "skip_op"; });
-  if (graph == nullptr || !selects) return {};
-  const auto list = [&](std::string_view name) {
-    return options.is_set(name) ? options.list(name) : std::vector<std::string>();
-  };
-  return quantize::check_selectors(*graph, {list("only"), list("skip"), list("skip_op")});
+Status check_options(const PassInfo& pass, const Options& options) {
+  return pass.check != nullptr ? pass.check(options) : Status();
+}
+
+Status check_first_step(const Options& options, const ir::Graph& graph) {
+  const auto selectors = selectors_of(options);
+  return selectors ? quantize::check_selectors(graph, *selectors) : Status();
+}
+
+Status check_later_step(const Options& options, const ir::Graph& original) {
+  const auto selectors = selectors_of(options);
+  return selectors ? quantize::check_later_selectors(original, *selectors) : Status();
 }
 
 Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& options, PassContext& context) {
   const std::string name(pass.name);
-  if (pass.check != nullptr) EDGESMITH_TRY(pass.check(options));
+  EDGESMITH_TRY(check_options(pass, options));
   Status types = ops::infer_types(graph);
   if (!types) return types.error().in("before pass " + name);
   auto change = pass.run(graph, options, context);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "refine/run_data.h"
 
+#include <algorithm>
+
 #include "edgesmith/base/log.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/refine/measure.h"
@@ -47,11 +49,30 @@ Status check_overlap(const char* what, const data::Dataset* seen, const char* wi
   return {};
 }
 
+/// Ranges and moments hardly change beyond some hundred samples, and every further one costs the same time again.
+constexpr int64_t kPlentyCalibration = 1024;
+/// From here on nobody chose the number with calibration in mind.
+constexpr int64_t kManyCalibration = 4096;
+
+// Whole training sets are rarely meant.
+void say_when_many(const Recipe& recipe, const data::Dataset* calib) {
+  const bool used = std::any_of(recipe.steps.begin(), recipe.steps.end(), [](const Step& step) {
+    const passes::PassInfo& pass = *passes::find_pass(step.pass);
+    return pass.may_calib || passes::needs_calib(pass, step.options);
+  });
+  if (calib == nullptr || !used || recipe.data.calib->limit > 0 || calib->size() <= kManyCalibration) return;
+  const std::string enough = std::to_string(kPlentyCalibration);
+  log::info("calibration takes " + grouped(calib->size()) + " samples of " + recipe.data.calib->path + "; " +
+            grouped(kPlentyCalibration) + " are usually enough: --calib-limit " + enough + ", or limit = " + enough +
+            " in a recipe");
+}
+
 }  // namespace
 
 Result<RunData> open_run_data(const Recipe& recipe, const ir::Graph& graph) {
   RunData data;
   EDGESMITH_TRY(open_role("calib", recipe, recipe.data.calib, graph, data, data.calib));
+  say_when_many(recipe, data.calib.get());
   EDGESMITH_TRY(open_role("train", recipe, recipe.data.train, graph, data, data.train));
   EDGESMITH_TRY(open_role("eval", recipe, recipe.data.eval, graph, data, data.eval));
   EDGESMITH_TRY(open_role("test", recipe, recipe.data.test, graph, data, data.test));

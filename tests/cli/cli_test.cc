@@ -414,7 +414,6 @@ TEST_F(Cli, ExitsWith2ForWrongUsage) {
   expect_error({"eval", "m.onnx", "more"}, 2,
                "eval: unexpected argument 'more'; usage: edgesmith eval MODEL [options]");
   expect_error({"eval", "m.onnx"}, 2, "eval: no data given; add --data D");
-  expect_error({"infer", "m.onnx", "--data", "d.npz"}, 2, "infer: no output given; add -o OUT.npz");
   expect_error({"simplify", "m.onnx"}, 2, "simplify: no output given; add -o OUT.onnx");
   expect_error({"simplify", "m.onnx", "-o", "m.onnx", "--force"}, 2,
                "m.onnx: the output is the input; name another file");

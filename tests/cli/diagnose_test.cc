@@ -41,6 +41,11 @@ TEST_F(CliDiagnose, RanksNodesAndSaysWhatHelps) {
   ASSERT_FALSE(result["advice"].empty());
   EXPECT_NE(read_file(folder_ / "r/report.html")->find("<svg"), std::string::npos);
 
+  EXPECT_EQ(result["advice_calibrates_on_data"], true);
+  const std::string caution = "(--calib is what --data named here;";
+  const std::vector<std::string> shown = {"diagnose", "m.onnx", "q.onnx", "--data", "calib.npz"};
+  EXPECT_NE(run(shown).out.find(caution), std::string::npos);
+
   // What is printed can be pasted.
   std::string command = result["advice"][0]["command"];
   ASSERT_EQ(command.rfind("edgesmith quantize m.onnx -o m-better.onnx --calib calib.npz", 0), 0u) << command;

@@ -95,6 +95,64 @@ TEST_F(Mistakes, AreFoundBeforeTheModelIsMeasured) {
   }
 }
 
+// Of a recipe whose first step takes its time.
+TEST_F(Mistakes, OfLaterStepsAreFoundBeforeTheFirst) {
+  write_data(folder_ / "e.npz", 60, 2);
+  const auto recipe = [&](const std::string& keys) {
+    const std::string steps = "[[step]]\npass = \"simplify\"\n[[step]]\n" + keys + "\n";
+    ASSERT_TRUE(write_file(folder_ / "late.toml", "model = \"m.onnx\"\noutput = \"late.onnx\"\n" + steps).ok());
+  };
+  const std::vector<std::string> run = {"run",    "late.toml", "--calib",    "d.npz",    "--train", "d.npz",
+                                        "--eval", "e.npz",     "--no-cache", "--events", "e.jsonl"};
+  recipe("pass = \"quantize\"\nskip = [\"logit\"]");
+  expect_error(run, 2, "step 2 (quantize): --skip 'logit' matches nothing in the model; did you mean 'logits'?");
+  EXPECT_EQ(*read_file(folder_ / "e.jsonl"), "");
+  recipe("pass = \"quantize\"\nskip_op = [\"Sotfmax\"]");
+  expect_error(run, 2, "step 2 (quantize): --skip-op 'Sotfmax' matches nothing in the model; did you mean 'Softmax'?");
+  recipe("pass = \"distill\"\nteacher = \"none.onnx\"");
+  expect_error(run, 5, "none.onnx: cannot open: No such file or directory; check the path");
+  EXPECT_EQ(*read_file(folder_ / "e.jsonl"), "");
+}
+
+// An operator may come from a fusion before: it is looked for when the step begins.
+TEST_F(Mistakes, ASelectorThatAStepBeforeMayMakeTrueIsTaken) {
+  write_model(R"(graph @spelled(%x: f32[N,3]) -> (y: f32[N,3]) {
+  %w = constant {0.5, 0, 0, 0, 0.5, 0, 0, 0, 0.5} : f32[3,3]
+  %last = constant {-1} : i64[1]
+  %h = mat_mul %x, %w
+  %m = reduce_max %h, %last
+  %d = sub %h, %m
+  %e = exp %d
+  %s = reduce_sum %e, %last
+  %y = div %e, %s
+  return %y
+})",
+              folder_ / "m.onnx");
+  ASSERT_TRUE(write_file(folder_ / "late.toml",
+                         "model = \"m.onnx\"\noutput = \"late.onnx\"\n[[step]]\npass = \"simplify\"\n[[step]]\npass = "
+                         "\"quantize\"\nskip_op = [\"Softmax\"]\n")
+                  .ok());
+  const ToolResult result = run({"run", "late.toml", "--calib", "d.npz", "--no-cache"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+}
+
+TEST_F(Mistakes, AWholeTrainingSetForCalibrationIsSaid) {
+  write_data(folder_ / "many.npz", 5000, 3);
+  const std::string line =
+      "calibration takes 5,000 samples of many.npz; 1,024 are usually enough: --calib-limit 1024, or limit = 1024 in a "
+      "recipe";
+  const std::vector<std::string> args = {"quantize", "m.onnx", "--calib", "many.npz", "--no-cache", "-o"};
+  const auto said = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), args.begin(), args.end());
+    const ToolResult result = run(more);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    return result.err.find(line) != std::string::npos;
+  };
+  EXPECT_TRUE(said({"a.onnx"}));
+  EXPECT_FALSE(said({"b.onnx", "--calib-limit", "4500"})) << "somebody chose that";
+  EXPECT_FALSE(said({"c.onnx", "-q"}));
+}
+
 TEST_F(Mistakes, AReportThatCannotBeIsRefusedBeforeTheWork) {
   ASSERT_TRUE(write_file(folder_ / "taken", "mine").ok());
   for (std::vector<std::string> args :

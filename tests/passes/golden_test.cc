@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// golden_test FILE.ir ...: makes every case a test. A case is five checks: the text after the passes, results before
-// and after (by running both), a truthful Change, a second run that changes nothing, and print/parse round trips.
+// golden_test FILE.ir ...: makes every case a test. A case is six checks: the text after the passes, results before
+// and after (by running both), a truthful Change, a second run that changes nothing, no names that were not there, and
+// print/parse round trips.
 // UPDATE_GOLDEN=1 rewrites the expectations instead; review the diff.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <set>
 
+#include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
@@ -15,6 +18,31 @@
 
 namespace edgesmith::testing {
 namespace {
+
+// Names of nodes and values, those inside of bodies and functions included.
+void collect_names(const ir::Graph& graph, std::set<std::string>& names) {
+  for (const ir::Node& node : graph.nodes()) {
+    names.insert(node.name());
+    for (int i = 0; i < node.num_outputs(); ++i) names.insert(node.output(i).name());
+    if (node.subgraphs == nullptr) continue;
+    for (const ir::Graph& body : node.subgraphs->graphs) collect_names(body, names);
+  }
+}
+
+// Names that a pass made up for nodes (constants may have them), or "".
+std::string invented_names(const ir::Graph& before, const ir::Graph& after) {
+  std::set<std::string> known = {""};
+  collect_names(before, known);
+  std::string invented;
+  for (const ir::Node& node : after.nodes()) {
+    if (node.is(ir::OpKind::constant)) continue;
+    if (known.count(node.name()) == 0) invented += node.name() + " ";
+    for (int i = 0; i < node.num_outputs(); ++i) {
+      if (known.count(node.output(i).name()) == 0) invented += node.output(i).name() + " ";
+    }
+  }
+  return invented;
+}
 
 class GoldenTest : public ::testing::Test {
  public:
@@ -34,6 +62,8 @@ class GoldenTest : public ::testing::Test {
       return;
     }
     ASSERT_TRUE(change.ok()) << change.error().text();
+    EXPECT_EQ(invented_names(*before, graph), "")
+        << "selectors of later steps are refused for names that are not there";
     const std::string printed = ir::print(graph);
     if (std::getenv("UPDATE_GOLDEN") != nullptr) {
       golden.after = printed;

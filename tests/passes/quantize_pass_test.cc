@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "edgesmith/base/log.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
@@ -288,6 +289,48 @@ TEST(Quantize, PerTensorWeightsHaveOneScale) {
   const Pictures pictures({1, 3, 8, 8}, 20);
   ASSERT_TRUE(quantize(graph, &pictures, {{"per_tensor", "true"}, {"rounding", "nearest"}}).change.ok());
   EXPECT_EQ(value_of(graph, "w1").constant()->quant().scale.size(), 1u);
+}
+
+// Large weights in a channel that hardly ever gets anything, as training with BatchNormalization leaves dead channels.
+TEST(Quantize, SaysWhatOneScaleForStretchedChannelsCosts) {
+  const auto stretched = [](const char* factors) {
+    ir::Graph graph = parse(std::string(R"(graph @net(%x: f32[N,3,8,8]) -> (scores) {
+  %w1 = constant random(seed=1) : f32[4,3,3,3]
+  %b1 = constant {0, 0, -100, 0} : f32[4]
+  %w2 = constant random(seed=3) : f32[4,1,3,3]
+  %factors = constant )") + factors +
+                            R"( : f32[4,1,1,1]
+  %v2 = mul %w2, %factors : f32[4,1,3,3]
+  %c1 = conv %x, %w1, %b1 {pads=[1,1,1,1]} : f32[N,4,8,8] @"first"
+  %r1 = relu %c1 : f32[N,4,8,8]
+  %c2 = conv %r1, %v2 {group=4} : f32[N,4,6,6] @"second"
+  return %c2
+}
+)");
+    PassContext context;
+    const PassInfo& fold = *find_pass("fold-constants");
+    EXPECT_TRUE(run_pass(fold, graph, Options(fold.options()), context).ok());
+    return graph;
+  };
+  const Pictures calib({1, 3, 8, 8}, 16);
+  ir::Graph graph = stretched("{1, 1, 1000, 1}");
+  const size_t before = log::num_warnings();
+  const Outcome outcome = quantize(graph, &calib, {{"per_tensor", "true"}});
+  ASSERT_TRUE(outcome.change.ok());
+  const auto warnings = log::warnings_after(before);
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_NE(warnings[0].find("one scale for each weight tensor costs "), std::string::npos) << warnings[0];
+  EXPECT_NE(warnings[0].find("worst is 'second': channel 2 reaches "), std::string::npos) << warnings[0];
+  EXPECT_NE(warnings[0].find("; leave --per-tensor out"), std::string::npos) << warnings[0];
+  const auto second = std::find_if(outcome.layers.begin(), outcome.layers.end(),
+                                   [](const LayerRecord& layer) { return layer.node == "second"; });
+  EXPECT_EQ(second->advice, "leave --per-tensor out");
+
+  ir::Graph alike = stretched("{1, 1, 1, 1}");
+  ASSERT_TRUE(quantize(alike, &calib, {{"per_tensor", "true"}}).change.ok());
+  ir::Graph per_channel = stretched("{1, 1, 1000, 1}");
+  ASSERT_TRUE(quantize(per_channel, &calib).change.ok());
+  EXPECT_EQ(log::num_warnings(), before + 1) << "nothing to say of the others";
 }
 
 TEST(Quantize, WeightsOfLayersThatComputeOnFloatsAreCodesToo) {

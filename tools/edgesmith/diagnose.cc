@@ -167,6 +167,7 @@ Result<int> run(const DiagnoseFlags& flags, const Common& common) {
   if (!diagnosis) return diagnosis.error().in(flags.other);
   result.diagnosis = std::move(*diagnosis);
   result.command = command_line(flags, result.diagnosis);
+  result.calibrates_on_data = flags.data.calib.path.empty() && result.command.find(" --calib ") != std::string::npos;
   if (flags.auto_skip) {
     options.max_drop = result.max_drop = *flags.max_drop;
     options.metric = flags.metric.empty() ? nullptr : data::find_metric(flags.metric);

@@ -157,7 +157,8 @@ std::string diagnose_json(const DiagnoseResult& result) {
                    {"unmatched", {{"float", diagnosis.unmatched_float}, {"other", diagnosis.unmatched_other}}},
                    {"operators", std::move(operators)},
                    {"nodes", std::move(nodes)},
-                   {"advice", std::move(advice)}};
+                   {"advice", std::move(advice)},
+                   {"advice_calibrates_on_data", result.calibrates_on_data}};
   if (result.skip) document["auto_skip"] = skip_json(result);
   document["seconds"] = result.seconds;
   document["warnings"] = log::take_warnings();
@@ -203,6 +204,10 @@ std::string diagnose_text(const DiagnoseResult& result, bool all, bool color) {
             std::to_string(diagnosis.unmatched_other) + " of the other have no counterpart\n";
   }
   text += diagnosis.advice.empty() ? "\n  no change that was tried gives 1 dB\n" : "\n  try:\n";
+  if (result.calibrates_on_data && !diagnosis.advice.empty()) {
+    text +=
+        "    (--calib is what --data named here; if those are test data, name samples that the model was trained on)\n";
+  }
   for (const refine::Advice& advice : diagnosis.advice) {
     text += "    " + advice_line(result, advice) + "\n      " +
             (advice.leave_out.empty() ? "" : "without " + advice.leave_out + ": ") + advice.why + "; " +

@@ -15,6 +15,7 @@ namespace edgesmith::cli {
 struct DiagnoseResult {
   std::string original_path, other_path, data_path;
   std::string command;  ///< how the float model is compressed again, to which advice is added; "": not known
+  bool calibrates_on_data = false;  ///< its --calib is what --data named
   refine::Diagnosis diagnosis;
   std::optional<refine::AutoSkip> skip;
   double max_drop = 0;

@@ -30,6 +30,7 @@ struct OptionRow {
   std::string_view help;                     ///< one line, with the unit
   double min = 0, max = 0;                   ///< range of numbers; min == max: any
   std::vector<std::string_view> words = {};  ///< allowed words of kind word; empty: any text
+  bool is_output = false;                    ///< of kind path: the pass writes it
 };
 
 using OptionSchema = std::vector<OptionRow>;

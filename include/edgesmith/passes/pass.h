@@ -76,9 +76,15 @@ struct PassInfo {
 /// Whether a step with these options needs calibration data.
 bool needs_calib(const PassInfo& pass, const Options& options);
 
-/// What can be said of a step before any work: options that do not fit together, and with the `graph` that it will work
-/// on (null: not there yet) selectors that match nothing. Errors: usage.
-Status check_step(const PassInfo& pass, const Options& options, const ir::Graph* graph);
+/// What can be said of a step before any work: options that do not fit together. Errors: usage.
+Status check_options(const PassInfo& pass, const Options& options);
+
+/// Options of the first step held against the graph that it will work on: selectors that match nothing. Errors: usage.
+Status check_first_step(const Options& options, const ir::Graph& graph);
+
+/// Options of a later step held against the graph as it is before the first one: selectors that will match nothing
+/// whatever the steps between do. Errors: usage.
+Status check_later_step(const Options& options, const ir::Graph& original);
 
 /// Whether a pass may train, and so be given training data: it needs them, or "repair" may be
 /// "distill".

@@ -45,6 +45,9 @@ OptionSchema make_options() {
   optimizer.words = names_of(train::all_optimizers());
   OptionRow schedule = word("schedule", "cosine", "how the learning rate changes");
   schedule.words = names_of(train::all_schedules());
+  OptionRow checkpoint =
+      path("checkpoint", "where the state of the training is written from time to time, and on Ctrl-C");
+  checkpoint.is_output = true;
   return {
       path("teacher", "the model to learn from; unset: the model as it was before the first step"),
       path("second_teacher", "another model: what is learned is the mean of its answers and the teacher's"),
@@ -95,7 +98,7 @@ OptionSchema make_options() {
       list("freeze", "", "names (globs) of weights that stay as they are"),
       word("time_limit", "", "stop after this long, such as 10m, and keep the best so far"),
       word("memory_limit", "", "most memory for activations, such as 512MiB: fewer samples go through at a time"),
-      path("checkpoint", "where the state of the training is written from time to time, and on Ctrl-C"),
+      checkpoint,
       path("resume", "checkpoint to go on from"),
   };
 }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "edgesmith/base/log.h"
 #include "passes/quantize/network_error.h"
 #include "passes/quantize/node_form.h"
 
@@ -177,6 +178,28 @@ Status report(const Findings& findings, const Stream& stream, PassContext& conte
   context.notes.push_back("errors and clipped shares of layers are those of " + std::to_string(stream.num_samples()) +
                           " calibration samples");
   return {};
+}
+
+void report_one_scale(const TensorScaleCost& cost, PassContext& context) {
+  const StretchedLayer& worst = cost.worst;
+  const std::string what =
+      "one scale for each weight tensor costs " + number(cost.channels_db - cost.tensor_db, "%.1f") +
+      " dB: the outputs are at " + db(cost.tensor_db) + " SQNR on calibration data, and at " + db(cost.channels_db) +
+      " with a scale for each channel; worst is '" + worst.node + "': channel " + std::to_string(worst.channel) +
+      " reaches " + number(worst.largest, "%.3g") + ", the median channel " + number(worst.median, "%.3g") +
+      ", its weights are at " + db(worst.tensor_db) + " SQNR, per channel at " + db(worst.channels_db);
+  const std::string advice =
+      context.target->per_channel
+          ? "leave --per-tensor out"
+          : "a BatchNormalization that is folded into a weight stretches its channels: quantize the model as it was "
+            "before 'simplify', or keep the layer float with --skip '" +
+                worst.node + "'";
+  log::warning(what + "; " + advice);
+  for (LayerRecord& layer : context.layers) {
+    if ((layer.node != worst.node && layer.value != worst.node) || !layer.advice.empty()) continue;
+    layer.reason += (layer.reason.empty() ? "" : "; ") + std::string("its channels lie far apart for one scale");
+    layer.advice = advice;
+  }
 }
 
 void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& context) {

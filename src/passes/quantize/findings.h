@@ -9,6 +9,7 @@
 #include "passes/quantize/choice.h"
 #include "passes/quantize/observe.h"
 #include "passes/quantize/plan.h"
+#include "passes/quantize/tensor_scales.h"
 
 namespace edgesmith::passes::quantize {
 
@@ -22,6 +23,9 @@ struct Findings {
 
 /// Fills context.layers and context.notes. Runs both graphs on the samples of `stream` to measure every layer.
 Status report(const Findings& findings, const Stream& stream, PassContext& context);
+
+/// A warning, and advice at the layer: one scale a weight costs much, and what to do.
+void report_one_scale(const TensorScaleCost& cost, PassContext& context);
 
 /// When there is nothing to quantize: the reasons.
 void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& context);

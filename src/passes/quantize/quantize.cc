@@ -31,6 +31,7 @@
 #include "passes/quantize/plan.h"
 #include "passes/quantize/selectors.h"
 #include "passes/quantize/tables.h"
+#include "passes/quantize/tensor_scales.h"
 #include "passes/simplify/fuse_pad.h"
 
 namespace edgesmith::passes {
@@ -244,14 +245,36 @@ class Quantizer {
     auto choice = choose(graph_, plan, candidates, observed, layers, choice_, probes_, comparison_, reference_);
     if (!choice) return choice.error();
 
+    std::optional<TensorScaleCost> cost;
+    if (weights_.per_tensor) {
+      auto measured = measure_one_scale(plan, choice->assignment, candidates, layers);
+      if (!measured) return measured.error();
+      cost = std::move(*measured);
+    }
     const ir::Graph original = graph_.clone();
     apply(choice->assignment, plan, graph_);
     EDGESMITH_TRY(ops::infer_types(graph_));
     EDGESMITH_TRY(report({original, graph_, plan, *choice, *extremes}, report_, context_));
+    if (cost) report_one_scale(*cost, context_);
     return Change::changed;
   }
 
  private:
+  // What scales for each channel, rounded to nearest, would gain over the weights chosen.
+  Result<std::optional<TensorScaleCost>> measure_one_scale(const Plan& plan, const Assignment& assignment,
+                                                           const std::vector<std::vector<ir::Quant>>& candidates,
+                                                           const std::vector<LayerGroup>& layers) {
+    const WeightSettings settings{
+        .rule = weights_.rule, .per_tensor = false, .compensate = false, .correct_bias = false};
+    std::vector<WeightCodes> by_channel;
+    for (const LayerGroup& layer : layers) {
+      auto codes = quantize_weight(*layer.nodes[0], settings, nullptr, smallest_scales(plan, candidates, layer));
+      if (!codes) return codes.error();
+      by_channel.push_back(std::move(*codes));
+    }
+    return measure_tensor_scales(graph_, plan, assignment, layers, by_channel, comparison_, reference_);
+  }
+
   // Whether there will be several choices to compare.
   bool compares() const { return choice_.calibrator == "auto" || choice_.correct_bias; }
 

@@ -60,14 +60,28 @@ bool matches(const std::vector<std::string>& patterns, const std::vector<std::st
   });
 }
 
-// The words of all nodes, those inside of If, Loop and Scan included.
-void collect_words(const ir::Graph& graph, WordsOf words, std::vector<std::string>& all) {
+// What selectors look at now, or all that a pass may yet let them look at.
+enum class Reach { now, ever };
+
+// The words of all nodes, those inside of If, Loop and Scan included; with `ever` also those of constants and inputs
+// and of what is inside of functions, which may be inlined.
+void collect_words(const ir::Graph& graph, WordsOf words, Reach reach, std::vector<std::string>& all) {
   for (const ir::Node& node : graph.nodes()) {
-    if (!is_selectable(node)) continue;
+    if (reach == Reach::now && !is_selectable(node)) continue;
     for (std::string& word : words(node)) all.push_back(std::move(word));
-    if (node.subgraphs == nullptr || node.subgraphs->kind == ir::Subgraphs::Kind::function) continue;
-    for (const ir::Graph& body : node.subgraphs->graphs) collect_words(body, words, all);
+    const bool closed =
+        reach == Reach::now && node.subgraphs != nullptr && node.subgraphs->kind == ir::Subgraphs::Kind::function;
+    if (node.subgraphs == nullptr || closed) continue;
+    for (const ir::Graph& body : node.subgraphs->graphs) collect_words(body, words, reach, all);
   }
+}
+
+Status check_patterns(const char* option, const std::vector<std::string>& patterns,
+                      const std::vector<std::string>& all) {
+  for (const std::string& pattern : patterns) {
+    if (!matches({pattern}, all)) return selector_error(option, pattern, all);
+  }
+  return {};
 }
 
 }  // namespace
@@ -79,18 +93,24 @@ bool Selectors::selects(const ir::Node& node) const {
 
 Status check_selectors(const ir::Graph& graph, const Selectors& selectors) {
   std::vector<std::string> names, operators;
-  collect_words(graph, names_of, names);
-  collect_words(graph, operators_of, operators);
-  const auto check = [](const char* option, const std::vector<std::string>& patterns,
-                        const std::vector<std::string>& all) -> Status {
-    for (const std::string& pattern : patterns) {
-      if (!matches({pattern}, all)) return selector_error(option, pattern, all);
-    }
-    return {};
-  };
-  EDGESMITH_TRY(check("--only", selectors.only, names));
-  EDGESMITH_TRY(check("--skip", selectors.skip, names));
-  return check("--skip-op", selectors.skip_ops, operators);
+  collect_words(graph, names_of, Reach::now, names);
+  collect_words(graph, operators_of, Reach::now, operators);
+  EDGESMITH_TRY(check_patterns("--only", selectors.only, names));
+  EDGESMITH_TRY(check_patterns("--skip", selectors.skip, names));
+  return check_patterns("--skip-op", selectors.skip_ops, operators);
+}
+
+Status check_later_selectors(const ir::Graph& graph, const Selectors& selectors) {
+  std::vector<std::string> names, operators;
+  collect_words(graph, names_of, Reach::ever, names);
+  collect_words(graph, operators_of, Reach::ever, operators);
+  for (int kind = 0; kind < ir::num_op_kinds(); ++kind) {
+    operators.emplace_back(ir::onnx_name(static_cast<ir::OpKind>(kind)));
+    operators.emplace_back(ir::op_name(static_cast<ir::OpKind>(kind)));
+  }
+  EDGESMITH_TRY(check_patterns("--only", selectors.only, names));
+  EDGESMITH_TRY(check_patterns("--skip", selectors.skip, names));
+  return check_patterns("--skip-op", selectors.skip_ops, operators);
 }
 
 Result<std::vector<bool>> select_nodes(const ir::Graph& graph, const std::vector<std::string>& only,

@@ -20,6 +20,11 @@ struct Selectors {
 /// Errors: usage, for a selector that matches nothing in the graph nor inside of If, Loop and Scan.
 Status check_selectors(const ir::Graph& graph, const Selectors& selectors);
 
+/// Like check_selectors for a graph that other passes change before: refuses only what cannot come to match. Passes
+/// hand on names of nodes, values and constants and invent none, but fusions make operators that were not there.
+/// Errors: usage.
+Status check_later_selectors(const ir::Graph& graph, const Selectors& selectors);
+
 /// The nodes that the user's selectors leave to be quantized, by node id: those that `only` names (all when it is
 /// empty) less those that `skip` names and those whose operator `skip_ops` names. Names are globs over names of nodes
 /// and of the values they make, operators over "Softmax" or "softmax". Errors: usage (a selector matches nothing).

@@ -3,7 +3,9 @@
 #include "refine/run/run.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <future>
+#include <set>
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
@@ -34,10 +36,7 @@ Result<RunReport> Run::run() {
   EDGESMITH_TRY(check_output(recipe_.output, input_files(recipe_), options_.force));
   EDGESMITH_TRY(check_data());
   EDGESMITH_TRY(load());
-  if (!recipe_.steps.empty()) {  // later steps find what the first ones leave
-    const Step& step = recipe_.steps[0];
-    EDGESMITH_TRY(passes::check_step(*passes::find_pass(step.pass), step.options, &*original_));
-  }
+  EDGESMITH_TRY(check_steps());
   EDGESMITH_TRY(measure_baseline());
   size_t first = 0;
   if (!options_.from_folder.empty() && options_.from.value_or(0) > 0) {
@@ -56,7 +55,7 @@ Result<RunReport> Run::run() {
 // Before any work is done.
 Status Run::check_data() const {
   for (const Step& step : recipe_.steps) {
-    EDGESMITH_TRY(passes::check_step(*passes::find_pass(step.pass), step.options, nullptr));
+    EDGESMITH_TRY(passes::check_options(*passes::find_pass(step.pass), step.options));
     if (passes::find_pass(step.pass)->needs_train && !recipe_.data.train) {
       return usage_error(step.pass + " needs training data", "give some with --train");
     }
@@ -71,6 +70,31 @@ Status Run::check_data() const {
     }
     return usage_error(step.pass + " needs calibration data",
                        "give some with --calib" + (flag.empty() ? "" : ", or use --" + flag));
+  }
+  return {};
+}
+
+std::string Run::step_name(size_t index) const {
+  return "step " + std::to_string(index + 1) + " (" + recipe_.steps[index].pass + ")";
+}
+
+// With the model at hand, and before it is measured: what would end the run after minutes.
+Status Run::check_steps() const {
+  std::set<std::string> written;  // by steps
+  for (size_t i = 0; i < recipe_.steps.size(); ++i) {
+    const passes::Options& options = recipe_.steps[i].options;
+    const Status status =
+        i == 0 ? passes::check_first_step(options, *original_) : passes::check_later_step(options, *original_);
+    if (!status) return i == 0 ? status.error() : status.error().in(step_name(i));
+    for (const passes::OptionRow& row : options.schema()) {
+      if (row.kind != passes::OptionKind::path || !options.is_set(row.name)) continue;
+      const std::string& path = options.word(row.name);
+      if (row.is_output) {
+        written.insert(path);
+      } else if (path != kStdio && written.count(path) == 0 && !std::filesystem::exists(path)) {
+        return MappedFile::open(path).error();
+      }
+    }
   }
   return {};
 }

@@ -55,6 +55,9 @@ class Run {
 
  private:
   Status check_data() const;
+  Status check_steps() const;
+  /// For errors: "step 2 (quantize)".
+  std::string step_name(size_t index) const;
   Status load();
   Status measure_baseline();
   Status run_step(size_t index);

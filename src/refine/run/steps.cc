@@ -80,6 +80,7 @@ Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepRep
   const size_t warnings = log::num_warnings();
   const auto change = passes::run_pass(*passes::find_pass(step.pass), candidate, step.options, context);
   if (!change) {
+    if (change.error().kind == ErrorKind::usage && index > 0) return change.error().in(step_name(index));
     return other_file || change.error().kind == ErrorKind::usage ? change.error() : change.error().in(recipe_.model);
   }
   if (context.stopped_early) return save_interrupted(candidate, *change, step.pass);

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "edgesmith/data/class_names.h"
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "data/csv.h"
+#include "data/sources/file_source.h"
+#include "edgesmith/base/file.h"
+#include "edgesmith/data/preprocess.h"
+
+namespace edgesmith::data {
+namespace {
+
+/// No model tells more classes apart.
+constexpr int64_t kMostClasses = 1'000'000;
+
+bool is_number(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+}
+
+Result<std::vector<std::string>> names_of_table(const std::string& text, const std::string& path) {
+  size_t at = 0;
+  int64_t line = 1;
+  const auto header = next_csv_row(text, at, line);
+  const int64_t label = header ? csv_column(*header, "label") : -1, name = header ? csv_column(*header, "name") : -1;
+  if (label < 0 || name < 0) {
+    return invalid_error(path + ": no columns 'label' and 'name'", "or give a text file with one name a line");
+  }
+  std::vector<std::string> names;
+  while (at < text.size()) {
+    const int64_t here = line;
+    const auto row = next_csv_row(text, at, line);
+    if (row && row->size() == 1 && row->front().empty()) continue;  // an empty line
+    int64_t index = -1;
+    const auto fields = static_cast<int64_t>(row ? row->size() : 0);
+    if (std::max(label, name) < fields) {
+      const std::string& number = (*row)[static_cast<size_t>(label)];
+      const auto end = std::from_chars(number.data(), number.data() + number.size(), index);
+      if (end.ec != std::errc() || end.ptr != number.data() + number.size()) index = -1;
+    }
+    if (index < 0 || index > kMostClasses) {
+      return invalid_error(path + ": line " + std::to_string(here) + ": no label from 0 to " +
+                           std::to_string(kMostClasses) + " with a name");
+    }
+    if (static_cast<size_t>(index) >= names.size()) names.resize(static_cast<size_t>(index) + 1);
+    names[static_cast<size_t>(index)] = (*row)[static_cast<size_t>(name)];
+  }
+  return names;
+}
+
+}  // namespace
+
+std::vector<std::string> folder_class_names(const DataSpec& given) {
+  DataSpec spec = given;
+  if (std::filesystem::path(given.path).extension() == ".toml") {
+    const auto text = read_file(given.path);
+    if (!text) return {};
+    auto described = data_spec_from_toml(*text, std::filesystem::path(given.path).parent_path().string(), {given.path});
+    if (!described) return {};
+    spec = std::move(*described);
+    if (!given.labels.empty()) spec.labels = given.labels;
+  }
+  std::error_code ignored;
+  const bool ranks = spec.labels.empty() || spec.labels == "folders";
+  if (!ranks || !std::filesystem::is_directory(spec.path, ignored)) return {};
+  auto listing = list_folder(spec.path);
+  const auto& names = listing ? listing->folders : std::vector<std::string>();
+  if (!listing || !listing->samples.empty() || std::all_of(names.begin(), names.end(), is_number)) return {};
+  return names;
+}
+
+Result<std::vector<std::string>> read_class_names(const std::string& path) {
+  const auto text = read_file(path);
+  if (!text) return text.error();
+  if (path.ends_with(".csv")) return names_of_table(*text, path);
+  std::vector<std::string> names;
+  for (size_t at = 0; at < text->size();) {
+    const size_t end = std::min(text->find('\n', at), text->size());
+    std::string name = text->substr(at, end - at);
+    if (!name.empty() && name.back() == '\r') name.pop_back();
+    names.push_back(std::move(name));
+    at = end + 1;
+  }
+  return names;
+}
+
+}  // namespace edgesmith::data
