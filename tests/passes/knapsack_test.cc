@@ -135,6 +135,25 @@ TEST(BitPlan, BeatsEqualWidthsInTheirBytes) {
             "bits are shared out for an expected output error of 19.8 dB; int3 everywhere: 13.8 dB");
 }
 
+TEST(BitPlan, KnowsTheEqualWidthOfItsBytes) {
+  EXPECT_EQ(plan_bits(kLayers, 2, 3, {})->equal_width, 3);
+  EXPECT_FALSE(plan_bits(kLayers, 2, 3, {.sqnr_db = 10})->equal_width);
+  for (const auto& [bytes, width] : {std::pair<int64_t, int>{100, 2}, {149, 2}, {150, 3}, {249, 4}, {250, 5}}) {
+    auto plan = plan_bits(kLayers, 2, 3, {.bytes = bytes});
+    ASSERT_TRUE(plan.ok());
+    EXPECT_EQ(plan->equal_width, width) << bytes;
+    EXPECT_LE(plan->error, plan->equal_error);
+    use_equal_width(*plan);
+    EXPECT_EQ(plan->bits, (std::vector<int>{width, width}));
+    EXPECT_EQ(plan->total, 400 * width);
+    const auto i = static_cast<size_t>(width - 2);
+    EXPECT_NEAR(plan->error, kLayers[0][i].loss + kLayers[1][i].loss, 1e-12);
+  }
+  // A second width that saves nothing is no wider one.
+  const Items flat = {{{100, 0.2}, {200, 0.1}, {200, 0.05}}};
+  EXPECT_EQ(plan_bits(flat, 2, 4, {})->equal_width, 3);
+}
+
 TEST(BitPlan, KeepsEitherBudget) {
   for (const int64_t bytes : {100, 120, 150, 200, 250}) {
     const auto plan = plan_bits(kLayers, 2, 4, {.bytes = bytes});

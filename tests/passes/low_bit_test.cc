@@ -304,6 +304,7 @@ TEST(LowBit, SharedBitsBeatEqualOnesInTheirBytes) {
     EXPECT_GT(layers[0].numbers.at("bits"), layers[1].numbers.at("bits"));
     EXPECT_NE(notes[0].find("bits are shared out for an expected output error of"), std::string::npos);
     EXPECT_NE(notes[0].find(type + " everywhere"), std::string::npos);
+    EXPECT_NE(notes[1].find(" bits everywhere, so they are shared"), std::string::npos) << notes[1];
     EXPECT_LT(error_between(expected, outputs_of(mixed, others)),
               0.5 * error_between(expected, outputs_of(uniform, others)))
         << type;

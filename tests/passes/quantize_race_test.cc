@@ -100,6 +100,10 @@ TEST(ReferenceOutputs, KeepWhatALaterStreamWantsAndNoMore) {
   EXPECT_EQ(every.num_samples(), 3);
   EXPECT_EQ(second.num_samples(), 2);
   EXPECT_EQ(second.first_sample(1), 6);
+  const Stream rest = all.without(4, 0);
+  EXPECT_EQ(rest.num_samples(), 7);
+  for (int64_t batch = 0; batch < 7; ++batch)
+    EXPECT_EQ(rest.first_sample(batch), (std::vector{1, 2, 3, 5, 6, 7, 9})[static_cast<size_t>(batch)]);
   ReferenceOutputs outputs(every);
   EXPECT_EQ(outputs.find(0), nullptr);
   outputs.keep(0, {ir::Tensor::zeros(ir::DType::f32, {1, 4})});

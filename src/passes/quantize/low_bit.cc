@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/ops/op_info.h"
+#include "passes/quantize/assignment.h"
 #include "passes/quantize/low_bit_target.h"
 #include "passes/quantize/node_form.h"
 
@@ -265,6 +267,11 @@ bool takes_blocks(const Layer& layer, int64_t block_size) {
 LowBitCodes low_bit_weight(const Layer& layer, const LowBitSettings& settings, const reconstruct::Gram* gram,
                            ThreadPool& pool) {
   return Rounder(layer, settings, gram, pool).run();
+}
+
+void put_codes(ir::Graph& graph, const Layer& layer, const LowBitCodes& codes) {
+  if (!codes.bias_change.empty()) reconstruct::change_bias(graph, layer, codes.bias_change);
+  set_constant(graph, *layer.node, ops::quant_facts(*layer.node).weight_operand, codes.weight);
 }
 
 }  // namespace edgesmith::passes::quantize

@@ -50,4 +50,7 @@ bool takes_blocks(const reconstruct::Layer& layer, int64_t block_size);
 LowBitCodes low_bit_weight(const reconstruct::Layer& layer, const LowBitSettings& settings,
                            const reconstruct::Gram* gram, ThreadPool& pool);
 
+/// Puts the codes, and the changed bias, in place.
+void put_codes(ir::Graph& graph, const reconstruct::Layer& layer, const LowBitCodes& codes);
+
 }  // namespace edgesmith::passes::quantize

@@ -4,8 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "edgesmith/ops/op_info.h"
-#include "passes/quantize/assignment.h"
 #include "passes/quantize/low_bit_target.h"
 #include "passes/reconstruct/sensitivity.h"
 
@@ -62,14 +60,7 @@ Result<std::vector<LayerDamage>> measure_damage(const ir::Graph& graph, const st
       }));
   auto alone = reconstruct::errors_alone(
       graph, layers,
-      [&](size_t l, ir::Graph& copy, ir::Node& node) {
-        set_constant(copy, node, ops::quant_facts(node).weight_operand, trials[l].weight);
-        if (trials[l].bias_change.empty()) return;
-        reconstruct::Layer layer;
-        layer.node = &node;
-        layer.outputs = static_cast<int64_t>(trials[l].bias_change.size());
-        reconstruct::change_bias(copy, layer, trials[l].bias_change);
-      },
+      [&](size_t l, ir::Graph& copy, ir::Node& node) { put_codes(copy, reconstruct::read_layer(node), trials[l]); },
       context);
   if (!alone) return alone.error();
   for (size_t l = 0; l < layers.size(); ++l) {

@@ -10,6 +10,7 @@
 #include "passes/quantize/findings.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/stream.h"
+#include "passes/reconstruct/plan_trial.h"
 #include "passes/reconstruct/sequence.h"
 
 namespace edgesmith::passes::quantize {
@@ -101,6 +102,14 @@ class Coder {
     auto plan = plan_bits(graph_, layers_, settings_, budget, stream, context_);
     if (!plan) return plan.error();
     context_.notes.push_back(reconstruct::describe_plan(*plan, budget, "int" + std::to_string(settings_[0].bits)));
+    const auto try_codes = [&](size_t l, int bits, ir::Graph& copy, ir::Node& node, const reconstruct::Gram& gram) {
+      LowBitSettings settings = settings_[l];
+      settings.bits = bits;
+      settings.quick = true;
+      const reconstruct::Layer layer = reconstruct::read_layer(node);
+      put_codes(copy, layer, low_bit_weight(layer, settings, &gram, *context_.pool));
+    };
+    EDGESMITH_TRY(reconstruct::keep_better(*plan, graph_, layers_, stream, try_codes, context_));
     for (size_t l = 0; l < layers_.size(); ++l) settings_[l].bits = plan->bits[l];
     return {};
   }
@@ -168,14 +177,13 @@ class Coder {
     } else {
       codes = low_bit_weight(layer, settings_[l], gram, *context_.pool);
     }
-    if (!codes.bias_change.empty()) reconstruct::change_bias(graph_, layer, codes.bias_change);
     report_weight(node, codes.weight, settings_[l].bits, codes.sqnr_db, gram != nullptr, context_);
     context_.layers.back().numbers["bits"] = settings_[l].bits;
     if (rates_) context_.layers.back().numbers["packed_bits"] = expected;
     weights_ += layer.size();
     bytes_ += codes.weight.stored_bytes();
     bits_[l] = static_cast<double>(coded_bits(layer, settings_[l], settings_[l].bits));
-    set_constant(graph_, node, ops::quant_facts(node).weight_operand, codes.weight);
+    put_codes(graph_, layer, codes);
   }
 
   ir::Graph& graph_;

@@ -42,6 +42,15 @@ Stream Stream::part(int64_t share, int64_t which) const {
   return part;
 }
 
+Stream Stream::without(int64_t share, int64_t which) const {
+  Stream rest = *this;
+  rest.samples_.clear();
+  for (size_t i = 0; i < samples_.size(); ++i) {
+    if (static_cast<int64_t>(i) / batch_size_ % share != which) rest.samples_.push_back(samples_[i]);
+  }
+  return rest;
+}
+
 std::string Stream::batch_name(int64_t batch) const { return dataset_.sample_name(first_sample(batch)); }
 
 Result<std::vector<ir::Tensor>> Stream::load(int64_t batch) const {

@@ -37,6 +37,8 @@ class Stream {
 
   /// The batches which, which + share, which + 2 share and so on.
   Stream part(int64_t share, int64_t which) const;
+  /// All batches but those.
+  Stream without(int64_t share, int64_t which) const;
 
   int64_t num_samples() const { return static_cast<int64_t>(samples_.size()); }
   int64_t num_batches() const;

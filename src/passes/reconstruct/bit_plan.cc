@@ -6,12 +6,27 @@
 #include <cstdio>
 
 namespace edgesmith::passes::reconstruct {
-namespace {
-
 std::string decibels_text(double noise_to_signal) {
   char buffer[32];
   std::snprintf(buffer, sizeof buffer, "%.1f dB", -10 * std::log10(noise_to_signal));
   return buffer;
+}
+
+namespace {
+
+// Of widths that take the same (where nothing is saved), the fewest bits.
+void find_equal_width(const std::vector<std::vector<Choice>>& layers, int fewest, double budget, BitPlan& plan) {
+  for (size_t i = 0; !layers.empty() && i < layers[0].size(); ++i) {
+    double total = 0, error = 0;
+    for (const auto& choices : layers) {
+      total += choices[i].cost;
+      error += choices[i].loss;
+    }
+    if (total > budget || (plan.equal_width && total <= plan.equal_total)) continue;
+    plan.equal_width = fewest + static_cast<int>(i);
+    plan.equal_total = total;
+    plan.equal_error = error;
+  }
 }
 
 }  // namespace
@@ -60,7 +75,9 @@ Result<BitPlan> plan_bits(const std::vector<std::vector<Choice>>& layers, int fe
                          "ask for less");
     }
   } else {
-    chosen = choose_within(layers, budget.bytes ? 8.0 * static_cast<double>(*budget.bytes) : uniform_bits);
+    const double bits = budget.bytes ? 8.0 * static_cast<double>(*budget.bytes) : uniform_bits;
+    find_equal_width(layers, fewest, bits, plan);
+    chosen = choose_within(layers, bits);
     if (!chosen) {
       return usage_error("a size of " + std::to_string(*budget.bytes) +
                              " bytes is out of reach: the fewest bits take " +
@@ -75,6 +92,12 @@ Result<BitPlan> plan_bits(const std::vector<std::vector<Choice>>& layers, int fe
     plan.error += choice.loss;
   }
   return plan;
+}
+
+void use_equal_width(BitPlan& plan) {
+  plan.bits.assign(plan.bits.size(), *plan.equal_width);
+  plan.total = plan.equal_total;
+  plan.error = plan.equal_error;
 }
 
 std::string describe_widths(const std::vector<int>& bits, const std::string& unit) {

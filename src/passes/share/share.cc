@@ -6,6 +6,7 @@
 //   codebooks  exact k-means of the weights, each weighing as much as the output feels it      clusters.cc
 //   fit        assignments by the engine's sweep, entries by least squares, in turns           shared_rows.cc
 //   bits       the same for all, or a layer's own, by the errors that they would cause          reconstruct/bit_plan.cc
+//              where they do better on the whole network                                   reconstruct/plan_trial.cc
 //   write      constants with encoding palette; the exporter makes look-ups of them            onnx/export_graph.cc
 //
 // Zeros of a pruned weight stay zero and have an entry of their own. With entries of int8 the constant is affine over a
@@ -19,6 +20,7 @@
 #include "passes/quantize/selectors.h"
 #include "passes/reconstruct/bit_plan.h"
 #include "passes/reconstruct/layer.h"
+#include "passes/reconstruct/plan_trial.h"
 #include "passes/reconstruct/sensitivity.h"
 #include "passes/reconstruct/sequence.h"
 #include "passes/share/share_layer.h"
@@ -275,6 +277,15 @@ class Sharer {
     auto plan = reconstruct::plan_bits(choices, kFewestBits, settings_.bits, budget_);
     if (!plan) return plan.error();
     context_.notes.push_back(reconstruct::describe_plan(*plan, budget_, std::to_string(settings_.bits) + " bits"));
+    const auto try_codebooks = [&](size_t l, int bits, ir::Graph& copy, ir::Node& node, const reconstruct::Gram& gram) {
+      ShareSettings settings = settings_;
+      settings.bits = bits;
+      settings.quick = true;
+      const SharedLayer shared = share_layer(node, is_tied(*layers[l]), settings,
+                                             gram.inputs().num_rows() > 0 ? &gram : nullptr, *context_.pool);
+      if (!shared.too_small) write_shared(copy, node, shared);
+    };
+    EDGESMITH_TRY(reconstruct::keep_better(*plan, graph_, layers, stream, try_codebooks, context_));
     context_.notes.push_back("bits of an index: " + reconstruct::describe_widths(plan->bits, "of ") +
                              "; counted so, indices and codebooks are " +
                              std::to_string(static_cast<int64_t>(std::ceil(plan->total / 8))) + " bytes");
