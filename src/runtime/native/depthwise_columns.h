@@ -9,9 +9,9 @@
 //   c0 c1 c2 c3 ..    =>   a2 b2 c2 d2
 //   d0 d1 d2 d3 ..         ..
 //
-// Up to 4 * lanes channels are interleaved at a time, and so many columns that groups stay in the first-level cache. On a
-// Zen 5 core with VNNI, 144 x 56 x 56 by 3 x 3 takes 38 us (107 GMAC/s) where interleaving for each window took 60, and
-// 240 x 28 x 28 by 5 x 5 34 us (137 GMAC/s) in place of 67.
+// Up to 4 * lanes channels are interleaved at a time, and so many columns that groups stay in the first-level cache. On
+// a Zen 5 core with VNNI, 144 x 56 x 56 by 3 x 3 takes 38 us (107 GMAC/s) where interleaving for each window took 60,
+// and 240 x 28 x 28 by 5 x 5 34 us (137 GMAC/s) in place of 67.
 #pragma once
 
 #include <optional>
