@@ -20,8 +20,10 @@ struct Findings {
   const Extremes& extremes;
 };
 
-/// Fills context.layers and context.notes. Runs both graphs on the samples of `stream` to measure every layer.
-Status report(const Findings& findings, const Stream& stream, PassContext& context);
+/// Fills context.layers and context.notes. Runs both graphs on the samples of `stream` to measure every layer; where
+/// nobody asks for layers, the quantized one alone, and only when the error of its outputs is not known yet.
+/// `reference`: what the original gives, where that is known.
+Status report(const Findings& findings, const Stream& stream, const ReferenceOutputs& reference, PassContext& context);
 
 /// When there is nothing to quantize: the reasons.
 void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& context);
