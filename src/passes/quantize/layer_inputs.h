@@ -75,7 +75,8 @@ class LayerInputs {
     int first_row = 0, last_row = 0;         ///< of every block
   };
   void make_pieces();
-  void add_products(Rows rows, const Piece& piece, std::vector<float>& packed);
+  /// Adds rows [num_rows, width] of the block's group.
+  void add_products(const float* rows, size_t num_rows, Block& block, const Piece& piece, std::vector<float>& packed);
   size_t length() const { return static_cast<size_t>(groups_) * static_cast<size_t>(width_); }  ///< of a row
 
   int groups_ = 1, width_ = 0;
