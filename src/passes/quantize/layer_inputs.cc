@@ -197,7 +197,7 @@ void LayerInputs::add_means(std::span<const Rows> samples) {
 
 void LayerInputs::add_products(std::span<const Rows> samples, int64_t piece) {
   const Piece& own = pieces_[static_cast<size_t>(piece)];
-  std::vector<float> packed;
+  Scratch packed;
   if (groups_ == 1) {
     for (const Rows rows : samples) {
       for (size_t b = own.first_block; b < own.last_block; ++b) {
@@ -210,20 +210,20 @@ void LayerInputs::add_products(std::span<const Rows> samples, int64_t piece) {
   // They are made in the same order.
   size_t count = 0;
   for (const Rows rows : samples) count += rows.size() / length();
-  std::vector<float> joined(count * static_cast<size_t>(width_) + kReadAhead);
+  Scratch joined;
+  float* const side_by_side = joined.room(count * static_cast<size_t>(width_) + kReadAhead);
   for (size_t b = own.first_block; b < own.last_block; ++b) {
-    float* to = joined.data();
+    float* to = side_by_side;
     for (const Rows rows : samples) {
       const size_t numbers = rows.size() / static_cast<size_t>(groups_);
       to = std::copy_n(rows.data() + static_cast<size_t>(blocks_[b].group) * numbers, numbers, to);
     }
-    add_products(joined.data(), count, blocks_[b], own, packed);
+    add_products(side_by_side, count, blocks_[b], own, packed);
   }
 }
 
 // Some rows of X^T X, from the diagonal on. Both are packed, but read where they lie where X is narrow.
-void LayerInputs::add_products(const float* rows, size_t num_rows, Block& block, const Piece& piece,
-                               std::vector<float>& packed) {
+void LayerInputs::add_products(const float* rows, size_t num_rows, Block& block, const Piece& piece, Scratch& packed) {
   using namespace runtime::native;
   const NativeTable& table = native_table(*runtime::isa_in_use());
   EDGESMITH_CHECK(table.nr <= static_cast<int>(kReadAhead));
@@ -234,12 +234,11 @@ void LayerInputs::add_products(const float* rows, size_t num_rows, Block& block,
   const int64_t columns = block.width - piece.first_row, height = piece.last_row - piece.first_row;
   if (columns > table.nr) {
     const int64_t size = packed_columns_size(columns, count, table);
-    packed.resize(static_cast<size_t>(size + height * count));
-    pack_columns({x, width_, 1, count, columns}, 1.0F, table, packed.data());
-    float* const left = packed.data() + size;
+    float* const right = packed.room(static_cast<size_t>(size + height * count));
+    pack_columns({x, width_, 1, count, columns}, 1.0F, table, right);
+    float* const left = right + size;
     for (int64_t k = 0; k < count; ++k) std::copy_n(x + k * width_, height, left + k * height);
-    multiply(table, {{left, 1, height, height, count}, packed.data(), columns, nullptr, products, block.width, true},
-             none);
+    multiply(table, {{left, 1, height, height, count}, right, columns, nullptr, products, block.width, true}, none);
     return;
   }
   Tile tile = {};
