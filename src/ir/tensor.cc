@@ -109,6 +109,20 @@ int64_t scale_run(const Quant& quant, const Dims& dims, int64_t size) {
   return inner;
 }
 
+// reals = (codes - zero point) * scale.
+template <typename Code>
+void dequantize(std::span<const Code> codes, const Quant& quant, const Dims& dims, std::span<float> reals) {
+  const auto size = static_cast<int64_t>(codes.size()), run = scale_run(quant, dims, size);
+  for (int64_t first = 0; first < size; first += run) {
+    const auto k = static_cast<size_t>(scale_index(quant, dims, first));
+    const auto zero_point = static_cast<std::common_type_t<Code, int32_t>>(quant.zero_point[k]);
+    const float scale = quant.scale[k];
+    for (auto i = static_cast<size_t>(first); i < static_cast<size_t>(first + run); ++i) {
+      reals[i] = static_cast<float>(codes[i] - zero_point) * scale;
+    }
+  }
+}
+
 }  // namespace
 
 Tensor::Tensor() = default;
@@ -235,18 +249,13 @@ Tensor Tensor::dense() const {
   switch (encoding_) {
     case Encoding::dense: return *this;
     case Encoding::affine: {
-      const std::vector<int64_t> codes = parts_->codes.to_int64s();
-      const Quant& quant = parts_->quant;
+      const Tensor& codes = parts_->codes;
       Tensor out = zeros(DType::f32, dims_);
-      auto reals = out.mutable_data<float>();
-      const int64_t run = scale_run(quant, dims_, size_);
-      for (int64_t first = 0; first < size_; first += run) {
-        const auto k = static_cast<size_t>(scale_index(quant, dims_, first));
-        const int64_t zero_point = quant.zero_point[k];
-        const float scale = quant.scale[k];
-        for (auto i = static_cast<size_t>(first); i < static_cast<size_t>(first + run); ++i) {
-          reals[i] = static_cast<float>(codes[i] - zero_point) * scale;
-        }
+      if (codes.dtype() == DType::i8) {
+        dequantize(codes.data<int8_t>(), parts_->quant, dims_, out.mutable_data<float>());
+      } else {
+        const std::vector<int64_t> any = codes.to_int64s();
+        dequantize(std::span<const int64_t>(any), parts_->quant, dims_, out.mutable_data<float>());
       }
       return out;
     }

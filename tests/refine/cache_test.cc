@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "edgesmith/base/log.h"
@@ -98,6 +99,34 @@ TEST_F(Cache, RunsOnlyTheStepThatChanged) {
   const std::string bytes = output();
   ASSERT_TRUE(run(changed, nullptr).ok());
   EXPECT_EQ(output(), bytes);
+}
+
+TEST_F(Cache, MeasuresLayersForThoseWhoAsk) {
+  StepCache cache(folder_ / "cache");
+  const std::string text = std::string(kSteps) + "calibrator = \"minmax\"\nbias_correction = false\n";
+  const auto quantized = [&](bool layer_errors) {
+    const auto report = run(text, &cache, {.layer_errors = layer_errors});
+    EXPECT_TRUE(report.ok()) << report.error().text();
+    return report.ok() ? report->steps[1] : StepReport();
+  };
+  const auto measured = [](const StepReport& step) {
+    return std::count_if(step.layers.begin(), step.layers.end(),
+                         [](const passes::LayerRecord& layer) { return layer.numbers.contains("sqnr_db"); });
+  };
+  const StepReport brief = quantized(false);
+  const std::string bytes = output();
+  EXPECT_FALSE(brief.layers.empty());
+  EXPECT_EQ(measured(brief), 0);
+  EXPECT_TRUE(quantized(false).from_cache);
+  const StepReport whole = quantized(true);
+  EXPECT_FALSE(whole.from_cache) << "the errors of layers were not measured yet";
+  EXPECT_EQ(output(), bytes);
+  EXPECT_EQ(whole.layers.size(), brief.layers.size());
+  EXPECT_GT(measured(whole), 0);
+  EXPECT_EQ(whole.notes[1], brief.notes[1]) << "the error of the outputs";
+  const StepReport again = quantized(false);
+  EXPECT_TRUE(again.from_cache);
+  EXPECT_EQ(again.notes, whole.notes) << "what is known is shown";
 }
 
 TEST_F(Cache, RunsAgainForOtherDataSeedsTargetsAndModels) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // edgesmith: compresses trained ONNX models for edge devices. One subcommand a file; the contract is docs/cli.md.
+#include <malloc.h>
 #include <algorithm>
 #include <csignal>
 #include <cstring>
@@ -25,6 +26,16 @@ void install_interrupt_handler() {
   action.sa_handler = on_interrupt;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
+}
+
+/// Memory that was freed is kept for what comes next: given back to the system, it would be asked for again soon, and
+/// every page of it costs as much as thousands of sums.
+void keep_freed_memory() {
+#if defined(__GLIBC__)
+  constexpr int kLargest = 1 << 30;
+  mallopt(M_MMAP_THRESHOLD, kLargest);
+  mallopt(M_TRIM_THRESHOLD, kLargest);
+#endif
 }
 
 bool wants_json(int argc, char** argv) {
@@ -106,6 +117,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   install_interrupt_handler();
+  keep_freed_memory();
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {

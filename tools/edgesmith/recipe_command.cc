@@ -94,7 +94,7 @@ Result<int> run_and_show(const std::string& command, const refine::Recipe& recip
   options.allow_rollback = flags.gate.allow_rollback;
   options.progress = progress->get();
   options.provenance = !flags.no_provenance;
-  options.hashes = common.json || !report_folder.empty();
+  options.hashes = options.layer_errors = common.json || !report_folder.empty();
   auto from = find_from(flags.from, recipe);
   if (!from) return from.error();
   options.from = *from;

@@ -46,6 +46,8 @@ struct PassContext {
   Random random{0};                         ///< seeded by the run's seed and the step's index
   /// Reads another model that an option names; never empty under the runner.
   std::function<Result<ir::Graph>(const std::string& path)> load_model;
+  /// Whether somebody will read the errors of single layers: to measure them takes runs of the model.
+  bool layer_errors = true;
   std::vector<std::string> notes;    ///< sentences for the report
   std::vector<LayerRecord> layers;   ///< filled by the pass
   std::vector<train::Curve> curves;  ///< numbers over the steps of a training
@@ -71,6 +73,7 @@ struct PassInfo {
   bool may_calib = false;    ///< looks at calibration data when there are some
   /// What of the options does not fit together, or is missing; null: nothing can be.
   Status (*check)(const Options& options) = nullptr;
+  bool measures_layers = false;  ///< its records lack numbers unless PassContext::layer_errors
 };
 
 /// Whether a step with these options needs calibration data.

@@ -30,6 +30,8 @@ struct RunOptions {
   std::string keep_steps;
   /// The report holds the SHA-256 of both models, however large they are. False: only where something depends on them.
   bool hashes = true;
+  /// The report holds the errors of single layers. False: passes may leave out the runs that measure them.
+  bool layer_errors = true;
   bool provenance = true;  ///< the result's metadata say how it was made (not of packed or only simplified ones)
 };
 

@@ -99,8 +99,9 @@ class Reporter {
   LayerRecord& add_value(const ir::Node& node, const ir::Value& value) {
     LayerRecord record = record_of(node, value, "int8");
     const auto id = static_cast<size_t>(value.id());
-    const double error = errors_.noise_to_signal[id];
-    if (error >= 0) record.numbers["sqnr_db"] = std::min(decibels(error), 200.0);
+    const bool measured = !errors_.noise_to_signal.empty();
+    if (measured && errors_.noise_to_signal[id] >= 0)
+      record.numbers["sqnr_db"] = std::min(decibels(errors_.noise_to_signal[id]), 200.0);
     const int set = findings_.plan.set_index(value);
     if (set < 0) {
       record.reason = "hands out floats: nothing after it computes on integers";
@@ -110,7 +111,7 @@ class Reporter {
       record.numbers["max"] = findings_.extremes.range[id].max;
       record.numbers["scale"] = quant.scale[0];
       record.numbers["zero_point"] = quant.zero_point[0];
-      record.numbers["clipped_percent"] = 100 * errors_.share_outside[id];
+      if (measured) record.numbers["clipped_percent"] = 100 * errors_.share_outside[id];
       record.reason = "calibrator " + quant.method;
       for (const Win& win : findings_.choice.wins) {
         if (win.set != static_cast<size_t>(set)) continue;
@@ -157,7 +158,10 @@ class Reporter {
 
 }  // namespace
 
-Status report(const Findings& findings, const Stream& stream, PassContext& context) {
+namespace {
+
+// The values that have records, by id, with the range of their codes.
+std::vector<std::optional<Range>> watched_values(const Findings& findings) {
   std::vector<std::optional<Range>> watched(findings.plan.set_of.size());
   const auto watch = [&](const ir::Value& value) {
     const int set = findings.plan.set_index(value);
@@ -172,11 +176,33 @@ Status report(const Findings& findings, const Stream& stream, PassContext& conte
     }
     if (plan.role == Role::integer) watch(plan.result == nullptr ? node.output() : *plan.result);
   }
-  auto errors = measure_values(findings.original, findings.quantized, watched, stream);
+  return watched;
+}
+
+// The error of the outputs alone, and that only where the choice did not measure it.
+Result<ValueErrors> measure_outputs(const Findings& findings, const Stream& stream, const ReferenceOutputs& reference) {
+  ValueErrors errors;
+  if (!std::isnan(findings.choice.error_db)) return errors;
+  auto measured = OutputErrors(findings.original, stream, &reference).measure({&findings.quantized});
+  if (!measured) return measured.error();
+  errors.outputs = measured->front();
+  return errors;
+}
+
+}  // namespace
+
+Status report(const Findings& findings, const Stream& stream, const ReferenceOutputs& reference, PassContext& context) {
+  auto errors = context.layer_errors
+                    ? measure_values(findings.original, findings.quantized, watched_values(findings), stream)
+                    : measure_outputs(findings, stream, reference);
   if (!errors) return errors.error();
   Reporter(findings, *errors, context).run();
-  context.notes.push_back("errors and clipped shares of layers are those of " + std::to_string(stream.num_samples()) +
-                          " calibration samples");
+  const std::string samples = std::to_string(stream.num_samples()) + " calibration samples";
+  if (context.layer_errors) {
+    context.notes.push_back("errors and clipped shares of layers are those of " + samples);
+  } else if (std::isnan(findings.choice.error_db)) {
+    context.notes.push_back("outputs were compared on " + samples);
+  }
   return {};
 }
 

@@ -21,8 +21,10 @@ struct Findings {
   const Extremes& extremes;
 };
 
-/// Fills context.layers and context.notes. Runs both graphs on the samples of `stream` to measure every layer.
-Status report(const Findings& findings, const Stream& stream, PassContext& context);
+/// Fills context.layers and context.notes. Runs both graphs on the samples of `stream` to measure every layer; where
+/// nobody asks for layers, the quantized one alone, and only when the error of its outputs is not known yet.
+/// `reference`: what the original gives, where that is known.
+Status report(const Findings& findings, const Stream& stream, const ReferenceOutputs& reference, PassContext& context);
 
 /// A warning, and advice at the layer: one scale a weight costs much, and what to do.
 void report_one_scale(const TensorScaleCost& cost, PassContext& context);

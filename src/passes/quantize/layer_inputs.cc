@@ -126,6 +126,10 @@ Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& in
     const float* from = data.data() + c * plane;
     float* to = rows.data() + c / per_group * taken * width_ + c % per_group * taps;
     const int64_t* own = offsets.data();
+    if (taps == 1) {
+      for (int64_t i = 0; i < taken; ++i, to += width_) *to = own[i] >= 0 ? from[own[i]] : 0.0F;
+      continue;
+    }
     for (int64_t i = 0; i < taken; ++i, to += width_, own += taps) {
       for (int64_t tap = 0; tap < taps; ++tap) to[tap] = own[tap] >= 0 ? from[own[tap]] : 0.0F;
     }
@@ -192,45 +196,63 @@ void LayerInputs::add_means(std::span<const Rows> samples) {
 }
 
 void LayerInputs::add_products(std::span<const Rows> samples, int64_t piece) {
-  std::vector<float> packed;
-  for (const Rows rows : samples) add_products(rows, pieces_[static_cast<size_t>(piece)], packed);
+  const Piece& own = pieces_[static_cast<size_t>(piece)];
+  Scratch packed;
+  if (groups_ == 1) {
+    for (const Rows rows : samples) {
+      for (size_t b = own.first_block; b < own.last_block; ++b) {
+        add_products(rows.data(), rows.size() / length(), blocks_[b], own, packed);
+      }
+    }
+    return;
+  }
+  // The rows of a group, few in a sample, are laid side by side: so sums are read and written once for all samples.
+  // They are made in the same order.
+  size_t count = 0;
+  for (const Rows rows : samples) count += rows.size() / length();
+  Scratch joined;
+  float* const side_by_side = joined.room(count * static_cast<size_t>(width_) + kReadAhead);
+  for (size_t b = own.first_block; b < own.last_block; ++b) {
+    float* to = side_by_side;
+    for (const Rows rows : samples) {
+      const size_t numbers = rows.size() / static_cast<size_t>(groups_);
+      to = std::copy_n(rows.data() + static_cast<size_t>(blocks_[b].group) * numbers, numbers, to);
+    }
+    add_products(side_by_side, count, blocks_[b], own, packed);
+  }
 }
 
 // Some rows of X^T X, from the diagonal on. Both are packed, but read where they lie where X is narrow.
-void LayerInputs::add_products(Rows rows, const Piece& piece, std::vector<float>& packed) {
+void LayerInputs::add_products(const float* rows, size_t num_rows, Block& block, const Piece& piece, Scratch& packed) {
   using namespace runtime::native;
   const NativeTable& table = native_table(*runtime::isa_in_use());
   EDGESMITH_CHECK(table.nr <= static_cast<int>(kReadAhead));
   const runtime::Epilogue none;
-  const auto count = static_cast<int64_t>(rows.size() / length());
-  for (size_t b = piece.first_block; b < piece.last_block; ++b) {
-    Block& block = blocks_[b];
-    const float* x = rows.data() + block.group * count * width_ + block.first + piece.first_row;
-    float* products = &block.products[static_cast<size_t>(piece.first_row) * (static_cast<size_t>(block.width) + 1)];
-    const int64_t columns = block.width - piece.first_row, height = piece.last_row - piece.first_row;
-    if (columns > table.nr) {
-      const int64_t size = packed_columns_size(columns, count, table);
-      packed.resize(static_cast<size_t>(size + height * count));
-      pack_columns({x, width_, 1, count, columns}, 1.0F, table, packed.data());
-      float* const left = packed.data() + size;
-      for (int64_t k = 0; k < count; ++k) std::copy_n(x + k * width_, height, left + k * height);
-      multiply(table, {{left, 1, height, height, count}, packed.data(), columns, nullptr, products, block.width, true},
-               none);
-      continue;
-    }
-    Tile tile = {};
-    tile.a = tile.b = x;
-    tile.a_row = 1;
-    tile.a_k = tile.ldb = width_;
-    tile.rows = height;
-    tile.k = count;
-    tile.add = true;
-    tile.c = products;
-    tile.ldc = block.width;
-    tile.epilogue = &none;
-    set_vectors(tile, table, columns);
-    table.gemm_tile(tile);
+  const auto count = static_cast<int64_t>(num_rows);
+  const float* x = rows + block.first + piece.first_row;
+  float* products = &block.products[static_cast<size_t>(piece.first_row) * (static_cast<size_t>(block.width) + 1)];
+  const int64_t columns = block.width - piece.first_row, height = piece.last_row - piece.first_row;
+  if (columns > table.nr) {
+    const int64_t size = packed_columns_size(columns, count, table);
+    float* const right = packed.room(static_cast<size_t>(size + height * count));
+    pack_columns({x, width_, 1, count, columns}, 1.0F, table, right);
+    float* const left = right + size;
+    for (int64_t k = 0; k < count; ++k) std::copy_n(x + k * width_, height, left + k * height);
+    multiply(table, {{left, 1, height, height, count}, right, columns, nullptr, products, block.width, true}, none);
+    return;
   }
+  Tile tile = {};
+  tile.a = tile.b = x;
+  tile.a_row = 1;
+  tile.a_k = tile.ldb = width_;
+  tile.rows = height;
+  tile.k = count;
+  tile.add = true;
+  tile.c = products;
+  tile.ldc = block.width;
+  tile.epilogue = &none;
+  set_vectors(tile, table, columns);
+  table.gemm_tile(tile);
 }
 
 std::vector<double> LayerInputs::means() const {

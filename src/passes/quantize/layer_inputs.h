@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -74,8 +75,21 @@ class LayerInputs {
     size_t first_block = 0, last_block = 0;  ///< up to, not including
     int first_row = 0, last_row = 0;         ///< of every block
   };
+  /// Room for numbers that are written before they are read, kept from one use to the next.
+  class Scratch {
+   public:
+    float* room(size_t numbers) {
+      if (numbers > size_) numbers_ = std::make_unique_for_overwrite<float[]>(size_ = numbers);
+      return numbers_.get();
+    }
+
+   private:
+    std::unique_ptr<float[]> numbers_;
+    size_t size_ = 0;
+  };
   void make_pieces();
-  void add_products(Rows rows, const Piece& piece, std::vector<float>& packed);
+  /// Adds rows [num_rows, width] of the block's group.
+  void add_products(const float* rows, size_t num_rows, Block& block, const Piece& piece, Scratch& packed);
   size_t length() const { return static_cast<size_t>(groups_) * static_cast<size_t>(width_); }  ///< of a row
 
   int groups_ = 1, width_ = 0;

@@ -48,8 +48,8 @@ class OutputErrors {
 /// How far the values of a quantized graph are from those of the original: every one holds the error of all that comes
 /// before it.
 struct ValueErrors {
-  std::vector<double> noise_to_signal;  ///< by value id; -1 where nothing was seen
-  std::vector<double> share_outside;    ///< by value id: of the original's values, those outside the given range
+  std::vector<double> noise_to_signal;  ///< by value id; -1 where nothing was seen; empty: not measured
+  std::vector<double> share_outside;    ///< likewise: of the original's values, those outside the given range
   double outputs = 0;                   ///< noise to signal, averaged over the graph's outputs
 };
 

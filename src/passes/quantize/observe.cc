@@ -104,6 +104,19 @@ bool is_mask(const ir::Tensor& tensor) {
                      [](float x) { return x < std::numeric_limits<float>::infinity(); });
 }
 
+// Weights that do not lie at whole words of their file are copied when they are first read: here by all threads, not by
+// the one that prepares the model to run.
+void align_constants(const ir::Graph& graph, ThreadPool& pool) {
+  std::vector<const ir::Tensor*> constants;
+  for (const ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant)) continue;
+    const ir::Tensor& tensor = node.tensor();
+    if (tensor.encoding() == ir::Encoding::dense && tensor.dtype() == ir::DType::f32) constants.push_back(&tensor);
+  }
+  pool.parallel_for(static_cast<int64_t>(constants.size()),
+                    [&](int64_t i, int) { (void)constants[static_cast<size_t>(i)]->data<float>(); });
+}
+
 // The samples' own name for a value, for messages.
 std::string describe(const ir::Value& value) {
   const std::string name = value.name().empty() ? value.node().label() : "'" + value.name() + "'";
@@ -125,6 +138,7 @@ Result<Extremes> observe(const ir::Graph& graph, const WhatToObserve& what, std:
       observed[id] = wanted[id] || rows.wants(node.output(i));
     }
   }
+  align_constants(graph, pool);
   auto runner = Runner::create(graph, stream.num_threads(), {.observed = observed});
   if (!runner) return runner.error();
   std::vector<std::vector<Seen>> slots(Stream::kSlots, std::vector<Seen>(count));

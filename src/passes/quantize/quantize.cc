@@ -207,6 +207,7 @@ class Quantizer {
     choice_.dtype = context.target->activation_dtype;
     choice_.float_bias = context.target->float_bias;
     choice_.correct_bias = weights_.correct_bias;
+    if (!compares()) reference_ = ReferenceOutputs(report_);
   }
 
   Result<Change> run(const std::vector<bool>& selected) {
@@ -222,7 +223,7 @@ class Quantizer {
       const WhatToObserve what = {.values = regions.watched,
                                   .distributions = uses_histograms(choice_),
                                   .layers = watched_layers(layers, inputs),
-                                  .reference = compares() ? &reference_ : nullptr};
+                                  .reference = compares() || !context_.layer_errors ? &reference_ : nullptr};
       extremes = observe(graph_, what, inputs, *context_.pool, all_);
       if (!extremes) return extremes.error();
       again = leave_masks(extremes->range, chosen, masked);
@@ -242,6 +243,7 @@ class Quantizer {
     const std::vector<Observations> observed = join_extremes(plan, *extremes, need_histograms(plan, choice_));
     const auto candidates = find_candidates(plan, observed, choice_, *context_.pool);
     EDGESMITH_TRY(quantize_layers(plan, candidates, inputs, layers));
+    inputs = {};  // their memory is for what comes next
     auto choice = choose(graph_, plan, candidates, observed, layers, choice_, probes_, comparison_, reference_);
     if (!choice) return choice.error();
 
@@ -254,7 +256,7 @@ class Quantizer {
     const ir::Graph original = graph_.clone();
     apply(choice->assignment, plan, graph_);
     EDGESMITH_TRY(ops::infer_types(graph_));
-    EDGESMITH_TRY(report({original, graph_, plan, *choice, *extremes}, report_, context_));
+    EDGESMITH_TRY(report({original, graph_, plan, *choice, *extremes}, report_, reference_, context_));
     if (cost) report_one_scale(*cost, context_);
     return Change::changed;
   }
@@ -565,12 +567,13 @@ Result<Change> run_quantize(ir::Graph& graph, const Options& options, PassContex
 }  // namespace
 
 extern const PassInfo quantize_pass = {
-    "quantize",
-    "static int8 quantization from calibration data, or 2 to 8 bits for the weights alone",
-    quantize_options,
-    run_quantize,
-    true,
-    true,
-    "weights_only,dynamic,repair=none"};
+    .name = "quantize",
+    .summary = "static int8 quantization from calibration data, or 2 to 8 bits for the weights alone",
+    .options = quantize_options,
+    .run = run_quantize,
+    .is_step = true,
+    .needs_calib = true,
+    .calib_unless = "weights_only,dynamic,repair=none",
+    .measures_layers = true};
 
 }  // namespace edgesmith::passes

@@ -74,12 +74,14 @@ MomentFactor factor_moments(std::span<const double> moments, int width, double d
   EDGESMITH_CHECK(moments.size() == n * n);
   MomentFactor result{.width = width, .order = std::vector<int>(n)};
   std::iota(result.order.begin(), result.order.end(), 0);
-  const auto diagonal_of = [&](int i) { return moments[static_cast<size_t>(i) * (n + 1)]; };
+  std::vector<double> squares(n);  // side by side, for the sort
+  for (size_t i = 0; i < n; ++i) squares[i] = moments[i * (n + 1)];
+  const auto diagonal_of = [&](int i) { return squares[static_cast<size_t>(i)]; };
   std::stable_sort(result.order.begin(), result.order.end(),
                    [&](int a, int b) { return diagonal_of(a) > diagonal_of(b); });
   std::reverse(result.order.begin(), result.order.end());
   double diagonal = 0;
-  for (size_t i = 0; i < n; ++i) diagonal += moments[i * (n + 1)];
+  for (const double square : squares) diagonal += square;
   const double added = diagonal > 0 ? damping * diagonal / static_cast<double>(n) : 1.0;
   const double largest = n > 0 ? diagonal_of(result.order.back()) + added : 0;
   // No pivot of moments that were damped is below what was added to the diagonal.

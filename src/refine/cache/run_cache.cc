@@ -123,7 +123,7 @@ std::string RunCache::key_of(std::string_view kind, const std::string& what) con
   return cache_ == nullptr ? "" : sha256_hex(std::string(kind) + "\n" + common_ + what);
 }
 
-std::string RunCache::step_key(const ir::Graph& input, const Recipe& recipe, size_t index) const {
+std::string RunCache::step_key(const ir::Graph& input, const Recipe& recipe, size_t index, bool layer_errors) const {
   const Step& step = recipe.steps[index];
   const std::string graph = identity(input);
   if (graph.empty() || !may_be_kept(step.options)) return "";
@@ -131,6 +131,7 @@ std::string RunCache::step_key(const ir::Graph& input, const Recipe& recipe, siz
   if (targets::is_profile_path(recipe.target)) text += file_identity(recipe.target) + "\n";
   text += std::to_string(recipe.seed) + " " + std::to_string(index) + "\n";
   for (const data::Dataset* dataset : {calib_, train_}) text += dataset == nullptr ? "-\n" : digest_of(*dataset) + "\n";
+  if (!layer_errors && passes::find_pass(step.pass)->measures_layers) text += "without the errors of layers\n";
   return key_of("step", text);
 }
 

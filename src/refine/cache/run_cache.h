@@ -39,8 +39,8 @@ class RunCache {
   /// The data that passes may read and models are measured on.
   void add_data(const RunData& data);
 
-  /// Step `index` of `recipe` on `input`.
-  std::string step_key(const ir::Graph& input, const Recipe& recipe, size_t index) const;
+  /// Step `index` of `recipe` on `input`; `layer_errors`: with the numbers that a pass may leave out.
+  std::string step_key(const ir::Graph& input, const Recipe& recipe, size_t index, bool layer_errors) const;
   /// Puts the step's result into `graph` and what it found into `report`; warns of what it warned of.
   std::optional<passes::Change> find_step(const std::string& key, ir::Graph& graph, StepReport& report) const;
   void keep_step(const std::string& key, passes::Change change, const ir::Graph& graph, const StepReport& report,

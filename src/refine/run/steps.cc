@@ -48,6 +48,7 @@ passes::PassContext Run::make_context(size_t index, const Feed& feed) {
   context.target = &*target_;
   context.pool = &pool_;
   context.progress = measure_.progress;
+  context.layer_errors = options_.layer_errors;
   context.random = Random(recipe_.seed * 0x9E3779B97F4A7C15ull + index);
   context.load_model = [](const std::string& path) { return onnx::import_file(path); };
   return context;
@@ -56,9 +57,13 @@ passes::PassContext Run::make_context(size_t index, const Feed& feed) {
 Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepReport& report) {
   const Step& step = recipe_.steps[index];
   const Clock::time_point start = Clock::now();
-  const std::string key = cache_->step_key(*best_, recipe_, index);
+  std::string key = cache_->step_key(*best_, recipe_, index, true);
   const bool from_here = options_.from && index >= *options_.from;
-  const auto found = from_here ? std::nullopt : cache_->find_step(key, candidate, report);
+  auto found = from_here ? std::nullopt : cache_->find_step(key, candidate, report);
+  if (!found && !options_.layer_errors) {
+    key = cache_->step_key(*best_, recipe_, index, false);
+    if (!from_here) found = cache_->find_step(key, candidate, report);
+  }
   if (found) {
     report.from_cache = true;
     report.seconds = seconds_since(start);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 #include <string>
 
 #include "edgesmith/ops/pair_sums.h"
@@ -38,8 +39,9 @@ int64_t outputs_of(const ir::Node& node, const ir::Tensor& weight) {
 }
 
 // weight[m][k] in the order that WeightLayer says, zero points subtracted.
-std::vector<int16_t> ordered_weight(const ir::Node& node, const ir::Tensor& weight, int64_t outputs) {
-  const std::vector<int64_t> codes = weight.codes().to_int64s();
+template <typename Code>
+std::vector<int16_t> ordered_weight(const ir::Node& node, const ir::Tensor& weight, int64_t outputs,
+                                    std::span<const Code> codes) {
   const std::vector<int32_t>& zero_points = weight.quant().zero_point;
   const int64_t k = weight.size() / std::max<int64_t>(1, outputs);
   const int64_t channels = node.is(OpKind::conv) ? weight.dims()[1] : 1;
@@ -48,12 +50,25 @@ std::vector<int16_t> ordered_weight(const ir::Node& node, const ir::Tensor& weig
   std::vector<int16_t> out(codes.size());
   for (int64_t m = 0; m < outputs; ++m) {
     const int32_t zero_point = zero_points[zero_points.size() == 1 ? 0 : static_cast<size_t>(m)];
-    for (int64_t i = 0; i < k; ++i) {
-      const int64_t from = rows ? m * k + i % channels * taps + i / channels : i * outputs + m;
-      out[static_cast<size_t>(m * k + i)] = static_cast<int16_t>(codes[static_cast<size_t>(from)] - zero_point);
+    int16_t* to = out.data() + m * k;
+    if (rows) {
+      for (int64_t tap = 0; tap < taps; ++tap) {
+        const Code* from = codes.data() + m * k + tap;
+        for (int64_t c = 0; c < channels; ++c) *to++ = static_cast<int16_t>(from[c * taps] - zero_point);
+      }
+    } else {
+      const Code* from = codes.data() + m;
+      for (int64_t i = 0; i < k; ++i) *to++ = static_cast<int16_t>(from[i * outputs] - zero_point);
     }
   }
   return out;
+}
+
+std::vector<int16_t> ordered_weight(const ir::Node& node, const ir::Tensor& weight, int64_t outputs) {
+  const ir::Tensor& codes = weight.codes();
+  if (codes.dtype() == ir::DType::i8) return ordered_weight(node, weight, outputs, codes.data<int8_t>());
+  const std::vector<int64_t> any = codes.to_int64s();
+  return ordered_weight(node, weight, outputs, std::span<const int64_t>(any));
 }
 
 // The bias in units of `scales`; an affine bias of exactly that scale keeps its codes.
