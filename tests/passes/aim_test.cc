@@ -43,7 +43,7 @@ double aimed(const Gram& gram, bool centred, std::vector<double>& weights, Threa
   std::vector<std::vector<double>> moments;
   for (const Gram::Block& block : gram.inputs().blocks()) moments.push_back(gram.moments(block, centred));
   const std::vector<std::span<const double>> by_block(moments.begin(), moments.end());
-  const Aim aim = find_aim(gram, centred, by_block, weights, pool);
+  const Aim aim = find_aim(gram, centred, by_block, 0, weights, pool);
   aim.move(weights);
   return aim.share;
 }

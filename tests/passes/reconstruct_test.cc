@@ -97,6 +97,33 @@ TEST(Sweep, FactorsMomentsThatAreRoundingWithoutGrowth) {
   for (const double number : factor.factor) EXPECT_LE(std::abs(number), 1.2);
 }
 
+// The same by the other factor, in which a pivot may also be little more than nothing.
+TEST(Moments, FactorsRoundingWithoutGrowth) {
+  constexpr size_t kWidth = 5;
+  std::vector<double> moments(kWidth * kWidth, 1.0099);
+  for (size_t i = 0; i < kWidth; ++i) moments[i * (kWidth + 1)] = 1;
+  damp(moments, kWidth, 0.01);
+  const double added = damping_of(moments, kWidth, 0.01);
+  EXPECT_NEAR(added, 0.01, 1e-15);
+  std::vector<double> bounded = moments, grown = moments;
+  factor(bounded, kWidth, added / 2);
+  factor(grown, kWidth);
+  const auto largest = [](const std::vector<double>& triangle) {
+    std::vector<double> b = {1, -1, 1, -1, 1};
+    solve(triangle, kWidth, b);
+    double most = 0;
+    for (const double x : b) most = std::max(most, std::abs(x));
+    return most;
+  };
+  EXPECT_LT(largest(bounded), 2 / added);
+  EXPECT_GT(largest(grown), 10 / added);
+  // A matrix that is regular is factored all the same.
+  std::vector<double> plain = {2, 1, 1, 2}, limited = plain;
+  factor(plain, 2);
+  factor(limited, 2, 1e-3);
+  EXPECT_EQ(plain, limited);
+}
+
 TEST(Sweep, IsBetterThanRoundingAndNearTheOptimumWithDescent) {
   double swept = 0, nearest = 0, optimal = 0;
   for (uint64_t seed = 0; seed < 50; ++seed) {

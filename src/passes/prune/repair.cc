@@ -50,7 +50,7 @@ void aim_at_float(Layer& layer, const reconstruct::Gram& gram, bool centred, Thr
     reconstruct::damp(moments.back(), static_cast<size_t>(block.width), kAimDamping);
   }
   const std::vector<std::span<const double>> by_block(moments.begin(), moments.end());
-  reconstruct::find_aim(gram, centred, by_block, layer.weights, pool).move(layer.weights, kAimedShare);
+  reconstruct::find_aim(gram, centred, by_block, kAimDamping, layer.weights, pool).move(layer.weights, kAimedShare);
 }
 
 }  // namespace

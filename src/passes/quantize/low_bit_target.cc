@@ -46,7 +46,7 @@ LayerTarget::LayerTarget(const reconstruct::Layer& layer, const reconstruct::Gra
   if (!gram->differs()) return;
   std::vector<std::span<const double>> moments;
   for (const Block& block : blocks) moments.emplace_back(block.moments);
-  reconstruct::find_aim(*gram, centred, moments, wanted, pool).move(wanted);
+  reconstruct::find_aim(*gram, centred, moments, kDamping, wanted, pool).move(wanted);
 }
 
 std::span<const double> LayerTarget::zeros_of(const reconstruct::Layer& layer, int64_t m) const {

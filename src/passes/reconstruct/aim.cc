@@ -39,7 +39,7 @@ void Aim::move(std::span<double> weights, double share) const {
   for (size_t k = 0; k < weights.size(); ++k) weights[k] += share * change[k];
 }
 
-Aim find_aim(const Gram& gram, bool centred, std::span<const std::span<const double>> moments,
+Aim find_aim(const Gram& gram, bool centred, std::span<const std::span<const double>> moments, double damping,
              std::span<const double> weights, ThreadPool& pool) {
   const quantize::LayerInputs& inputs = gram.inputs();
   const int64_t per_group = inputs.outputs() / inputs.groups();
@@ -52,7 +52,7 @@ Aim find_aim(const Gram& gram, bool centred, std::span<const std::span<const dou
     const Gram::Block& block = inputs.blocks()[b];
     const auto n = static_cast<size_t>(block.width);
     std::vector<double> of_moments(moments[b].begin(), moments[b].end());
-    factor(of_moments, n);
+    factor(of_moments, n, damping_of(moments[b], n, damping) / 2);
     std::array<std::vector<double>, Gram::kHalves> differences, added;
     for (size_t h = 0; h < Gram::kHalves; ++h) {
       differences[h] = gram.differences(b, h, centred);

@@ -25,9 +25,10 @@ struct Aim {
   void move(std::span<double> weights, double share) const;
 };
 
-/// `weights` [outputs][width] are those of the float model. `moments`: by block of `gram`, [width, width], damped; with
-/// `centred` around the means. The result does not depend on the number of threads.
-Aim find_aim(const Gram& gram, bool centred, std::span<const std::span<const double>> moments,
+/// `weights` [outputs][width] are those of the float model. `moments`: by block of `gram`, [width, width], damped by
+/// the share `damping`; with `centred` around the means. Where rounding of the sums left less of a pivot than damping
+/// adds, its input takes no part. The result does not depend on the number of threads.
+Aim find_aim(const Gram& gram, bool centred, std::span<const std::span<const double>> moments, double damping,
              std::span<const double> weights, ThreadPool& pool);
 
 }  // namespace edgesmith::passes::reconstruct

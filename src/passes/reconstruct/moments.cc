@@ -32,7 +32,13 @@ void damp(std::span<double> matrix, size_t n, double share) {
   for (size_t i = 0; i < n; ++i) matrix[i * n + i] += added;
 }
 
-void factor(std::span<double> matrix, size_t n) {
+double damping_of(std::span<const double> matrix, size_t n, double share) {
+  double sum = 0;
+  for (size_t i = 0; i < n; ++i) sum += matrix[i * n + i];
+  return n > 0 ? share / (1 + share) * sum / static_cast<double>(n) : 0;
+}
+
+void factor(std::span<double> matrix, size_t n, double least) {
   double largest = 0;
   for (size_t i = 0; i < n; ++i) largest = std::max(largest, matrix[i * n + i]);
   for (size_t i = 0; i < n; ++i) {
@@ -42,7 +48,7 @@ void factor(std::span<double> matrix, size_t n) {
       row[j] = (row[j] - dot(row, other, j)) / other[j];
     }
     const double pivot = row[i] - dot(row, row, i);
-    if (pivot > kSmallestPivot * largest) {
+    if (pivot > std::max(least, kSmallestPivot * largest)) {
       row[i] = std::sqrt(pivot);
     } else {  // divided by next to nothing, what is left of the rows after it would grow without bounds
       std::fill_n(row, i, 0.0);

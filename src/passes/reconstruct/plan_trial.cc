@@ -15,7 +15,7 @@ namespace {
 
 // Multiplications that coding the layers once may take: about half a minute of two cores. And batches to fit them to,
 // at least.
-constexpr double kTrialWork = 2e12;
+constexpr double kMostTrialWork = 2e12;
 constexpr int64_t kFewestBatches = 16;
 // Equal widths win when they are closer by so many standard errors of the difference: the plan has its reasons.
 constexpr double kClearly = 1;
@@ -28,7 +28,7 @@ struct Parts {
 Parts parts_of(const ir::Graph& graph, size_t num_layers, const quantize::Stream& stream) {
   double macs = 1;
   for (const ir::Node& node : graph.nodes()) macs += static_cast<double>(ops::cost_of(node).macs);
-  const double affordable = kTrialWork / (macs * static_cast<double>(num_layers));
+  const double affordable = kMostTrialWork / (macs * static_cast<double>(num_layers));
   const int64_t batches = stream.num_batches();
   if (batches < 2) return {stream, stream};
   const double wanted = std::max(affordable, static_cast<double>(kFewestBatches));

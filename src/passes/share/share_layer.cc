@@ -65,7 +65,7 @@ std::vector<Block> prepare(bool centred, bool tied, const reconstruct::Gram& gra
   if (!gram.differs() || tied) return blocks;
   std::vector<std::span<const double>> moments;
   for (const Block& block : blocks) moments.emplace_back(block.moments);
-  reconstruct::find_aim(gram, centred, moments, rows.wanted, pool).move(rows.wanted);
+  reconstruct::find_aim(gram, centred, moments, kDamping, rows.wanted, pool).move(rows.wanted);
   return blocks;
 }
 
