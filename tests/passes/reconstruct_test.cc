@@ -88,6 +88,20 @@ TEST(Moments, SolutionsStayBoundedWhereRoundingIsAllThereIs) {
   for (const double x : target) EXPECT_LT(std::abs(x), 1000);
 }
 
+// As below, for the factor that repair and aims use.
+TEST(Moments, PivotsBelowWhatWasAddedAreRounding) {
+  constexpr size_t n = 5;
+  std::vector<double> matrix(n * n, 1.1);
+  for (size_t i = 0; i < n; ++i) matrix[i * n + i] = 1;
+  const double added = damp(matrix, n, 0.01);
+  EXPECT_DOUBLE_EQ(added, 0.01);
+  factor(matrix, n, added);
+  for (size_t i = 0; i < n; ++i) {
+    EXPECT_GE(matrix[i * n + i] * matrix[i * n + i], smallest_pivot(1.01, added));
+    for (size_t j = 0; j <= i; ++j) EXPECT_LE(std::abs(matrix[i * n + j]), 1.2);
+  }
+}
+
 // Sums of floats whose inputs hardly vary around a large mean: eigenvalues below zero, beyond what damping adds.
 TEST(Sweep, FactorsMomentsThatAreRoundingWithoutGrowth) {
   constexpr int kWidth = 5;
