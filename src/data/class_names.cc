@@ -26,7 +26,8 @@ Result<std::vector<std::string>> names_of_table(const std::string& text, const s
   const auto header = next_csv_row(text, at, line);
   const int64_t label = header ? csv_column(*header, "label") : -1, name = header ? csv_column(*header, "name") : -1;
   if (label < 0 || name < 0) {
-    return invalid_error(path + ": no columns 'label' and 'name'", "or give a text file with one name a line");
+    return invalid_error(path + ": no columns 'label' and 'name'",
+                         "name the columns so, or give a text file with one name a line");
   }
   std::vector<std::string> names;
   while (at < text.size()) {

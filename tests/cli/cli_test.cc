@@ -407,7 +407,7 @@ TEST_F(Cli, ExitsWith1WhenTheGateSaysNo) {
 }
 
 TEST_F(Cli, ExitsWith2ForWrongUsage) {
-  expect_error({}, 2, "no command given; see 'edgesmith --help'");
+  expect_error({}, 2, "no command given; see 'edgesmith --help', or begin with 'edgesmith inspect MODEL.onnx'");
   expect_error({"simplfy"}, 2, "unknown command 'simplfy'; did you mean 'simplify'?");
   expect_error({"--jsn"}, 2, "unknown option '--jsn' before the command; see 'edgesmith --help'");
   expect_error({"eval", "m.onnx", "--dat", "d.npz"}, 2, "eval: unknown option '--dat'; did you mean '--data'?");

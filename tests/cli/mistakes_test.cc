@@ -105,7 +105,7 @@ TEST_F(Mistakes, OfLaterStepsAreFoundBeforeTheFirst) {
   const std::vector<std::string> run = {"run",    "late.toml", "--calib",    "d.npz",    "--train", "d.npz",
                                         "--eval", "e.npz",     "--no-cache", "--events", "e.jsonl"};
   recipe("pass = \"quantize\"\nskip = [\"logit\"]");
-  expect_error(run, 2, "step 2 (quantize): --skip 'logit' matches nothing in the model; did you mean 'logits'?");
+  expect_error(run, 2, "step 2 (quantize): --skip 'logit' matches nothing in the model; did you mean 'logit*'?");
   EXPECT_EQ(*read_file(folder_ / "e.jsonl"), "");
   recipe("pass = \"quantize\"\nskip_op = [\"Sotfmax\"]");
   expect_error(run, 2, "step 2 (quantize): --skip-op 'Sotfmax' matches nothing in the model; did you mean 'Softmax'?");

@@ -42,8 +42,11 @@ const ir::Node& layer_of(const ir::Graph& graph) {
 double aimed(const Gram& gram, bool centred, std::vector<double>& weights, ThreadPool& pool) {
   std::vector<std::vector<double>> moments;
   for (const Gram::Block& block : gram.inputs().blocks()) moments.push_back(gram.moments(block, centred));
-  const std::vector<std::span<const double>> by_block(moments.begin(), moments.end());
-  const Aim aim = find_aim(gram, centred, by_block, 0, weights, pool);
+  std::vector<Damped> by_block;
+  for (const std::vector<double>& block : moments) by_block.push_back({block});
+  const Aim aim = find_aim(gram, centred, by_block, weights, pool);
+  const std::vector<double> change = find_change(gram, centred, by_block, weights, pool);
+  for (size_t k = 0; k < change.size(); ++k) EXPECT_NEAR(change[k], aim.change[k], 1e-9) << "the same by half the work";
   aim.move(weights);
   return aim.share;
 }

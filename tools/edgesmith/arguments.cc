@@ -103,7 +103,7 @@ std::string in_our_style(std::string text) {
 Result<Parsed> parse_arguments(Program& program, int argc, char** argv) {
   std::vector<std::string> args = join_number_lists(argc, argv);
   if (args.empty()) {
-    return usage_error("no command given", "see 'edgesmith --help'");
+    return usage_error("no command given", "see 'edgesmith --help', or begin with 'edgesmith inspect MODEL.onnx'");
   }
   if (args[0] == "help") {  // `help quantize` is `quantize --help`
     args.erase(args.begin());

@@ -39,18 +39,18 @@ std::vector<bool> choose(std::span<const double> row, std::span<const double> in
   return kept;
 }
 
-// Zeros leave errors so large that going all of the way is as good as going the share that the samples tell: ResNet-20
+// All of the way. Zeros leave errors so large that this is as good as going the share that the samples tell: ResNet-20
 // on 5000 other training pictures with 80 % zeros 12.61 dB beside 12.54, with 50 % 22.86 beside 22.84.
-constexpr double kAimedShare = 1;
-
 void aim_at_float(Layer& layer, const reconstruct::Gram& gram, bool centred, ThreadPool& pool) {
   std::vector<std::vector<double>> moments;
+  std::vector<reconstruct::Damped> damped;
   for (const Block& block : gram.inputs().blocks()) {
     moments.push_back(gram.moments(block, centred));
-    reconstruct::damp(moments.back(), static_cast<size_t>(block.width), kAimDamping);
+    const double added = reconstruct::damp(moments.back(), static_cast<size_t>(block.width), kAimDamping);
+    damped.push_back({moments.back(), added});
   }
-  const std::vector<std::span<const double>> by_block(moments.begin(), moments.end());
-  reconstruct::find_aim(gram, centred, by_block, kAimDamping, layer.weights, pool).move(layer.weights, kAimedShare);
+  const std::vector<double> change = reconstruct::find_change(gram, centred, damped, layer.weights, pool);
+  for (size_t k = 0; k < change.size(); ++k) layer.weights[k] += change[k];
 }
 
 }  // namespace

@@ -26,8 +26,9 @@ std::string operator_of(const ir::Node& node) {
 
 LayerRecord record_of(const ir::Node& node, const ir::Value& value, std::string status) {
   LayerRecord record;
-  record.node = node.name().empty() ? node.label() : node.name();
-  record.op = node.is(ir::OpKind::input) ? "input" : operator_of(node);
+  const bool is_input = node.is(ir::OpKind::input);
+  record.node = is_input ? value.name() : node.name().empty() ? node.label() : node.name();
+  record.op = is_input ? "input" : operator_of(node);
   record.value = value.name();
   record.status = std::move(status);
   return record;

@@ -41,12 +41,12 @@ LayerTarget::LayerTarget(const reconstruct::Layer& layer, const reconstruct::Gra
     own.inputs = &inputs[b];
     own.moments = gram->moments(inputs[b], centred);
     own.factor = reconstruct::factor_moments(own.moments, inputs[b].width, kDamping);
-    reconstruct::damp(own.moments, n, kDamping);
+    own.added = reconstruct::damp(own.moments, n, kDamping);
   });
   if (!gram->differs()) return;
-  std::vector<std::span<const double>> moments;
-  for (const Block& block : blocks) moments.emplace_back(block.moments);
-  reconstruct::find_aim(*gram, centred, moments, kDamping, wanted, pool).move(wanted);
+  std::vector<reconstruct::Damped> moments;
+  for (const Block& block : blocks) moments.push_back({block.moments, block.added});
+  reconstruct::find_aim(*gram, centred, moments, wanted, pool).move(wanted);
 }
 
 std::span<const double> LayerTarget::zeros_of(const reconstruct::Layer& layer, int64_t m) const {

@@ -24,6 +24,7 @@ struct LayerTarget {
   struct Block {
     const reconstruct::Gram::Block* inputs = nullptr;
     std::vector<double> moments;  ///< damped
+    double added = 0;             ///< to their diagonal
     reconstruct::MomentFactor factor;
   };
 

@@ -28,7 +28,11 @@ std::vector<std::string> operators_of(const ir::Node& node) {
 }
 
 Status selector_error(const std::string& option, const std::string& pattern, const std::vector<std::string>& all) {
-  const std::string near = nearest(pattern, all);
+  // A module's name stands for all that is in it.
+  const bool begins = std::any_of(all.begin(), all.end(), [&](const std::string& word) {
+    return !pattern.empty() && word.size() > pattern.size() && word.compare(0, pattern.size(), pattern) == 0;
+  });
+  const std::string near = begins ? pattern + "*" : nearest(pattern, all);
   return usage_error(option + " '" + pattern + "' matches nothing in the model",
                      near.empty() ? "`edgesmith inspect -v` lists the names" : "did you mean '" + near + "'?");
 }

@@ -14,6 +14,7 @@
 
 #include "edgesmith/base/thread_pool.h"
 #include "passes/reconstruct/gram.h"
+#include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::reconstruct {
 
@@ -21,14 +22,16 @@ struct Aim {
   std::vector<double> change;  ///< of the weights [outputs][width]: all of the way to the float model's output
   double share = 0;            ///< of the way that is worth going, 0 to 1; one sample alone tells of none
 
-  void move(std::span<double> weights) const { move(weights, share); }
-  void move(std::span<double> weights, double share) const;
+  void move(std::span<double> weights) const;
 };
 
-/// `weights` [outputs][width] are those of the float model. `moments`: by block of `gram`, [width, width], damped by
-/// the share `damping`; with `centred` around the means. Where rounding of the sums left less of a pivot than damping
-/// adds, its input takes no part. The result does not depend on the number of threads.
-Aim find_aim(const Gram& gram, bool centred, std::span<const std::span<const double>> moments, double damping,
-             std::span<const double> weights, ThreadPool& pool);
+/// `weights` [outputs][width] are those of the float model. `moments`: by block of `gram`, [width, width], damped; with
+/// `centred` around the means. The result does not depend on the number of threads.
+Aim find_aim(const Gram& gram, bool centred, std::span<const Damped> moments, std::span<const double> weights,
+             ThreadPool& pool);
+
+/// The change of find_aim() alone, for half the work: for those who go all of the way whatever the samples tell.
+std::vector<double> find_change(const Gram& gram, bool centred, std::span<const Damped> moments,
+                                std::span<const double> weights, ThreadPool& pool);
 
 }  // namespace edgesmith::passes::reconstruct

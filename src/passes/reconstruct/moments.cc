@@ -8,8 +8,8 @@ namespace edgesmith::passes::reconstruct {
 
 namespace {
 
-// Pivots are above this share of the largest diagonal element.
-constexpr double kSmallestPivot = 1e-12;
+// Pivots are above this share of the largest diagonal element, and above this share of what was added.
+constexpr double kSmallestPivot = 1e-12, kShareOfAdded = 0.5;
 
 // Four partial sums: a fixed order that vectorizes.
 double dot(const double* a, const double* b, size_t n) {
@@ -25,22 +25,22 @@ double dot(const double* a, const double* b, size_t n) {
 
 }  // namespace
 
-void damp(std::span<double> matrix, size_t n, double share) {
+double damp(std::span<double> matrix, size_t n, double share) {
   double sum = 0;
   for (size_t i = 0; i < n; ++i) sum += matrix[i * n + i];
   const double added = sum > 0 ? share * sum / static_cast<double>(n) : 1.0;
   for (size_t i = 0; i < n; ++i) matrix[i * n + i] += added;
+  return added;
 }
 
-double damping_of(std::span<const double> matrix, size_t n, double share) {
-  double sum = 0;
-  for (size_t i = 0; i < n; ++i) sum += matrix[i * n + i];
-  return n > 0 ? share / (1 + share) * sum / static_cast<double>(n) : 0;
+double smallest_pivot(double largest, double added) {
+  return std::max(kShareOfAdded * added, kSmallestPivot * largest);
 }
 
-void factor(std::span<double> matrix, size_t n, double least) {
+void factor(std::span<double> matrix, size_t n, double added) {
   double largest = 0;
   for (size_t i = 0; i < n; ++i) largest = std::max(largest, matrix[i * n + i]);
+  const double least = smallest_pivot(largest, added);
   for (size_t i = 0; i < n; ++i) {
     double* row = &matrix[i * n];
     for (size_t j = 0; j < i; ++j) {
@@ -48,7 +48,7 @@ void factor(std::span<double> matrix, size_t n, double least) {
       row[j] = (row[j] - dot(row, other, j)) / other[j];
     }
     const double pivot = row[i] - dot(row, row, i);
-    if (pivot > std::max(least, kSmallestPivot * largest)) {
+    if (pivot > least) {
       row[i] = std::sqrt(pivot);
     } else {  // divided by next to nothing, what is left of the rows after it would grow without bounds
       std::fill_n(row, i, 0.0);

@@ -9,13 +9,21 @@
 namespace edgesmith::passes::reconstruct {
 
 /// Adds `share` of the mean of the diagonal to it (1 where the diagonal is zero): inputs that are always zero, or known
-/// from too few samples, become regular.
-void damp(std::span<double> matrix, size_t n, double share);
-/// What damp() added to the diagonal of this damped `matrix`.
-double damping_of(std::span<const double> matrix, size_t n, double share);
+/// from too few samples, become regular. Returns what was added.
+double damp(std::span<double> matrix, size_t n, double share);
+
+/// A damped matrix and what was added to its diagonal.
+struct Damped {
+  std::span<const double> matrix;  ///< [n, n]
+  double added = 0;
+};
+
+/// Pivots of a Cholesky factor that are not above this are rounding: none is below what was added to the diagonal (0:
+/// not known). `largest` element of the diagonal.
+double smallest_pivot(double largest, double added);
 /// The lower Cholesky factor in place of the lower triangle of `matrix` [n, n]; what lies above means nothing then.
-/// Pivots up to `least` count as rounding: they become large and their rows zeros, which takes the input out.
-void factor(std::span<double> matrix, size_t n, double least = 0);
+/// `added` to its diagonal, as far as known.
+void factor(std::span<double> matrix, size_t n, double added = 0);
 /// x in place of `b`, for the factor of the matrix.
 void solve(std::span<const double> factor, size_t n, std::span<double> b);
 /// The inverse of `matrix`, symmetric.

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "edgesmith/base/check.h"
+#include "passes/reconstruct/moments.h"
 #include "runtime/isa.h"
 #include "runtime/native/statistics.h"
 
@@ -84,8 +85,7 @@ MomentFactor factor_moments(std::span<const double> moments, int width, double d
   for (const double square : squares) diagonal += square;
   const double added = diagonal > 0 ? damping * diagonal / static_cast<double>(n) : 1.0;
   const double largest = n > 0 ? diagonal_of(result.order.back()) + added : 0;
-  // No pivot of moments that were damped is below what was added to the diagonal.
-  const double least = std::max(added / 2, 1e-12 * largest);
+  const double least = smallest_pivot(largest, added);
 
   const size_t stride = (n + kLanes - 1) / kLanes * kLanes;
   result.stride = static_cast<int64_t>(stride);

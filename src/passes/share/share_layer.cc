@@ -49,6 +49,7 @@ std::vector<Block> prepare(bool centred, bool tied, const reconstruct::Gram& gra
   const quantize::LayerInputs& inputs = gram.inputs();
   const int64_t per_group = rows.outputs / inputs.groups();
   std::vector<Block> blocks(inputs.blocks().size());
+  std::vector<double> added(blocks.size());
   pool.parallel_for(static_cast<int64_t>(blocks.size()), [&](int64_t index, int) {
     const auto b = static_cast<size_t>(index);
     const quantize::LayerInputs::Block& block = inputs.blocks()[b];
@@ -59,13 +60,13 @@ std::vector<Block> prepare(bool centred, bool tied, const reconstruct::Gram& gra
     own.first = block.first;
     own.width = block.width;
     own.moments = gram.moments(block, centred);
-    reconstruct::damp(own.moments, n, kDamping);
-    own.factor = reconstruct::factor_moments(own.moments, block.width, 0);
+    own.factor = reconstruct::factor_moments(own.moments, block.width, kDamping);
+    added[b] = reconstruct::damp(own.moments, n, kDamping);
   });
   if (!gram.differs() || tied) return blocks;
-  std::vector<std::span<const double>> moments;
-  for (const Block& block : blocks) moments.emplace_back(block.moments);
-  reconstruct::find_aim(gram, centred, moments, kDamping, rows.wanted, pool).move(rows.wanted);
+  std::vector<reconstruct::Damped> moments;
+  for (size_t b = 0; b < blocks.size(); ++b) moments.push_back({blocks[b].moments, added[b]});
+  reconstruct::find_aim(gram, centred, moments, rows.wanted, pool).move(rows.wanted);
   return blocks;
 }
 
