@@ -8,6 +8,7 @@
 #include <memory>
 #include <span>
 
+#include "branches.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/onnx/import.h"
@@ -271,23 +272,12 @@ double counted_bits(const std::vector<LayerRecord>& layers) {
 
 TEST(LowBit, SharedBitsBeatEqualOnesInTheirBytes) {
   const Pictures calib({1, 3, 9, 9}, 300), others({1, 3, 9, 9}, 400);
-  // Of two branches one hardly matters.
-  auto branches = ir::parse(R"(graph @branches(%x: f32[N,3,9,9]) -> (y) {
-  %w1 = constant random(seed=1) : f32[8,3,3,3]
-  %w2 = constant random(seed=2) : f32[8,3,3,3]
-  %little = constant splat(0.02) : f32[1]
-  %a = conv %x, %w1 @"loud"
-  %b = conv %x, %w2 @"low"
-  %c = mul %b, %little
-  %y = add %a, %c
-  return %y
-}
-)");
-  ASSERT_TRUE(branches.ok()) << branches.error().text();
-  ASSERT_TRUE(ops::infer_types(*branches).ok());
-  const std::vector<float> expected = outputs_of(*branches, others);
+  auto branched = ir::parse(branches(3, 9, 8));
+  ASSERT_TRUE(branched.ok()) << branched.error().text();
+  ASSERT_TRUE(ops::infer_types(*branched).ok());
+  const std::vector<float> expected = outputs_of(*branched, others);
   for (const std::string type : {"int3", "int4"}) {
-    ir::Graph mixed = branches->clone(), uniform = branches->clone();
+    ir::Graph mixed = branched->clone(), uniform = branched->clone();
     std::vector<LayerRecord> layers;
     std::vector<std::string> notes;
     ASSERT_TRUE(quantize(uniform, &calib, {{"weights", type}}).ok());

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include "branches.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/low_bit.h"
@@ -12,22 +13,9 @@
 namespace edgesmith::passes::reconstruct {
 namespace {
 
-// Of two branches one hardly matters.
-constexpr const char* kBranches = R"(graph @branches(%x: f32[N,3,9,9]) -> (y) {
-  %w1 = constant random(seed=1) : f32[8,3,3,3]
-  %w2 = constant random(seed=2) : f32[8,3,3,3]
-  %little = constant splat(0.02) : f32[1]
-  %a = conv %x, %w1 @"loud"
-  %b = conv %x, %w2 @"low"
-  %c = mul %b, %little
-  %y = add %a, %c
-  return %y
-}
-)";
-
 class PlanTrial : public ::testing::Test {
  protected:
-  PlanTrial() : graph_(std::move(*ir::parse(kBranches))) {
+  PlanTrial() : graph_(std::move(*ir::parse(branches(3, 9, 8)))) {
     EXPECT_TRUE(ops::infer_types(graph_).ok());
     for (ir::Node& node : graph_.nodes()) {
       if (node.is(ir::OpKind::conv)) layers_.push_back(&node);

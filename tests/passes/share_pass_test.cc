@@ -5,6 +5,7 @@
 #include <cmath>
 #include <set>
 
+#include "branches.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
@@ -236,20 +237,9 @@ TEST(Share, SimplifyDenseWritesTheSameNumbersOut) {
 
 TEST(Share, SharedBitsBeatEqualOnesInTheirBytes) {
   const Pictures pictures({1, 4, 8, 8}, 256), others({1, 4, 8, 8}, 300);
-  // Of two branches one hardly matters.
-  const ir::Graph branches = parsed(R"(graph @branches(%x: f32[N,4,8,8]) -> (y) {
-  %w1 = constant random(seed=1) : f32[32,4,3,3]
-  %w2 = constant random(seed=2) : f32[32,4,3,3]
-  %little = constant splat(0.02) : f32[1]
-  %a = conv %x, %w1 @"loud"
-  %b = conv %x, %w2 @"low"
-  %c = mul %b, %little
-  %y = add %a, %c
-  return %y
-}
-)");
+  const ir::Graph branched = parsed(branches(4, 8, 32));
   for (const Settings& extra : {Settings{}, Settings{{"codebook", "scaled"}}}) {
-    ir::Graph uniform = branches.clone(), mixed = branches.clone();
+    ir::Graph uniform = branched.clone(), mixed = branched.clone();
     Settings settings = {{"bits", "3"}};
     settings.insert(settings.end(), extra.begin(), extra.end());
     ASSERT_TRUE(share(uniform, &pictures, settings).ok());
@@ -258,7 +248,7 @@ TEST(Share, SharedBitsBeatEqualOnesInTheirBytes) {
     ASSERT_TRUE(run_named("share", mixed, &pictures, settings, 2, &notes).ok());
     EXPECT_NE(notes[0].find("bits are shared out for an expected output error of"), std::string::npos) << notes[0];
     EXPECT_NE(notes[1].find("3 bits everywhere, so they are shared"), std::string::npos) << notes[1];
-    EXPECT_LT(output_error(branches, mixed, others), 0.5 * output_error(branches, uniform, others));
+    EXPECT_LT(output_error(branched, mixed, others), 0.5 * output_error(branched, uniform, others));
     EXPECT_LT(weight_of(mixed, "low").as_palette()->codebooks().dims()[1], 8);
     EXPECT_GT(weight_of(mixed, "loud").as_palette()->codebooks().dims()[1], 8);
   }

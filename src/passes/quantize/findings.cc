@@ -157,10 +157,6 @@ class Reporter {
   int integer_ = 0, moving_ = 0, vanished_ = 0, floating_ = 0;
 };
 
-}  // namespace
-
-namespace {
-
 // The values that have records, by id, with the range of their codes.
 std::vector<std::optional<Range>> watched_values(const Findings& findings) {
   std::vector<std::optional<Range>> watched(findings.plan.set_of.size());
