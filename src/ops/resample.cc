@@ -60,7 +60,18 @@ double kernel(Filter filter, double x, double a) {
   return 0;
 }
 
+// The two inputs that a linear filter mixes, the coordinate brought into the input first. At the last one both are it,
+// with halves for weights, as ONNX Runtime has them: beyond the edge a sum of two products is as it rounds there.
+Mix two_neighbours(float x, const ResizeAxis& axis) {
+  const double inside = std::max(0.0, static_cast<double>(x));
+  const auto last = static_cast<double>(axis.input - 1);
+  if (inside >= last) return {{axis.input - 1, axis.input - 1}, {0.5, 0.5}};
+  const double first = std::floor(inside), ratio = inside - first;
+  return {{static_cast<int64_t>(first), static_cast<int64_t>(first) + 1}, {1 - ratio, ratio}};
+}
+
 Mix mix_at(float x, const ResizeAxis& axis, const Resampling& resampling) {
+  if (resampling.filter == Filter::linear && !resampling.antialias) return two_neighbours(x, axis);
   // Antialiasing stretches the kernel so that it covers all inputs that one output replaces.
   const double stretch = resampling.antialias ? std::min(1.0, static_cast<double>(axis.scale)) : 1.0;
   const double radius = (resampling.filter == Filter::linear ? 1 : 2) / stretch;

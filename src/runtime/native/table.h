@@ -211,6 +211,15 @@ enum class Unary {
   log,
 };
 
+/// A row of bilinear interpolation, with output i between two columns and two rows: out[i] = (left[i] * above) *
+/// above_left[i] + (right[i] * above) * above_right[i] + (left[i] * below) * below_left[i] + (right[i] * below) *
+/// below_right[i], every product and sum rounded, in that order.
+struct Corners {
+  const float *left, *right;  ///< weights of the columns
+  float above, below;         ///< weights of the rows
+  const float *above_left, *above_right, *below_left, *below_right;
+};
+
 struct NativeTable {
   int lanes;           ///< floats in a vector
   int tile_vectors;    ///< most vectors of a tile
@@ -270,6 +279,8 @@ struct NativeTable {
   /// out[o] = sum over begins[o] <= k < begins[o + 1] of weights[k] * in[indices[k]], of at least one.
   void (*mix_neighbours)(const float* in, const int64_t* begins, const int64_t* indices, const float* weights,
                          int64_t outputs, float* out);
+  /// out[i] = the four corners of output i, mixed.
+  void (*mix_corners)(const Corners& corners, int64_t count, float* out);
   /// round_halves.h.
   void (*round_to_f16)(float* data, int64_t count);
   void (*round_to_bf16)(float* data, int64_t count);

@@ -61,6 +61,7 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .softmax_row = softmax_row,
           .mix = mix,
           .mix_neighbours = mix_neighbours,
+          .mix_corners = mix_corners,
           .round_to_f16 = round_to_f16,
           .round_to_bf16 = round_to_bf16};
 }

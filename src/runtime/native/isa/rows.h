@@ -7,6 +7,8 @@
 
 namespace {
 
+using edgesmith::runtime::native::Corners;
+
 constexpr int kStripes = 16, kStripeVectors = kStripes / kLanes;
 
 template <typename Combine>
@@ -90,6 +92,18 @@ void mix_neighbours(const float* in, const int64_t* begins, const int64_t* indic
     for (int64_t k = begins[o] + 1; k < begins[o + 1]; ++k) sum = __builtin_fmaf(weights[k], in[indices[k]], sum);
     out[o] = sum;
   }
+}
+
+// One rounding after another, without fused multiply-add: as ONNX Runtime resizes.
+void mix_corners(const Corners& c, int64_t count, float* out) {
+  const Vec above = set1(c.above), below = set1(c.below);
+  for_vectors(count, [&](int64_t i, int n) {
+    const Vec left = load_upto(c.left + i, n), right = load_upto(c.right + i, n);
+    Vec sum = mul(mul(left, above), load_upto(c.above_left + i, n));
+    sum = add(sum, mul(mul(right, above), load_upto(c.above_right + i, n)));
+    sum = add(sum, mul(mul(left, below), load_upto(c.below_left + i, n)));
+    store_upto(out + i, add(sum, mul(mul(right, below), load_upto(c.below_right + i, n))), n);
+  });
 }
 
 }  // namespace
