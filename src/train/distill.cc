@@ -104,7 +104,8 @@ class Distiller {
   TrainableOptions trainable() const {
     return {.learn_steps = !options_.keep_steps,
             .keep_zeros = options_.entropy == 0,
-            .learn_indices = options_.learn_indices};
+            .learn_indices = options_.learn_indices,
+            .short_floats = options_.entropy > 0};
   }
   /// Judges what came, or goes on from a checkpoint. False: there is nothing to learn.
   Result<bool> begin();

@@ -68,6 +68,12 @@ class Values {
   std::vector<bool> taken_;
 };
 
+// Biases, and weights that are codes.
+bool has_short_form(const Trainable& trainable, const ir::Tensor& constant) {
+  if (trainable.weight) return constant.encoding() == ir::Encoding::affine && constant.as_palette() == nullptr;
+  return constant.encoding() == ir::Encoding::dense;
+}
+
 // The readers that are trained see `tensor`; others keep what they read.
 void set_constant(ir::Graph& graph, const Trainable& trainable, ir::Tensor tensor) {
   if (trainable.uses.size() == trainable.value->uses().size()) {
@@ -169,6 +175,7 @@ Status write_back(std::span<const Parameter> parameters, ir::Graph& student, con
     if (trainable.weight) {
       constant = keep_pair_rule(*trainable.uses[0].node, *trainable.value->constant(), std::move(constant));
     }
+    if (options.short_floats && has_short_form(trainable, constant)) constant = ir::with_short_floats(constant);
     set_constant(student, trainable, std::move(constant));
   }
   EDGESMITH_TRY(values.check_all_taken());

@@ -40,6 +40,8 @@ struct TrainableOptions {
   bool keep_zeros = true;
   /// Weights with float codebooks may take other entries of theirs; else their indices stay.
   bool learn_indices = false;
+  /// Biases and the steps of weights' codes come back as short floats (ir::short_float).
+  bool short_floats = false;
 };
 
 /// Rewrites `graph`, a clone of the student: every trained constant (trainable.h) becomes graph inputs, added behind

@@ -94,6 +94,7 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(float_to_half(65520.0f), 0x7C00);
   EXPECT_EQ(float_to_bfloat16(1.0f + 0x1p-8f), 0x3F80);
   EXPECT_EQ(float_to_bfloat16(1.0f + 3 * 0x1p-8f), 0x3F82);
+  EXPECT_EQ(short_float(-1.0f - 3 * 0x1p-8f), -1.0f - 4 * 0x1p-8f);
 }
 
 }  // namespace

@@ -346,7 +346,7 @@ TEST(LowBit, RateAwareCodesTakeTheSizeAsked) {
   const Pictures calib({1, 3, 9, 9}, 200);
   const std::vector<float> expected = outputs_of(network(), calib);
   double before = INFINITY;
-  for (const int size : {230, 270, 310}) {
+  for (const int size : {166, 206, 246}) {
     ir::Graph graph = network();
     std::vector<std::string> notes;
     std::vector<LayerRecord> layers;
@@ -354,12 +354,12 @@ TEST(LowBit, RateAwareCodesTakeTheSizeAsked) {
     const auto change = quantize(graph, &calib, settings, 2, &notes, &layers);
     ASSERT_TRUE(change.ok()) << change.error().text();
     ASSERT_EQ(layers.size(), 5u) << "a second attempt leaves no records of the first";
-    double bits = 32 * 32;
+    double bits = 32 * 16;
     const double sizes[] = {216, 72, 64, 40, 15};
     for (size_t l = 0; l < layers.size(); ++l) bits += sizes[l] * layers[l].numbers.at("packed_bits");
     EXPECT_LE(bits / 8, size);
     EXPECT_GT(bits / 8, 0.9 * size);
-    EXPECT_LT(entropy_bytes(graph) + 128, size);
+    EXPECT_LT(entropy_bytes(graph) + 64, size);
     const double error = error_between(expected, outputs_of(graph, calib));
     EXPECT_LT(error, before) << size;
     before = error;
@@ -374,11 +374,28 @@ TEST(LowBit, RateAwareCodesBeatPlainOnesOfTheSameEntropy) {
   ASSERT_TRUE(quantize(plain, &calib, {{"weights", "int2"}}).ok());
   const Settings settings = {{"weights", "int4"},
                              {"rounding", "rate-aware"},
-                             {"size", std::to_string(static_cast<int>(entropy_bytes(plain)) + 128)}};
+                             {"size", std::to_string(static_cast<int>(entropy_bytes(plain)) + 64)}};
   ASSERT_TRUE(quantize(rated, &calib, settings).ok());
   EXPECT_LE(entropy_bytes(rated), entropy_bytes(plain));
   EXPECT_LT(error_between(expected, outputs_of(rated, others)),
             0.8 * error_between(expected, outputs_of(plain, others)));
+}
+
+TEST(LowBit, ScalesAndBiasesOfRateAwareCodesHaveEightBits) {
+  ir::Graph graph = network();
+  const Pictures calib({1, 3, 9, 9}, 60);
+  ASSERT_TRUE(quantize(graph, &calib, {{"weights", "int4"}, {"rounding", "rate-aware"}, {"size", "260"}}).ok());
+  int64_t floats = 0;
+  for (const ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant) || node.tensor().dtype() != ir::DType::f32) continue;
+    const bool codes = node.tensor().encoding() == ir::Encoding::affine;
+    if (!codes && node.tensor().rank() != 1) continue;
+    for (const float number : codes ? node.tensor().quant().scale : node.tensor().to_floats()) {
+      EXPECT_EQ(number, ir::bfloat16_to_float(ir::float_to_bfloat16(number)));
+      ++floats;
+    }
+  }
+  EXPECT_GE(floats, 64);
 }
 
 TEST(LowBit, RateAwareCodesKeepPrunedZeros) {

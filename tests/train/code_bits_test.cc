@@ -108,6 +108,20 @@ TEST(EntropyPenalty, MakesCodesCheaper) {
   EXPECT_NE(cheap.report->notes.back().find("bits on average"), std::string::npos) << cheap.report->notes.back();
 }
 
+TEST(EntropyPenalty, LeavesStepsOfEightBits) {
+  const auto full = [](const DistillOptions& options) {
+    const Outcome outcome = train(coded_network(2), options);
+    int64_t count = 0;
+    for (const ir::Node& node : outcome.student.nodes()) {
+      if (!node.is(ir::OpKind::constant)) continue;
+      for (const float step : node.tensor().quant().scale) count += step != ir::short_float(step) ? 1 : 0;
+    }
+    return count;
+  };
+  EXPECT_GT(full({.rate = 0.01, .epochs = 2}), 30);
+  EXPECT_EQ(full({.entropy = 1, .rate = 0.01, .epochs = 2}), 0);
+}
+
 TEST(EntropyPenalty, CountsTheBitsAboveThoseThatAreFree) {
   const auto last_bits = [](double free) {
     const Outcome outcome = train(coded_network(2), {.entropy = 20, .code_bits = free, .rate = 0.01, .epochs = 20});

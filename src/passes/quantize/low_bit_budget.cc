@@ -17,6 +17,8 @@ constexpr int kGainBits = 3;
 // Errors of more bits are measured up to here; every further bit leaves a quarter.
 constexpr int kMeasuredBits = 6;
 constexpr int kScaleBits = 32;
+// Those of rate-aware codes are short floats.
+constexpr int kShortScaleBits = 16;
 // Exponents of two that the price of a bit may have, and halvings of their interval.
 constexpr int kLowestExponent = -80, kHighestExponent = 0, kHalvings = 40;
 // How far what layers took may move what is foreseen of the others, and the exponent of the price: the last layers
@@ -160,7 +162,7 @@ double RatePlan::foreseen_left(double exponent) {
   double bits = 0;
   for (size_t l = 0; l < done_.size(); ++l) {
     if (done_[l]) continue;
-    bits += off * foreseen(l, exponent) + kScaleBits * static_cast<double>(forecasts_[l].outputs());
+    bits += off * foreseen(l, exponent) + kShortScaleBits * static_cast<double>(forecasts_[l].outputs());
   }
   return bits;
 }
@@ -191,7 +193,7 @@ void RatePlan::took(size_t layer, double bits) {
   was_foreseen_ += foreseen(layer, exponent_);
   took_[layer] = {exponent_, bits};
   codes_taken_ += bits;
-  taken_ += bits + kScaleBits * static_cast<double>(forecasts_[layer].outputs());
+  taken_ += bits + kShortScaleBits * static_cast<double>(forecasts_[layer].outputs());
   done_[layer] = true;
 }
 

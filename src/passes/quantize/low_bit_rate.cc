@@ -64,7 +64,9 @@ double expected_scale(double price, std::span<const double> weights, std::span<c
 std::vector<double> scales_around(double middle, double least, int count, double step) {
   std::vector<double> scales;
   middle = std::max(middle, least * std::exp2(count * step));
-  for (int i = -count; i <= count; ++i) scales.push_back(static_cast<float>(middle * std::exp2(i * step)));
+  for (int i = -count; i <= count; ++i) {
+    scales.push_back(ir::short_float(static_cast<float>(middle * std::exp2(i * step))));
+  }
   return scales;
 }
 
@@ -78,6 +80,13 @@ double bits_of(std::span<const int> codes, const RatedGrid& grid) {
   double bits = 0;
   for (const int code : codes) bits += grid.bits[static_cast<size_t>(code - grid.low)];
   return bits;
+}
+
+// The same codes with a scale that a packer spends less on.
+void shorten(Grid& grid, std::span<double> values) {
+  const float scale = ir::short_float(grid.scale);
+  for (double& value : values) value = std::nearbyint(value / grid.scale) * scale;
+  grid.scale = scale;
 }
 
 // The grid of a row at a scale, its codes being about the nearest ones.
@@ -214,6 +223,7 @@ class RateRounder {
       }
       if (!changed && round > 0) break;
       fit_scale(target_, group, wanted(m), grid, values(m));
+      shorten(grid, values(m));
     }
     scales_[static_cast<size_t>(m)] = grid.scale;
   }

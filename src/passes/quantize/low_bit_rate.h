@@ -16,7 +16,8 @@ struct RatedCodes {
 
 /// Codes for a layer, one symmetric scale an output, with the least output error plus `price` times bits. Scales are
 /// tried around the one at which uniform codes have that slope; rates are learnt from the codes of one round for the
-/// next; then descent on the codes and least squares on the scales. The result does not depend on the threads.
+/// next; then descent on the codes and least squares on the scales, which are short floats. The result does not depend
+/// on the threads.
 RatedCodes rate_aware_weight(const reconstruct::Layer& layer, const LowBitSettings& settings, double price,
                              const reconstruct::Gram& gram, ThreadPool& pool);
 
