@@ -376,17 +376,4 @@ uint16_t float_to_bfloat16(float value) {
   return static_cast<uint16_t>(bits >> 16);
 }
 
-float short_float(float value) { return bfloat16_to_float(float_to_bfloat16(value)); }
-
-Tensor with_short_floats(const Tensor& tensor) {
-  if (tensor.encoding() == Encoding::affine) {
-    Quant quant = tensor.quant();
-    for (float& scale : quant.scale) scale = short_float(scale);
-    return Tensor::affine(tensor.codes(), std::move(quant));
-  }
-  std::vector<float> numbers = tensor.to_floats();
-  for (float& number : numbers) number = short_float(number);
-  return Tensor::of<float>(tensor.dims(), numbers);
-}
-
 }  // namespace edgesmith::ir

@@ -105,7 +105,7 @@ class Distiller {
     return {.learn_steps = !options_.keep_steps,
             .keep_zeros = options_.entropy == 0,
             .learn_indices = options_.learn_indices,
-            .short_floats = options_.entropy > 0};
+            .short_floats = options_.entropy > 0 || short_floats_};
   }
   /// Judges what came, or goes on from a checkpoint. False: there is nothing to learn.
   Result<bool> begin();
@@ -155,6 +155,7 @@ class Distiller {
 
   Checkpoint at_;  ///< where the training is; its state and identity only when it is written
   std::string identity_;
+  bool short_floats_ = false;           ///< those beside the student's codes and indices are
   double norm_ = 0, largest_norm_ = 0;  ///< of the last step, and of those before it
   double last_loss_ = 0;
   bool diverged_ = false;
@@ -172,6 +173,7 @@ Status Distiller::prepare() {
     return usage_error("entropy needs steps that learn: codes that cost less are larger ones of a coarser grid",
                        "leave keep_steps out");
   }
+  short_floats_ = have_short_floats(student_);
   rate_ = options_.rate.value_or(optimizer_->rate);
   if (data_.size() < 2) {
     return usage_error(

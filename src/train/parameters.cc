@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 
+#include "edgesmith/ir/short_floats.h"
 #include "edgesmith/ops/op_info.h"
 #include "train/activation_steps.h"
 #include "train/integer_biases.h"
@@ -21,6 +22,10 @@ ir::Node& first_computing(ir::Graph& graph) {
     if (!node.is(ir::OpKind::input) && !node.is(ir::OpKind::constant)) return node;
   }
   return graph.output_node();
+}
+
+bool holds_codes(const ir::Tensor& tensor) {
+  return tensor.encoding() == ir::Encoding::affine || tensor.encoding() == ir::Encoding::palette;
 }
 
 Status check_value(const Parameter& given, const Parameter& known) {
@@ -68,10 +73,9 @@ class Values {
   std::vector<bool> taken_;
 };
 
-// Biases, and weights that are codes.
+// Biases, and weights that are codes or share values.
 bool has_short_form(const Trainable& trainable, const ir::Tensor& constant) {
-  if (trainable.weight) return constant.encoding() == ir::Encoding::affine && constant.as_palette() == nullptr;
-  return constant.encoding() == ir::Encoding::dense;
+  return trainable.weight ? holds_codes(constant) : constant.encoding() == ir::Encoding::dense;
 }
 
 // The readers that are trained see `tensor`; others keep what they read.
@@ -120,6 +124,17 @@ std::unique_ptr<WeightForm> form_of(const ir::Tensor& constant, bool weight, con
   if (options.learn_indices && has_free_codebook_form(constant)) return free_codebook_form(constant);
   if (constant.as_palette() != nullptr) return codebook_form(constant);
   return plain_form(constant, weight);
+}
+
+bool have_short_floats(const ir::Graph& student) {
+  bool found = false;
+  for (const Trainable& trainable : find_trainables(student)) {
+    const ir::Tensor& constant = *trainable.value->constant();
+    if (!trainable.weight || !holds_codes(constant)) continue;
+    if (!ir::has_short_floats(constant)) return false;
+    found = true;
+  }
+  return found;
 }
 
 Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableOptions& options) {

@@ -40,7 +40,7 @@ struct TrainableOptions {
   bool keep_zeros = true;
   /// Weights with float codebooks may take other entries of theirs; else their indices stay.
   bool learn_indices = false;
-  /// Biases and the steps of weights' codes come back as short floats (ir::short_float).
+  /// Biases and the numbers beside weights' codes and indices come back as short floats (ir::short_float).
   bool short_floats = false;
 };
 
@@ -59,6 +59,9 @@ struct TrainableOptions {
 /// The graph gives what the student gives. Returns the parameters in the order of their inputs. Errors: unsupported
 /// (nothing to train).
 Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableOptions& options = {});
+
+/// The numbers beside all codes and indices of weights are short floats, and there are some.
+bool have_short_floats(const ir::Graph& student);
 
 /// Writes parameters of make_trainable, or some of them, into `student`, the graph whose clone it rewrote, in the form
 /// that the student has: masks keep their zeros, codebooks their sizes and indices; codes lie on grids of the learned

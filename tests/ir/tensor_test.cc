@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "edgesmith/ir/tensor.h"
+#include "edgesmith/ir/short_floats.h"
 
 #include <gtest/gtest.h>
 

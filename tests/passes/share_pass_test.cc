@@ -6,6 +6,7 @@
 #include <set>
 
 #include "branches.h"
+#include "edgesmith/ir/short_floats.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
@@ -102,6 +103,7 @@ TEST(Share, EveryCodebookHasAtMostTheEntriesAskedFor) {
       const ir::Tensor* palette = weight.as_palette();
       if (palette == nullptr) continue;
       EXPECT_LE(palette->codebooks().dims()[1], 8) << layer;
+      EXPECT_TRUE(ir::has_short_floats(weight)) << layer;
       EXPECT_EQ(palette->codes().dtype(), ir::DType::u4);
       EXPECT_LE(distinct(weight.codes().to_floats()), 8U * static_cast<size_t>(palette->codebooks().dims()[0]));
     }
@@ -180,6 +182,20 @@ TEST(Share, QuantizeTakesEntriesOfInt8AsTheyAre) {
   const ir::Tensor before = weight_of(graph, "point");
   ASSERT_TRUE(run_named("quantize", graph, &pictures, {}).ok());
   EXPECT_TRUE(weight_of(graph, "point").identical_to(before));
+}
+
+TEST(Share, BiasesBesideCodebooksHaveEightBits) {
+  const Pictures pictures({1, 4, 8, 8}, 64);
+  ir::Graph graph = network();
+  ASSERT_TRUE(share(graph, &pictures, {{"bits", "3"}}).ok());
+  int64_t biases = 0;
+  for (const ir::Node& node : graph.nodes()) {
+    if (node.num_inputs() < 3 || node.input(1)->constant() == nullptr) continue;
+    if (node.input(1)->constant()->as_palette() == nullptr || node.input(2) == nullptr) continue;
+    for (const float number : node.input(2)->constant()->to_floats()) EXPECT_EQ(number, ir::short_float(number));
+    ++biases;
+  }
+  EXPECT_GT(biases, 0);
 }
 
 TEST(Share, TiedWeightsShareOneConstant) {

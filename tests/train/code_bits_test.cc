@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "edgesmith/base/random.h"
+#include "edgesmith/ir/short_floats.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/train/distill.h"

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "edgesmith/base/random.h"
+#include "edgesmith/ir/short_floats.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
@@ -243,6 +244,27 @@ TEST(Parameters, CodebooksKeepTheirSizeIndicesAndZeros) {
   EXPECT_EQ(entries[1], 0);
   EXPECT_EQ(entries[6], 0);
   EXPECT_NE(entries[0], before.codebooks().to_floats()[0]);
+}
+
+TEST(Parameters, ShortFloatsBesideCodesStayShort) {
+  for (const bool coded : {false, true}) {
+    ir::Graph student = shared_network(coded, true);
+    EXPECT_FALSE(have_short_floats(student));
+    for (ir::Node& node : student.nodes()) {
+      if (!node.is(ir::OpKind::constant) || node.output().name() != "w1") continue;
+      student.set_tensor(node, ir::with_short_floats(node.tensor()));
+    }
+    EXPECT_TRUE(have_short_floats(student));
+    Trained trained(student);
+    trained.disturb(1);
+    const ir::Tensor before = constant(student, "w1"), bias = constant(student, "b1");
+    ASSERT_TRUE(write_back(trained.parameters, student, {.short_floats = true}).ok());
+    EXPECT_FALSE(constant(student, "w1").identical_to(before));
+    EXPECT_TRUE(have_short_floats(student));
+    EXPECT_TRUE(constant(student, "w1").as_palette()->codes().identical_to(before.as_palette()->codes()));
+    EXPECT_NE(constant(student, "b1").to_floats(), bias.to_floats());
+    for (const float number : constant(student, "b1").to_floats()) EXPECT_EQ(number, ir::short_float(number));
+  }
 }
 
 TEST(Parameters, WeightsMayTakeOtherEntries) {

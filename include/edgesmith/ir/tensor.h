@@ -136,10 +136,6 @@ float half_to_float(uint16_t bits);
 uint16_t float_to_half(float value);
 float bfloat16_to_float(uint16_t bits);
 uint16_t float_to_bfloat16(float value);
-/// A float rounded to the eight significant bits of a bfloat16, which a packer spends half as much on.
-float short_float(float value);
-/// Dense float32 numbers, or the scales of codes, as short floats; codes stay.
-Tensor with_short_floats(const Tensor& tensor);
 
 template <typename T>
 Tensor Tensor::of(Dims dims, std::span<const T> values) {

@@ -184,15 +184,7 @@ class Coder {
     bytes_ += codes.weight.stored_bytes();
     bits_[l] = static_cast<double>(coded_bits(layer, settings_[l], settings_[l].bits));
     put_codes(graph_, layer, codes);
-    if (rates_) shorten_bias(node);
-  }
-
-  // What that changes, the layers behind make up for.
-  void shorten_bias(ir::Node& node) {
-    const int operand = ops::quant_facts(node).bias_operand;
-    const ir::Value* bias = operand >= 0 ? node.input(operand) : nullptr;
-    if (bias == nullptr || bias->constant() == nullptr || bias->constant()->dtype() != ir::DType::f32) return;
-    set_constant(graph_, node, operand, ir::with_short_floats(*bias->constant()));
+    if (rates_) reconstruct::shorten_bias(graph_, node);  // the layers behind make up for it
   }
 
   ir::Graph& graph_;

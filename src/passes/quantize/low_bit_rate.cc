@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/ir/short_floats.h"
 #include "passes/quantize/low_bit_target.h"
 #include "passes/reconstruct/rate.h"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/reconstruct/layer.h"
+#include "edgesmith/ir/short_floats.h"
 
 #include <algorithm>
 
@@ -85,6 +86,14 @@ void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>
   ir::Tensor result = ir::Tensor::of<float>(dims, changed);
   if (bias != nullptr && bias->uses().size() == 1) return graph.set_tensor(bias->node(), std::move(result));
   graph.set_input(node, operand, &graph.add_constant(std::move(result), {}, &node));
+}
+
+void shorten_bias(ir::Graph& graph, ir::Node& layer) {
+  const int operand = ops::quant_facts(layer).bias_operand;
+  ir::Value* bias = operand >= 0 && operand < layer.num_inputs() ? layer.input(operand) : nullptr;
+  if (bias == nullptr || bias->constant() == nullptr || bias->constant()->dtype() != ir::DType::f32) return;
+  if (bias->constant()->encoding() != ir::Encoding::dense || bias->uses().size() != 1) return;
+  graph.set_tensor(bias->node(), ir::with_short_floats(*bias->constant()));
 }
 
 }  // namespace edgesmith::passes::reconstruct

@@ -42,4 +42,7 @@ void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>
 /// Adds to every output's bias, which there is room for.
 void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>& change);
 
+/// The bias as short floats (ir/short_floats.h); one that other nodes read too stays.
+void shorten_bias(ir::Graph& graph, ir::Node& layer);
+
 }  // namespace edgesmith::passes::reconstruct

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/ir/short_floats.h"
 #include "passes/quantize/node_form.h"
 #include "passes/reconstruct/aim.h"
 #include "passes/reconstruct/layer.h"
@@ -148,8 +149,8 @@ ir::Tensor make_tensor(const SharedRows& rows, const Layout& layout, const ir::D
   if (!settings.int8) return ir::Tensor::palette(std::move(indices), ir::Tensor::of<float>(shape, reals), layout.axis);
   ir::Quant quant{.dtype = ir::DType::i8, .axis = layout.axis, .method = "codebook"};
   for (int64_t m = 0; m < rows.outputs; ++m) {
-    quant.scale.push_back(
-        static_cast<float>(rows.scale[static_cast<size_t>(m)] * steps[static_cast<size_t>(m / rows.group)]));
+    quant.scale.push_back(ir::short_float(
+        static_cast<float>(rows.scale[static_cast<size_t>(m)] * steps[static_cast<size_t>(m / rows.group)])));
   }
   if (settings.whole && !settings.scaled) {
     quant.axis = -1;
@@ -158,6 +159,12 @@ ir::Tensor make_tensor(const SharedRows& rows, const Layout& layout, const ir::D
   quant.zero_point.assign(quant.scale.size(), 0);
   return ir::Tensor::affine(ir::Tensor::palette(std::move(indices), ir::Tensor::of<int8_t>(shape, codes), layout.axis),
                             std::move(quant));
+}
+
+void shorten_entries(SharedRows& rows) {
+  for (std::vector<double>& codebook : rows.codebooks) {
+    for (double& entry : codebook) entry = ir::short_float(static_cast<float>(entry));
+  }
 }
 
 }  // namespace
@@ -179,6 +186,7 @@ SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings
   if (!blocks.empty()) shared.error = fit_rows(rows, blocks, settings.scaled, settings.quick, pool);
   std::vector<double> steps;
   if (settings.int8) shared.error = round_entries(rows, blocks, kLargestCode, steps, pool);
+  if (!settings.int8) shorten_entries(rows);
   if (gram != nullptr && centred) shared.bias_change = gram->bias_change(original, rows.values());
   shared.tensor = make_tensor(rows, layout, before.dims(), steps, settings);
   shared.codebooks = static_cast<int64_t>(rows.codebooks.size());
@@ -201,11 +209,13 @@ int64_t shared_bits(const ir::Node& node, const ShareSettings& settings, int bit
 
 void write_shared(ir::Graph& graph, ir::Node& node, const SharedLayer& shared) {
   graph.set_tensor(quantize::weight_of(node)->node(), shared.tensor);
-  if (shared.bias_change.empty()) return;
-  reconstruct::Layer layer;
-  layer.node = &node;
-  layer.outputs = static_cast<int64_t>(shared.bias_change.size());
-  reconstruct::change_bias(graph, layer, shared.bias_change);
+  if (!shared.bias_change.empty()) {
+    reconstruct::Layer layer;
+    layer.node = &node;
+    layer.outputs = static_cast<int64_t>(shared.bias_change.size());
+    reconstruct::change_bias(graph, layer, shared.bias_change);
+  }
+  reconstruct::shorten_bias(graph, node);
 }
 
 }  // namespace edgesmith::passes::share

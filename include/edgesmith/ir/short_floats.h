@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Floats of eight significant bits, as bfloat16 has them: a packer spends half as much on them, and beside codes of few
+// bits nothing is lost by it.
+#pragma once
+
+#include "edgesmith/ir/tensor.h"
+
+namespace edgesmith::ir {
+
+/// To nearest, ties to even.
+float short_float(float value);
+
+/// Dense float32 numbers, the scales of codes, or float entries of codebooks as short floats; codes and indices stay.
+Tensor with_short_floats(const Tensor& tensor);
+
+/// Codes or codebooks whose scales or entries are short floats.
+bool has_short_floats(const Tensor& tensor);
+
+}  // namespace edgesmith::ir
