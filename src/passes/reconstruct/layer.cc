@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/reconstruct/layer.h"
-#include "edgesmith/ir/short_floats.h"
 
 #include <algorithm>
 
+#include "edgesmith/ir/short_floats.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/node_form.h"
 

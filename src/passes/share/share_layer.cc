@@ -161,12 +161,6 @@ ir::Tensor make_tensor(const SharedRows& rows, const Layout& layout, const ir::D
                             std::move(quant));
 }
 
-void shorten_entries(SharedRows& rows) {
-  for (std::vector<double>& codebook : rows.codebooks) {
-    for (double& entry : codebook) entry = ir::short_float(static_cast<float>(entry));
-  }
-}
-
 }  // namespace
 
 SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings, const reconstruct::Gram* gram,
@@ -185,8 +179,8 @@ SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings
   }
   if (!blocks.empty()) shared.error = fit_rows(rows, blocks, settings.scaled, settings.quick, pool);
   std::vector<double> steps;
-  if (settings.int8) shared.error = round_entries(rows, blocks, kLargestCode, steps, pool);
-  if (!settings.int8) shorten_entries(rows);
+  shared.error =
+      settings.int8 ? round_entries(rows, blocks, kLargestCode, steps, pool) : shorten_entries(rows, blocks, pool);
   if (gram != nullptr && centred) shared.bias_change = gram->bias_change(original, rows.values());
   shared.tensor = make_tensor(rows, layout, before.dims(), steps, settings);
   shared.codebooks = static_cast<int64_t>(rows.codebooks.size());

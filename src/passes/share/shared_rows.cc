@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "edgesmith/ir/short_floats.h"
 #include "passes/reconstruct/moments.h"
 #include "passes/share/clusters.h"
 
@@ -214,6 +215,23 @@ void solve_scales(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool
   }
 }
 
+// Indices that suit entries which were changed a little.
+double follow_entries(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
+  if (!blocks.empty()) {
+    improve_all(rows, blocks, pool);
+    return output_error(rows, blocks, pool);
+  }
+  for (int64_t m = 0; m < rows.outputs; ++m) {
+    const double scale = rows.scale[static_cast<size_t>(m)];
+    for (auto i = static_cast<size_t>(m * rows.width); i < static_cast<size_t>((m + 1) * rows.width); ++i) {
+      if (rows.zero.empty() || !rows.zero[i]) {
+        rows.index[i] = static_cast<uint8_t>(nearest(rows.codebook_of(m), rows.wanted[i] / scale));
+      }
+    }
+  }
+  return 0;
+}
+
 double sum(const std::vector<double>& numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0.0); }
 
 }  // namespace
@@ -298,19 +316,14 @@ double round_entries(SharedRows& rows, const std::vector<Block>& blocks, int lim
     for (double& entry : codebook) entry = step * std::nearbyint(entry / step);
     steps.push_back(step);
   }
-  if (blocks.empty()) {
-    for (int64_t m = 0; m < rows.outputs; ++m) {
-      const double scale = rows.scale[static_cast<size_t>(m)];
-      for (auto i = static_cast<size_t>(m * rows.width); i < static_cast<size_t>((m + 1) * rows.width); ++i) {
-        if (rows.zero.empty() || !rows.zero[i]) {
-          rows.index[i] = static_cast<uint8_t>(nearest(rows.codebook_of(m), rows.wanted[i] / scale));
-        }
-      }
-    }
-    return 0;
+  return follow_entries(rows, blocks, pool);
+}
+
+double shorten_entries(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
+  for (std::vector<double>& codebook : rows.codebooks) {
+    for (double& entry : codebook) entry = ir::short_float(static_cast<float>(entry));
   }
-  improve_all(rows, blocks, pool);
-  return output_error(rows, blocks, pool);
+  return follow_entries(rows, blocks, pool);
 }
 
 }  // namespace edgesmith::passes::share

@@ -54,6 +54,9 @@ double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_sca
 double round_entries(SharedRows& rows, const std::vector<Block>& blocks, int limit, std::vector<double>& steps,
                      ThreadPool& pool);
 
+/// Entries become short floats (ir/short_floats.h), and assignments follow likewise. Returns the sum of output errors.
+double shorten_entries(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool);
+
 /// Sum of the rows' output errors.
 double output_error(const SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool);
 
