@@ -29,5 +29,11 @@ elif ! diff -u docs/operators.md <(tests/operator_families.sh) >&2; then
   echo "docs: docs/operators.md is stale; run tests/check_docs.sh --fix" >&2
   bad=1
 fi
+if [ "${1:-}" = "--fix" ]; then
+  tools/performance_summary.py --write
+elif ! diff -u docs/performance.md <(tools/performance_summary.py) >&2; then
+  echo "docs: the summary of docs/performance.md is not that of its tables; run tests/check_docs.sh --fix" >&2
+  bad=1
+fi
 [ "$bad" -eq 0 ] && echo "docs: ok"
 exit "$bad"
