@@ -146,6 +146,20 @@ TEST(ClassFolders, NameThoseWithoutPictures) {
   EXPECT_EQ(warnings[0], folder / "d" + ": 1 folder holds no pictures and is a class all the same: __MACOSX");
 }
 
+TEST(ClassFolders, NameFoldersInThemThatAreLeftOut) {
+  TempFolder folder;
+  for (const char* path : {"d/a/1.jpg", "d/a/more/2.jpg", "d/b/1.jpg", "d/b/more/2.jpg"}) {
+    folder.write(path, slurp(fixture("420.jpg")));
+  }
+  (void)log::take_warnings();
+  auto dataset = open_dataset(as_it_is(folder / "d"), image_model(kPicture));
+  ASSERT_GOOD(dataset);
+  EXPECT_EQ((*dataset)->size(), 2);
+  const std::vector<std::string> warnings = log::take_warnings();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0], folder / "d" + ": 2 folders inside class folders are left out: a/more, b/more");
+}
+
 TEST(Picture, IsAFolderOfOne) {
   TempFolder folder;
   folder.write("d/one.jpg", slurp(fixture("420.jpg")));
@@ -264,7 +278,7 @@ TEST(NpzSource, ListsTheInputsThatAreMissing) {
                             {"top", type_with(ir::DType::f32, {-1, 1})}});
   const Error error = open_error(spec_of(folder / "a.npz"), graph);
   EXPECT_EQ(error.kind, ErrorKind::invalid);
-  EXPECT_NE(error.message.find("no array for the model's input 'right', 'top'; it holds x, left"), std::string::npos);
+  EXPECT_NE(error.message.find("no array for the model's inputs 'right', 'top'; it holds x, left"), std::string::npos);
 }
 
 TEST(NpzSource, HoldsTheNumbersOfSamplesAgainstEachOther) {

@@ -28,8 +28,8 @@ Result<std::vector<ir::Tensor>> read_inputs(const NpzArchive& archive, const Dat
   }
   if (missing.empty()) return arrays;
   return invalid_error(
-      spec.path + ": no array for the model's input " + join(missing, ", ") + "; it holds " +
-          join(archive.names(), ", "),
+      spec.path + ": no array for the model's input" + (missing.size() == 1 ? " " : "s ") + join(missing, ", ") +
+          "; it holds " + join(archive.names(), ", "),
       "name the arrays after the inputs" + std::string(signature.inputs.size() == 1 ? ", or call the only one x" : ""));
 }
 
