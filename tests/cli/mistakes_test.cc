@@ -106,6 +106,8 @@ TEST_F(Mistakes, OfLaterStepsAreFoundBeforeTheFirst) {
                                         "--eval", "e.npz",     "--no-cache", "--events", "e.jsonl"};
   recipe("pass = \"quantize\"\nskip = [\"logit\"]");
   expect_error(run, 2, "step 2 (quantize): --skip 'logit' matches nothing in the model; did you mean 'logit*'?");
+  recipe("pass = \"quantize\"\nskip = [\"ogit\"]");
+  expect_error(run, 2, "step 2 (quantize): --skip 'ogit' matches nothing in the model; did you mean '*ogit*'?");
   EXPECT_EQ(*read_file(folder_ / "e.jsonl"), "");
   recipe("pass = \"quantize\"\nskip_op = [\"Sotfmax\"]");
   expect_error(run, 2, "step 2 (quantize): --skip-op 'Sotfmax' matches nothing in the model; did you mean 'Softmax'?");
