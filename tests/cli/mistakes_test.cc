@@ -55,6 +55,28 @@ TEST_F(Mistakes, ATargetOnTheCommandLineHasNoLineOfAFile) {
                "simplify: unknown target 'tensort-orin'; did you mean 'tensorrt-orin'?");
 }
 
+TEST_F(Mistakes, ANameOfAnotherFormatIsNoNameForAModel) {
+  for (const char* output : {"m.tflite", "d.npz", "r.toml"}) {
+    expect_error({"simplify", "m.onnx", "-o", output, "--force"}, 2,
+                 std::string(output) + ": what is written is ONNX, and " + std::string(output + 1) +
+                     " is the name of something else; name a .onnx file, or an .esm file for a packed model");
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "m.tflite"));
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "m.anything", "-q"}).exit_code, 0);
+}
+
+TEST_F(Mistakes, AStudentThatIsItsTeacherIsSaidToLearnNothing) {
+  write_model(R"(graph @student(%x: f32[N,3]) -> (logits: f32[N,3]) {
+  %w = constant random(seed=4) : f32[3,3]
+  %y = mat_mul %x, %w
+  return %y
+})",
+              folder_ / "t.onnx");
+  const ToolResult result = run({"distill", "t.onnx", "-o", "s.onnx", "--teacher", "t.onnx", "--train", "d.npz", "-q"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_NE(result.err.find("distill changed nothing: there is nothing to learn"), std::string::npos) << result.err;
+}
+
 TEST_F(Mistakes, SizesHaveUnits) {
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "a.onnx", "-q", "--max-bytes", "1kB"}).exit_code, 0);
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "b.onnx", "-q", "--max-bytes", "9"}).exit_code, 1);

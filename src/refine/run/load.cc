@@ -34,6 +34,7 @@ bool only_cleans(const Step& step) { return step.pass == "simplify" || !passes::
 
 Result<RunReport> Run::run() {
   EDGESMITH_TRY(check_output(recipe_.output, input_files(recipe_), options_.force));
+  EDGESMITH_TRY(check_model_name(recipe_.output));
   EDGESMITH_TRY(check_data());
   EDGESMITH_TRY(load());
   EDGESMITH_TRY(check_steps());
