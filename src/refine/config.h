@@ -58,6 +58,10 @@ struct FlatToml {
   std::vector<int> lines;
 };
 FlatToml flat_toml(const ConfigNode& table);
+/// Data of a role: a path, or a table with the keys of a description (docs/data.md). `place` is what errors call it
+/// ("data.eval"); relative paths start at `folder`. Errors: usage.
+Result<data::DataSpec> read_data_spec(const ConfigNode& node, const std::string& place, const std::string& origin,
+                                      const std::string& folder);
 /// A text as TOML: quoted and escaped.
 std::string toml_quoted(std::string_view text);
 /// A float as TOML: with a point or an exponent.

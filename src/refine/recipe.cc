@@ -157,21 +157,6 @@ ConfigNode with_paths_set(ConfigNode node) {
   return node;
 }
 
-/// A path, or a table with the keys of a data description.
-Result<data::DataSpec> read_data_spec(const ConfigNode& node, const std::string& key, const Source& source) {
-  if (const auto* path = std::get_if<std::string>(&node.value)) {
-    data::DataSpec spec;
-    spec.path = path_at(&node, source, *path);
-    return spec;
-  }
-  if (!std::holds_alternative<ConfigNode::Table>(node.value)) {
-    const std::string line = node.line > 0 ? ": line " + std::to_string(node.line) : kAsSet;
-    return usage_error(source.origin + line + ": data." + key + " wants a path or a table, not " + toml_text(node));
-  }
-  FlatToml flat = flat_toml(with_paths_set(node));
-  return data::data_spec_from_toml(flat.text, source.folder, {source.origin, "data." + key, std::move(flat.lines)});
-}
-
 Status read_data(const ConfigNode& node, const Source& source, Recipe& recipe) {
   auto reader = ConfigReader::create(node, source.origin, "[data]");
   if (!reader) return reader.error();
@@ -182,7 +167,7 @@ Status read_data(const ConfigNode& node, const Source& source, Recipe& recipe) {
   for (const auto& [key, role] : roles) {
     const ConfigNode* member = reader->get(key);
     if (member == nullptr) continue;
-    auto spec = read_data_spec(*member, key, source);
+    auto spec = read_data_spec(*member, std::string("data.") + key, source.origin, source.folder);
     if (!spec) return spec.error();
     spec->seed = recipe.seed;
     *role = std::move(*spec);
@@ -246,6 +231,21 @@ Result<Recipe> read_recipe(const ConfigNode& table, const Source& source) {
 constexpr const char* kEmptyRecipe = "[data]\n[gate]\n[[step]]\npass = \"simplify\"\n";
 
 }  // namespace
+
+Result<data::DataSpec> read_data_spec(const ConfigNode& node, const std::string& place, const std::string& origin,
+                                      const std::string& folder) {
+  if (const auto* path = std::get_if<std::string>(&node.value)) {
+    data::DataSpec spec;
+    spec.path = path_at(&node, {origin, folder}, *path);
+    return spec;
+  }
+  if (!std::holds_alternative<ConfigNode::Table>(node.value)) {
+    const std::string line = node.line > 0 ? ": line " + std::to_string(node.line) : kAsSet;
+    return usage_error(origin + line + ": " + place + " wants a path or a table, not " + toml_text(node));
+  }
+  FlatToml flat = flat_toml(with_paths_set(node));
+  return data::data_spec_from_toml(flat.text, folder, {origin, place, std::move(flat.lines)});
+}
 
 std::vector<RecipeKey> recipe_keys() {
   const KeyRecorder recorder;

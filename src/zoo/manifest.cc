@@ -13,7 +13,6 @@
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/base/shell.h"
 #include "edgesmith/base/text.h"
-#include "edgesmith/data/preprocess.h"
 #include "refine/config.h"
 #include "zoo/folder.h"
 
@@ -173,21 +172,6 @@ Result<std::vector<std::string>> model_paths(const ConfigReader& reader, const C
   return paths;
 }
 
-/// A path, or a table with the keys of a data description.
-Result<data::DataSpec> read_data(const ConfigNode& node, const std::string& key, const Source& source) {
-  data::DataSpec spec;
-  if (const auto* path = std::get_if<std::string>(&node.value)) {
-    spec.path = absolute_in(source, *path);
-    return spec;
-  }
-  if (!std::holds_alternative<ConfigNode::Table>(node.value)) {
-    return usage_error(source.origin + ": line " + std::to_string(node.line) + ": " + key +
-                       " wants a path or a table, not " + refine::toml_text(node));
-  }
-  refine::FlatToml flat = refine::flat_toml(node);
-  return data::data_spec_from_toml(flat.text, source.folder, {source.origin, key, std::move(flat.lines)});
-}
-
 /// The recipe of one model, with what the manifest says in place of what the file says, and `line` over both.
 Result<refine::Recipe> read_recipe(const Settings& settings, std::span<const refine::Override> line,
                                    const std::string& model, const ConfigReader& reader, const ConfigNode& node,
@@ -215,7 +199,7 @@ Result<refine::Recipe> read_recipe(const Settings& settings, std::span<const ref
       {"test", settings.test, &recipe->data.test}};
   for (const auto& [key, value, role] : roles) {
     if (value == nullptr) continue;
-    auto spec = read_data(*value, key, source);
+    auto spec = refine::read_data_spec(*value, key, source.origin, source.folder);
     if (!spec) return spec.error();
     spec->seed = recipe->seed;
     *role = std::move(*spec);
