@@ -269,6 +269,25 @@ TEST(NpzSource, FindsArraysByNameAndLabelsY) {
   EXPECT_EQ((*dataset)->sample_name(1), folder / "a.npz" + "[1]");
 }
 
+TEST(NpzSource, SaysThatLabelsAreOneHot) {
+  TempFolder folder;
+  const auto warnings_of = [&](const ir::Tensor& y) {
+    EXPECT_TRUE(
+        write_npz(folder / "a.npz", std::vector<NamedArray>{{"x", f32({2, 3}, {1, 2, 3, 4, 5, 6})}, {"y", y}}).ok());
+    (void)log::take_warnings();
+    EXPECT_TRUE(open_dataset(spec_of(folder / "a.npz"), model({{"x", type_with(ir::DType::f32, {-1, 3})}})).ok());
+    return log::take_warnings();
+  };
+  const auto one_hot = warnings_of(f32({2, 3}, {0, 1, 0, 1, 0, 0}));
+  ASSERT_EQ(one_hot.size(), 1u);
+  EXPECT_NE(one_hot[0].find("a.npz: array 'y' is one-hot and is taken for expected outputs; for classes, save "
+                            "y.argmax(1)"),
+            std::string::npos)
+      << one_hot[0];
+  EXPECT_TRUE(warnings_of(f32({2, 3}, {0, 1, 1, 1, 0, 0})).empty());
+  EXPECT_TRUE(warnings_of(f32({2, 1}, {1, 1})).empty());
+}
+
 TEST(NpzSource, ListsTheInputsThatAreMissing) {
   TempFolder folder;
   ASSERT_GOOD(write_npz(folder / "a.npz", std::vector<NamedArray>{{"x", f32({2, 3}, {1, 2, 3, 4, 5, 6})},
