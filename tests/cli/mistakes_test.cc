@@ -77,6 +77,25 @@ TEST_F(Mistakes, AStudentThatIsItsTeacherIsSaidToLearnNothing) {
   EXPECT_NE(result.err.find("distill changed nothing: there is nothing to learn"), std::string::npos) << result.err;
 }
 
+TEST_F(Mistakes, EventsDoNotReplaceAModel) {
+  const std::string model = *read_file(folder_ / "m.onnx");
+  expect_error({"simplify", "m.onnx", "-o", "s.onnx", "--events", "m.onnx"}, 2,
+               "m.onnx: exists already, and holds no events; name another file for --events");
+  EXPECT_EQ(*read_file(folder_ / "m.onnx"), model);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--force", "--events", "e.jsonl"}).exit_code, 0);
+  }
+}
+
+TEST_F(Mistakes, OptionsAreCountedAndEnd) {
+  expect_error({"simplify", "m.onnx", "-o", "a.onnx", "-o", "b.onnx"}, 2,
+               "simplify: --output: given more than once; see 'edgesmith simplify --help'");
+  expect_error({"eval", "m.onnx", "--data", "d.npz", "--threads", "0"}, 2,
+               "eval: --threads: '0' is no number from 1 to 4096; see 'edgesmith eval --help'");
+  EXPECT_EQ(run({"inspect", "--", "m.onnx"}).exit_code, 0);
+  expect_error({"inspect", "--", "-m.onnx"}, 5, "-m.onnx: cannot open: No such file or directory; check the path");
+}
+
 TEST_F(Mistakes, SizesHaveUnits) {
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "a.onnx", "-q", "--max-bytes", "1kB"}).exit_code, 0);
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "b.onnx", "-q", "--max-bytes", "9"}).exit_code, 1);
