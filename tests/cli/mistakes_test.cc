@@ -87,6 +87,22 @@ TEST_F(Mistakes, EventsDoNotReplaceAModel) {
   }
 }
 
+TEST_F(Mistakes, NothingThatIsReadIsWrittenOver) {
+  write_model(kTinyModel, folder_ / "teacher.onnx");
+  const std::vector<std::string> distill = {"distill", "m.onnx", "--teacher", "teacher.onnx",
+                                            "--train", "d.npz",  "--force"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), distill.begin(), distill.end());
+    return more;
+  };
+  expect_error(with({"-o", "teacher.onnx"}), 2, "teacher.onnx: the output is the input; name another file");
+  expect_error(with({"-o", "o.onnx", "--checkpoint", "m.onnx"}), 2,
+               "m.onnx: the output is the input; name another file");
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--report", "old", "-q"}).exit_code, 0);
+  expect_error({"report", "diff", "old/report.json", "old", "--junit", "old/../old/report.json"}, 2,
+               "old/../old/report.json: the output is the input; name another file");
+}
+
 TEST_F(Mistakes, OptionsAreCountedAndEnd) {
   expect_error({"simplify", "m.onnx", "-o", "a.onnx", "-o", "b.onnx"}, 2,
                "simplify: --output: given more than once; see 'edgesmith simplify --help'");
