@@ -29,5 +29,21 @@ elif ! diff -u docs/operators.md <(tests/operator_families.sh) >&2; then
   echo "docs: docs/operators.md is stale; run tests/check_docs.sh --fix" >&2
   bad=1
 fi
+if [ "${1:-}" = "--fix" ]; then
+  tools/performance_summary.py --write
+elif ! diff -u docs/performance.md <(tools/performance_summary.py) >&2; then
+  echo "docs: the summary of docs/performance.md is not that of its tables; run tests/check_docs.sh --fix" >&2
+  bad=1
+fi
+# A table that an empty line cuts in two has a part without a heading, which no reader of Markdown shows as a table.
+if ! awk 'FNR == 1 {code = rows = 0}
+          /^```/ {code = !code}
+          {in_table = !code && /^\|/}
+          in_table {++rows}
+          (in_table && rows == 2 && !/^[|: -]+$/) || (!in_table && rows == 1) {print FILENAME ":" FNR - 1 ": a table without a heading"; bad = 1}
+          !in_table {rows = 0}
+          END {exit bad}' README.md CONTRIBUTING.md docs/*.md models/*/*.md tests/*/README.md >&2; then
+  bad=1
+fi
 [ "$bad" -eq 0 ] && echo "docs: ok"
 exit "$bad"

@@ -6,7 +6,8 @@ bench-vs-ort.py [--models a,b] [--openvino] [--blocks 10] [--no-int8] [--write] 
 
 Without files it takes the model zoo (EDGESMITH_ZOO, see tests/oracle/README.md): every float model, and the int8 model that
 `edgesmith quantize` makes of it (kept in build/bench-int8). Every block times each runtime for about 0.15 s; a figure is the
-median of the blocks' medians, a ratio the median of the blocks' ratios. --write puts the table into docs/performance.md.
+median of the blocks' medians, a ratio the median of the blocks' ratios. --write puts the table into docs/performance.md,
+and its summary at the top.
 Needs Python with onnxruntime, numpy and pillow.
 """
 import argparse
@@ -21,6 +22,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from performance_summary import with_summary
 
 ROOT = Path(__file__).resolve().parents[1]
 EDGESMITH = os.environ.get("EDGESMITH", str(ROOT / "build" / "release" / "edgesmith"))
@@ -205,7 +207,7 @@ def write_page(text):
     if page.count(MARK) != 2:
         raise SystemExit(f"{PAGE}: the table's place must lie between two lines {MARK}")
     before, _, after = page.split(MARK)
-    PAGE.write_text(before + MARK + "\n\n" + text + "\n" + MARK + after)
+    PAGE.write_text(with_summary(before + MARK + "\n\n" + text + "\n" + MARK + after))
 
 
 def main():

@@ -33,8 +33,8 @@ bool has_suffix(std::string_view name, const std::array<std::string_view, N>& su
 Result<Image> decode_image(const Bytes& bytes, const std::string& name) {
   if (starts_with(bytes, {0xff, 0xd8})) return decode_jpeg(bytes, name);
   if (starts_with(bytes, {0x89, 'P', 'N', 'G'})) return decode_png(bytes, name);
-  return invalid_error(name + (bytes.size() == 0 ? ": empty file" : ": neither a JPEG nor a PNG picture"),
-                       "convert it to one of them, or leave it out");
+  if (bytes.size() == 0) return invalid_error(name + ": empty file", "fetch it again, or leave it out");
+  return invalid_error(name + ": neither a JPEG nor a PNG picture", "convert it to one of them, or leave it out");
 }
 
 bool has_image_suffix(std::string_view name) {

@@ -24,9 +24,9 @@ struct Image {
 constexpr int64_t kMaxPixels = int64_t{1} << 28;
 
 /// Decodes a JPEG or PNG file's bytes by what they start with. Errors: invalid (neither of them, truncated, corrupt),
-/// unsupported (CMYK), naming `name`.
+/// naming `name`.
 Result<Image> decode_image(const Bytes& bytes, const std::string& name);
-/// libjpeg-turbo with its defaults (accurate integer DCT, smooth chroma upsampling): Pillow's bytes.
+/// libjpeg-turbo with its defaults (accurate integer DCT, smooth chroma upsampling): Pillow's bytes. CMYK becomes RGB.
 Result<Image> decode_jpeg(const Bytes& bytes, const std::string& name);
 /// libpng: palettes expanded, 16 bits cut to the upper 8, alpha dropped.
 Result<Image> decode_png(const Bytes& bytes, const std::string& name);

@@ -258,6 +258,29 @@ void softmax(std::vector<double>& row, bool left_out) {
   for (double& x : row) x /= sum;
 }
 
+// row[j] = scale * the product of a step of Q with step j of K, in head `h` of K.
+template <typename T>
+void multiply(const T* query, const Heads<T>& k, int64_t b, int64_t h, double scale, std::vector<double>& row) {
+  for (int64_t j = 0; j < k.steps; ++j) {
+    const T* key = k.at(b, h, j);
+    double product = 0;
+    for (int64_t d = 0; d < k.size; ++d) product += static_cast<double>(query[d]) * static_cast<double>(key[d]);
+    row[static_cast<size_t>(j)] = product * scale;
+  }
+}
+
+// sum = the steps of V weighed by `row`.
+template <typename T>
+void weigh(const std::vector<double>& row, const Heads<T>& v, int64_t b, int64_t h, std::vector<double>& sum) {
+  std::fill(sum.begin(), sum.end(), 0);
+  for (int64_t j = 0; j < v.steps; ++j) {
+    const double share = row[static_cast<size_t>(j)];
+    if (share == 0) continue;
+    const T* value = v.at(b, h, j);
+    for (int64_t d = 0; d < v.size; ++d) sum[static_cast<size_t>(d)] += share * static_cast<double>(value[d]);
+  }
+}
+
 template <typename T>
 Result<std::vector<ir::Tensor>> attend(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Attributes& attributes = node.attributes();
@@ -301,13 +324,7 @@ Result<std::vector<ir::Tensor>> attend(const ir::Node& node, std::span<const ir:
           if (!shows || mode != stage) return;
           for (const double x : row) *to_shown++ = static_cast<T>(x);
         };
-        const T* query = q->at(b, h, i);
-        for (int64_t j = 0; j < k->steps; ++j) {
-          const T* key = k->at(b, h / share, j);
-          double product = 0;
-          for (int64_t d = 0; d < q->size; ++d) product += static_cast<double>(query[d]) * static_cast<double>(key[d]);
-          row[static_cast<size_t>(j)] = product * scale;
-        }
+        multiply(q->at(b, h, i), *k, b, h / share, scale, row);
         show(0);
         if (cap > 0) {
           for (double& x : row) x = cap * std::tanh(x / cap);
@@ -323,14 +340,7 @@ Result<std::vector<ir::Tensor>> attend(const ir::Node& node, std::span<const ir:
         show(2);
         softmax(row, left_out);
         show(3);
-        std::fill(sum.begin(), sum.end(), 0);
-        for (int64_t j = 0; j < k->steps; ++j) {
-          if (row[static_cast<size_t>(j)] == 0) continue;
-          const T* value = v->at(b, h / share, j);
-          for (int64_t d = 0; d < v->size; ++d) {
-            sum[static_cast<size_t>(d)] += row[static_cast<size_t>(j)] * static_cast<double>(value[d]);
-          }
-        }
+        weigh(row, *v, b, h / share, sum);
         T* result = to + (q->flat ? ((b * q->steps + i) * q->heads + h) * v->size
                                   : ((b * q->heads + h) * q->steps + i) * v->size);
         for (int64_t d = 0; d < v->size; ++d) result[d] = static_cast<T>(sum[static_cast<size_t>(d)]);

@@ -94,9 +94,8 @@ class Finder {
       if (field.is(onnx::model_field::functions, WireType::bytes)) EDGESMITH_TRY(nodes(field.message(), 7, 0));
     }
     if (!reader.status().ok()) {
-      return invalid_error(reader.cut_off() ? "is cut off " + reader.status().error().message
-                                            : "is no ONNX model: " + reader.status().error().message,
-                           "the download or the export failed");
+      if (!reader.cut_off()) return invalid_error("is no ONNX model: " + sniffed.what, sniffed.hint);
+      return invalid_error("is cut off " + reader.status().error().message, "the download or the export failed");
     }
     if (!has_graph) return invalid_error(sniffed.what, sniffed.hint);
     return {};

@@ -28,7 +28,8 @@ struct ConfigNode {
   using Table = std::vector<ConfigMember>;
 
   std::variant<bool, int64_t, double, std::string, List, Table> value;
-  int line = 0;  ///< 0: from no file
+  int line = 0;        ///< 0: from no file
+  std::string folder;  ///< where relative paths in it start; "": where those of the document do
 
   /// The member `key` of a table, or null (also when this is no table).
   const ConfigNode* find(std::string_view key) const;
@@ -46,7 +47,7 @@ struct ConfigMember {
 
 /// Parses TOML; the result is a table. Errors: usage, with the line.
 Result<ConfigNode> parse_toml(const std::string& text, const std::string& origin);
-/// `text` as one TOML value, or nullopt.
+/// `text` as one TOML value, without lines, or nullopt.
 std::optional<ConfigNode> parse_toml_value(const std::string& text);
 /// One line of TOML that means `node`: inline tables, quoted texts.
 std::string toml_text(const ConfigNode& node);
@@ -57,6 +58,10 @@ struct FlatToml {
   std::vector<int> lines;
 };
 FlatToml flat_toml(const ConfigNode& table);
+/// Data of a role: a path, or a table with the keys of a description (docs/data.md). `place` is what errors call it
+/// ("data.eval"); relative paths start at `folder`. Errors: usage.
+Result<data::DataSpec> read_data_spec(const ConfigNode& node, const std::string& place, const std::string& origin,
+                                      const std::string& folder);
 /// A text as TOML: quoted and escaped.
 std::string toml_quoted(std::string_view text);
 /// A float as TOML: with a point or an exponent.
@@ -68,7 +73,7 @@ std::optional<passes::OptionValue> to_option_value(const ConfigNode& node);
 /// "key=value" overrides such as "step.quantize.weights=int4" and "gate.max_drop=1", put into a recipe's table. Steps
 /// are named by their pass (every step that runs it) or by their number from 1; the value is TOML, or a text when it is
 /// not. Errors: usage (no '=', no such step).
-Status apply_overrides(ConfigNode& recipe, std::span<const std::string> overrides);
+Status apply_overrides(ConfigNode& recipe, std::span<const Override> overrides);
 
 /// While it lives, keeps what ConfigReaders on this thread are asked for: reading an empty document gives its schema.
 class KeyRecorder {

@@ -43,6 +43,13 @@ ConfigNode convert(const toml::node& node) {
   return out;
 }
 
+void forget_lines(ConfigNode& node) {
+  node.line = 0;
+  if (auto* table = std::get_if<ConfigNode::Table>(&node.value)) {
+    for (auto& [key, member] : *table) forget_lines(member);
+  }
+}
+
 bool is_bare(std::string_view key) {
   return !key.empty() && key.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-") ==
                              std::string_view::npos;
@@ -85,7 +92,7 @@ std::optional<ConfigNode> parse_toml_value(const std::string& text) {
     const toml::node* value = table.get("value");
     if (table.size() != 1 || value == nullptr) return std::nullopt;
     ConfigNode node = convert(*value);
-    node.line = 0;
+    forget_lines(node);
     return node;
   } catch (const toml::parse_error&) {
     return std::nullopt;  // a bare word such as int4

@@ -26,6 +26,11 @@ std::string path_in(const std::string& folder, const std::string& path) {
   return (std::filesystem::path(folder) / path).lexically_normal().string();
 }
 
+/// `path` as the member `node` of the document has it.
+std::string path_at(const ConfigNode* node, const Source& source, const std::string& path) {
+  return path_in(node != nullptr && !node->folder.empty() ? node->folder : source.folder, path);
+}
+
 template <typename Table>
 std::vector<std::string> names_of(const Table& table) {
   std::vector<std::string> names;
@@ -38,7 +43,7 @@ Status read_gate_targets(ConfigReader& reader, const ConfigNode& node, const Sou
   EDGESMITH_TRY(reader.texts("targets", gate.targets));
   for (std::string& name : gate.targets) {
     const bool is_path = targets::is_profile_path(name);
-    if (is_path) name = path_in(source.folder, name);
+    if (is_path) name = path_at(node.find("targets"), source, name);
     const auto target = targets::load_target(name);
     if (target) continue;
     const bool named = target.error().kind == ErrorKind::usage && !is_path;
@@ -117,7 +122,7 @@ Result<Step> read_step(const ConfigNode& node, const Source& source, size_t numb
     auto value = to_option_value(member);
     if (!value) return reader->error(member, "option '" + key + "' of " + name + " cannot be " + toml_text(member));
     auto* text = std::get_if<std::string>(&*value);
-    if (text != nullptr && is_path_option(*pass, key)) *text = path_in(source.folder, *text);
+    if (text != nullptr && is_path_option(*pass, key)) *text = path_at(&member, source, *text);
     const Status status = step.options.set(key, std::move(*value));
     if (!status.ok()) return reader->error(member, name + ": " + status.error().message, status.error().hint);
   }
@@ -138,19 +143,18 @@ Status read_steps(const ConfigNode& node, const Source& source, Recipe& recipe) 
   return {};
 }
 
-/// A path, or a table with the keys of a data description.
-Result<data::DataSpec> read_data_spec(const ConfigNode& node, const std::string& key, const Source& source) {
-  if (const auto* path = std::get_if<std::string>(&node.value)) {
-    data::DataSpec spec;
-    spec.path = path_in(source.folder, *path);
-    return spec;
+/// A table of [data], with the paths that an override put into it as they are from everywhere. Labels are a path where
+/// such a file is there.
+ConfigNode with_paths_set(ConfigNode node) {
+  for (const char* key : {"path", "labels", "label"}) {
+    ConfigNode* member = node.find(key);
+    auto* text = member != nullptr ? std::get_if<std::string>(&member->value) : nullptr;
+    if (text == nullptr || member->folder.empty()) continue;
+    const std::string path = path_in(member->folder, *text);
+    std::error_code ignored;
+    if (key == std::string_view("path") || std::filesystem::is_regular_file(path, ignored)) *text = path;
   }
-  if (!std::holds_alternative<ConfigNode::Table>(node.value)) {
-    const std::string line = node.line > 0 ? ": line " + std::to_string(node.line) : kAsSet;
-    return usage_error(source.origin + line + ": data." + key + " wants a path or a table, not " + toml_text(node));
-  }
-  FlatToml flat = flat_toml(node);
-  return data::data_spec_from_toml(flat.text, source.folder, {source.origin, "data." + key, std::move(flat.lines)});
+  return node;
 }
 
 Status read_data(const ConfigNode& node, const Source& source, Recipe& recipe) {
@@ -163,7 +167,7 @@ Status read_data(const ConfigNode& node, const Source& source, Recipe& recipe) {
   for (const auto& [key, role] : roles) {
     const ConfigNode* member = reader->get(key);
     if (member == nullptr) continue;
-    auto spec = read_data_spec(*member, key, source);
+    auto spec = read_data_spec(*member, std::string("data.") + key, source.origin, source.folder);
     if (!spec) return spec.error();
     spec->seed = recipe.seed;
     *role = std::move(*spec);
@@ -208,14 +212,14 @@ Result<Recipe> read_recipe(const ConfigNode& table, const Source& source) {
   EDGESMITH_TRY(reader->text("output", recipe.output));
   EDGESMITH_TRY(reader->integer("seed", seed, 0));
   recipe.seed = static_cast<uint64_t>(seed.value_or(0));
-  recipe.model = path_in(source.folder, recipe.model);
-  recipe.output = path_in(source.folder, recipe.output);
+  recipe.model = path_at(table.find("model"), source, recipe.model);
+  recipe.output = path_at(table.find("output"), source, recipe.output);
   if (const ConfigNode* node = reader->get("preprocess")) EDGESMITH_TRY(read_preprocess(*node, source, recipe));
   if (const ConfigNode* node = reader->get("data")) EDGESMITH_TRY(read_data(*node, source, recipe));
   if (const ConfigNode* node = reader->get("gate")) EDGESMITH_TRY(read_gate(*node, source, recipe.gate));
   if (const ConfigNode* node = reader->get("step")) EDGESMITH_TRY(read_steps(*node, source, recipe));
   EDGESMITH_TRY(reader->finish());
-  if (targets::is_profile_path(recipe.target)) recipe.target = path_in(source.folder, recipe.target);
+  if (targets::is_profile_path(recipe.target)) recipe.target = path_at(table.find("target"), source, recipe.target);
   if (const auto target = targets::load_target(recipe.target); !target) {
     const bool named = target.error().kind == ErrorKind::usage && !targets::is_profile_path(recipe.target);
     return named ? reader->error(*table.find("target"), target.error().message, target.error().hint) : target.error();
@@ -228,6 +232,21 @@ constexpr const char* kEmptyRecipe = "[data]\n[gate]\n[[step]]\npass = \"simplif
 
 }  // namespace
 
+Result<data::DataSpec> read_data_spec(const ConfigNode& node, const std::string& place, const std::string& origin,
+                                      const std::string& folder) {
+  if (const auto* path = std::get_if<std::string>(&node.value)) {
+    data::DataSpec spec;
+    spec.path = path_at(&node, {origin, folder}, *path);
+    return spec;
+  }
+  if (!std::holds_alternative<ConfigNode::Table>(node.value)) {
+    const std::string line = node.line > 0 ? ": line " + std::to_string(node.line) : kAsSet;
+    return usage_error(origin + line + ": " + place + " wants a path or a table, not " + toml_text(node));
+  }
+  FlatToml flat = flat_toml(with_paths_set(node));
+  return data::data_spec_from_toml(flat.text, folder, {origin, place, std::move(flat.lines)});
+}
+
 std::vector<RecipeKey> recipe_keys() {
   const KeyRecorder recorder;
   const auto recipe = parse_recipe(kEmptyRecipe, "the empty recipe", "");
@@ -238,14 +257,14 @@ std::vector<RecipeKey> recipe_keys() {
 Recipe::Recipe() : target(targets::kDefaultTarget) {}
 
 Result<Recipe> parse_recipe(const std::string& text, const std::string& origin, const std::string& folder,
-                            std::span<const std::string> overrides) {
+                            std::span<const Override> overrides) {
   auto table = parse_toml(text, origin);
   if (!table) return table.error();
   EDGESMITH_TRY(apply_overrides(*table, overrides));
   return read_recipe(*table, {origin, folder});
 }
 
-Result<Recipe> load_recipe(const std::string& path, std::span<const std::string> overrides) {
+Result<Recipe> load_recipe(const std::string& path, std::span<const Override> overrides) {
   auto text = read_file(path);
   if (!text) return text.error();
   if (text->find('\0') != text->npos) {

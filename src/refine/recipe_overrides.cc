@@ -17,15 +17,26 @@ std::vector<std::string> split_path(const std::string& path) {
   return parts;
 }
 
-ConfigNode value_of(const std::string& text) {
-  if (auto parsed = parse_toml_value(text)) return std::move(*parsed);
+/// Says of `node`, and of all in it, where its paths start.
+void set_folder(ConfigNode& node, const std::string& folder) {
+  node.folder = folder;
+  if (auto* table = std::get_if<ConfigNode::Table>(&node.value)) {
+    for (auto& [key, member] : *table) set_folder(member, folder);
+  }
+}
+
+ConfigNode value_of(const std::string& text, const std::string& folder) {
   ConfigNode node;
-  node.value = text;
+  if (auto parsed = parse_toml_value(text))
+    node = std::move(*parsed);
+  else
+    node.value = text;
+  set_folder(node, folder);
   return node;
 }
 
 /// Follows `parts` (all but the last) from `table`, making the tables that are not there.
-Status set_nested(ConfigNode& table, std::span<const std::string> parts, const std::string& value,
+Status set_nested(ConfigNode& table, std::span<const std::string> parts, const ConfigNode& value,
                   const std::string& override_text) {
   ConfigNode* at = &table;
   for (size_t i = 0; i + 1 < parts.size(); ++i) {
@@ -40,11 +51,11 @@ Status set_nested(ConfigNode& table, std::span<const std::string> parts, const s
       return usage_error("--set " + override_text + ": '" + parts[i] + "' is not a table in this recipe");
     }
   }
-  at->set(parts.back(), value_of(value));
+  at->set(parts.back(), value);
   return {};
 }
 
-Status set_in_steps(ConfigNode& recipe, std::span<const std::string> parts, const std::string& value,
+Status set_in_steps(ConfigNode& recipe, std::span<const std::string> parts, const ConfigNode& value,
                     const std::string& override_text) {
   if (parts.size() < 3) {
     return usage_error("--set " + override_text + ": names no option of a step", "write step.quantize.weights=int8");
@@ -70,14 +81,14 @@ Status set_in_steps(ConfigNode& recipe, std::span<const std::string> parts, cons
 
 }  // namespace
 
-Status apply_overrides(ConfigNode& recipe, std::span<const std::string> overrides) {
-  for (const std::string& text : overrides) {
+Status apply_overrides(ConfigNode& recipe, std::span<const Override> overrides) {
+  for (const auto& [text, folder] : overrides) {
     const size_t equals = text.find('=');
     if (equals == std::string::npos || equals == 0) {
       return usage_error("--set " + text + ": has no key and value", "write key=value, such as gate.max_drop=0.5");
     }
     const std::vector<std::string> parts = split_path(text.substr(0, equals));
-    const std::string value = text.substr(equals + 1);
+    const ConfigNode value = value_of(text.substr(equals + 1), folder);
     if (parts.front() == "step")
       EDGESMITH_TRY(set_in_steps(recipe, parts, value, text));
     else

@@ -10,8 +10,7 @@ namespace edgesmith::refine {
 
 namespace fs = std::filesystem;
 
-Status check_output(const std::string& output, std::span<const std::string> inputs, bool force) {
-  if (output.empty() || is_stdout(output)) return {};
+Status check_no_input(const std::string& output, std::span<const std::string> inputs) {
   std::error_code error;
   for (const std::string& input : inputs) {
     if (fs::equivalent(output, input, error) ||
@@ -19,6 +18,13 @@ Status check_output(const std::string& output, std::span<const std::string> inpu
       return usage_error(output + ": the output is the input", "name another file");
     }
   }
+  return {};
+}
+
+Status check_output(const std::string& output, std::span<const std::string> inputs, bool force) {
+  if (output.empty() || is_stdout(output)) return {};
+  EDGESMITH_TRY(check_no_input(output, inputs));
+  std::error_code error;
   if (fs::is_directory(output, error)) return usage_error(output + ": is a directory", "name a file");
   // A device is written to, not replaced: there is nothing to lose.
   if (fs::exists(output, error) && !fs::is_other(output, error) && !force) {

@@ -10,6 +10,9 @@
 
 namespace edgesmith::refine {
 
+/// Errors: usage, for a name that promises another format than ONNX ("model.tflite"), or is one of a file that is no
+/// model ("data.toml").
+Status check_model_name(const std::string& path);
 /// True for "DIR/model.esm".
 bool is_packed_name(const std::string& path);
 

@@ -123,7 +123,7 @@ Status SessionState::bind(Binding& binding, std::span<const ir::Tensor> inputs) 
   if (limit > 0 && binding.plan.bytes > limit) {
     return io_error(
         "activations take " + std::to_string(binding.plan.bytes) + " bytes, the limit is " + std::to_string(limit),
-        "feed fewer samples at a time, or raise the limit");
+        "feed fewer samples at a time, or raise the limit, which runs at the same time share");
   }
   EDGESMITH_TRY(grow_arena(binding.plan.bytes));
 

@@ -13,7 +13,6 @@
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/base/shell.h"
 #include "edgesmith/base/text.h"
-#include "edgesmith/data/preprocess.h"
 #include "refine/config.h"
 #include "zoo/folder.h"
 
@@ -173,30 +172,19 @@ Result<std::vector<std::string>> model_paths(const ConfigReader& reader, const C
   return paths;
 }
 
-/// A path, or a table with the keys of a data description.
-Result<data::DataSpec> read_data(const ConfigNode& node, const std::string& key, const Source& source) {
-  data::DataSpec spec;
-  if (const auto* path = std::get_if<std::string>(&node.value)) {
-    spec.path = absolute_in(source, *path);
-    return spec;
-  }
-  if (!std::holds_alternative<ConfigNode::Table>(node.value)) {
-    return usage_error(source.origin + ": line " + std::to_string(node.line) + ": " + key +
-                       " wants a path or a table, not " + refine::toml_text(node));
-  }
-  refine::FlatToml flat = refine::flat_toml(node);
-  return data::data_spec_from_toml(flat.text, source.folder, {source.origin, key, std::move(flat.lines)});
-}
-
-/// The recipe of one model, with what the manifest says in place of what the file says.
-Result<refine::Recipe> read_recipe(const Settings& settings, const std::string& model, const ConfigReader& reader,
-                                   const ConfigNode& node, const Source& source) {
+/// The recipe of one model, with what the manifest says in place of what the file says, and `line` over both.
+Result<refine::Recipe> read_recipe(const Settings& settings, std::span<const refine::Override> line,
+                                   const std::string& model, const ConfigReader& reader, const ConfigNode& node,
+                                   const Source& source) {
   const auto* path = settings.recipe != nullptr ? std::get_if<std::string>(&settings.recipe->value) : nullptr;
   if (path == nullptr || path->empty()) {
     return reader.error(settings.recipe != nullptr ? *settings.recipe : node, "no recipe for " + model,
                         "add recipe = \"int8.toml\" to the model or to the manifest");
   }
-  auto recipe = refine::load_recipe(absolute_in(source, *path), settings.overrides);
+  std::vector<refine::Override> overrides;
+  for (const std::string& text : settings.overrides) overrides.push_back({text, source.folder});
+  overrides.insert(overrides.end(), line.begin(), line.end());
+  auto recipe = refine::load_recipe(absolute_in(source, *path), overrides);
   if (!recipe) return recipe.error().in(source.origin + ": line " + std::to_string(node.line));
   recipe->model = model;
   // A program of the user's is started where the manifest is, not in the job's folder.
@@ -211,7 +199,7 @@ Result<refine::Recipe> read_recipe(const Settings& settings, const std::string& 
       {"test", settings.test, &recipe->data.test}};
   for (const auto& [key, value, role] : roles) {
     if (value == nullptr) continue;
-    auto spec = read_data(*value, key, source);
+    auto spec = refine::read_data_spec(*value, key, source.origin, source.folder);
     if (!spec) return spec.error();
     spec->seed = recipe->seed;
     *role = std::move(*spec);
@@ -233,7 +221,8 @@ Result<std::string> job_name(const ConfigReader& reader, const ConfigNode& node,
 
 /// What the command line sets, and for which models.
 struct CommandLine {
-  std::span<const std::string> overrides, only;
+  std::span<const refine::Override> overrides;
+  std::span<const std::string> only;
 };
 
 Status read_model(const ConfigNode& node, const Settings& shared, const Source& source, const CommandLine& line,
@@ -243,8 +232,6 @@ Status read_model(const ConfigNode& node, const Settings& shared, const Source& 
   Entry entry;
   entry.settings = shared;
   EDGESMITH_TRY(read_entry(*reader, entry));
-  Settings chosen = entry.settings;
-  chosen.overrides.insert(chosen.overrides.end(), line.overrides.begin(), line.overrides.end());
   auto paths = model_paths(*reader, node, entry, source);
   if (!paths) return paths.error();
   for (const std::string& path : *paths) {
@@ -257,7 +244,8 @@ Status read_model(const ConfigNode& node, const Settings& shared, const Source& 
                            "two models would be written to '" + *name + "': " + same->recipe.model + " and " + path,
                            "give one of them a name, such as name = \"{stem}-2\"");
     }
-    auto recipe = read_recipe(is_chosen(*name, line.only) ? chosen : entry.settings, path, *reader, node, source);
+    const auto set = is_chosen(*name, line.only) ? line.overrides : std::span<const refine::Override>();
+    auto recipe = read_recipe(entry.settings, set, path, *reader, node, source);
     if (!recipe) return recipe.error();
     manifest.jobs.push_back({*name, std::move(*recipe)});
   }
@@ -293,7 +281,7 @@ bool is_chosen(const std::string& name, std::span<const std::string> only) {
          });
 }
 
-Result<Manifest> load_manifest(const std::string& path, std::span<const std::string> overrides,
+Result<Manifest> load_manifest(const std::string& path, std::span<const refine::Override> overrides,
                                std::span<const std::string> only) {
   auto text = read_file(path);
   if (!text) return text.error();

@@ -55,6 +55,63 @@ TEST_F(Mistakes, ATargetOnTheCommandLineHasNoLineOfAFile) {
                "simplify: unknown target 'tensort-orin'; did you mean 'tensorrt-orin'?");
 }
 
+TEST_F(Mistakes, ANameOfAnotherFormatIsNoNameForAModel) {
+  for (const char* output : {"m.tflite", "d.npz", "r.toml"}) {
+    expect_error({"simplify", "m.onnx", "-o", output, "--force"}, 2,
+                 std::string(output) + ": what is written is ONNX, and " + std::string(output + 1) +
+                     " is the name of something else; name a .onnx file, or an .esm file for a packed model");
+  }
+  EXPECT_FALSE(fs::exists(folder_ / "m.tflite"));
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "m.anything", "-q"}).exit_code, 0);
+}
+
+TEST_F(Mistakes, AStudentThatIsItsTeacherIsSaidToLearnNothing) {
+  write_model(R"(graph @student(%x: f32[N,3]) -> (logits: f32[N,3]) {
+  %w = constant random(seed=4) : f32[3,3]
+  %y = mat_mul %x, %w
+  return %y
+})",
+              folder_ / "t.onnx");
+  const ToolResult result = run({"distill", "t.onnx", "-o", "s.onnx", "--teacher", "t.onnx", "--train", "d.npz", "-q"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_NE(result.err.find("distill changed nothing: there is nothing to learn"), std::string::npos) << result.err;
+}
+
+TEST_F(Mistakes, EventsDoNotReplaceAModel) {
+  const std::string model = *read_file(folder_ / "m.onnx");
+  expect_error({"simplify", "m.onnx", "-o", "s.onnx", "--events", "m.onnx"}, 2,
+               "m.onnx: exists already, and holds no events; name another file for --events");
+  EXPECT_EQ(*read_file(folder_ / "m.onnx"), model);
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--force", "--events", "e.jsonl"}).exit_code, 0);
+  }
+}
+
+TEST_F(Mistakes, NothingThatIsReadIsWrittenOver) {
+  write_model(kTinyModel, folder_ / "teacher.onnx");
+  const std::vector<std::string> distill = {"distill", "m.onnx", "--teacher", "teacher.onnx",
+                                            "--train", "d.npz",  "--force"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), distill.begin(), distill.end());
+    return more;
+  };
+  expect_error(with({"-o", "teacher.onnx"}), 2, "teacher.onnx: the output is the input; name another file");
+  expect_error(with({"-o", "o.onnx", "--checkpoint", "m.onnx"}), 2,
+               "m.onnx: the output is the input; name another file");
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--report", "old", "-q"}).exit_code, 0);
+  expect_error({"report", "diff", "old/report.json", "old", "--junit", "old/../old/report.json"}, 2,
+               "old/../old/report.json: the output is the input; name another file");
+}
+
+TEST_F(Mistakes, OptionsAreCountedAndEnd) {
+  expect_error({"simplify", "m.onnx", "-o", "a.onnx", "-o", "b.onnx"}, 2,
+               "simplify: --output: given more than once; see 'edgesmith simplify --help'");
+  expect_error({"eval", "m.onnx", "--data", "d.npz", "--threads", "0"}, 2,
+               "eval: --threads: '0' is no number from 1 to 4096; see 'edgesmith eval --help'");
+  EXPECT_EQ(run({"inspect", "--", "m.onnx"}).exit_code, 0);
+  expect_error({"inspect", "--", "-m.onnx"}, 5, "-m.onnx: cannot open: No such file or directory; check the path");
+}
+
 TEST_F(Mistakes, SizesHaveUnits) {
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "a.onnx", "-q", "--max-bytes", "1kB"}).exit_code, 0);
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "b.onnx", "-q", "--max-bytes", "9"}).exit_code, 1);
@@ -106,6 +163,8 @@ TEST_F(Mistakes, OfLaterStepsAreFoundBeforeTheFirst) {
                                         "--eval", "e.npz",     "--no-cache", "--events", "e.jsonl"};
   recipe("pass = \"quantize\"\nskip = [\"logit\"]");
   expect_error(run, 2, "step 2 (quantize): --skip 'logit' matches nothing in the model; did you mean 'logit*'?");
+  recipe("pass = \"quantize\"\nskip = [\"ogit\"]");
+  expect_error(run, 2, "step 2 (quantize): --skip 'ogit' matches nothing in the model; did you mean '*ogit*'?");
   EXPECT_EQ(*read_file(folder_ / "e.jsonl"), "");
   recipe("pass = \"quantize\"\nskip_op = [\"Sotfmax\"]");
   expect_error(run, 2, "step 2 (quantize): --skip-op 'Sotfmax' matches nothing in the model; did you mean 'Softmax'?");

@@ -375,6 +375,18 @@ TEST_F(CliZoo, RefusesWhatIsWrongBeforeAnyWork) {
                  "zoo.toml: line 4: eval: unknown key 'pth'; did you mean 'path'?");
 }
 
+TEST_F(CliZoo, TakesPathsThatAreSetFromTheManifestOrTheCommandLine) {
+  fs::create_directories(folder_ / "recipes");
+  fs::rename(folder_ / "quick.toml", folder_ / "recipes/quick.toml");
+  put("zoo.toml",
+      "recipe = \"recipes/quick.toml\"\nset = { data.calib = \"calib.npz\", data.eval = \"none.npz\" }\n"
+      "[[model]]\npath = \"a.onnx\"\n");
+  EXPECT_EQ(run({"zoo", "zoo.toml", "-o", "results", "-q", "--set", "data.eval=eval.npz"}).exit_code, 0);
+  const std::string recipe = *read_file(folder_ / "results/a/recipe.toml");
+  EXPECT_NE(recipe.find("\"" + (folder_ / "calib.npz") + "\""), std::string::npos) << recipe;
+  EXPECT_NE(recipe.find("\"" + (folder_ / "eval.npz") + "\""), std::string::npos) << recipe;
+}
+
 TEST_F(CliZoo, RefusesFoldersThatAreNotItsOwn) {
   put("zoo.toml", std::string(kQuick) + "[[model]]\npath = \"a.onnx\"\n");
   put("other.toml", std::string(kQuick) + "[[model]]\npath = \"b.onnx\"\n");

@@ -146,6 +146,20 @@ TEST(ClassFolders, NameThoseWithoutPictures) {
   EXPECT_EQ(warnings[0], folder / "d" + ": 1 folder holds no pictures and is a class all the same: __MACOSX");
 }
 
+TEST(ClassFolders, NameFoldersInThemThatAreLeftOut) {
+  TempFolder folder;
+  for (const char* path : {"d/a/1.jpg", "d/a/more/2.jpg", "d/b/1.jpg", "d/b/more/2.jpg"}) {
+    folder.write(path, slurp(fixture("420.jpg")));
+  }
+  (void)log::take_warnings();
+  auto dataset = open_dataset(as_it_is(folder / "d"), image_model(kPicture));
+  ASSERT_GOOD(dataset);
+  EXPECT_EQ((*dataset)->size(), 2);
+  const std::vector<std::string> warnings = log::take_warnings();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0], folder / "d" + ": 2 folders inside class folders are left out: a/more, b/more");
+}
+
 TEST(Picture, IsAFolderOfOne) {
   TempFolder folder;
   folder.write("d/one.jpg", slurp(fixture("420.jpg")));
@@ -255,6 +269,25 @@ TEST(NpzSource, FindsArraysByNameAndLabelsY) {
   EXPECT_EQ((*dataset)->sample_name(1), folder / "a.npz" + "[1]");
 }
 
+TEST(NpzSource, SaysThatLabelsAreOneHot) {
+  TempFolder folder;
+  const auto warnings_of = [&](const ir::Tensor& y) {
+    EXPECT_TRUE(
+        write_npz(folder / "a.npz", std::vector<NamedArray>{{"x", f32({2, 3}, {1, 2, 3, 4, 5, 6})}, {"y", y}}).ok());
+    (void)log::take_warnings();
+    EXPECT_TRUE(open_dataset(spec_of(folder / "a.npz"), model({{"x", type_with(ir::DType::f32, {-1, 3})}})).ok());
+    return log::take_warnings();
+  };
+  const auto one_hot = warnings_of(f32({2, 3}, {0, 1, 0, 1, 0, 0}));
+  ASSERT_EQ(one_hot.size(), 1u);
+  EXPECT_NE(one_hot[0].find("a.npz: array 'y' is one-hot and is taken for expected outputs; for classes, save "
+                            "y.argmax(1)"),
+            std::string::npos)
+      << one_hot[0];
+  EXPECT_TRUE(warnings_of(f32({2, 3}, {0, 1, 1, 1, 0, 0})).empty());
+  EXPECT_TRUE(warnings_of(f32({2, 1}, {1, 1})).empty());
+}
+
 TEST(NpzSource, ListsTheInputsThatAreMissing) {
   TempFolder folder;
   ASSERT_GOOD(write_npz(folder / "a.npz", std::vector<NamedArray>{{"x", f32({2, 3}, {1, 2, 3, 4, 5, 6})},
@@ -264,7 +297,7 @@ TEST(NpzSource, ListsTheInputsThatAreMissing) {
                             {"top", type_with(ir::DType::f32, {-1, 1})}});
   const Error error = open_error(spec_of(folder / "a.npz"), graph);
   EXPECT_EQ(error.kind, ErrorKind::invalid);
-  EXPECT_NE(error.message.find("no array for the model's input 'right', 'top'; it holds x, left"), std::string::npos);
+  EXPECT_NE(error.message.find("no array for the model's inputs 'right', 'top'; it holds x, left"), std::string::npos);
 }
 
 TEST(NpzSource, HoldsTheNumbersOfSamplesAgainstEachOther) {

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Holds our recipes, manifests, profiles and reports against the schemas that `edgesmith schema` prints, and twenty wrong ones, each of
+"""Holds our recipes, manifests, descriptions of data, profiles and reports against the schemas that `edgesmith schema` prints, and wrong ones, each of
 which must be rejected. Needs PyPI's jsonschema and Python 3.11 (tomllib).
 
 schema.py [--edgesmith PATH]"""
@@ -44,6 +44,11 @@ def changed(document, path, value):
 DELETED = object()
 
 
+def kind_of(document):
+    """Which of our files it is, by what only that has."""
+    return "data" if "path" in document else "manifest" if "step" not in document and "model" in document else "recipe"
+
+
 def reports(edgesmith):
     """Reports of real runs: with and without data, refused, and from the cache."""
     model = os.path.join(ROOT, "models/fashion-mnist/fashion-cnn.onnx")
@@ -80,11 +85,8 @@ def main():
         failures += 1
         print(f"{kind}: {name}: {'rejected: ' + error.json_path + ': ' + error.message[:200] if good else 'accepted'}")
 
-    files = sorted(glob.glob(f"{ROOT}/models/**/*.toml", recursive=True))
-    manifests = [path for path in files if os.path.basename(path) == "zoo.toml"]
-    recipes = [path for path in files if path not in manifests]
-    for path in files:
-        kind = "manifest" if path in manifests else "recipe"
+    files = {path: kind_of(toml(path)) for path in sorted(glob.glob(f"{ROOT}/models/**/*.toml", recursive=True))}
+    for path, kind in files.items():
         check(kind, path, toml(path), True)
         if not open(path).readline().endswith(f"/schemas/{kind}.json\n"):
             failures += 1
@@ -149,7 +151,8 @@ def main():
     ]
     for kind, name, document, path, value in wrong:
         check(kind, name, changed(document, path, value), False)
-    print(f"schema: {len(recipes)} recipes, {len(manifests)} manifests, {len(profiles)} profiles, {len(made)} reports are valid, {len(wrong)} wrong ones are not"
+    count = list(files.values()).count
+    print(f"schema: {count('recipe')} recipes, {count('manifest')} manifests, {count('data')} descriptions of data, {len(profiles)} profiles, {len(made)} reports are valid, {len(wrong)} wrong ones are not"
           if failures == 0 else f"schema: {failures} failures")
     return 1 if failures else 0
 

@@ -32,12 +32,14 @@ pass = "fold-constants"
 max_bytes = 4096
 )";
 
-Result<Recipe> parse(const std::string& text, std::vector<std::string> overrides = {}) {
-  return parse_recipe(text, "r.toml", "/models", overrides);
+Result<Recipe> parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  std::vector<Override> typed;
+  for (const std::string& set : overrides) typed.push_back({set, "/here"});
+  return parse_recipe(text, "r.toml", "/models", typed);
 }
 
-std::string error_of(const std::string& text, std::vector<std::string> overrides = {}) {
-  const auto recipe = parse(text, std::move(overrides));
+std::string error_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
+  const auto recipe = parse(text, overrides);
   if (recipe.ok()) return "no error";
   EXPECT_EQ(recipe.error().kind, ErrorKind::usage);
   return recipe.error().text();
@@ -156,8 +158,25 @@ TEST(Recipe, LetsTheCommandLineReplaceKeys) {
   EXPECT_EQ(recipe->gate.undecided, OnUndecided::fail);
   EXPECT_EQ(recipe->steps[0].max_drop, 3.0);
   EXPECT_EQ(recipe->steps[1].max_bytes, 1);
-  EXPECT_EQ(recipe->data.eval->path, "/models/other.npz");
+  EXPECT_EQ(recipe->data.eval->path, "/here/other.npz");
   EXPECT_EQ(recipe->seed, 9u);
+}
+
+TEST(Recipe, TakesPathsThatAreSetFromWhereTheyWereTyped) {
+  const auto recipe = parse(kRecipe + std::string("[[step]]\npass = \"distill\"\nteacher = \"t.onnx\"\n"),
+                            {"model=a/m.onnx", "output=../o.onnx", "data.calib.path=c.npz",
+                             "data.test={path=\"e.npz\", limit=3}", "step.distill.second_teacher=s.onnx"});
+  ASSERT_TRUE(recipe.ok()) << recipe.error().text();
+  EXPECT_EQ(recipe->model, "/here/a/m.onnx");
+  EXPECT_EQ(recipe->output, "/o.onnx");
+  EXPECT_EQ(recipe->data.calib->path, "/here/c.npz");
+  EXPECT_EQ(recipe->data.calib->limit, 64);
+  EXPECT_EQ(recipe->data.test->path, "/here/e.npz");
+  EXPECT_EQ(recipe->steps[2].options.word("second_teacher"), "/here/s.onnx");
+  EXPECT_EQ(recipe->steps[2].options.word("teacher"), "/models/t.onnx") << "what the recipe names lies beside it";
+  const auto absolute = parse(kRecipe, {"data.eval=/data/e.npz"});
+  ASSERT_TRUE(absolute.ok()) << absolute.error().text();
+  EXPECT_EQ(absolute->data.eval->path, "/data/e.npz");
 }
 
 TEST(Recipe, RefusesOverridesThatMeanNothing) {
@@ -168,6 +187,8 @@ TEST(Recipe, RefusesOverridesThatMeanNothing) {
   EXPECT_EQ(error_of(kRecipe, {"seed.x=1"}), "--set seed.x=1: 'seed' is not a table in this recipe");
   EXPECT_EQ(error_of(kRecipe, {"gate.max_dorp=1"}),
             "r.toml, with what is set: unknown key 'max_dorp' in [gate]; did you mean 'max_drop'?");
+  EXPECT_EQ(error_of(kRecipe, {"data.test={path=\"e.npz\", limt=3}"}),
+            "r.toml, with what is set: data.test: unknown key 'limt'; did you mean 'limit'?");
 }
 
 TEST(Recipe, NamesTheLineAndTheNearestKeyOfAMistake) {

@@ -93,6 +93,8 @@ std::string in_our_style(std::string text) {
   if (!text.empty()) text[0] = static_cast<char>(std::tolower(static_cast<unsigned char>(text[0])));
   std::replace(text.begin(), text.end(), '\n', ' ');
   while (!text.empty() && (text.back() == '.' || text.back() == ' ')) text.pop_back();
+  if (const size_t many = text.find(": At Most 1 required"); many != text.npos)
+    text.replace(many, text.npos, ": given more than once");
   // Of a word that has no option, its name in the program is no news.
   const size_t quoted = text.find(": '");
   return text.starts_with("-") || quoted == text.npos ? text : text.substr(quoted + 2);
@@ -137,7 +139,8 @@ Result<Parsed> parse_arguments(Program& program, int argc, char** argv) {
     return usage_error((command != nullptr ? command->get_name() + ": " : "") + in_our_style(error.what()),
                        "see 'edgesmith " + (command != nullptr ? command->get_name() + " " : "") + "--help'");
   }
-  const std::vector<std::string> rest = command->remaining();
+  std::vector<std::string> rest = command->remaining();
+  std::erase(rest, "--");  // what follows it is no option
   if (!rest.empty()) return unknown_argument(*command, rest.front());
   return Parsed::command;
 }

@@ -2,6 +2,7 @@
 // What the subcommands share: common options, the way results and errors are shown, and progress.
 #pragma once
 
+#include <cstdio>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -115,7 +116,10 @@ int report_error(const Error& error, bool json);
 /// True when people see colours on stdout: --color, NO_COLOR, a terminal.
 bool use_color(const Common& common);
 
-/// Progress as --quiet, --events and the terminal ask for it. Errors: io (the events file).
+/// The file of --events, to be closed; null where `path` is "". It replaces an earlier one, and nothing else. Errors:
+/// usage (a file of something else), io.
+Result<FILE*> open_events(const std::string& path);
+/// Progress as --quiet, --events and the terminal ask for it. Errors: those of open_events.
 Result<std::unique_ptr<ProgressSink>> make_progress(const Common& common);
 
 }  // namespace edgesmith::cli

@@ -40,7 +40,14 @@ Option* Option::positive() {
 Option* Option::non_negative() {
   return option_->check(numbers([](double x) { return x >= 0; }, "0 or more")), this;
 }
-Option* Option::between(int least, int most) { return option_->check(CLI::Range(least, most)), this; }
+Option* Option::between(int least, int most) {
+  const auto check = [least, most](const std::string& text) {
+    int number = 0;
+    const bool fits = CLI::detail::lexical_cast(text, number) && number >= least && number <= most;
+    return fits ? "" : "'" + text + "' is no number from " + std::to_string(least) + " to " + std::to_string(most);
+  };
+  return option_->check(CLI::Validator(check, "")), this;
+}
 Option* Option::one_of(const std::vector<std::string>& words) {
   option_->check(word_of(words));
   return suggest(words);

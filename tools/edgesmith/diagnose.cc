@@ -29,6 +29,10 @@ struct DiagnoseFlags {
   ExecutorFlags executor;
 };
 
+struct Models {
+  ir::Graph original, other;
+};
+
 struct OpenData {
   std::unique_ptr<data::Dataset> data, calib, eval;
 };
@@ -127,15 +131,8 @@ bool holds_codes(const ir::Graph& graph) {
   return false;
 }
 
-Result<int> run(const DiagnoseFlags& flags, const Common& common) {
-  const Clock::time_point start = Clock::now();
-  EDGESMITH_TRY(check_flags(flags));
-  refine::AutoSkipOptions options;
-  if (!flags.time_limit.empty()) {
-    const auto seconds = parse_seconds(flags.time_limit);
-    if (!seconds) return usage_error("--time-limit: '" + flags.time_limit + "' is no time", "write 90s, 10m or 2h");
-    options.time_limit = *seconds;
-  }
+/// The two models; the float one with the other's declared preprocessing where it has none.
+Result<Models> load_models(const DiagnoseFlags& flags) {
   auto original = onnx::import_file(flags.original);
   if (!original) return original.error();
   auto other = onnx::import_file(flags.other);
@@ -149,7 +146,53 @@ Result<int> run(const DiagnoseFlags& flags, const Common& common) {
   if (key != nullptr && original->find_metadata(data::kPreprocessKey) == nullptr) {
     original->set_metadata(data::kPreprocessKey, *key);
   }
-  auto opened = open_all(flags, common, *original);
+  return Models{std::move(*original), std::move(*other)};
+}
+
+Result<refine::AutoSkipOptions> search_options(const DiagnoseFlags& flags) {
+  refine::AutoSkipOptions options;
+  options.max_drop = flags.max_drop.value_or(0);
+  options.metric = flags.metric.empty() ? nullptr : data::find_metric(flags.metric);
+  if (flags.time_limit.empty()) return options;
+  const auto seconds = parse_seconds(flags.time_limit);
+  if (!seconds) return usage_error("--time-limit: '" + flags.time_limit + "' is no time", "write 90s, 10m or 2h");
+  options.time_limit = *seconds;
+  return options;
+}
+
+/// Finds the nodes to leave float, and writes the model. What is chosen is chosen on calibration data, also when the
+/// diagnosis was about others.
+Status search(const DiagnoseFlags& flags, const Models& models, const OpenData& data,
+              const refine::AutoSkipOptions& options, const refine::DiagnoseContext& context, DiagnoseResult& result) {
+  std::optional<refine::Diagnosis> on_calib;
+  if (data.calib != nullptr && data.data != nullptr) {
+    auto again = refine::diagnose_model(models.original, models.other, *data.calib, context);
+    if (!again) return again.error().in(flags.other);
+    on_calib = std::move(*again);
+  }
+  const data::Dataset& calib = data.calib != nullptr ? *data.calib : *data.data;
+  auto skip = refine::find_auto_skip(on_calib ? *on_calib : result.diagnosis, calib, data.eval.get(), options, context);
+  if (!skip) return skip.error().in(flags.other);
+  result.max_drop = options.max_drop;
+  result.skip = std::move(*skip);
+  if (!flags.output.empty()) {
+    result.output = flags.output;
+    auto written = onnx::export_file(result.skip->graph, flags.output);
+    if (!written) return written.error();
+    result.written = std::move(*written);
+  }
+  if (!result.skip->met) log::warning(skip_verdict(result));
+  return {};
+}
+
+Result<int> run(const DiagnoseFlags& flags, const Common& common) {
+  const Clock::time_point start = Clock::now();
+  EDGESMITH_TRY(check_flags(flags));
+  const auto options = search_options(flags);
+  if (!options) return options.error();
+  auto models = load_models(flags);
+  if (!models) return models.error();
+  auto opened = open_all(flags, common, models->original);
   if (!opened) return opened.error();
   auto progress = make_progress(common);
   if (!progress) return progress.error();
@@ -163,34 +206,12 @@ Result<int> run(const DiagnoseFlags& flags, const Common& common) {
   result.original_path = flags.original;
   result.other_path = flags.other;
   const data::Dataset& data = opened->data != nullptr ? *opened->data : *opened->calib;
-  auto diagnosis = refine::diagnose_model(*original, *other, data, context);
+  auto diagnosis = refine::diagnose_model(models->original, models->other, data, context);
   if (!diagnosis) return diagnosis.error().in(flags.other);
   result.diagnosis = std::move(*diagnosis);
   result.command = command_line(flags, result.diagnosis);
   result.calibrates_on_data = flags.data.calib.path.empty() && result.command.find(" --calib ") != std::string::npos;
-  if (flags.auto_skip) {
-    options.max_drop = result.max_drop = *flags.max_drop;
-    options.metric = flags.metric.empty() ? nullptr : data::find_metric(flags.metric);
-    // What is chosen is chosen on calibration data, also when the diagnosis was about others.
-    std::optional<refine::Diagnosis> on_calib;
-    if (opened->calib != nullptr && opened->data != nullptr) {
-      auto again = refine::diagnose_model(*original, *other, *opened->calib, context);
-      if (!again) return again.error().in(flags.other);
-      on_calib = std::move(*again);
-    }
-    const data::Dataset& calib = opened->calib != nullptr ? *opened->calib : data;
-    auto skip =
-        refine::find_auto_skip(on_calib ? *on_calib : result.diagnosis, calib, opened->eval.get(), options, context);
-    if (!skip) return skip.error().in(flags.other);
-    result.skip = std::move(*skip);
-    if (!flags.output.empty()) {
-      result.output = flags.output;
-      auto written = onnx::export_file(result.skip->graph, flags.output);
-      if (!written) return written.error();
-      result.written = std::move(*written);
-    }
-    if (!result.skip->met) log::warning(skip_verdict(result));
-  }
+  if (flags.auto_skip) EDGESMITH_TRY(search(flags, *models, *opened, *options, context, result));
   result.seconds = seconds_since(start);
   const std::string document = diagnose_json(result);
   if (!common.report.empty()) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "help.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 
@@ -9,7 +12,13 @@
 namespace edgesmith::cli {
 namespace {
 
-constexpr size_t kColumn = 30, kWidth = 100;
+constexpr size_t kColumn = 30, kLeastWidth = 50, kMostWidth = 100;
+
+size_t width() {
+  winsize size{};
+  const bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? std::clamp<size_t>(size.ws_col, kLeastWidth, kMostWidth) : kMostWidth;
+}
 
 /// `left` in a column of its own, `text` wrapped beside it.
 std::string entry(const std::string& left, const std::string& text) {
@@ -18,10 +27,11 @@ std::string entry(const std::string& left, const std::string& text) {
     out += "\n" + std::string(kColumn, ' ');
   else
     out += std::string(kColumn - left.size() - 2, ' ');
+  const size_t most = width();
   size_t at = kColumn, begin = 0;
   while (begin < text.size()) {
     const size_t end = std::min(text.find(' ', begin), text.size());
-    if (at > kColumn && at + 1 + end - begin > kWidth) {
+    if (at > kColumn && at + 1 + end - begin > most) {
       out += "\n" + std::string(kColumn, ' ');
       at = kColumn;
     }

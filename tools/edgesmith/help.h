@@ -9,7 +9,8 @@ class App;
 
 namespace edgesmith::cli {
 
-/// The text of --help: the list of commands, or one command with its options by group, wrapped to 100 columns.
+/// The text of --help: the list of commands, or one command with its options by group, wrapped to the terminal, or to
+/// 100 columns where it is wider or stdout is none.
 std::string help_text(const CLI::App& app);
 
 /// "edgesmith compare A B [options]".

@@ -85,7 +85,7 @@ Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common)
   }
   recipe.steps.push_back(std::move(step));
   // Through text, so that a command line is checked like a recipe and --set works on both.
-  auto checked = refine::parse_recipe(refine::print_recipe(recipe), "command line", "", flags.overrides);
+  auto checked = refine::parse_recipe(refine::print_recipe(recipe), "command line", "", overrides_of(flags.overrides));
   return checked ? std::move(checked) : without_line(checked.error(), std::string(flags.pass->name));
 }
 

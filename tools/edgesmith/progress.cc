@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 #include <mutex>
 #include <nlohmann/json.hpp>
 
@@ -22,6 +24,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+/// How every line of a file of events begins.
+constexpr std::string_view kEventStart = "{\"event\":";
 /// Seconds between lines about one piece of work where there is no bar.
 constexpr double kSignOfLife = 30;
 /// A piece of work of the same name as the last one has a line of its own from so many seconds on.
@@ -152,17 +156,28 @@ class Progress : public ProgressSink {
 
 }  // namespace
 
-Result<std::unique_ptr<ProgressSink>> make_progress(const Common& common) {
-  FILE* events = nullptr;
-  if (!common.events.empty()) {
-    events = std::fopen(common.events.c_str(), "we");
-    if (events == nullptr) {
-      return io_error(common.events + ": cannot create: " + std::strerror(errno), "check the path of --events");
+Result<FILE*> open_events(const std::string& path) {
+  if (path.empty()) return nullptr;
+  std::error_code ignored;
+  if (std::filesystem::is_regular_file(path, ignored) && std::filesystem::file_size(path, ignored) > 0) {
+    std::string start(kEventStart.size(), '\0');
+    std::ifstream(path).read(start.data(), static_cast<std::streamsize>(start.size()));
+    if (start != kEventStart) {
+      return usage_error(path + ": exists already, and holds no events", "name another file for --events");
     }
   }
+  FILE* events = std::fopen(path.c_str(), "we");
+  if (events == nullptr)
+    return io_error(path + ": cannot create: " + std::strerror(errno), "check the path of --events");
+  return events;
+}
+
+Result<std::unique_ptr<ProgressSink>> make_progress(const Common& common) {
+  auto events = open_events(common.events);
+  if (!events) return events.error();
   const char* terminal = std::getenv("TERM");
   const bool bar = isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
-  return std::unique_ptr<ProgressSink>(std::make_unique<Progress>(!common.quiet, bar, events, common.events));
+  return std::unique_ptr<ProgressSink>(std::make_unique<Progress>(!common.quiet, bar, *events, common.events));
 }
 
 }  // namespace edgesmith::cli

@@ -2,6 +2,7 @@
 #include "recipe_command.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <iterator>
 
 #include "edgesmith/base/log.h"
@@ -12,6 +13,14 @@
 #include "edgesmith/report/terminal.h"
 
 namespace edgesmith::cli {
+
+std::vector<refine::Override> overrides_of(const std::vector<std::string>& texts) {
+  std::error_code ignored;
+  const std::string here = std::filesystem::current_path(ignored).string();
+  std::vector<refine::Override> overrides;
+  for (const std::string& text : texts) overrides.push_back({text, here});
+  return overrides;
+}
 
 void add_recipe_options(Command* command, Common& common, RecipeFlags& flags) {
   const auto output = [&](const char* name, auto& value, const char* type, const char* help) {

@@ -21,6 +21,9 @@ struct RecipeFlags {
   GateFlags gate;
 };
 
+/// What --set gives: a path typed here starts in the working directory.
+std::vector<refine::Override> overrides_of(const std::vector<std::string>& texts);
+
 /// Adds output, report, --set, --print-recipe, target, gate, evaluation and preprocessing options.
 void add_recipe_options(Command* command, Common& common, RecipeFlags& flags);
 

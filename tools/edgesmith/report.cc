@@ -3,6 +3,7 @@
 // or a zoo.
 #include "cli.h"
 #include "edgesmith/base/file.h"
+#include "edgesmith/refine/runner.h"
 #include "edgesmith/report/diff.h"
 
 namespace edgesmith::cli {
@@ -25,6 +26,9 @@ Result<int> show(const Diff& diff, const ReportFlags& flags, const Common& commo
 }
 
 Result<int> run(const ReportFlags& flags, const Common& common) {
+  if (!flags.junit.empty()) {
+    EDGESMITH_TRY(refine::check_no_input(flags.junit, std::vector{flags.old_path, flags.new_path}));
+  }
   if (report::is_zoo_run(flags.old_path) || report::is_zoo_run(flags.new_path)) {
     auto diff = report::diff_zoo_runs(flags.old_path, flags.new_path, flags.limits);
     if (!diff) return diff.error();

@@ -25,7 +25,7 @@ Result<int> run(const RunFlags& given, const Common& common) {
   RunFlags flags = given;
   if (flags.keeps_steps && flags.output.empty()) return usage_error("--keep-steps needs a folder", "add -o DIR");
   if (flags.keeps_steps) flags.keep_steps = flags.output;
-  auto recipe = refine::load_recipe(flags.recipe, flags.overrides);
+  auto recipe = refine::load_recipe(flags.recipe, overrides_of(flags.overrides));
   if (!recipe) return recipe.error();
   EDGESMITH_TRY(apply_flags(flags, common, *recipe));
   if (recipe->model.empty()) {

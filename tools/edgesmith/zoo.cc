@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/zoo/plan.h"
+#include "recipe_command.h"
 #include "zoo_live.h"
 
 namespace edgesmith::cli {
@@ -50,7 +51,7 @@ Result<int> run(const ZooFlags& flags, const Common& common) {
   if (!flags.format.empty()) return usage_error("--format goes with zoo plan", "write zoo plan " + flags.first);
   auto limit = memory_limit(common);
   if (!limit) return limit.error();
-  auto manifest = zoo::load_manifest(flags.first, flags.overrides, flags.only);
+  auto manifest = zoo::load_manifest(flags.first, overrides_of(flags.overrides), flags.only);
   if (!manifest) return manifest.error();
   auto watcher = make_zoo_watcher(common);
   if (!watcher) return watcher.error();
@@ -77,7 +78,7 @@ Result<int> plan(const ZooFlags& flags, const Common& common) {
   }
   auto limit = memory_limit(common);
   if (!limit) return limit.error();
-  auto manifest = zoo::load_manifest(flags.second, flags.overrides);
+  auto manifest = zoo::load_manifest(flags.second, overrides_of(flags.overrides));
   if (!manifest) return manifest.error();
   std::error_code error;
   zoo::PlanOptions options;

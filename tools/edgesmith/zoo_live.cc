@@ -133,17 +133,12 @@ class ZooWatcher : public zoo::Watcher {
 }  // namespace
 
 Result<std::unique_ptr<zoo::Watcher>> make_zoo_watcher(const Common& common) {
-  FILE* events = nullptr;
-  if (!common.events.empty()) {
-    events = std::fopen(common.events.c_str(), "we");
-    if (events == nullptr) {
-      return io_error(common.events + ": cannot create: " + std::strerror(errno), "check the path of --events");
-    }
-  }
+  auto events = open_events(common.events);
+  if (!events) return events.error();
   const char* terminal = std::getenv("TERM");
   const bool live =
       !common.quiet && isatty(STDERR_FILENO) == 1 && terminal != nullptr && std::strcmp(terminal, "dumb") != 0;
-  return std::unique_ptr<zoo::Watcher>(std::make_unique<ZooWatcher>(!common.quiet, live, events));
+  return std::unique_ptr<zoo::Watcher>(std::make_unique<ZooWatcher>(!common.quiet, live, *events));
 }
 
 }  // namespace edgesmith::cli

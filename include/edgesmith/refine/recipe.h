@@ -47,14 +47,20 @@ struct Recipe {
   Recipe();
 };
 
+/// One key of a recipe, replaced by who runs it.
+struct Override {
+  std::string text;    ///< "step.quantize.weights=int4", "gate.max_drop=1", "step.2.bins=64" (counted from 1)
+  std::string folder;  ///< where relative paths in it start: absolute
+};
+
 /// Reads TOML. `origin` is named in errors; relative paths are relative to `folder` ("" for the working directory).
-/// `overrides` are "step.quantize.weights=int4", "gate.max_drop=1", "step.2.bins=64" (counted from 1), applied before
-/// anything is checked. Errors: usage, with the line and the nearest known name for an unknown key.
+/// `overrides` are applied before anything is checked. Errors: usage, with the line and the nearest known name for an
+/// unknown key.
 Result<Recipe> parse_recipe(const std::string& text, const std::string& origin, const std::string& folder,
-                            std::span<const std::string> overrides = {});
+                            std::span<const Override> overrides = {});
 
 /// The same from a file. Errors also: io.
-Result<Recipe> load_recipe(const std::string& path, std::span<const std::string> overrides = {});
+Result<Recipe> load_recipe(const std::string& path, std::span<const Override> overrides = {});
 
 /// A key of a recipe, as the reader asks for it.
 struct RecipeKey {

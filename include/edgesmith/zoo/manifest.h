@@ -32,11 +32,11 @@ std::vector<refine::RecipeKey> manifest_keys();
 /// True for a name that is one of `only`, or that one of its patterns matches; for every name when there are none.
 bool is_chosen(const std::string& name, std::span<const std::string> only);
 
-/// Reads a manifest and the recipes that it names, all of them checked. `overrides` are "key=value" for the recipes of
+/// Reads a manifest and the recipes that it names, all of them checked. `overrides` are for the recipes of
 /// the models that `only` chooses, over what the manifest sets. A model that is not there is no error: its run will say
 /// so. Errors: io (manifest or recipe); usage, with the line: unknown keys, no models, a glob that matches nothing, two
 /// models of one name.
-Result<Manifest> load_manifest(const std::string& path, std::span<const std::string> overrides = {},
+Result<Manifest> load_manifest(const std::string& path, std::span<const refine::Override> overrides = {},
                                std::span<const std::string> only = {});
 
 }  // namespace edgesmith::zoo

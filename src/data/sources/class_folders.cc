@@ -11,7 +11,7 @@
 namespace edgesmith::data {
 namespace {
 
-// Of the empty folders in a warning.
+// Of the folders in a warning.
 constexpr size_t kMostNames = 3;
 
 bool number_of(const std::string& name, int64_t& number) {
@@ -33,6 +33,12 @@ void warn_about_numbers(const DataSpec& spec, const std::vector<std::string>& na
                "); labels = \"folder-numbers\" takes the numbers");
 }
 
+void warn_about(const DataSpec& spec, const std::vector<std::string>& folders, const char* one, const char* many) {
+  const std::span<const std::string> named(folders.data(), std::min(folders.size(), kMostNames));
+  log::warning(spec.path + ": " + std::to_string(folders.size()) + " " + (folders.size() == 1 ? one : many) + ": " +
+               join(named, ", ") + (folders.size() > kMostNames ? ", ..." : ""));
+}
+
 // A folder too high: its only content are folders of folders.
 std::string folder_below(const std::string& path, const FolderListing& listing) {
   for (const std::string& name : listing.folders) {
@@ -51,7 +57,7 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
     return labels_mismatch(spec, "a folder of class folders", "folders, folder-numbers or none");
   }
   std::vector<SampleFile> files;
-  std::vector<std::string> empty;
+  std::vector<std::string> empty, deeper;
   int64_t foreign = 0;
   for (size_t rank = 0; rank < listing.folders.size(); ++rank) {
     const std::string& name = listing.folders[rank];
@@ -64,6 +70,7 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
                            "use labels = \"folders\" to take the rank of the names");
     }
     if (inner->samples.empty()) empty.push_back(name);
+    for (const std::string& below : inner->folders) deeper.push_back(name + "/" + below);
     foreign += inner->foreign_images;
     for (const std::string& file : inner->samples) files.push_back({folder + "/" + file, label});
   }
@@ -78,13 +85,11 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
                  " pictures of other formats than JPEG and PNG are left out");
   }
   if (ranks && !empty.empty()) {
-    const std::string more = empty.size() > kMostNames ? ", ..." : "";
-    const size_t count = empty.size();
-    empty.resize(std::min(count, kMostNames));
-    log::warning(
-        spec.path + ": " + std::to_string(count) +
-        (count == 1 ? " folder holds no pictures and is a class" : " folders hold no pictures and are classes") +
-        " all the same: " + join(empty, ", ") + more);
+    warn_about(spec, empty, "folder holds no pictures and is a class all the same",
+               "folders hold no pictures and are classes all the same");
+  }
+  if (!deeper.empty()) {
+    warn_about(spec, deeper, "folder inside a class folder is left out", "folders inside class folders are left out");
   }
   if (ranks) warn_about_numbers(spec, listing.folders);
   return SourcePtr(std::make_unique<FileSource>(std::move(files), spec.labels != "none", signature));

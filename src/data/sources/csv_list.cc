@@ -59,7 +59,8 @@ Result<SampleFile> sample_of(const Row& row, const Columns& columns, const std::
   const std::string& word = row[static_cast<size_t>(columns.label)];
   const auto end = std::from_chars(word.data(), word.data() + word.size(), file.label);
   if (end.ec != std::errc() || end.ptr != word.data() + word.size()) {
-    return invalid_error(where + ": label '" + word + "' is not a class number");
+    return invalid_error(where + ": label '" + word + "' is not a class number",
+                         "number the classes from 0, in the order of the model's scores");
   }
   return file;
 }

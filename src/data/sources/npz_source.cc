@@ -7,10 +7,14 @@
 #include "data/npz.h"
 #include "data/sources/array_source.h"
 #include "data/sources/forms.h"
+#include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 
 namespace edgesmith::data {
 namespace {
+
+// Samples that say whether labels are one-hot.
+constexpr int64_t kLookedAt = 16;
 
 Result<std::vector<ir::Tensor>> read_inputs(const NpzArchive& archive, const DataSpec& spec,
                                             const Signature& signature) {
@@ -28,8 +32,8 @@ Result<std::vector<ir::Tensor>> read_inputs(const NpzArchive& archive, const Dat
   }
   if (missing.empty()) return arrays;
   return invalid_error(
-      spec.path + ": no array for the model's input " + join(missing, ", ") + "; it holds " +
-          join(archive.names(), ", "),
+      spec.path + ": no array for the model's input" + (missing.size() == 1 ? " " : "s ") + join(missing, ", ") +
+          "; it holds " + join(archive.names(), ", "),
       "name the arrays after the inputs" + std::string(signature.inputs.size() == 1 ? ", or call the only one x" : ""));
 }
 
@@ -76,6 +80,16 @@ Status add_labels(ArraySource& source, const NpzArchive& archive, const DataSpec
   return source.set_labels(std::move(*labels));
 }
 
+// Classes as rows of one 1 and zeros, as Keras wants them: the first samples have such expected outputs.
+bool is_one_hot(const ArraySource& source) {
+  for (int64_t i = 0; i < std::min(source.size(), kLookedAt); ++i) {
+    const std::vector<float> row = source.targets(i)[0].to_floats();
+    const auto ones = std::count(row.begin(), row.end(), 1.0f), zeros = std::count(row.begin(), row.end(), 0.0f);
+    if (row.size() < 2 || ones != 1 || zeros + 1 != static_cast<std::ptrdiff_t>(row.size())) return false;
+  }
+  return source.size() > 0;
+}
+
 }  // namespace
 
 Result<SourcePtr> open_npz_source(const DataSpec& spec, const Signature& signature) {
@@ -87,7 +101,13 @@ Result<SourcePtr> open_npz_source(const DataSpec& spec, const Signature& signatu
   if (!source) return source.error();
   ir::Tensor target;
   EDGESMITH_TRY(add_labels(**source, *archive, spec, target));
+  const bool named = target.valid();
   EDGESMITH_TRY(add_targets(**source, *archive, signature, std::move(target)));
+  if (named && is_one_hot(**source)) {
+    const std::string name = spec.labels.empty() ? "y" : spec.labels;
+    log::warning(spec.path + ": array '" + name + "' is one-hot and is taken for expected outputs; for classes, save " +
+                 name + ".argmax(1)");
+  }
   return SourcePtr(std::move(*source));
 }
 

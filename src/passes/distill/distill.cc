@@ -206,7 +206,7 @@ Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext
       return usage_error("the student is its own teacher: no step before distill changed what it answers",
                          "name another model with --teacher");
     }
-    context.notes.push_back("there is nothing to learn: the student gives what the teacher gives");
+    context.notes.insert(context.notes.begin(), "there is nothing to learn: the student gives what the teacher gives");
   }
   context.stopped_early = report->interrupted;
   return report->changed || derived ? Change::changed : Change::none;

@@ -28,11 +28,13 @@ std::vector<std::string> operators_of(const ir::Node& node) {
 }
 
 Status selector_error(const std::string& option, const std::string& pattern, const std::vector<std::string>& all) {
-  // A module's name stands for all that is in it.
-  const bool begins = std::any_of(all.begin(), all.end(), [&](const std::string& word) {
-    return !pattern.empty() && word.size() > pattern.size() && word.compare(0, pattern.size(), pattern) == 0;
-  });
-  const std::string near = begins ? pattern + "*" : nearest(pattern, all);
+  // A module's name stands for all that is in it, a part of a name for all that have it.
+  std::string near;
+  for (const std::string& wider : {pattern + "*", "*" + pattern + "*"}) {
+    const auto matches = [&](const std::string& word) { return glob_match(wider, word); };
+    if (near.empty() && !pattern.empty() && std::any_of(all.begin(), all.end(), matches)) near = wider;
+  }
+  if (near.empty()) near = nearest(pattern, all);
   return usage_error(option + " '" + pattern + "' matches nothing in the model",
                      near.empty() ? "`edgesmith inspect -v` lists the names" : "did you mean '" + near + "'?");
 }

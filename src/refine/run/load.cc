@@ -16,13 +16,29 @@
 namespace edgesmith::refine {
 namespace {
 
-/// Everything that the run reads and must not write.
-std::vector<std::string> input_files(const Recipe& recipe) {
+/// Files that options of the steps name: those that are read (teachers, costs), or those that are written
+/// (checkpoints).
+std::vector<std::string> option_files(const Recipe& recipe, bool written) {
+  std::vector<std::string> files;
+  for (const Step& step : recipe.steps) {
+    for (const passes::OptionRow& row : step.options.schema()) {
+      if (row.kind != passes::OptionKind::path || row.is_output != written || !step.options.given(row.name)) continue;
+      files.push_back(step.options.word(row.name));
+    }
+  }
+  return files;
+}
+
+/// Nothing that the run reads is written over. (A training may go on in the checkpoint that it resumes.)
+Status check_outputs(const Recipe& recipe, bool force) {
   std::vector<std::string> files = {recipe.model};
   for (const auto* spec : {&recipe.data.calib, &recipe.data.train, &recipe.data.eval, &recipe.data.test}) {
     if (*spec) files.push_back((*spec)->path);
   }
-  return files;
+  for (const std::string& written : option_files(recipe, true)) EDGESMITH_TRY(check_no_input(written, files));
+  for (std::string& read : option_files(recipe, false)) files.push_back(std::move(read));
+  EDGESMITH_TRY(check_output(recipe.output, files, force));
+  return check_model_name(recipe.output);
 }
 
 /// Models of so many bytes are hashed whether somebody asks or not: it takes less than a twentieth of a second.
@@ -33,7 +49,7 @@ constexpr int64_t kHashedAlways = int64_t{64} << 20;
 bool only_cleans(const Step& step) { return step.pass == "simplify" || !passes::find_pass(step.pass)->is_step; }
 
 Result<RunReport> Run::run() {
-  EDGESMITH_TRY(check_output(recipe_.output, input_files(recipe_), options_.force));
+  EDGESMITH_TRY(check_outputs(recipe_, options_.force));
   EDGESMITH_TRY(check_data());
   EDGESMITH_TRY(load());
   EDGESMITH_TRY(check_steps());

@@ -54,7 +54,7 @@ def main():
     Image.fromarray(picture(13, 17, 4)).save("resize.png")
 
     expected = {}
-    for name in ["420.jpg", "444.jpg", "422-progressive.jpg", "gray.jpg", "rgb.png", "rgba.png", "gray-alpha.png",
+    for name in ["420.jpg", "444.jpg", "422-progressive.jpg", "gray.jpg", "cmyk.jpg", "rgb.png", "rgba.png", "gray-alpha.png",
                  "palette.png", "palette-2-bit.png", "1-bit.png", "gray.png", "rgb-16-bit.png", "resize.png"]:
         with Image.open(name) as image:
             expected["rgb_" + name] = np.asarray(image.convert("RGB"))
