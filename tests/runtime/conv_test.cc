@@ -339,6 +339,49 @@ TEST(Conv, PadsAsymmetrically) {
          .pads = {1, 0, 0, 1}});
 }
 
+// Outputs as wide as the inputs: vectors that begin in one row and end in the next, tiles over several samples.
+TEST(Conv, KeepsTheWidthOfOddImages) {
+  for (const int64_t size : {1, 2, 3, 5, 7, 8, 15, 16, 17, 31, 33, 47}) {
+    for (const int64_t samples : {1, 4}) {
+      check({.samples = samples,
+             .channels = 6,
+             .height = 1 + 34 % size,
+             .width = size,
+             .out_channels = 10,
+             .kernel_h = 3,
+             .kernel_w = 3,
+             .group = 2,
+             .pads = {1, 1, 1, 1},
+             .bias = size % 2 == 0});
+      check({.samples = samples,
+             .channels = 3,
+             .height = 5,
+             .width = size,
+             .out_channels = 17,
+             .kernel_h = 4,
+             .kernel_w = 5,
+             .pads = {2, 1, 0, 7},
+             .dilations = {1, 2}});
+    }
+  }
+}
+
+// Outputs wider than the inputs, and narrower.
+TEST(Conv, ChangesTheWidth) {
+  for (const int64_t width : {6, 14, 15, 16, 30, 40}) {
+    for (const int64_t pad : {0, 3, 9}) {
+      check({.samples = 3,
+             .channels = 4,
+             .height = 5,
+             .width = width,
+             .out_channels = 9,
+             .kernel_h = 3,
+             .kernel_w = 4,
+             .pads = {1, pad, 1, 1}});
+    }
+  }
+}
+
 TEST(Conv, TakesKernelsLargerThanTheImage) {
   check({.samples = 2,
          .channels = 2,

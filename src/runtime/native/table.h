@@ -23,6 +23,8 @@ struct Tile {
   const float* b;             ///< row k of B is at b + (offsets ? offsets[k] : k * ldb)
   const int64_t* offsets;     ///< only for packed A
   int64_t ldb;
+  int64_t taps;  ///< not 0, for packed A: row k of B is at b + k / taps * ldb + offsets[k % taps], masked
+  const uint16_t* masks[kMostTileVectors];  ///< of a vector for every tap: bits of the lanes that exist; others are 0
   int64_t rows, k;
   int vectors;                       ///< at most NativeTable::tile_vectors
   int64_t source[kMostTileVectors];  ///< where a vector lies in every row of B; whole vectors are read
@@ -226,6 +228,7 @@ struct NativeTable {
   int nr;              ///< floats of those
   int packed_rows;     ///< most rows of a group of a packed A
   int packed_vectors;  ///< most vectors of a tile with a packed A
+  bool masks_taps;     ///< whether gemm_tile takes Tile::taps: reading planes where they lie, with masks, is worth it
   void (*gemm_tile)(const Tile& tile);
   /// panel[k][column ...] = the segments of source + offsets[k]; what follows the last one in each row of `columns`
   /// (whole vectors) is zero. The panel has room for `lanes` floats more.

@@ -22,10 +22,13 @@ constexpr int rows_beside(int vectors) {
 enum class Left { strided, packed };
 constexpr int kPackedVectors = 3, kPackedRows = rows_beside(kPackedVectors);
 
+// Where the rows of B lie: a step apart, at a table of offsets, or at every tap of every plane, where lanes are masked.
+enum class Right { steps, offsets, taps };
+
 // Adds the products of R rows from `row` on and N vectors over all of k to sums in registers. Three rows by strides
 // share a pointer, so that all addresses fit the general registers. For every k one line at `ahead` (null: none), which
 // advances as B does, is fetched into the second-level cache.
-template <int R, int N, Left A, bool Indirect>
+template <int R, int N, Left A, Right B>
 inline void accumulate(const Tile& tile, int64_t row, Vec (&sums)[R][N], const float* ahead = nullptr) {
   constexpr bool kPacked = A == Left::packed;
   constexpr int kShared = kPacked ? R : 3;
@@ -48,7 +51,7 @@ inline void accumulate(const Tile& tile, int64_t row, Vec (&sums)[R][N], const f
       prefetch(ahead);
       ahead += ahead_step;
     }
-    if (Indirect) offset = *offsets++;
+    if (B == Right::offsets) offset = *offsets++;
     Vec columns[N];
 #pragma GCC unroll 4
     for (int j = 0; j < N; ++j) columns[j] = load(b[j] + offset);
@@ -60,7 +63,38 @@ inline void accumulate(const Tile& tile, int64_t row, Vec (&sums)[R][N], const f
     }
 #pragma GCC unroll 6
     for (int i = 0; i < R; i += kShared) a[i / kShared] += a_k;
-    if (!Indirect) offset += ldb;
+    if (B == Right::steps) offset += ldb;
+  }
+}
+
+// The same for packed A and planes that are read where they lie: for every plane, every tap. Where kMasksTaps.
+template <int R, int N>
+inline void accumulate_taps(const Tile& tile, int64_t row, Vec (&sums)[R][N]) {
+  const float* a = tile.a + row * tile.packed_k;
+  const float* b[N];
+  const uint16_t* masks[N];
+#pragma GCC unroll 4
+  for (int j = 0; j < N; ++j) {
+    b[j] = tile.b + tile.source[j];
+    masks[j] = tile.masks[j];
+  }
+  const int64_t step = tile.ldb, taps = tile.taps;
+  const int64_t* const offsets = tile.offsets;
+  for (int64_t planes = tile.k; planes > 0; planes -= taps) {
+    for (int64_t t = 0; t < taps; ++t, a += R) {
+      const int64_t offset = offsets[t];
+      Vec columns[N];
+#pragma GCC unroll 4
+      for (int j = 0; j < N; ++j) columns[j] = load_masked(b[j] + offset, mask_of_bits(masks[j][t]));
+#pragma GCC unroll 16
+      for (int i = 0; i < R; ++i) {
+        const Vec left = set1(a[i]);
+#pragma GCC unroll 4
+        for (int j = 0; j < N; ++j) sums[i][j] = fmadd(left, columns[j], sums[i][j]);
+      }
+    }
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) b[j] += step;
   }
 }
 
@@ -91,13 +125,17 @@ inline void begin_sums(const Tile& tile, int64_t row, const float* c, Vec (&sums
 }
 
 // R rows from `row` on by N vectors. Not inlined: in one large function GCC 12 keeps some tiles' sums in memory.
-template <int R, int N, Left A, bool Indirect>
+template <int R, int N, Left A, Right B>
 __attribute__((noinline)) void run_tile(const Tile& tile, const VecEpilogue& finish, int64_t row, const float* ahead) {
   Vec sums[R][N];
   const int64_t ldc = tile.ldc;  // stores of vectors may alias anything, so this is read once
   float* c = tile.c + row * ldc;
   begin_sums<R, N>(tile, row, c, sums);
-  accumulate<R, N, A, Indirect>(tile, row, sums, ahead);
+  if constexpr (B == Right::taps) {
+    accumulate_taps<R, N>(tile, row, sums);
+  } else {
+    accumulate<R, N, A, B>(tile, row, sums, ahead);
+  }
   if (!finish.empty()) {
 #pragma GCC unroll 16
     for (int i = 0; i < R; ++i) {
@@ -127,14 +165,14 @@ __attribute__((noinline)) void add_residual(const Tile& tile, int64_t row, int r
   }
 }
 
-template <int R, int N, Left A, bool Indirect>
+template <int R, int N, Left A, Right B>
 inline void run_some_rows(const Tile& tile, const VecEpilogue& finish, int64_t row, int rows, const float* ahead) {
-  if (rows == R) return run_tile<R, N, A, Indirect>(tile, finish, row, ahead);
-  if constexpr (R > 1) run_some_rows<R - 1, N, A, Indirect>(tile, finish, row, rows, ahead);
+  if (rows == R) return run_tile<R, N, A, B>(tile, finish, row, ahead);
+  if constexpr (R > 1) run_some_rows<R - 1, N, A, B>(tile, finish, row, rows, ahead);
 }
 
 // All rows, in groups of nearly equal size (packing.h: for_even_runs).
-template <int N, Left A, bool Indirect>
+template <int N, Left A, Right B>
 void run_rows(const Tile& tile, const VecEpilogue& finish) {
   constexpr int kMost = A == Left::packed ? kPackedRows : rows_beside(N);
   int64_t groups = (tile.rows + kMost - 1) / kMost;
@@ -142,23 +180,26 @@ void run_rows(const Tile& tile, const VecEpilogue& finish) {
   for (int64_t row = 0; groups > 0; --groups, ++fetched) {
     const auto rows = static_cast<int>((tile.rows - row + groups - 1) / groups);
     const float* ahead = tile.next != nullptr && fetched < N ? tile.next + fetched * kLanes : nullptr;
-    run_some_rows<kMost, N, A, Indirect>(tile, finish, row, rows, ahead);
+    run_some_rows<kMost, N, A, B>(tile, finish, row, rows, ahead);
     if (tile.residual != nullptr) add_residual(tile, row, rows);
     row += rows;
   }
 }
 
-template <int N, Left A, bool Indirect>
+template <int N, Left A, Right B>
 void run_vectors(const Tile& tile, const VecEpilogue& finish) {
-  if (tile.vectors == N) return run_rows<N, A, Indirect>(tile, finish);
-  if constexpr (N > 1) run_vectors<N - 1, A, Indirect>(tile, finish);
+  if (tile.vectors == N) return run_rows<N, A, B>(tile, finish);
+  if constexpr (N > 1) run_vectors<N - 1, A, B>(tile, finish);
 }
 
 void gemm_tile(const Tile& tile) {
   const VecEpilogue finish(tile.residual == nullptr ? *tile.epilogue : Epilogue());
-  if (tile.packed_k == 0) return run_vectors<kTileVectors, Left::strided, false>(tile, finish);
-  if (tile.offsets == nullptr) return run_vectors<kPackedVectors, Left::packed, false>(tile, finish);
-  run_vectors<kPackedVectors, Left::packed, true>(tile, finish);
+  if (tile.packed_k == 0) return run_vectors<kTileVectors, Left::strided, Right::steps>(tile, finish);
+  if (tile.offsets == nullptr) return run_vectors<kPackedVectors, Left::packed, Right::steps>(tile, finish);
+  if constexpr (kMasksTaps) {
+    if (tile.taps > 0) return run_vectors<kPackedVectors, Left::packed, Right::taps>(tile, finish);
+  }
+  run_vectors<kPackedVectors, Left::packed, Right::offsets>(tile, finish);
 }
 
 void pack_panel(const float* source, const int64_t* offsets, int64_t k, const Segment* segments, int count,

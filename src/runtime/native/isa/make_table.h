@@ -30,6 +30,7 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .nr = kTileColumns,
           .packed_rows = kPackedRows,
           .packed_vectors = kPackedVectors,
+          .masks_taps = kMasksTaps,
           .gemm_tile = gemm_tile,
           .pack_panel = pack_panel,
           .lay_out_plane = lay_out_plane,

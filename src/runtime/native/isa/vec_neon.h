@@ -11,6 +11,7 @@ namespace {
 using Vec = float32x4_t;
 constexpr int kLanes = 4;
 constexpr int kTileVectors = 4, kTileSums = 20;  // with 4 of B and 5 of A, which GCC 12 loads early: 29 of 32 registers
+constexpr bool kMasksTaps = false;               // no masked loads
 inline Vec load(const float* p) { return vld1q_f32(p); }
 inline void store(float* p, Vec v) { vst1q_f32(p, v); }
 inline void prefetch(const float* p) { __builtin_prefetch(p, 0, 2); }

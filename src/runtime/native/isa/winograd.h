@@ -187,7 +187,7 @@ __attribute__((noinline)) void winograd_tile(const Tile& product, int64_t row) {
 #pragma GCC unroll 4
     for (int j = 0; j < N; ++j) sums[i][j] = set1(0);
   }
-  accumulate<R, N, Left::strided, false>(product, row, sums);
+  accumulate<R, N, Left::strided, Right::steps>(product, row, sums);
   const int64_t ldc = product.ldc;  // stores of vectors may alias anything, so this is read once
   float* c = product.c + row * ldc;
 #pragma GCC unroll 16
