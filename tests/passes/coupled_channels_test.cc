@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "edgesmith/base/random.h"
+#include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "golden_run.h"
@@ -23,6 +24,7 @@ namespace edgesmith::testing {
 namespace {
 
 using passes::ChannelMap;
+using passes::GroupedConvs;
 
 // Some units of every group that may lose some; by channel id.
 std::vector<bool> choose(const ChannelMap& map, const std::vector<passes::prune::ChannelGroup>& groups,
@@ -40,8 +42,8 @@ std::vector<bool> choose(const ChannelMap& map, const std::vector<passes::prune:
 }
 
 // Weights of layers for these channels become zero.
-void read_no_more(ir::Graph& graph, const std::vector<bool>& removed) {
-  const ChannelMap map(graph);
+void read_no_more(ir::Graph& graph, const std::vector<bool>& removed, GroupedConvs grouped) {
+  const ChannelMap map(graph, grouped);
   for (ir::Node& node : graph.nodes()) {
     const ops::ChannelRelation* relation = map.relation(node);
     if (relation == nullptr || !relation->mixing) continue;
@@ -49,8 +51,9 @@ void read_no_more(ir::Graph& graph, const std::vector<bool>& removed) {
     if (input == nullptr) continue;
     passes::LayerWeights weights = passes::layer_weights(node, *relation->mixing);
     for (int64_t m = 0; m < weights.outputs; ++m) {
+      const int64_t group = m * passes::mixing_groups(node) / weights.outputs;
       for (int64_t c = 0; c < weights.inputs; ++c) {
-        if (removed[static_cast<size_t>(input->first + c)])
+        if (removed[static_cast<size_t>(input->first + group * weights.inputs + c)])
           std::fill_n(weights.of(m, c), static_cast<size_t>(weights.taps), 0.0F);
       }
     }
@@ -80,14 +83,14 @@ struct Gone {
 };
 
 // What went.
-Gone check(const ir::Graph& before, uint64_t seed) {
+Gone check(const ir::Graph& before, uint64_t seed, GroupedConvs grouped = GroupedConvs::whole) {
   Random random(seed);
   ir::Graph pruned = before.clone(), whole = before.clone();
-  const ChannelMap map(pruned);
+  const ChannelMap map(pruned, grouped);
   const std::vector<bool> all(static_cast<size_t>(pruned.num_node_ids()), true);
   const auto layers = passes::prune::find_layers(pruned, map);
   const std::vector<bool> removed = choose(map, passes::prune::find_groups(map, layers, all), random);
-  read_no_more(whole, removed);
+  read_no_more(whole, removed, grouped);
   const Status status = passes::remove_channels(pruned, map, removed);
   EXPECT_TRUE(status.ok()) << (status.ok() ? "" : status.error().text());
   EXPECT_EQ(pruned.output_node().input(0)->type(), before.output_node().input(0)->type());
@@ -95,12 +98,15 @@ Gone check(const ir::Graph& before, uint64_t seed) {
   return {std::count(removed.begin(), removed.end(), true), count_fewer_heads(before, pruned)};
 }
 
-ir::Graph prune(const ir::Graph& before, const char* share, const data::Dataset* calib = nullptr, int threads = 1) {
+ir::Graph prune(const ir::Graph& before, const char* share, const data::Dataset* calib = nullptr, int threads = 1,
+                const char* groups = "whole") {
   ir::Graph graph = before.clone();
   const passes::PassInfo& prune = *passes::find_pass("prune");
   passes::Options options(prune.options());
-  for (const auto& [name, value] :
-       {std::pair{"channels", share}, {"repair", calib == nullptr ? "none" : "reconstruct"}, {"multiple", "1"}}) {
+  for (const auto& [name, value] : {std::pair{"channels", share},
+                                    {"repair", calib == nullptr ? "none" : "reconstruct"},
+                                    {"multiple", "1"},
+                                    {"groups", groups}}) {
     EXPECT_TRUE(options.set_text(name, value).ok());
   }
   ThreadPool pool(threads);
@@ -115,8 +121,8 @@ ir::Graph prune(const ir::Graph& before, const char* share, const data::Dataset*
 }
 
 // The pass itself at its limit: every layer keeps something, and the results have their shapes.
-void take_most(const ir::Graph& before) {
-  const ir::Graph graph = prune(before, "0.99");
+void take_most(const ir::Graph& before, const char* groups = "whole") {
+  const ir::Graph graph = prune(before, "0.99", nullptr, 1, groups);
   for (const ir::Node& node : graph.nodes()) {
     EXPECT_FALSE(node.is(ir::OpKind::constant) && node.tensor().size() == 0);
   }
@@ -213,6 +219,78 @@ TEST(CoupledChannels, OfRandomGroupedNetsGoTogether) {
   }
   EXPECT_GT(gone.channels, 2000);
   EXPECT_EQ(agreed, 200);
+}
+
+// Channels for each group of the Conv's weight.
+std::vector<int64_t> channels_of_groups(const ir::Graph& graph) {
+  std::vector<int64_t> sizes;
+  for (const ir::Node& node : graph.nodes()) {
+    const int64_t groups = passes::mixing_groups(node);
+    if (groups > 1) sizes.push_back(node.input(1)->constant()->dims()[1]);
+  }
+  return sizes;
+}
+
+TEST(CoupledChannels, OfEveryGroupTheSameGo) {
+  int64_t gone = 0, narrower = 0;
+  for (uint64_t seed = 0; seed < 200; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    const ir::Graph graph = random_grouped_net(seed);
+    gone += check(graph, seed, GroupedConvs::even).channels;
+    take_most(graph, "even");
+    const std::vector<int64_t> before = channels_of_groups(graph);
+    const std::vector<int64_t> after = channels_of_groups(prune(graph, "0.5", nullptr, 1, "even"));
+    for (size_t i = 0; before.size() == after.size() && i < before.size(); ++i)
+      narrower += after[i] < before[i] ? 1 : 0;
+    if (HasFailure()) return;
+  }
+  EXPECT_GT(gone, 2000);
+  EXPECT_GT(narrower, 20);
+}
+
+// Channels of a group depend on each other: what goes is made up for by the rest of its group, and by no other's.
+TEST(CoupledChannels, OfAGroupAreMadeUpForByTheRestOfIt) {
+  auto graph = ir::parse(R"(graph @net(%x: f32[N,3,8,8]) -> (y) {
+  %w1 = constant random(seed=1) : f32[24,3,1,1]
+  %w2 = constant random(seed=2) : f32[12,6,3,3]
+  %w3 = constant random(seed=3) : f32[5,12,1,1]
+  %a = conv %x, %w1 : f32[N,24,8,8]
+  %b = conv %a, %w2 {group=4, pads=[1,1,1,1]} : f32[N,12,8,8]
+  %c = relu %b : f32[N,12,8,8]
+  %y = conv %c, %w3 : f32[N,5,8,8]
+  return %y
+}
+)");
+  ASSERT_TRUE(graph.ok());
+  ASSERT_TRUE(ops::infer_types(*graph).ok());
+  const passes::Pictures calib({1, 3, 8, 8}, 64), others({1, 3, 8, 8}, 90);
+  const auto pruned_to = [&](const data::Dataset* data, int threads) {
+    ir::Graph pruned = graph->clone();
+    const passes::PassInfo& prune = *passes::find_pass("prune");
+    passes::Options options(prune.options());
+    for (const auto& [name, value] : {std::pair{"channels", "0.5"},
+                                      {"groups", "even"},
+                                      {"multiple", "1"},
+                                      {"only", "a"},
+                                      {"repair", data == nullptr ? "none" : "reconstruct"}}) {
+      EXPECT_TRUE(options.set_text(name, value).ok());
+    }
+    ThreadPool pool(threads);
+    ProgressSink progress;
+    passes::PassContext context;
+    context.pool = &pool;
+    context.progress = &progress;
+    context.calib = data;
+    const auto change = passes::run_pass(prune, pruned, options, context);
+    EXPECT_TRUE(change.ok()) << (change.ok() ? "" : change.error().text());
+    return pruned;
+  };
+  const ir::Graph one = pruned_to(&calib, 1), two = pruned_to(&calib, 2);
+  passes::expect_identical(one, two);
+  EXPECT_EQ(channels_of_groups(one), std::vector<int64_t>{3});
+  // Six channels of a group are maps of three colours: three are enough.
+  EXPECT_LT(passes::relative_error(*graph, one, others), 1e-4);
+  EXPECT_GT(passes::relative_error(*graph, pruned_to(nullptr, 1), others), 0.05);
 }
 
 TEST(CoupledChannels, OfTransformersAreMadeUpForByWhatIsLeft) {

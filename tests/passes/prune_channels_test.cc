@@ -314,6 +314,7 @@ TEST(PruneChannels, RefusesWhatItCannotDo) {
   EXPECT_TRUE(names(refused(&pictures, {{"channels", "0.5"}, {"sparsity", "0.5"}}), "not both"));
   EXPECT_TRUE(names(refused(&pictures, {{"macs", "0.5"}, {"params", "0.5"}}), "not both"));
   EXPECT_TRUE(names(refused(&pictures, {{"sparsity", "0.5"}, {"multiple", "4"}}), "multiple"));
+  EXPECT_TRUE(names(refused(&pictures, {{"sparsity", "0.5"}, {"groups", "even"}}), "groups"));
   EXPECT_TRUE(names(refused(&pictures, {{"macs", "0.0001"}}), "cannot be reached"));
   EXPECT_TRUE(names(refused(&pictures, {{"macs", "0.5"}, {"criterion", "magnitude"}, {"budgets", "error"}}), "errors"));
   EXPECT_TRUE(names(refused(&pictures, {{"macs", "0.5"}, {"only", "nothing"}}), "nothing"));

@@ -41,6 +41,8 @@ int find(std::vector<int>& parents, int channel) {
 // side.
 class Following {
  public:
+  explicit Following(GroupedConvs grouped) : grouped_(grouped) {}
+
   bool reaches_layers(const ir::Value& value, int axis) {
     if (!seen_.emplace(value.id(), axis).second) return true;
     return std::all_of(value.uses().begin(), value.uses().end(), [&](const ir::Use& use) { return reads(use, axis); });
@@ -50,6 +52,10 @@ class Following {
   bool reads(const ir::Use& use, int axis) {
     const ir::Node& node = *use.node;
     const int rank = node.is(ir::OpKind::output) ? 0 : node.output().type().rank();
+    if (grouped_ == GroupedConvs::even && use.index == 0 && axis == 1) {
+      const auto mixing = even_mixing(node);
+      if (mixing && is_layer(node, *mixing)) return true;
+    }
     for (int own = 0; own < rank; ++own) {
       const auto relation = ops::channel_relation(node, own);
       if (!relation) continue;
@@ -67,13 +73,16 @@ class Following {
     return false;
   }
 
+  GroupedConvs grouped_;
   std::set<std::pair<int, int>> seen_;  // ids of values, axes
 };
 
 }  // namespace
 
-ChannelMap::ChannelMap(ir::Graph& graph)
-    : space_of_(static_cast<size_t>(graph.num_value_ids()), -1), relations_(static_cast<size_t>(graph.num_node_ids())) {
+ChannelMap::ChannelMap(ir::Graph& graph, GroupedConvs grouped)
+    : grouped_(grouped),
+      space_of_(static_cast<size_t>(graph.num_value_ids()), -1),
+      relations_(static_cast<size_t>(graph.num_node_ids())) {
   for (ir::Node& node : graph.nodes()) track(node);
   pin_what_needs_all(graph);
   couple(graph);
@@ -127,6 +136,15 @@ std::optional<ops::ChannelRelation> ChannelMap::find_links(const ir::Node& node,
   return relation;
 }
 
+// Of a layer, the relation along the axis.
+std::optional<ops::ChannelRelation> ChannelMap::mixing_relation(const ir::Node& node, int axis) const {
+  auto relation = ops::channel_relation(node, axis);
+  if (relation && !relation->mixing && grouped_ == GroupedConvs::even) {
+    relation = ops::ChannelRelation{.links = {}, .mixing = even_mixing(node)};
+  }
+  return relation && relation->mixing && is_layer(node, *relation->mixing) ? relation : std::nullopt;
+}
+
 // The relation along the axis where the node mixes channels, or where an operand is tracked.
 std::optional<ops::ChannelRelation> ChannelMap::find_relation(const ir::Node& node, int& axis) const {
   if (ops::find_op(node.op()) == nullptr) return std::nullopt;
@@ -136,8 +154,8 @@ std::optional<ops::ChannelRelation> ChannelMap::find_relation(const ir::Node& no
   }
   const int rank = node.output().type().rank();
   for (axis = 0; axis < rank; ++axis) {
-    auto relation = ops::channel_relation(node, axis);
-    if (!relation || !relation->mixing || !is_layer(node, *relation->mixing)) continue;
+    auto relation = mixing_relation(node, axis);
+    if (!relation) continue;
     const ir::Dim& size = (*node.output().type().shape)[static_cast<size_t>(axis)];
     return size.known() && size.value() > 0 ? relation : std::nullopt;
   }
@@ -146,7 +164,7 @@ std::optional<ops::ChannelRelation> ChannelMap::find_relation(const ir::Node& no
   for (axis = 0; axis < rank; ++axis) {
     auto relation = find_links(node, axis);
     if (!relation) continue;
-    if (!node.is(ir::OpKind::reshape) || Following().reaches_layers(node.output(), axis)) return relation;
+    if (!node.is(ir::OpKind::reshape) || Following(grouped_).reaches_layers(node.output(), axis)) return relation;
     if (first) continue;
     first = std::move(relation);
     first_axis = axis;
@@ -190,12 +208,27 @@ void ChannelMap::pin_what_needs_all(const ir::Graph&) {
   }
 }
 
+void ChannelMap::couple(int a, int b) {
+  a = find(groups_, a);
+  b = find(groups_, b);
+  groups_[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
+}
+
 void ChannelMap::couple(const ir::Graph& graph) {
   groups_.resize(static_cast<size_t>(num_channels_));
   std::iota(groups_.begin(), groups_.end(), 0);
   for (const ir::Node& node : graph.nodes()) {
     const ops::ChannelRelation* own = relation(node);
     if (own == nullptr) continue;
+    const int64_t mixed_apart = own->mixing ? mixing_groups(node) : 1;
+    if (mixed_apart > 1) {
+      for (const ChannelSpace* side : {mixed(node, *own->mixing), space(&node.output())}) {
+        const int64_t of_group = side == nullptr ? 0 : side->size / mixed_apart;
+        for (int64_t c = of_group; side != nullptr && c < side->size; ++c) {
+          couple(side->first + static_cast<int>(c % of_group), side->first + static_cast<int>(c));
+        }
+      }
+    }
     for (const ops::SliceLink& link : own->links) {
       const ChannelSpace* operand = linked(node, link);
       const ChannelSpace& result = *space(&node.output(link.output));
@@ -203,10 +236,7 @@ void ChannelMap::couple(const ir::Graph& graph) {
         std::vector<int> together;
         for (const int64_t s : link.from.of(unit, link.count)) together.push_back(operand->first + static_cast<int>(s));
         for (const int64_t s : link.to.of(unit, link.count)) together.push_back(result.first + static_cast<int>(s));
-        for (const int channel : together) {
-          const int a = find(groups_, together[0]), b = find(groups_, channel);
-          groups_[static_cast<size_t>(std::max(a, b))] = std::min(a, b);
-        }
+        for (const int channel : together) couple(together[0], channel);
       }
     }
   }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "edgesmith/ops/op_info.h"
+#include "passes/channels/even_groups.h"
 
 namespace edgesmith::passes {
 
@@ -32,8 +33,9 @@ struct ChannelSpace {
 class ChannelMap {
  public:
   /// `graph` must have fresh types. Values with annotations and layers with compressed or shared weights are not
-  /// tracked.
-  explicit ChannelMap(ir::Graph& graph);
+  /// tracked. With `even` a Conv with groups is a layer that mixes, and channels are coupled with those of its other
+  /// groups (even_groups.h).
+  explicit ChannelMap(ir::Graph& graph, GroupedConvs grouped = GroupedConvs::whole);
 
   const std::vector<ChannelSpace>& spaces() const { return spaces_; }
   int num_channels() const { return num_channels_; }
@@ -50,13 +52,16 @@ class ChannelMap {
   int group(int channel) const { return groups_[static_cast<size_t>(channel)]; }
 
  private:
+  std::optional<ops::ChannelRelation> mixing_relation(const ir::Node& node, int axis) const;
   std::optional<ops::ChannelRelation> find_relation(const ir::Node& node, int& axis) const;
   std::optional<ops::ChannelRelation> find_links(const ir::Node& node, int axis) const;
   void track(ir::Node& node);
   void pin_what_needs_all(const ir::Graph& graph);
   bool reads_by_channel(const ir::Use& use, const ChannelSpace& space) const;
   void couple(const ir::Graph& graph);
+  void couple(int a, int b);
 
+  GroupedConvs grouped_;
   std::vector<ChannelSpace> spaces_;
   std::vector<int> space_of_;                                   ///< by value id; -1: not tracked
   std::vector<std::optional<ops::ChannelRelation>> relations_;  ///< by node id

@@ -118,8 +118,12 @@ class Rearrangement {
 
   void cut_layer(ir::Node& node, const ops::Mixing& mixing, const ChannelSpace& result) {
     const Kept& outputs = kept(result);
-    if (const ChannelSpace* input = map_.mixed(node, mixing))
-      cut(node, mixing.weight, mixing.weight_in_axis, kept(*input));
+    if (const ChannelSpace* input = map_.mixed(node, mixing)) {
+      Kept inputs = kept(*input);  // of the first group, as of all
+      const int64_t of_group = input->size / mixing_groups(node);
+      std::erase_if(inputs, [&](int64_t channel) { return channel >= of_group; });
+      cut(node, mixing.weight, mixing.weight_in_axis, inputs);
+    }
     cut(node, mixing.weight, mixing.weight_out_axis, outputs);
     if (mixing.bias < 0 || node.input(mixing.bias) == nullptr) return;
     const int last = node.input(mixing.bias)->constant()->rank() - 1;

@@ -83,6 +83,11 @@ const OptionSchema& prune_options() {
            "groups",
        .min = 1,
        .max = 1024},
+      {.name = "groups",
+       .kind = OptionKind::word,
+       .fallback = "whole",
+       .help = "of convolutions with groups: whole groups go, or the same channels of every group, which stay as many",
+       .words = {"whole", "even"}},
       {.name = "branches",
        .kind = OptionKind::flag,
        .fallback = "false",
@@ -451,6 +456,9 @@ Status check_goal(const Options& options) {
   }
   if (options.is_set("multiple") && !asks_for_channels(options)) {
     return usage_error("multiple is about channels", "give --channels, --macs or --params, or leave it out");
+  }
+  if (options.word("groups") != "whole" && !asks_for_channels(options)) {
+    return usage_error("groups is about channels", "give --channels, --macs or --params, or leave it out");
   }
   if (options.is_set("time") && !options.is_set("macs") && !options.is_set("params")) {
     return usage_error("time is a second limit, beside one for multiply-adds or parameters", "add --macs 0.7");

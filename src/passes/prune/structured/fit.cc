@@ -21,10 +21,11 @@ constexpr double kMostWork = 1.2e11;
 
 bool transposed(const MixLayer& layer) { return layer.node->is(ir::OpKind::conv_transpose); }
 
-// Place of a weight: (output, input, tap) in the matrix.
+// Place of a weight: (output, input of its group, tap) in the matrix.
 size_t place(const MixLayer& layer, const Linear& linear, int64_t m, int64_t c, int64_t tap) {
   const int64_t row = transposed(layer) ? m * layer.taps + tap : m;
-  const int64_t column = transposed(layer) ? c : c * layer.taps + tap;
+  const int64_t first = row * linear.groups / linear.outputs * (linear.width / linear.groups);
+  const int64_t column = first + (transposed(layer) ? c : c * layer.taps + tap);
   return static_cast<size_t>(row * linear.width + column);
 }
 
@@ -141,9 +142,10 @@ Linear read_linear(const MixLayer& layer) {
   Linear linear;
   linear.step = transposed(layer) ? 1 : weights.taps;
   linear.outputs = transposed(layer) ? weights.outputs * weights.taps : weights.outputs;
-  linear.width = weights.inputs * linear.step;
+  linear.groups = layer.groups;
+  linear.width = weights.inputs * linear.groups * linear.step;
   linear.has_bias = layer.mixing.bias >= 0;
-  linear.weights.resize(weights.numbers.size());
+  linear.weights.assign(static_cast<size_t>(linear.outputs * linear.width), 0.0);
   for (int64_t m = 0; m < weights.outputs; ++m) {
     for (int64_t c = 0; c < weights.inputs; ++c) {
       for (int64_t tap = 0; tap < weights.taps; ++tap)
@@ -177,13 +179,13 @@ void write_linear(ir::Graph& graph, const MixLayer& layer, const Linear& linear,
   graph.set_input(node, layer.mixing.bias, &graph.add_constant(std::move(changed), {}, &node));
 }
 
-std::vector<double> input_moments(const RowSums& sums, int64_t width, bool centred, std::vector<double>& means) {
-  const auto n = static_cast<size_t>(width);
+std::vector<double> input_moments(const RowSums& sums, const Linear& linear, bool centred, std::vector<double>& means) {
+  const auto n = static_cast<size_t>(linear.width), of_group = n / static_cast<size_t>(linear.groups);
   std::vector<double> moments(n * n);
   means.assign(n, 0.0);
-  for (int64_t i = 0; centred && i < width; ++i) means[static_cast<size_t>(i)] = sums.mean(i, width);
+  for (int64_t i = 0; centred && i < linear.width; ++i) means[static_cast<size_t>(i)] = sums.mean(i, linear.width);
   for (size_t i = 0; i < n; ++i) {
-    for (size_t j = i; j < n; ++j) {
+    for (size_t j = i; j < (i / of_group + 1) * of_group; ++j) {
       moments[i * n + j] = moments[j * n + i] =
           sums.mean(static_cast<int64_t>(i), static_cast<int64_t>(j)) - means[i] * means[j];
     }
@@ -199,9 +201,9 @@ void damp_moments(std::vector<double>& moments, const std::vector<double>& means
   }
 }
 
-std::vector<double> damped_moments(const RowSums& sums, int64_t width, bool centred) {
+std::vector<double> damped_moments(const RowSums& sums, const Linear& linear, bool centred) {
   std::vector<double> means;
-  std::vector<double> moments = input_moments(sums, width, centred, means);
+  std::vector<double> moments = input_moments(sums, linear, centred, means);
   damp_moments(moments, means, kDamping);
   return moments;
 }

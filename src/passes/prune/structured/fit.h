@@ -16,21 +16,24 @@ namespace edgesmith::passes::prune {
 struct Linear {
   int64_t outputs = 0, width = 0;  ///< of a ConvTranspose, `outputs` are output channels times taps
   int64_t step = 1;                ///< numbers of a row for each input channel
+  int64_t groups = 1;              ///< of outputs and of numbers of a row: outputs read those of their group
   std::vector<double> weights;     ///< [outputs][width]
   bool has_bias = false;           ///< the layer's means are free
+
+  bool reads(int64_t output, int64_t number) const { return output * groups / outputs == number * groups / width; }
 };
 Linear read_linear(const MixLayer& layer);
 /// Writes weights back and adds `bias_change` by output channel (empty: none).
 void write_linear(ir::Graph& graph, const MixLayer& layer, const Linear& linear,
                   const std::vector<double>& bias_change);
 
-/// Second moments of the first `width` numbers of the rows [width][width]; around the means when `centred`, which are
-/// zero otherwise.
-std::vector<double> input_moments(const RowSums& sums, int64_t width, bool centred, std::vector<double>& means);
+/// Second moments of the first `width` numbers of the rows [width][width], those of different groups zero; around the
+/// means when `centred`, which are zero otherwise.
+std::vector<double> input_moments(const RowSums& sums, const Linear& linear, bool centred, std::vector<double>& means);
 /// Adds this share of the mean of the diagonal to it, and what the sums may be off by rounding.
 void damp_moments(std::vector<double>& moments, const std::vector<double>& means, double share);
 /// Both, with the share that choosing channels takes.
-std::vector<double> damped_moments(const RowSums& sums, int64_t width, bool centred);
+std::vector<double> damped_moments(const RowSums& sums, const Linear& linear, bool centred);
 /// Power of the output that the weights give: the sum over outputs of w' H w.
 double output_power(const Linear& linear, const std::vector<double>& moments, ThreadPool& pool);
 

@@ -37,6 +37,8 @@ std::vector<MixLayer> find_layers(ir::Graph& graph, const ChannelMap& map) {
     layer.outputs = weight.dims()[static_cast<size_t>(mixing.weight_out_axis)];
     layer.inputs = weight.dims()[static_cast<size_t>(mixing.weight_in_axis)];
     layer.taps = weight.size() / std::max<int64_t>(1, layer.outputs * layer.inputs);
+    layer.groups = mixing_groups(node);
+    layer.inputs *= layer.groups;
     layers.push_back(layer);
   }
   return layers;

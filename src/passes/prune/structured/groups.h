@@ -17,9 +17,10 @@ namespace edgesmith::passes::prune {
 struct MixLayer {
   ir::Node* node = nullptr;
   ops::Mixing mixing;
-  int input_space = -1;   ///< index among the map's spaces; -1: its input channels are not tracked
-  int output_space = -1;  ///< never -1
-  int64_t outputs = 0, inputs = 0, taps = 1;
+  int input_space = -1;                       ///< index among the map's spaces; -1: its input channels are not tracked
+  int output_space = -1;                      ///< never -1
+  int64_t outputs = 0, inputs = 0, taps = 1;  ///< of all groups
+  int64_t groups = 1;                         ///< whose channels are mixed apart (even_groups.h)
 };
 
 struct ChannelGroup {

@@ -60,7 +60,7 @@ void solve_layer(ir::Graph& graph, const MixLayer& layer, const RowSums& sums, T
   Linear linear = read_linear(layer);
   const auto n = static_cast<size_t>(linear.width);
   std::vector<double> means;
-  const std::vector<double> moments = input_moments(sums, linear.width, linear.has_bias, means);
+  const std::vector<double> moments = input_moments(sums, linear, linear.has_bias, means);
   std::vector<double> factored = moments;
   damp_moments(factored, means, kPull);
   factor(factored, n);
@@ -73,6 +73,7 @@ void solve_layer(ir::Graph& graph, const MixLayer& layer, const RowSums& sums, T
     const double target = linear.has_bias ? sums.mean(linear.width, column) : 0.0;
     std::vector<double> rest(n);
     for (size_t i = 0; i < n; ++i) {
+      if (!linear.reads(m, static_cast<int64_t>(i))) continue;
       rest[i] = sums.mean(static_cast<int64_t>(i), column) - means[i] * target;
       for (size_t j = 0; j < n; ++j) rest[i] -= moments[i * n + j] * w[j];
     }
@@ -96,7 +97,7 @@ Status refit_in_turn(ir::Graph& graph, const ir::Graph& original, std::vector<Mi
   for (MixLayer& layer : layers) {
     if (layer.node == nullptr) continue;
     const ir::Dims& dims = layer.node->input(layer.mixing.weight)->constant()->dims();
-    layer.inputs = dims[static_cast<size_t>(layer.mixing.weight_in_axis)];
+    layer.inputs = dims[static_cast<size_t>(layer.mixing.weight_in_axis)] * layer.groups;
     layer.outputs = dims[static_cast<size_t>(layer.mixing.weight_out_axis)];
   }
   const std::vector<size_t> refitted = layers_to_refit(graph, layers, changed, gone);

@@ -48,10 +48,19 @@ std::string percent(double share) {
   return buffer;
 }
 
+GroupedConvs grouped_convs(const Options& options) {
+  return options.word("groups") == "even" ? GroupedConvs::even : GroupedConvs::whole;
+}
+
 class ChannelPruner {
  public:
   ChannelPruner(ir::Graph& graph, const Options& options, PassContext& context)
-      : graph_(graph), options_(options), context_(context), map_(graph), layers_(find_layers(graph, map_)) {
+      : graph_(graph),
+        options_(options),
+        context_(context),
+        grouped_(grouped_convs(options)),
+        map_(graph, grouped_),
+        layers_(find_layers(graph, map_)) {
     const bool data = context.calib != nullptr && context.calib->size() > 0;
     criterion_ = options.word("criterion");
     if (criterion_ == "auto") criterion_ = data ? "obs" : "magnitude";
@@ -229,7 +238,7 @@ class ChannelPruner {
 
   std::vector<double> moments(size_t layer, const Linear& linear) const {
     const bool centred = linear.has_bias && !layers_[layer].node->is(ir::OpKind::conv_transpose);
-    return damped_moments(sums_[layer], linear.width, centred);
+    return damped_moments(sums_[layer], linear, centred);
   }
 
   // The numbers of a row that go with each unit.
@@ -445,7 +454,7 @@ class ChannelPruner {
 
   // Takes channels out of this graph or a copy of it; what reads them is refitted to what it gave.
   Status cut(ir::Graph& graph, const std::vector<int64_t>& removed) const {
-    const ChannelMap map(graph);
+    const ChannelMap map(graph, grouped_);
     const std::vector<MixLayer> layers = find_layers(graph, map);
     const std::vector<bool> gone = channels_gone(removed);
     for (size_t l = 0; repair_ && l < layers.size(); ++l) {
@@ -561,6 +570,7 @@ class ChannelPruner {
   ir::Graph& graph_;
   const Options& options_;
   PassContext& context_;
+  GroupedConvs grouped_;
   ChannelMap map_;
   std::vector<MixLayer> layers_;
   std::vector<ChannelGroup> groups_;
