@@ -100,10 +100,16 @@ class Run {
  public:
   Run(std::span<const runtime::Executor* const> models, const Dataset& data, ThreadPool& pool, ProgressSink* progress,
       const BatchConsumer& consumer, const RunOptions& options)
-      : models_(models), data_(data), pool_(pool), progress_(progress), consumer_(consumer), options_(options) {
+      : models_(models),
+        data_(data),
+        pool_(pool),
+        progress_(progress),
+        consumer_(consumer),
+        options_(options),
+        signature_(signature_of(models[0]->graph())) {
     at_once_ = kMostSamples;
     for (const runtime::Executor* model : models_) at_once_ = std::min(at_once_, samples_at_once(model->graph()));
-    const int64_t fixed = declared_batch(signature_of(models_[0]->graph()));
+    const int64_t fixed = declared_batch(signature_);
     if (fixed > 0) at_once_ = fixed;
     if (data_.whole_run()) at_once_ = 1;
     count_ = (data_.size() + at_once_ - 1) / at_once_;
@@ -177,7 +183,7 @@ class Run {
     const std::span<const Sample> samples = done.samples;
     for (size_t from = 0; from < samples.size();) {
       size_t to = from + 1;
-      while (to < samples.size() && can_stack(samples[from], samples[to], models_[0]->graph())) ++to;
+      while (to < samples.size() && can_stack(samples[from], samples[to], signature_)) ++to;
       EDGESMITH_TRY(run_part(index, thread, samples.subspan(from, to - from), sessions, done.batch));
       from = to;
     }
@@ -187,7 +193,7 @@ class Run {
   Status run_part(int64_t index, int thread, std::span<const Sample> samples, Sessions& sessions, Batch& batch) {
     std::vector<ir::Tensor> inputs = samples[0].inputs;
     if (!data_.whole_run()) {
-      auto stacked = stack_inputs(samples, models_[0]->graph());
+      auto stacked = stack_inputs(samples, signature_);
       if (!stacked) return stacked.error();
       inputs = std::move(*stacked);
     }
@@ -206,9 +212,8 @@ class Run {
 
   // Rows that a model with a fixed batch is fed; 1 for others.
   size_t fixed_rows(const std::vector<ir::Tensor>& inputs) const {
-    const Signature signature = signature_of(models_[0]->graph());
-    const int first = signature.first_batched();
-    if (data_.whole_run() || first < 0 || declared_batch(signature) <= 1) return 1;
+    const int first = signature_.first_batched();
+    if (data_.whole_run() || first < 0 || declared_batch(signature_) <= 1) return 1;
     return static_cast<size_t>(inputs[static_cast<size_t>(first)].dims()[0]);
   }
 
@@ -231,6 +236,7 @@ class Run {
   ProgressSink* progress_;
   const BatchConsumer& consumer_;
   const RunOptions& options_;
+  const Signature signature_;  // of the first model
   int64_t at_once_ = 1, count_ = 0, window_ = 1;
   std::atomic<int64_t> next_{0};
   std::mutex mutex_;

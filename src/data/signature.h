@@ -2,9 +2,11 @@
 // What a data set has to know of a model: its inputs and outputs, not its nodes.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
+#include "edgesmith/data/dataset.h"
 #include "edgesmith/ir/graph.h"
 
 namespace edgesmith::data {
@@ -31,6 +33,10 @@ struct Signature {
 };
 
 Signature signature_of(const ir::Graph& graph);
+
+/// Those of dataset.h, for who stacks many samples: finding a signature means walking the graph.
+Result<std::vector<ir::Tensor>> stack_inputs(std::span<const Sample> samples, const Signature& signature);
+bool can_stack(const Sample& a, const Sample& b, const Signature& signature);
 
 /// True when a tensor of `dims` can be fed to an input of `type`; axis 0 is not compared when `batched`.
 bool fits(const ir::Dims& dims, const ir::Type& type, bool batched);

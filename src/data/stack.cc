@@ -30,7 +30,10 @@ Result<ir::Tensor> stack(std::span<const Sample> samples, size_t input, int64_t 
 }  // namespace
 
 bool can_stack(const Sample& a, const Sample& b, const ir::Graph& graph) {
-  const Signature signature = signature_of(graph);
+  return can_stack(a, b, signature_of(graph));
+}
+
+bool can_stack(const Sample& a, const Sample& b, const Signature& signature) {
   for (size_t i = 0; i < a.inputs.size() && i < b.inputs.size(); ++i) {
     if (a.inputs[i].dims() != b.inputs[i].dims() || a.inputs[i].dtype() != b.inputs[i].dtype()) return false;
     if (!signature.inputs[i].batched && !a.inputs[i].identical_to(b.inputs[i])) return false;
@@ -39,8 +42,11 @@ bool can_stack(const Sample& a, const Sample& b, const ir::Graph& graph) {
 }
 
 Result<std::vector<ir::Tensor>> stack_inputs(std::span<const Sample> samples, const ir::Graph& graph) {
+  return stack_inputs(samples, signature_of(graph));
+}
+
+Result<std::vector<ir::Tensor>> stack_inputs(std::span<const Sample> samples, const Signature& signature) {
   EDGESMITH_CHECK(!samples.empty());
-  const Signature signature = signature_of(graph);
   std::vector<ir::Tensor> inputs;
   for (size_t i = 0; i < signature.inputs.size(); ++i) {
     const ModelInput& input = signature.inputs[i];

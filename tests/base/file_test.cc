@@ -75,5 +75,20 @@ TEST_F(Files, AnEmptyFileMapsToNothing) {
   EXPECT_TRUE((*MappedFile::open(path("empty")))->bytes().empty());
 }
 
+// Small files are read, large ones mapped.
+TEST_F(Files, FilesOfEverySizeStayWhileTheyAreOpen) {
+  for (const size_t size : {1, 4096, 65535, 65536, 65537, 200000}) {
+    std::string text(size, 'x');
+    for (size_t i = 0; i < size; ++i) text[i] = static_cast<char>(i * 7 % 251);
+    ASSERT_TRUE(write_file(path("a"), text).ok());
+    const auto file = MappedFile::open(path("a"));
+    ASSERT_TRUE(file.ok());
+    std::filesystem::remove(path("a"));
+    const auto bytes = (*file)->bytes();
+    forget_pages(bytes);
+    EXPECT_EQ(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()), text) << size;
+  }
+}
+
 }  // namespace
 }  // namespace edgesmith

@@ -124,6 +124,17 @@ inline void begin_sums(const Tile& tile, int64_t row, const float* c, Vec (&sums
   }
 }
 
+template <int R, int N>
+inline void add_to_sums(const Tile& tile, const float* residual, Vec (&sums)[R][N]) {
+#pragma GCC unroll 4
+  for (int j = 0; j < N; ++j) {
+#pragma GCC unroll 16
+    for (int i = 0; i < R; ++i) {
+      sums[i][j] = add(sums[i][j], load_upto(residual + tile.target[j] + i * tile.ldc, tile.count[j]));
+    }
+  }
+}
+
 // R rows from `row` on by N vectors. Not inlined: in one large function GCC 12 keeps some tiles' sums in memory.
 template <int R, int N, Left A, Right B>
 __attribute__((noinline)) void run_tile(const Tile& tile, const VecEpilogue& finish, int64_t row, const float* ahead) {
@@ -133,6 +144,7 @@ __attribute__((noinline)) void run_tile(const Tile& tile, const VecEpilogue& fin
   begin_sums<R, N>(tile, row, c, sums);
   if constexpr (B == Right::taps) {
     accumulate_taps<R, N>(tile, row, sums);
+    if (tile.residual != nullptr) add_to_sums<R, N>(tile, tile.residual + row * ldc, sums);
   } else {
     accumulate<R, N, A, B>(tile, row, sums, ahead);
   }
@@ -181,7 +193,7 @@ void run_rows(const Tile& tile, const VecEpilogue& finish) {
     const auto rows = static_cast<int>((tile.rows - row + groups - 1) / groups);
     const float* ahead = tile.next != nullptr && fetched < N ? tile.next + fetched * kLanes : nullptr;
     run_some_rows<kMost, N, A, B>(tile, finish, row, rows, ahead);
-    if (tile.residual != nullptr) add_residual(tile, row, rows);
+    if (B != Right::taps && tile.residual != nullptr) add_residual(tile, row, rows);
     row += rows;
   }
 }
@@ -193,12 +205,14 @@ void run_vectors(const Tile& tile, const VecEpilogue& finish) {
 }
 
 void gemm_tile(const Tile& tile) {
+  if constexpr (kMasksTaps) {
+    if (tile.taps > 0) {
+      return run_vectors<kPackedVectors, Left::packed, Right::taps>(tile, VecEpilogue(*tile.epilogue));
+    }
+  }
   const VecEpilogue finish(tile.residual == nullptr ? *tile.epilogue : Epilogue());
   if (tile.packed_k == 0) return run_vectors<kTileVectors, Left::strided, Right::steps>(tile, finish);
   if (tile.offsets == nullptr) return run_vectors<kPackedVectors, Left::packed, Right::steps>(tile, finish);
-  if constexpr (kMasksTaps) {
-    if (tile.taps > 0) return run_vectors<kPackedVectors, Left::packed, Right::taps>(tile, finish);
-  }
   run_vectors<kPackedVectors, Left::packed, Right::offsets>(tile, finish);
 }
 
