@@ -164,10 +164,4 @@ Result<std::string> npy_header(DType dtype, const ir::Dims& dims) {
   return header + dict;
 }
 
-Result<ir::Tensor> read_npy(const std::string& path) {
-  auto bytes = map_file(path);
-  if (!bytes) return bytes.error();
-  return parse_npy(*bytes, path);
-}
-
 }  // namespace edgesmith::data

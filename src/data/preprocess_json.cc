@@ -108,12 +108,6 @@ std::string Preprocess::json() const {
   return "{" + text + "}";
 }
 
-Result<Preprocess> Preprocess::from_json(const std::string& text) {
-  const auto parsed = nlohmann::json::parse(text, nullptr, false);
-  if (parsed.is_discarded()) return bad("not JSON");
-  return from_object(parsed);
-}
-
 std::string preprocess_json(const PreprocessTable& table) {
   if (table.empty()) return {};
   if (table.size() == 1 && table[0].first.empty()) return table[0].second.json();

@@ -35,10 +35,6 @@ std::vector<std::string> Signature::input_names() const {
   return names;
 }
 
-int Signature::num_batched() const {
-  return static_cast<int>(std::count_if(inputs.begin(), inputs.end(), [](const auto& input) { return input.batched; }));
-}
-
 int Signature::first_batched() const {
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i].batched) return static_cast<int>(i);

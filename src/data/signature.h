@@ -25,8 +25,7 @@ struct Signature {
   std::vector<ir::Type> output_types;
 
   std::vector<std::string> input_names() const;
-  /// Number of batched inputs, and the index of the first one (-1: none).
-  int num_batched() const;
+  /// The index of the first batched input; -1: none.
   int first_batched() const;
   /// Classes that a label may name: the last dim of a first output of rank 2; -1 when that says nothing.
   int64_t num_classes() const;

@@ -59,7 +59,6 @@ struct LoweredNode {
   std::string encoded;                ///< when not empty: the whole NodeProto as it is (opaque nodes), ...
   std::vector<std::string> captured;  ///< ... and what its subgraphs read
 
-  bool has_input(size_t index) const { return index < inputs.size() && !inputs[index].empty(); }
   void drop_inputs_from(size_t count) {
     if (inputs.size() > count) inputs.resize(count);
   }

@@ -124,7 +124,7 @@ Folded expect_same(const std::string& text, const std::string& preprocess, const
   auto folded = fold(before);
   EXPECT_TRUE(folded.ok()) << (folded.ok() ? "" : folded.error().text());
   const std::vector<int> bytes = picture_bytes(dims);
-  const data::Preprocess declared = *data::Preprocess::from_json(preprocess);
+  const data::Preprocess declared = data::preprocess_from_json(preprocess)->front().second;
   EXPECT_LT(distance(run(before, preprocessed(bytes, dims, declared)), run(folded->graph, raw_floats(bytes, dims))),
             1e-5);
   EXPECT_EQ(folded->change, Change::changed);
@@ -255,7 +255,7 @@ TEST(FoldPreprocess, TakesBytesAsADecoderGivesThem) {
     EXPECT_EQ(folded->metadata(), R"({"layout":"nhwc"})");
     const ir::Dims dims = {2, 3, 6, 5};
     const std::vector<int> bytes = picture_bytes(dims);
-    const data::Preprocess declared = *data::Preprocess::from_json(preprocess);
+    const data::Preprocess declared = data::preprocess_from_json(preprocess)->front().second;
     EXPECT_LT(distance(run(before, preprocessed(bytes, dims, declared)), run(folded->graph, raw_nhwc(bytes, dims))),
               1e-5);
     EXPECT_EQ(fold(folded->graph, {{"input", "uint8"}, {"input_layout", "nhwc"}})->change, Change::none);
@@ -281,7 +281,7 @@ TEST(FoldPreprocess, SeesChannelsBehindATranspose) {
   const std::vector<int> bytes = picture_bytes(nchw);
   const ir::Tensor raw = raw_nhwc(bytes, nchw);
   const std::vector<float> values = raw.to_floats();
-  const data::Preprocess declared = *data::Preprocess::from_json(kImageNet);
+  const data::Preprocess declared = data::preprocess_from_json(kImageNet)->front().second;
   std::vector<float> prepared;
   for (size_t i = 0; i < values.size(); ++i) {
     prepared.push_back(static_cast<float>((values[i] * declared.scale - declared.mean[i % 3]) / declared.std[i % 3]));

@@ -65,7 +65,9 @@ void add_data_option(Command* command, const std::string& name, DataFlag& flag, 
 }
 
 void add_preprocess_options(Command* command, DataFlags& flags) {
-  command->add_option("--labels", flags.labels, "folders, folder-numbers, none, an array's name or a file")
+  command
+      ->add_option("--labels", flags.labels,
+                   "where labels are: folders, folder-numbers, none, an array's name, or a file of them")
       ->type_name("L")
       ->group("Data");
   command->add_option("--features", flags.features, "columns of a .csv table that a sample is made of")
@@ -148,7 +150,9 @@ void add_gate_options(Command* command, GateFlags& flags) {
       ->type_name("NAME")
       ->suggest(metric_names())
       ->group("Gate");
-  command->add_option("--max-drop", flags.max_drop, "largest loss against the original: points for top1 and top5")
+  command
+      ->add_option("--max-drop", flags.max_drop,
+                   "largest loss against the original: points for top1 and top5, else in the metric's unit")
       ->non_negative()
       ->type_name("X")
       ->group("Gate");

@@ -56,6 +56,9 @@ std::string type_of(const CLI::Option& option) {
   return type.substr(0, type.find(':'));
 }
 
+/// An argument by place, but for those behind a word (`zoo plan MANIFEST.toml`): other forms of the command show them.
+bool is_shown_place(const CLI::Option& option) { return option.get_positional() && !option.get_group().empty(); }
+
 bool is_flag(const CLI::Option& option) { return option.get_expected_max() == 0; }
 
 std::string usage(const CLI::App& command) {
@@ -69,7 +72,7 @@ std::string usage(const CLI::App& command) {
 std::string command_help(const CLI::App& command) {
   std::string text = command.get_description() + ".\n\n" + usage(command) + "\n";
   for (const CLI::Option* option : command.get_options()) {
-    if (option->get_positional()) text += entry(type_of(*option), option->get_description());
+    if (is_shown_place(*option)) text += entry(type_of(*option), option->get_description());
   }
   for (const char* group : {"Pass", "Options", "Output", "Data", "Preprocessing", "Gate", "Common"}) {
     std::string lines;
@@ -87,7 +90,7 @@ std::string command_help(const CLI::App& command) {
 std::string usage_text(const CLI::App& command) {
   std::string text = "edgesmith " + command.get_name();
   for (const CLI::Option* option : command.get_options()) {
-    if (!option->get_positional()) continue;
+    if (!is_shown_place(*option)) continue;
     text += option->get_required() ? " " + type_of(*option) : " [" + type_of(*option) + "]";
   }
   return text + " [options]";

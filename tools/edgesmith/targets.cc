@@ -320,7 +320,7 @@ void add_targets(Program& program) {
   command->add_option("name", flags->first, "the target to show, or the path of a profile ('show NAME' does the same)")
       ->suggest(std::move(names))
       ->type_name("NAME");
-  command->add_option("shown", flags->second, "after the word show: the target")->type_name("NAME");
+  command->add_option("shown", flags->second, "after the word show: the target")->type_name("NAME")->group("");
   command->add_flag("--markdown", flags->markdown, "as Markdown (docs/targets.md)");
 }
 

@@ -126,7 +126,9 @@ void add_zoo(Program& program) {
   command->add_option("manifest", flags->first, "the models; or plan MANIFEST.toml; or collect DIR")
       ->required()
       ->type_name("MANIFEST.toml");
-  command->add_option("second", flags->second, "after plan the manifest, after collect the results")->type_name("PATH");
+  command->add_option("second", flags->second, "after plan the manifest, after collect the results")
+      ->type_name("PATH")
+      ->group("");
   command
       ->add_option("--jobs", flags->jobs,
                    "models at a time (default 1; in a plan for a cluster: as many as there is room for)")

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Arrays in NumPy's files (.npy, .npz), read without copying where the file allows it, and written.
+// Archives of NumPy's arrays (.npz), read without copying where the file allows it, and written.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,9 @@ struct NamedArray {
   ir::Tensor tensor;
 };
 
-/// Reads a .npy file (format 1.0 to 3.0) of any numeric or boolean dtype; little-endian data stay memory-mapped.
-/// Errors: io; invalid (not npy, truncated, pickled objects, Fortran order, complex or text), naming the file.
-Result<ir::Tensor> read_npy(const std::string& path);
-
-/// Reads every array of an .npz file in the order of the archive. Stored arrays stay memory-mapped, deflated ones are
-/// inflated once. Errors: as read_npy; entries that are not .npy files are skipped.
+/// Reads every array of an .npz file in the order of the archive; entries that are not .npy files are skipped. Stored
+/// little-endian arrays stay memory-mapped, deflated ones are inflated once. Errors: io; invalid (no archive,
+/// truncated, pickled objects, Fortran order, complex or text), naming the file and the array.
 Result<std::vector<NamedArray>> read_npz(const std::string& path);
 
 /// Writes arrays as an uncompressed .npz that numpy.load reads (zip64 where sizes need it), atomically. Names are

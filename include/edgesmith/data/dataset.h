@@ -32,7 +32,6 @@ struct Preprocess {
   bool empty() const;  ///< nothing is declared
   /// Canonical one-line JSON, written into the model's metadata as `edgesmith.preprocess`.
   std::string json() const;
-  static Result<Preprocess> from_json(const std::string& text);
 };
 
 /// Where data come from and how they are read: one path of the command line with its flags, or an inline table.
