@@ -79,6 +79,18 @@ WeightPairs pairs_of(const ir::Node& node, targets::PairRule rule, int64_t width
   return ops::summed_pairs(channels, channels > 0 ? width / channels : 0);
 }
 
+// Mean squares of the inputs of every group, [groups, width].
+std::vector<double> mean_squares(const LayerInputs& inputs) {
+  std::vector<double> squares(static_cast<size_t>(inputs.groups()) * static_cast<size_t>(inputs.width()), 0.0);
+  for (const LayerInputs::Block& block : inputs.blocks()) {
+    const auto n = static_cast<size_t>(block.width);
+    double* of_block = &squares[static_cast<size_t>(block.group) * static_cast<size_t>(inputs.width()) +
+                                static_cast<size_t>(block.first)];
+    for (size_t i = 0; i < n; ++i) of_block[i] = block.products[i * n + i];
+  }
+  return squares;
+}
+
 std::vector<int8_t> part_of(const std::vector<int8_t>& limits, const LayerInputs::Block& block) {
   if (limits.empty()) return {};
   return {limits.begin() + block.first, limits.begin() + block.first + block.width};
@@ -177,7 +189,7 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
     candidates.push_back({channel, std::move(scale), std::vector<int8_t>(static_cast<size_t>(layout.width()))});
   };
   const WeightPairs pairs = pairs_of(node, settings.rule, layout.width());
-  const std::vector<double> squares = compensate && !pairs.empty() ? inputs->mean_squares() : std::vector<double>{};
+  const std::vector<double> squares = compensate && !pairs.empty() ? mean_squares(*inputs) : std::vector<double>{};
   const auto width = static_cast<size_t>(layout.width());
   const auto group_of = [&](size_t c) {
     return inputs == nullptr ? size_t{0} : c * static_cast<size_t>(inputs->groups()) / channels;

@@ -8,6 +8,8 @@
 #include "edgesmith/base/check.h"
 #include "edgesmith/ops/window.h"
 #include "passes/quantize/node_form.h"
+#include "runtime/isa.h"
+#include "runtime/native/packing.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -17,10 +19,6 @@ namespace {
 constexpr int64_t kFewestRows = 2048;
 // Rows of products that one thread adds to at a time: small enough to share the widest block among many.
 constexpr int kRowsPerPiece = 96;
-// Rows of data that are laid side by side for one product: few long products take less time than many short ones.
-constexpr size_t kRowsPerChunk = 256;
-// Numbers of short rows that the shift is taken from at once.
-constexpr size_t kNumbersTogether = 256;
 
 // A step through `count` positions that visits every one before it repeats and spreads the first few evenly: near the
 // golden section of count, with no common factor.
@@ -78,20 +76,19 @@ LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, 
     for (int piece = 0; piece < pieces; ++piece) {
       const int first = static_cast<int>(static_cast<int64_t>(width_) * piece / pieces);
       const int last = static_cast<int>(static_cast<int64_t>(width_) * (piece + 1) / pieces);
-      blocks_.push_back({group, first, last - first, ProductSums(last - first)});
+      blocks_.push_back({.group = group, .first = first, .width = last - first});
       block_width = std::max(block_width, last - first);
     }
   }
   const int64_t rows = std::max(groups_ > 1 ? fewest_of_groups : kFewestRows, rows_per_input * block_width);
   rows_per_sample_ = (rows + num_samples - 1) / std::max<int64_t>(1, num_samples);
-  expected_rows_ = rows_per_sample_ * num_samples;
   if (keep_means) sums_.assign(length(), 0.0);
   make_pieces();
 }
 
 int64_t LayerInputs::bytes() const {
   int64_t bytes = static_cast<int64_t>(sums_.size()) * 8;
-  for (const Block& block : blocks_) bytes += ProductSums::bytes(block.width, many_rows());
+  for (const Block& block : blocks_) bytes += int64_t{4} * block.width * block.width;
   return bytes;
 }
 
@@ -173,8 +170,10 @@ void LayerInputs::make_pieces() {
 
 void LayerInputs::add_means(std::span<const Rows> samples) {
   const auto width = static_cast<size_t>(width_);
-  if (!blocks_.front().products.started()) {
-    for (Block& block : blocks_) block.products.start(many_rows());
+  if (blocks_.front().products.empty()) {
+    for (Block& block : blocks_) {
+      block.products.assign(static_cast<size_t>(block.width) * static_cast<size_t>(block.width), 0.0F);
+    }
   }
   for (const Rows rows : samples) {
     const size_t count = rows.size() / length();
@@ -194,53 +193,66 @@ void LayerInputs::add_means(std::span<const Rows> samples) {
       }
     }
   }
-  if (!shift_.empty() || num_rows_ == 0) return;
-  for (const double sum : sums_) shift_.push_back(static_cast<float>(sum / static_cast<double>(num_rows_)));
 }
 
 void LayerInputs::add_products(std::span<const Rows> samples, int64_t piece) {
-  Piece& own = pieces_[static_cast<size_t>(piece)];
-  size_t all = 0;
-  for (const Rows rows : samples) all += rows.size() / length();
-  if (all == 0) return;
-  const size_t chunk = std::min(all, kRowsPerChunk), width = static_cast<size_t>(width_);
-  Scratch joined, packed;
-  std::vector<float> shift;
-  int64_t pending = 0;
-  for (size_t b = own.first_block; b < own.last_block; ++b) {
-    Block& block = blocks_[b];
-    const auto group = static_cast<size_t>(block.group);
-    const auto first = static_cast<size_t>(block.first + own.first_row);
-    const auto columns = static_cast<size_t>(block.width - own.first_row);
-    const size_t together = columns == width ? std::max<size_t>(1, kNumbersTogether / width) : 1;  // rows
-    shift.assign(together * columns, 0.0F);
-    for (size_t i = 0; !shift_.empty() && i < shift.size(); ++i) shift[i] = shift_[group * width + first + i % columns];
-    float* const x = joined.room(chunk * columns + kReadAhead);
-    size_t held = 0, left = all;  // rows in `x`, and rows to come
-    pending = own.pending;
+  const Piece& own = pieces_[static_cast<size_t>(piece)];
+  Scratch packed;
+  if (groups_ == 1) {
     for (const Rows rows : samples) {
-      const size_t count = rows.size() / length();
-      const float* from = rows.data() + group * count * width + first;
-      for (size_t r = 0; r < count;) {
-        const size_t some = std::min({together, count - r, chunk - held});
-        float* const to = x + held * columns;
-        for (size_t i = 0; i < some * columns; ++i) to[i] = from[i] - shift[i];
-        from += some * width;
-        held += some;
-        r += some;
-        left -= some;
-        if (held < chunk && left > 0) continue;
-        const auto added = static_cast<int64_t>(held);
-        block.products.add(x, static_cast<int64_t>(columns), added, own.first_row, own.last_row, packed);
-        pending += added;
-        held = 0;
-        if (!many_rows() || pending < ProductSums::kRowsPerFold) continue;
-        block.products.fold(own.first_row, own.last_row);
-        pending = 0;
+      for (size_t b = own.first_block; b < own.last_block; ++b) {
+        add_products(rows.data(), rows.size() / length(), blocks_[b], own, packed);
       }
     }
+    return;
   }
-  own.pending = pending;
+  // The rows of a group, few in a sample, are laid side by side: so sums are read and written once for all samples.
+  // They are made in the same order.
+  size_t count = 0;
+  for (const Rows rows : samples) count += rows.size() / length();
+  Scratch joined;
+  float* const side_by_side = joined.room(count * static_cast<size_t>(width_) + kReadAhead);
+  for (size_t b = own.first_block; b < own.last_block; ++b) {
+    float* to = side_by_side;
+    for (const Rows rows : samples) {
+      const size_t numbers = rows.size() / static_cast<size_t>(groups_);
+      to = std::copy_n(rows.data() + static_cast<size_t>(blocks_[b].group) * numbers, numbers, to);
+    }
+    add_products(side_by_side, count, blocks_[b], own, packed);
+  }
+}
+
+// Some rows of X^T X, from the diagonal on. Both are packed, but read where they lie where X is narrow.
+void LayerInputs::add_products(const float* rows, size_t num_rows, Block& block, const Piece& piece, Scratch& packed) {
+  using namespace runtime::native;
+  const NativeTable& table = native_table(*runtime::isa_in_use());
+  EDGESMITH_CHECK(table.nr <= static_cast<int>(kReadAhead));
+  const runtime::Epilogue none;
+  const auto count = static_cast<int64_t>(num_rows);
+  const float* x = rows + block.first + piece.first_row;
+  float* products = &block.products[static_cast<size_t>(piece.first_row) * (static_cast<size_t>(block.width) + 1)];
+  const int64_t columns = block.width - piece.first_row, height = piece.last_row - piece.first_row;
+  if (columns > table.nr) {
+    const int64_t size = packed_columns_size(columns, count, table);
+    float* const right = packed.room(static_cast<size_t>(size + height * count));
+    pack_columns({x, width_, 1, count, columns}, 1.0F, table, right);
+    float* const left = right + size;
+    for (int64_t k = 0; k < count; ++k) std::copy_n(x + k * width_, height, left + k * height);
+    multiply(table, {{left, 1, height, height, count}, right, columns, nullptr, products, block.width, true}, none);
+    return;
+  }
+  Tile tile = {};
+  tile.a = tile.b = x;
+  tile.a_row = 1;
+  tile.a_k = tile.ldb = width_;
+  tile.rows = height;
+  tile.k = count;
+  tile.add = true;
+  tile.c = products;
+  tile.ldc = block.width;
+  tile.epilogue = &none;
+  set_vectors(tile, table, columns);
+  table.gemm_tile(tile);
 }
 
 std::vector<double> LayerInputs::means() const {
@@ -249,58 +261,29 @@ std::vector<double> LayerInputs::means() const {
   return means;
 }
 
-// Means of a block's inputs, of x and of d = x - c, c the shift. E[(x - m)(x - m)'] = E[d d'] - E[d] E[d'], and E[x x']
-// is m m' more.
-struct LayerInputs::Means {
-  std::vector<double> of_x, of_d;
-  double rows = 1;
-
-  Means(const LayerInputs& inputs, const Block& block)
-      : of_x(static_cast<size_t>(block.width), 0.0),
-        of_d(of_x),
-        rows(static_cast<double>(std::max<int64_t>(1, inputs.num_rows_))) {
-    if (inputs.shift_.empty()) return;
-    const size_t first =
-        static_cast<size_t>(block.group) * static_cast<size_t>(inputs.width_) + static_cast<size_t>(block.first);
-    for (size_t i = 0; i < of_x.size(); ++i) {
-      of_x[i] = inputs.sums_[first + i] / rows;
-      of_d[i] = of_x[i] - inputs.shift_[first + i];
-    }
-  }
-  double moment(const Block& block, size_t i, size_t j, bool centred) const {
-    return block.products.sum(i, j) / rows - of_d[i] * of_d[j] + (centred ? 0 : of_x[i] * of_x[j]);
-  }
-};
-
-std::vector<double> LayerInputs::mean_squares() const {
-  std::vector<double> squares(length());
-  for (const Block& block : blocks_) {
-    const Means means(*this, block);
-    double* own =
-        &squares[static_cast<size_t>(block.group) * static_cast<size_t>(width_) + static_cast<size_t>(block.first)];
-    for (size_t i = 0; i < means.of_x.size(); ++i) own[i] = means.moment(block, i, i, false);
-  }
-  return squares;
-}
-
 std::vector<double> LayerInputs::moments(const Block& block, bool centred) const {
   const auto n = static_cast<size_t>(block.width);
+  const auto rows = static_cast<double>(std::max<int64_t>(1, num_rows_));
   EDGESMITH_CHECK(!centred || !sums_.empty()) << "moments around means that were not kept";
+  const double* sums =
+      sums_.data() + static_cast<size_t>(block.group) * static_cast<size_t>(width_) + static_cast<size_t>(block.first);
   std::vector<double> moments(n * n);
-  if (!block.products.started()) return moments;  // no rows were added
-  // Inputs are rounded to floats: one that varies by less than this part of its square does not vary.
-  constexpr double kRounding = 1e-12;
-  const Means means(*this, block);
+  if (block.products.empty()) return moments;  // no rows were added
+  // Products are sums of floats: of an input that hardly varies around its mean, what is left of them is their
+  // rounding.
+  constexpr double kRounding = 3e-5;
   std::vector<bool> constant(n, false);
   for (size_t i = 0; centred && i < n; ++i) {
-    constant[i] = means.moment(block, i, i, true) <= kRounding * means.moment(block, i, i, false);
+    const double square = block.products[i * n + i] / rows, mean = sums[i] / rows;
+    constant[i] = square - mean * mean < kRounding * square;
   }
   constexpr size_t kTile = 16;  // the mirrored half is written down columns: a few lines at a time
   for (size_t first = 0; first < n; first += kTile) {
     for (size_t j = first; j < n; ++j) {
       for (size_t i = first; i < std::min(first + kTile, j + 1); ++i) {
         if (constant[i] || constant[j]) continue;
-        moments[i * n + j] = moments[j * n + i] = means.moment(block, i, j, centred);
+        const double about = centred ? sums[i] / rows * (sums[j] / rows) : 0;
+        moments[i * n + j] = moments[j * n + i] = block.products[i * n + j] / rows - about;
       }
     }
   }

@@ -3,20 +3,18 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
-#include "passes/quantize/product_sums.h"
 
 namespace edgesmith::passes::quantize {
 
 /// Running means and second moments of the rows that a Conv, Gemm or MatMul multiplies its weights with: for a Conv the
 /// patch under the kernel at one output position, zeros of the padding included. Weights of one output channel see
-/// `width` inputs, those of its group. Memory is fixed; of a sample only some positions are taken, spread evenly. Where
-/// means are kept, products are those of what inputs differ from the means of the first few samples by: so a large mean
-/// does not swallow a small variance.
+/// `width` inputs, those of its group. Memory is fixed; of a sample only some positions are taken, spread evenly.
 class LayerInputs {
  public:
   /// Inputs that are rounded together: moments between different blocks are not kept.
@@ -24,7 +22,7 @@ class LayerInputs {
     int group = 0;
     int first = 0;  ///< within the group
     int width = 0;
-    ProductSums products;  ///< of inputs less shift()
+    std::vector<float> products;  ///< row-major sums; true in the upper triangle; empty until rows are added
   };
 
   /// Rows that are enough where groups have inputs of their own, as in a depthwise Conv, to round its weights. Their
@@ -62,15 +60,11 @@ class LayerInputs {
   /// by side. The order of the samples decides the last bits. kReadAhead numbers behind every Rows must be readable.
   void add_means(std::span<const Rows> samples);
   void add_products(std::span<const Rows> samples, int64_t piece);
-  static constexpr size_t kReadAhead = ProductSums::kReadAhead;
+  static constexpr size_t kReadAhead = 64;
   int64_t num_pieces() const { return static_cast<int64_t>(pieces_.size()); }
 
-  /// What is taken from every input before products are made [groups, width]; empty: nothing.
-  std::span<const float> shift() const { return shift_; }
   /// Means of the inputs [groups, width].
   std::vector<double> means() const;
-  /// Mean squares of the inputs [groups, width].
-  std::vector<double> mean_squares() const;
   /// Second moments of a block, symmetric [width, width]; around the mean when `centred`: those of inputs that do not
   /// vary beyond rounding are 0.
   std::vector<double> moments(const Block& block, bool centred) const;
@@ -80,21 +74,31 @@ class LayerInputs {
   struct Piece {
     size_t first_block = 0, last_block = 0;  ///< up to, not including
     int first_row = 0, last_row = 0;         ///< of every block
-    int64_t pending = 0;                     ///< rows of data that floats hold
+  };
+  /// Room for numbers that are written before they are read, kept from one use to the next.
+  class Scratch {
+   public:
+    float* room(size_t numbers) {
+      if (numbers > size_) numbers_ = std::make_unique_for_overwrite<float[]>(size_ = numbers);
+      return numbers_.get();
+    }
+
+   private:
+    std::unique_ptr<float[]> numbers_;
+    size_t size_ = 0;
   };
   void make_pieces();
-  struct Means;
-  bool many_rows() const { return expected_rows_ > ProductSums::kRowsOfFloats; }
+  /// Adds rows [num_rows, width] of the block's group.
+  void add_products(const float* rows, size_t num_rows, Block& block, const Piece& piece, Scratch& packed);
   size_t length() const { return static_cast<size_t>(groups_) * static_cast<size_t>(width_); }  ///< of a row
 
   int groups_ = 1, width_ = 0;
   int64_t outputs_ = 0;
-  int64_t rows_per_sample_ = 1, expected_rows_ = 0, num_rows_ = 0;
+  int64_t rows_per_sample_ = 1, num_rows_ = 0;
   ir::Dims kernel_;  // spatial dims of a Conv's weight
   std::vector<Block> blocks_;
   std::vector<Piece> pieces_;
   std::vector<double> sums_;  // [groups, width], or empty
-  std::vector<float> shift_;  // [groups, width], or empty
 };
 
 }  // namespace edgesmith::passes::quantize

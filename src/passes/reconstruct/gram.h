@@ -4,8 +4,7 @@
 //
 // The layer should give W x_float; it gets x. The least-squares weights for that are W + W D G^-1, with G = E[x x'] and
 // D = E[(x_float - x) x']: a layer makes up for the ones before it, as far as its inputs tell (GPTAQ, Li et al. 2025,
-// arXiv 2504.02692; Qronos, Zhang et al. 2025, arXiv 2505.11695). G is summed in doubles; differences are small, and
-// products with what inputs differ from their means by are summed in floats, which keep D to a hundred thousandth.
+// arXiv 2504.02692; Qronos, Zhang et al. 2025, arXiv 2505.11695). Differences are small, so float sums keep D well.
 // A layer whose output is added to a shortcut s can make up for that too: it aims at W x_float + s_float - s.
 #pragma once
 
@@ -60,27 +59,18 @@ class Gram {
     size_t block = 0;
     int first_row = 0, last_row = 0;
   };
-  // Sums over the rows of some samples; c is what inputs are shifted by.
+  // Sums over the rows of some samples.
   struct Half {
-    std::vector<std::vector<float>> products;        // by block: of (x_float - x) (x - c)'; none while nothing differs
+    std::vector<std::vector<float>> products;        // by block: of (x_float - x) x'
     std::vector<double> sums;                        // of x_float - x
-    std::vector<std::vector<float>> added_products;  // by block: of (s_float - s) (x - c)'; none while nothing differs
+    std::vector<std::vector<float>> added_products;  // by block: of (s_float - s) x'; none without a shortcut
     std::vector<double> added_sums;                  // of s_float - s
     int64_t rows = 0;
   };
-  // Some samples of a half, and what the float model gives in their place.
-  struct Run {
-    std::vector<Rows> inputs, wanted_inputs, added, wanted_added;  // by sample
-    int64_t rows = 0;
-  };
-  void add(Half& half, const Run& run, ThreadPool& pool);
-  void add_differences(Half& half, const Run& run, const float* shifted, ThreadPool& pool);
-  void add_added(Half& half, const Run& run, const float* shifted, ThreadPool& pool);
-  std::vector<double> mean_products(size_t b, const std::vector<std::vector<float>>& products, int64_t height,
-                                    const double* sums, int64_t count, bool centred) const;
-
-  size_t length() const { return static_cast<size_t>(inputs_.groups()) * static_cast<size_t>(inputs_.width()); }
-  int64_t outputs_of_group() const { return inputs_.outputs() / inputs_.groups(); }
+  void add_differences(Half& half, const Piece& piece, const float* differences, const Rows& current);
+  void add_added(Half& half, size_t block, const float* differences, const Rows& current);
+  std::vector<double> mean_products(size_t b, const std::vector<float>& products, const double* sums, int64_t count,
+                                    bool centred) const;
 
   quantize::LayerInputs inputs_;
   bool residual_ = false;

@@ -79,7 +79,7 @@ Status visit_inputs(const ir::Graph& graph, const std::vector<ir::Node*>& layers
     int64_t bytes = 0;
     while (first + grams.size() < layers.size() && bytes < kMomentBytes) {
       grams.emplace_back(*layers[first + grams.size()], stream.num_batches(), kWidestBlock, rows_per_input);
-      bytes += grams.back().inputs().bytes();  // differences are none
+      bytes += 2 * grams.back().inputs().bytes();
     }
     EDGESMITH_TRY(observe(graph, layers, first, grams, stream));
     for (size_t l = 0; l < grams.size(); ++l) EDGESMITH_TRY(visit(first + l, grams[l]));
