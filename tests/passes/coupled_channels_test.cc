@@ -99,7 +99,7 @@ Gone check(const ir::Graph& before, uint64_t seed, GroupedConvs grouped = Groupe
 }
 
 ir::Graph prune(const ir::Graph& before, const char* share, const data::Dataset* calib = nullptr, int threads = 1,
-                const char* groups = "whole") {
+                const char* groups = "whole", const char* only = nullptr) {
   ir::Graph graph = before.clone();
   const passes::PassInfo& prune = *passes::find_pass("prune");
   passes::Options options(prune.options());
@@ -108,6 +108,9 @@ ir::Graph prune(const ir::Graph& before, const char* share, const data::Dataset*
                                     {"multiple", "1"},
                                     {"groups", groups}}) {
     EXPECT_TRUE(options.set_text(name, value).ok());
+  }
+  if (only != nullptr) {
+    EXPECT_TRUE(options.set_text("only", only).ok());
   }
   ThreadPool pool(threads);
   ProgressSink progress;
@@ -264,33 +267,13 @@ TEST(CoupledChannels, OfAGroupAreMadeUpForByTheRestOfIt) {
   ASSERT_TRUE(graph.ok());
   ASSERT_TRUE(ops::infer_types(*graph).ok());
   const passes::Pictures calib({1, 3, 8, 8}, 64), others({1, 3, 8, 8}, 90);
-  const auto pruned_to = [&](const data::Dataset* data, int threads) {
-    ir::Graph pruned = graph->clone();
-    const passes::PassInfo& prune = *passes::find_pass("prune");
-    passes::Options options(prune.options());
-    for (const auto& [name, value] : {std::pair{"channels", "0.5"},
-                                      {"groups", "even"},
-                                      {"multiple", "1"},
-                                      {"only", "a"},
-                                      {"repair", data == nullptr ? "none" : "reconstruct"}}) {
-      EXPECT_TRUE(options.set_text(name, value).ok());
-    }
-    ThreadPool pool(threads);
-    ProgressSink progress;
-    passes::PassContext context;
-    context.pool = &pool;
-    context.progress = &progress;
-    context.calib = data;
-    const auto change = passes::run_pass(prune, pruned, options, context);
-    EXPECT_TRUE(change.ok()) << (change.ok() ? "" : change.error().text());
-    return pruned;
-  };
-  const ir::Graph one = pruned_to(&calib, 1), two = pruned_to(&calib, 2);
+  const ir::Graph one = prune(*graph, "0.5", &calib, 1, "even", "a"),
+                  two = prune(*graph, "0.5", &calib, 2, "even", "a");
   passes::expect_identical(one, two);
   EXPECT_EQ(channels_of_groups(one), std::vector<int64_t>{3});
   // Six channels of a group are maps of three colours: three are enough.
   EXPECT_LT(passes::relative_error(*graph, one, others), 1e-4);
-  EXPECT_GT(passes::relative_error(*graph, pruned_to(nullptr, 1), others), 0.05);
+  EXPECT_GT(passes::relative_error(*graph, prune(*graph, "0.5", nullptr, 1, "even", "a"), others), 0.05);
 }
 
 TEST(CoupledChannels, OfTransformersAreMadeUpForByWhatIsLeft) {
