@@ -4,8 +4,9 @@ faster of the float file and the int8 file?
 
 select_costs.py [--models a,b] [--target ort-x86] [--simplify | --int8 FOLDER] [--accuracy] [--blocks N]
 
-Costs by tools/ort-costs.py, once more with the mixture that `select` chose by them measured as a whole; then float, int8 and chosen run in turns, one thread, medians of blocks by the thread's own clock. The ratio
-is the median over the blocks of chosen over the faster one. Exit code 1 when one is above 1.03.
+Costs by tools/ort-costs.py, again with the mixtures that `select` chose by them measured as a whole until it chooses one of these (or a whole
+file); then float, int8 and chosen run in turns, one thread, medians of blocks by the thread's own clock. The ratio is the median over the blocks
+of chosen over the faster one. Exit code 1 when one is above 1.03.
 """
 import argparse
 import importlib.util
@@ -19,6 +20,7 @@ from pathlib import Path
 import zoo
 
 MOST = 1.03
+ROUNDS = 4
 ORT_COSTS = zoo.ROOT / "tools" / "ort-costs.py"
 
 
@@ -55,7 +57,7 @@ def main():
     for model in (m for m in zoo.MODELS if m.name in chosen_models):
         with tempfile.TemporaryDirectory() as folder:
             folder = Path(folder)
-            source, int8, costs, chosen = model.path, folder / "int8.onnx", folder / "costs.json", folder / "chosen.onnx"
+            source, int8, costs = model.path, folder / "int8.onnx", folder / "costs.json"
             if arguments.simplify:
                 source = folder / "simple.onnx"
                 zoo.edgesmith("simplify", model.path, "-o", source)
@@ -64,14 +66,18 @@ def main():
             else:
                 zoo.edgesmith("quantize", source, "-o", int8, "--calib", zoo.data_file(model, "train"), "--calib-limit", arguments.samples,
                               "--target", arguments.target)
-            plan_file, plans = folder / "plan.json", []
-            for _ in range(2):  # the second time with the first choice measured as a whole
-                subprocess.run([sys.executable, ORT_COSTS, source, int8, "-o", costs, *plans], check=True, stderr=subprocess.DEVNULL)
+            plans, measured = [], []
+            for turn in range(ROUNDS):
+                subprocess.run([sys.executable, ORT_COSTS, source, int8, "-o", costs, *(f"--plan={p}" for p in plans)], check=True,
+                               stderr=subprocess.DEVNULL)
+                chosen, plan_file = folder / f"chosen{turn}.onnx", folder / f"plan{turn}.json"
                 plan = zoo.edgesmith("select", int8, "--target", arguments.target, "--costs", costs, "--original", source,
-                                     "--model-output", chosen, "-o", plan_file, "--force")
-                if plan["precision"] != "mixed":
+                                     "--model-output", chosen, "-o", plan_file)
+                choice = [n["node"] for n in plan["nodes"] if n["precision"] == "float32"]
+                if plan["precision"] != "mixed" or choice in measured:
                     break
-                plans = ["--plan", plan_file]
+                plans.append(plan_file)
+                measured.append(choice)
             runners = [ort_costs.Runner(path) for path in (source, int8, chosen)]
             blocks = [[r.block_us() for r in runners] for _ in range(arguments.blocks)]
             times = [statistics.median(column) for column in zip(*blocks)]
@@ -81,8 +87,7 @@ def main():
             ratios.append(ratio)
             if ratio > MOST:
                 slow.append(model.name)
-            floats = sum(n["precision"] == "float32" for n in plan["nodes"])
-            text = (f"| {model.name} | {times[0]:.1f} | {times[1]:.1f} | {times[2]:.1f} | {floats} of {len(plan['nodes'])} | {plan['predicted_us']:.1f} "
+            text = (f"| {model.name} | {times[0]:.1f} | {times[1]:.1f} | {times[2]:.1f} | {len(choice)} of {len(plan['nodes'])} | {plan['predicted_us']:.1f} "
                     f"| {plan['mixed_us']:.1f} | **{ratio:.3f}** | {min(each):.3f} to {max(each):.3f} |")
             if arguments.accuracy:
                 text += " " + ", ".join(f"{accuracy(model, p):.2f}" for p in (source, int8, chosen)) + " |"

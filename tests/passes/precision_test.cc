@@ -136,6 +136,10 @@ TEST(Precision, AMixtureThatWasMeasuredIsJudgedByThat) {
   EXPECT_DOUBLE_EQ(plan.predicted_us, 60);
   costs.mixtures = {{{"m.onnx", "", 70}, {"sum"}}};  // another one: the prediction of the best is better by far
   EXPECT_EQ(floats_of(choose(graph, costs)), "first ");
+  costs.mixtures = {{{"m.onnx", "", 145}, {"sum"}}};  // predicted 100: 45 that no sum of nodes knows
+  plan = choose(graph, costs);
+  EXPECT_EQ(plan.kind, PrecisionKind::all_int8);
+  EXPECT_DOUBLE_EQ(plan.mixed_us, 35 + 45);
   costs.mixtures = {{{"m.onnx", "", 1}, {"sum", "unknown"}}};  // of another model
   EXPECT_DOUBLE_EQ(choose(graph, costs).predicted_us, 35);
 }

@@ -124,6 +124,16 @@ class Chooser {
     return to_us(problem_.cost_of(int8)) + share * int8_rest + (1 - share) * float_rest;
   }
 
+  // What the sums missed in the mixture that surprised most, of those that were measured: another one of the same nodes
+  // may hide it as well.
+  double surprise() const {
+    double most = 0;
+    for (const NodePrices::Mixture& mixture : prices_.mixtures) {
+      most = std::max(most, mixture.us - predict(choices_of(mixture)));
+    }
+    return most;
+  }
+
   // The errors of the nodes on codes, together.
   double error_of(const std::vector<bool>& int8) const {
     double sum = 0;
@@ -163,7 +173,9 @@ class Chooser {
     plan_.why = too_far && !float_wins ? "int8 everywhere is faster, but too far from the float model"
                                        : std::string(floats ? "float32" : "int8") + " everywhere is fastest";
     const std::vector<bool> best = fastest();
-    plan_.mixed_us = best == all(true) ? plan_.int8_us : best == all(false) ? plan_.float_us : predict(best);
+    plan_.mixed_us = best == all(true)    ? plan_.int8_us
+                     : best == all(false) ? plan_.float_us
+                                          : predict(best) + surprise();
     bool known = best == all(true) || best == all(false);
     for (const NodePrices::Mixture& mixture : prices_.mixtures) {
       const std::vector<bool> measured = choices_of(mixture);
