@@ -47,6 +47,9 @@ Result<std::unique_ptr<Weights>> Weights::create(const TrainingGraph& training, 
     const auto bytes = std::as_bytes(std::span<const float>(slot.value));
     weights->views_[slot.parameter] = ir::Tensor(ir::DType::f32, parameter.value.dims(), bytes, nullptr);
     weights->cut(k);
+    if (!settings.optimizer->rotated || parameter.rate != 1 || parameter.value.rank() < 2) continue;
+    const int64_t rows = parameter.value.dims()[0];
+    if (rows > 0) slot.rotation.emplace(rows, parameter.value.size() / rows);
   }
   return weights;
 }
@@ -70,6 +73,7 @@ void Weights::cut(size_t slot) {
       if (rate == 0) rate = all > 0 ? all : kSizeOfZeros;
       if (is_step) rate *= kStepsBesideWeights;
     }
+    slots_[slot].row_rates.push_back(rate);
     for (size_t begin = first; begin < first + row; begin += kPiece) {
       pieces_.push_back({slot, begin, std::min(begin + kPiece, first + row), rate});
     }
@@ -135,23 +139,51 @@ double Weights::gradient_norm(double scale) const {
 void Weights::step(int64_t number, double rate, double scale) {
   const auto factor = static_cast<float>(scale);
   const auto keep = static_cast<float>(settings_.ema);
+  const auto step_of = [&](const Slot& slot, double own_rate) {
+    const bool decay = training_.parameters[slot.parameter].decay;
+    return OptimizerStep{.number = number, .rate = rate * own_rate, .weight_decay = decay ? settings_.weight_decay : 0};
+  };
+  pool_.parallel_for(static_cast<int64_t>(slots_.size()), [&](int64_t index, int) {
+    Slot& slot = slots_[static_cast<size_t>(index)];
+    if (!slot.rotation) return;
+    for (float& g : slot.gradient) g *= factor;
+    step_rotated(slot, step_of(slot, 1));
+  });
   pool_.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t index, int) {
     const Piece& piece = pieces_[static_cast<size_t>(index)];
     Slot& slot = slots_[piece.slot];
-    const Parameter& parameter = training_.parameters[slot.parameter];
     const size_t count = piece.end - piece.begin;
     const std::span<float> value(slot.value.data() + piece.begin, count);
-    const std::span<float> gradient(slot.gradient.data() + piece.begin, count);
-    std::vector<std::span<float>> states;
-    for (std::vector<float>& state : slot.states) states.emplace_back(state.data() + piece.begin, count);
-    for (float& g : gradient) g *= factor;
-    const OptimizerStep step = {
-        .number = number, .rate = rate * piece.rate, .weight_decay = parameter.decay ? settings_.weight_decay : 0};
-    settings_.optimizer->update(step, value, gradient, states);
+    if (!slot.rotation) {
+      const std::span<float> gradient(slot.gradient.data() + piece.begin, count);
+      for (float& g : gradient) g *= factor;
+      std::vector<std::span<float>> states;
+      for (std::vector<float>& state : slot.states) states.emplace_back(state.data() + piece.begin, count);
+      settings_.optimizer->update(step_of(slot, piece.rate), value, gradient, states);
+    }
     if (slot.mean.empty()) return;
     float* mean = slot.mean.data() + piece.begin;
     for (size_t i = 0; i < count; ++i) mean[i] = keep * mean[i] + (1 - keep) * value[i];
   });
+}
+
+// Rows in units of their sizes are what is rotated: w = S u, so that du = S dw.
+void Weights::step_rotated(Slot& slot, const OptimizerStep& step) {
+  const size_t columns = slot.value.size() / slot.row_rates.size();
+  for (size_t i = 0; i < slot.value.size(); ++i) {
+    slot.gradient[i] *= static_cast<float>(slot.row_rates[i / columns]);
+  }
+  slot.rotation->learn(step.number, slot.gradient, slot.states[0]);
+  slot.rotation->enter(slot.gradient);
+  std::vector<float> moved(slot.value.size());
+  const std::vector<std::span<float>> states(slot.states.begin(), slot.states.end());
+  settings_.optimizer->update(step, moved, slot.gradient, states);
+  slot.rotation->leave(moved);
+  for (size_t i = 0; i < slot.value.size(); ++i) {
+    const double row_rate = slot.row_rates[i / columns];
+    const auto keep = static_cast<float>(1 - step.rate * row_rate * step.weight_decay);
+    slot.value[i] = keep * slot.value[i] + static_cast<float>(row_rate) * moved[i];
+  }
 }
 
 std::vector<Parameter> Weights::parameters() const {
@@ -169,6 +201,8 @@ std::vector<std::vector<float>*> Weights::arrays() {
     arrays.push_back(&slot.value);
     if (!slot.mean.empty()) arrays.push_back(&slot.mean);
     for (std::vector<float>& state : slot.states) arrays.push_back(&state);
+    if (!slot.rotation) continue;
+    for (std::vector<float>* array : slot.rotation->arrays()) arrays.push_back(array);
   }
   return arrays;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -10,6 +11,7 @@
 #include "edgesmith/base/thread_pool.h"
 #include "edgesmith/ir/tensor.h"
 #include "edgesmith/train/optimizer.h"
+#include "train/rotation.h"
 #include "train/training_graph.h"
 
 namespace edgesmith::train {
@@ -52,6 +54,8 @@ class Weights {
     size_t parameter = 0;  ///< in TrainingGraph::parameters
     std::vector<float> value, gradient, mean;
     std::vector<std::vector<float>> states;
+    std::optional<Rotation> rotation;
+    std::vector<double> row_rates;  ///< with a rotation: factors on the learning rate, by row
   };
   struct Piece {
     size_t slot, begin, end;
@@ -60,6 +64,7 @@ class Weights {
   Weights(const TrainingGraph& training, const Settings& settings, ThreadPool& pool)
       : training_(training), settings_(settings), pool_(pool) {}
   void cut(size_t slot);
+  void step_rotated(Slot& slot, const OptimizerStep& step);
   std::vector<std::vector<float>*> arrays();
 
   const TrainingGraph& training_;

@@ -108,6 +108,33 @@ TEST(Distill, RelativeRatesSuitLayersOfAnySize) {
   EXPECT_GT(std::abs(loss_after("adamw", 256) - absolute), 0.5 * absolute);
 }
 
+/// As `network`, but the numbers come in together: the first layer sees their running sums, ten times as large.
+ir::Graph summing(int seed) {
+  const std::string s = std::to_string(seed);
+  return parsed(R"(graph @net(%x: f32[N,4]) -> (scores) {
+  %m = constant {10, 10, 10, 10, 0, 10, 10, 10, 0, 0, 10, 10, 0, 0, 0, 10} : f32[4,4]
+  %w1 = constant random(seed=)" +
+                s + R"(1) : f32[16,4]
+  %w2 = constant random(seed=)" +
+                s + R"(3) : f32[3,16]
+  %s = mat_mul %x, %m @"sums"
+  %h = gemm %s, %w1 {transB=1} @"hidden"
+  %r = relu %h @"relu"
+  %y = gemm %r, %w2 {transB=1} @"scores"
+  return %y
+})");
+}
+
+TEST(Distill, EigenvectorsOfGradientsHelpWhereInputsVaryTogether) {
+  const auto loss_after = [](const std::string& optimizer) {
+    const Outcome done =
+        run(summing(2), summing(1), {.optimizer = optimizer, .rate = 0.1, .freeze = {"m"}, .epochs = 20});
+    EXPECT_TRUE(done.report.ok()) << done.report.error().text();
+    return done.report->loss_after / done.report->loss_before;
+  };
+  EXPECT_LT(loss_after("soap"), 0.5 * loss_after("relative"));
+}
+
 TEST(Distill, LearnsLabelsWithoutATeacher) {
   const Outcome done = run(network(2), network(2), {.losses = {"cross-entropy"}, .rate = 0.01, .epochs = 40},
                            Points({1, 4}, 300, /*labels=*/true));
@@ -264,6 +291,21 @@ TEST_F(Resume, GoesOnToTheSameBits) {
   DistillOptions second = options_;
   second.resume = folder_ / "c.npz";
   const Outcome resumed = run(network(2), network(1), second);
+  ASSERT_TRUE(resumed.report.ok()) << resumed.report.error().text();
+  EXPECT_EQ(text_of(resumed.student), undisturbed);
+}
+
+TEST_F(Resume, GoesOnWithTheAxesOfGradients) {
+  options_.optimizer = "soap";
+  options_.steps = 24;
+  const std::string undisturbed = text_of(run(network(2), network(1), options_).student);
+  DistillOptions first = options_;
+  first.checkpoint = folder_ / "c.npz";
+  first.time_limit = 1e-9;  // one step
+  ASSERT_TRUE(run(network(2), network(1), first).report.ok());
+  DistillOptions second = options_;
+  second.resume = folder_ / "c.npz";
+  const Outcome resumed = run(network(2), network(1), second, Points({1, 4}, 300), 1);
   ASSERT_TRUE(resumed.report.ok()) << resumed.report.error().text();
   EXPECT_EQ(text_of(resumed.student), undisturbed);
 }

@@ -27,6 +27,8 @@ struct OptimizerInfo {
   /// Moves `value` (any length) by one step; `states` are `num_states` arrays of that length.
   void (*update)(const OptimizerStep& step, std::span<float> value, std::span<const float> gradient,
                  std::span<const std::span<float>> states);
+  /// Weights of two dims or more move along the eigenvectors of their gradients; the first state is a running mean.
+  bool rotated = false;
 };
 
 std::span<const OptimizerInfo> all_optimizers();

@@ -70,8 +70,9 @@ OptionSchema make_options() {
       integer("steps", "", "number of steps, in place of epochs", 1),
       integer("batch", "", "samples a step; unset: 64, or as many as there are", 1),
       real("lr", "",
-           "learning rate; unset: 0.001 with adam and adamw, 0.01 with sgd, 0.003 of a channel's size with relative", 0,
-           1e6),
+           "learning rate; unset: 0.001 with adam and adamw, 0.01 with sgd, 0.003 of a channel's size with relative, "
+           "0.005 with soap",
+           0, 1e6),
       optimizer,
       schedule,
       real("warmup", "", "share of the steps in which the rate rises from zero; unset: 0.05, in short runs up to 0.3",

@@ -8,7 +8,7 @@ namespace {
 
 void update(const OptimizerStep& step, std::span<float> value, std::span<const float> gradient,
             std::span<const std::span<float>> states) {
-  moment_step(step, /*coupled=*/true, value, gradient, states);
+  moment_step(step, {}, /*coupled=*/true, value, gradient, states);
 }
 
 }  // namespace

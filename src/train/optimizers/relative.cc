@@ -5,16 +5,9 @@
 #include "train/optimizers/moments.h"
 
 namespace edgesmith::train {
-namespace {
-
-void update(const OptimizerStep& step, std::span<float> value, std::span<const float> gradient,
-            std::span<const std::span<float>> states) {
-  moment_step(step, /*coupled=*/false, value, gradient, states);
-}
-
-}  // namespace
 
 extern const OptimizerInfo relative_optimizer = {
-    "relative", "adamw with a rate relative to the size of each channel's weights", 2, 0.003, true, update};
+    "relative",           "adamw with a rate relative to the size of each channel's weights", 2, 0.003, true,
+    decoupled_moment_step};
 
 }  // namespace edgesmith::train
