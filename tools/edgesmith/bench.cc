@@ -18,6 +18,7 @@
 #include "edgesmith/refine/bench.h"
 #include "edgesmith/refine/camera.h"
 #include "edgesmith/refine/device_costs.h"
+#include "edgesmith/refine/output_name.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/refine/select.h"
 #include "executor_flags.h"
@@ -170,6 +171,7 @@ class BenchRun {
       return usage_error("bench --emit-costs: a float model and its quantized form, one sample on one thread",
                          "give both files, and leave out --batch, --pipeline and --threads");
     }
+    EDGESMITH_TRY(refine::check_ending(flags_.emit_costs, "JSON", ".json"));
     return refine::check_output(flags_.emit_costs, std::vector{flags_.model, flags_.other}, flags_.force);
   }
 
@@ -203,6 +205,7 @@ class BenchRun {
     }
     if (!flags_.save_input.empty()) {
       if (!flags_.data.data.path.empty()) return usage_error("--save-input is for seeded inputs, not for --data");
+      EDGESMITH_TRY(refine::check_ending(flags_.save_input, "an .npz file", ".npz"));
       EDGESMITH_TRY(refine::check_output(flags_.save_input, std::vector{flags_.model}, flags_.force));
     }
     if (!flags_.other.empty() && batch_sizes > 1) {

@@ -2,6 +2,7 @@
 // `edgesmith select MODEL`: for this machine the fastest kernel for every node, by timing all that may run it; for
 // other targets, and with measured costs, the faster precision of every node (select_precision.cc).
 #include "edgesmith/refine/select.h"
+#include "edgesmith/refine/output_name.h"
 
 #include <algorithm>
 
@@ -71,6 +72,7 @@ Result<int> select_kernels(const SelectFlags& flags, const Common& common) {
                        "leave out --original and --model-output, or add --costs");
   }
   if (!flags.output.empty()) {
+    EDGESMITH_TRY(refine::check_ending(flags.output, "a plan in JSON", ".json"));
     EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model}, flags.force));
   }
   const auto file = MappedFile::open(flags.model);
