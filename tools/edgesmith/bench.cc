@@ -65,21 +65,6 @@ Result<std::vector<int64_t>> parse_batches(const std::string& text) {
   return batches;
 }
 
-/// The sizes of "H=64". Errors: usage.
-Status parse_dims(const std::vector<std::string>& texts, std::vector<std::pair<std::string, int64_t>>& dims) {
-  for (const std::string& text : texts) {
-    const size_t equals = text.rfind('=');
-    int64_t size = 0;
-    const char* end = text.data() + text.size();
-    const auto read = std::from_chars(equals == std::string::npos ? end : text.data() + equals + 1, end, size);
-    if (read.ec != std::errc() || read.ptr != end || equals == 0 || size < 0) {
-      return usage_error("--dim: '" + text + "' is no name with a size", "write H=64");
-    }
-    dims.emplace_back(text.substr(0, equals), size);
-  }
-  return {};
-}
-
 /// All samples of `data`, `batch` at a time.
 Result<Inputs> batches_of(const data::Dataset& data, const ir::Graph& graph, int64_t batch, const std::string& path) {
   Inputs inputs;
@@ -375,8 +360,7 @@ void add_bench(Program& program) {
       ->type_name("N");
   command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
       ->type_name("N,...");
-  command->add_option("--dim", flags->dims, "size of a free dim of seeded inputs, by its name; may be repeated")
-      ->type_name("NAME=N");
+  add_dim_option(command, flags->dims);
   command->add_option("--parallel", flags->parallel, "runs at the same time: throughput (default 1)")
       ->between(1, 4096)
       ->type_name("N");
