@@ -31,8 +31,9 @@ float source_coordinate(const ResizeAxis& axis, Coordinates coordinates, float x
   switch (coordinates) {
     case Coordinates::half_pixel: return (x + 0.5f) / axis.scale - 0.5f;
     case Coordinates::half_pixel_symmetric: {
-      const float adjustment = static_cast<float>(axis.output) / (axis.scale * input);
-      return input / 2 * (1 - adjustment) + (x + 0.5f) / axis.scale - 0.5f;
+      // The offset in float, the rest in double: ONNX Runtime's arithmetic, found with NumPy.
+      const float offset = input / 2 * (1 - static_cast<float>(axis.output) / (axis.scale * input));
+      return static_cast<float>(static_cast<double>(offset) + (static_cast<double>(x) + 0.5) / axis.scale - 0.5);
     }
     case Coordinates::pytorch_half_pixel: return axis.output > 1 ? (x + 0.5f) / axis.scale - 0.5f : 0.0f;
     case Coordinates::align_corners: return axis.length == 1 ? 0.0f : x * (input - 1) / (axis.length - 1);

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "refine/write_output.h"
 
-#include <algorithm>
 #include <filesystem>
-#include <iterator>
 #include <span>
-#include <string_view>
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/pack/pack.h"
+#include "edgesmith/refine/output_name.h"
 
 namespace edgesmith::refine {
 namespace {
@@ -33,22 +31,7 @@ class Passing {
   std::string path_;
 };
 
-// Endings of names that another program would believe, or that a slip of the pen puts behind -o.
-constexpr std::string_view kOtherFormats[] = {".tflite", ".pb",     ".pt",   ".pth",  ".ckpt", ".h5",
-                                              ".keras",  ".engine", ".plan", ".trt",  ".xml",  ".mlmodel",
-                                              ".ort",    ".gguf",   ".json", ".toml", ".csv",  ".npz",
-                                              ".npy",    ".html",   ".jpg",  ".png",  ".jpeg", ".safetensors"};
-
 }  // namespace
-
-Status check_model_name(const std::string& path) {
-  const std::string ending = fs::path(path).extension().string();
-  if (std::find(std::begin(kOtherFormats), std::end(kOtherFormats), ending) == std::end(kOtherFormats)) return {};
-  return usage_error(path + ": what is written is ONNX, and " + ending + " is the name of something else",
-                     "name a .onnx file, or an .esm file for a packed model");
-}
-
-bool is_packed_name(const std::string& path) { return path.ends_with(".esm"); }
 
 Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, ThreadPool& pool) {
   if (!is_packed_name(path)) {

@@ -10,12 +10,6 @@
 
 namespace edgesmith::refine {
 
-/// Errors: usage, for a name that promises another format than ONNX ("model.tflite"), or is one of a file that is no
-/// model ("data.toml").
-Status check_model_name(const std::string& path);
-/// True for "DIR/model.esm".
-bool is_packed_name(const std::string& path);
-
 /// Bytes of the model as a file of that name holds it, external data within. Errors: those of exporting and packing.
 Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, ThreadPool& pool);
 

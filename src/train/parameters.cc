@@ -161,7 +161,8 @@ Result<std::vector<Parameter>> make_trainable(ir::Graph& graph, const TrainableO
   }
   if (parameters.empty()) {
     return unsupported_error("there is nothing to train: no layer has float32 weights",
-                             "train a model with Conv, Gemm or MatMul whose weights are constants");
+                             "train a model with Conv, Gemm or MatMul whose weights are constants; half floats become "
+                             "float32 by 'edgesmith convert MODEL --to fp32 -o FLOAT.onnx'");
   }
   for (const StepGroup& group : groups) {
     parameters.push_back(parameter_of(group));

@@ -19,9 +19,7 @@ constexpr float kKeep = 0.98F;
 // Steps from one set of axes to the next; in the beginning, when moments are of few gradients, fewer.
 constexpr int64_t kSteps = 40, kFirstSteps = 10;
 
-bool new_axes_at(int64_t number) {
-  return number == 1 || number % (number <= kSteps ? kFirstSteps : kSteps) == 0;
-}
+bool new_axes_at(int64_t number) { return number == 1 || number % (number <= kSteps ? kFirstSteps : kSteps) == 0; }
 
 View view(std::span<const float> numbers, int64_t rows, int64_t columns) {
   return {numbers.data(), rows, columns, columns};
@@ -66,10 +64,10 @@ void Rotation::add_moments(Side& side, const View& a, const View& b) {
 // changes at a fraction of the time.
 void Rotation::find_axes(Side& side, bool first) {
   if (side.size == 0) return;
-  side.axes = first ? ops::eigenvectors(side.moments, side.size)
-                    : ops::orthonormal_columns(product(view(side.moments, side.size, side.size),
-                                                       view(side.axes, side.size, side.size)),
-                                               side.size);
+  side.axes =
+      first ? ops::eigenvectors(side.moments, side.size)
+            : ops::orthonormal_columns(
+                  product(view(side.moments, side.size, side.size), view(side.axes, side.size, side.size)), side.size);
 }
 
 void Rotation::learn(int64_t number, std::span<const float> gradient, std::span<float> mean) {

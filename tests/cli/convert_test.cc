@@ -67,12 +67,51 @@ TEST_F(CliConvert, NamesWhatWouldOverflow) {
   EXPECT_EQ(std::count(types.begin(), types.end(), ir::DType::f16), 1);
 }
 
+TEST_F(CliConvert, IsWhatPassesProposeThatFindNoFloat32) {
+  write_model(kSaturatingModel, folder_ / "m.onnx");
+  const std::string half =
+      ": weights are float16; first make them float32: 'edgesmith convert MODEL --to fp32 -o FLOAT.onnx'";
+  json_of({"convert", "m.onnx", "--to", "fp16", "--no-keep-io", "-o", "h.onnx"});
+  for (const auto& [arguments, said] : {std::pair{std::vector<std::string>{"quantize"},
+                                                  "quantize changed nothing: no operator of the model computes on "
+                                                  "integers on ort-x86"},
+                                        std::pair{std::vector<std::string>{"quantize", "--weights", "int4"},
+                                                  "quantize changed nothing: there are no float32 weights to quantize"},
+                                        std::pair{std::vector<std::string>{"prune", "--sparsity", "0.5"},
+                                                  "prune changed nothing: there are no float32 weights to prune"},
+                                        std::pair{std::vector<std::string>{"prune", "--channels", "0.5"},
+                                                  "prune changed nothing: there are no channels that may go"},
+                                        std::pair{std::vector<std::string>{"share", "--bits", "2"},
+                                                  "share changed nothing: there are no float32 weights to share"}}) {
+    std::vector<std::string> all = arguments;
+    all.insert(all.end(), {"h.onnx", "-o", "q.onnx", "--force", "--calib", "eval.npz"});
+    const ToolResult result = run(all);
+    EXPECT_EQ(result.exit_code, 0);
+    EXPECT_NE(result.err.find(said + half), std::string::npos) << result.err;
+  }
+  const ToolResult dynamic = run({"quantize", "h.onnx", "-o", "q.onnx", "--force", "--dynamic"});
+  EXPECT_NE(dynamic.err.find("it is not float32" + half), std::string::npos) << dynamic.err;
+  json_of({"convert", "h.onnx", "--to", "fp32", "-o", "f.onnx"});
+  EXPECT_EQ(json_of({"quantize", "f.onnx", "-o", "i.onnx", "--calib", "eval.npz"})["steps"][0]["status"], "accepted");
+}
+
 TEST_F(CliConvert, AModelOfThatTypeIsUnchanged) {
   const ToolResult result = run({"convert", "m.onnx", "--to", "fp32", "-o", "same.onnx"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_NE(result.err.find("convert changed nothing"), std::string::npos) << result.err;
   EXPECT_EQ(run({"convert", "m.onnx", "--to", "fp8", "-o", "none.onnx"}).exit_code, 2);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "none.onnx"));
+}
+
+TEST_F(CliConvert, DynamicQuantizationSaysWhatItIsFor) {
+  write_model("graph @g(%x: f32[N,3]) -> (y: f32[N,3]) {\n  %y = relu %x : f32[N,3]\n  return %y\n}\n",
+              folder_ / "relu.onnx");
+  const ToolResult result = run({"quantize", "relu.onnx", "-o", "none.onnx", "--dynamic"});
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_NE(result.err.find("quantize changed nothing: no operator computes on codes of the run: those that can are "
+                            "MatMul, Gemm and LSTM with constant weights"),
+            std::string::npos)
+      << result.err;
 }
 
 TEST_F(CliConvert, DynamicQuantizationNeedsNoData) {

@@ -65,6 +65,28 @@ TEST_F(Mistakes, ANameOfAnotherFormatIsNoNameForAModel) {
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "m.anything", "-q"}).exit_code, 0);
 }
 
+TEST_F(Mistakes, ANameOfAnotherFormatIsNoNameForAnythingElse) {
+  struct Case {
+    std::vector<std::string> arguments;
+    std::string name, written, ending;
+  };
+  for (const Case& slip : {Case{{"infer", "m.onnx", "--data", "d.npz", "-o"}, "a.onnx", "an .npz file", ".npz"},
+                           Case{{"infer", "m.onnx", "--data", "d.npz", "-o"}, "a.csv", "an .npz file", ".npz"},
+                           Case{{"bench", "m.onnx", "--save-input"}, "a.onnx", "an .npz file", ".npz"},
+                           Case{{"select", "m.onnx", "--target", "host", "-o"}, "a.onnx", "a plan in JSON", ".json"},
+                           Case{{"pack", "m.onnx", "-o"}, "a.onnx", "a packed model", ".esm"},
+                           Case{{"unpack", "m.onnx", "-o"}, "a.esm", "ONNX", ".onnx"},
+                           Case{{"reduce", "m.onnx", "--command", "false {}", "-o"}, "a.npz", "ONNX", ".onnx"}}) {
+    std::vector<std::string> arguments = slip.arguments;
+    arguments.push_back(slip.name);
+    expect_error(arguments, 2,
+                 slip.name + ": what is written is " + slip.written + ", and " + slip.name.substr(1) +
+                     " is the name of something else; name a file that ends in " + slip.ending);
+    EXPECT_FALSE(fs::exists(folder_ / slip.name));
+  }
+  EXPECT_EQ(run({"infer", "m.onnx", "--data", "d.npz", "-o", "answers", "-q"}).exit_code, 0);
+}
+
 TEST_F(Mistakes, AStudentThatIsItsTeacherIsSaidToLearnNothing) {
   write_model(R"(graph @student(%x: f32[N,3]) -> (logits: f32[N,3]) {
   %w = constant random(seed=4) : f32[3,3]

@@ -148,5 +148,24 @@ TEST_F(SelectCommand, RefusesWrongUsage) {
   EXPECT_EQ(run({"select", "m.onnx", "--target", "host", "--memory-limit", "100"}).exit_code, 5);
 }
 
+TEST_F(SelectCommand, FreeDimsHaveTheSizesThatAreNamed) {
+  write_model(R"(graph @g(%x: f32[N,H]) -> (y) {
+  %k = constant {1, 2} : f32[1,2]
+  %r = relu %x : f32[N,H]
+  %y = concat %r, %k {axis=0} : f32[M,2]
+  return %y
+}
+)",
+              folder_ / "free.onnx");
+  const ToolResult result = run({"select", "free.onnx", "--target", "host"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_NE(result.err.find("; free dims are 1 unless --dim NAME=N says otherwise\n"), std::string::npos) << result.err;
+  const Json plan = json_of({"select", "free.onnx", "--target", "host", "--dim", "H=2"});
+  EXPECT_FALSE(plan["nodes"].empty());
+  expect_error({"select", "free.onnx", "--target", "host", "--dim", "H"}, 2,
+               "--dim: 'H' is no name with a size; write H=64");
+  EXPECT_EQ(run({"select", "free.onnx", "--target", "ort-x86", "--dim", "H=2"}).exit_code, 2);
+}
+
 }  // namespace
 }  // namespace edgesmith::testing

@@ -5,12 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "edgesmith/base/log.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ir/verifier.h"
+#include "edgesmith/onnx/export.h"
+#include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/ops/pair_sums.h"
 #include "edgesmith/passes/pass.h"
@@ -653,6 +656,31 @@ TEST(QuantizeForTargets, MakesAMicrocontrollersModelIntegerThroughout) {
   for (const ir::Node& node : graph.nodes()) {
     if (!node.is(ir::OpKind::conv)) continue;
     for (const int8_t code : node.input(1)->constant()->codes().data<int8_t>()) EXPECT_GE(code, -127);
+  }
+}
+
+TEST(Quantize, ConstantsThatAreDataHaveTheTypeOfTheActivations) {
+  const Pictures calib({1, 4, 6, 6}, 60);
+  for (const auto& [type, dtype] :
+       {std::pair{"int8", ir::DType::i8}, std::pair{"uint8", ir::DType::u8}, std::pair{"int16", ir::DType::i16}}) {
+    ir::Graph graph = parse(R"(graph @shifted(%x: f32[1,4,6,6]) -> (y) {
+  %w = constant random(seed=1) : f32[4,4,1,1]
+  %k = constant random(seed=2) : f32[4,1,1]
+  %c = conv %x, %w
+  %s = add %c, %k @"shift"
+  %y = conv %s, %w
+  return %y
+})");
+    const ir::Graph original = graph.clone();
+    quantize(graph, &calib, {{"activations", type}});
+    const ir::Value& shift = value_of(graph, "k");
+    ASSERT_NE(shift.constant(), nullptr);
+    EXPECT_EQ(shift.constant()->quant().dtype, dtype);
+    const auto model = onnx::export_bytes(graph);
+    ASSERT_TRUE(model.ok()) << model.error().text();
+    const auto again = onnx::import_bytes(std::as_bytes(std::span(*model)), nullptr, "", "model");
+    ASSERT_TRUE(again.ok()) << type << ": " << again.error().text();
+    EXPECT_GT(sqnr_db(original, *again, calib, 0), 30) << type;
   }
 }
 

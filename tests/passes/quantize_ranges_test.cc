@@ -285,11 +285,5 @@ TEST(Calibrators, EntropyClipsALongTail) {
   EXPECT_LT(pick_entropy(observe(values), {}).max, 25);
 }
 
-TEST(Calibrators, AreFoundByName) {
-  for (const CalibratorInfo& calibrator : all_calibrators()) EXPECT_EQ(find_calibrator(calibrator.name), &calibrator);
-  EXPECT_EQ(find_calibrator("kl"), nullptr);
-  EXPECT_EQ(all_calibrators()[0].name, "minmax");
-}
-
 }  // namespace
 }  // namespace edgesmith::passes::quantize

@@ -18,6 +18,7 @@
 #include "edgesmith/refine/bench.h"
 #include "edgesmith/refine/camera.h"
 #include "edgesmith/refine/device_costs.h"
+#include "edgesmith/refine/output_name.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/refine/select.h"
 #include "executor_flags.h"
@@ -62,21 +63,6 @@ Result<std::vector<int64_t>> parse_batches(const std::string& text) {
     at = next + 1;
   }
   return batches;
-}
-
-/// The sizes of "H=64". Errors: usage.
-Status parse_dims(const std::vector<std::string>& texts, std::vector<std::pair<std::string, int64_t>>& dims) {
-  for (const std::string& text : texts) {
-    const size_t equals = text.rfind('=');
-    int64_t size = 0;
-    const char* end = text.data() + text.size();
-    const auto read = std::from_chars(equals == std::string::npos ? end : text.data() + equals + 1, end, size);
-    if (read.ec != std::errc() || read.ptr != end || equals == 0 || size < 0) {
-      return usage_error("--dim: '" + text + "' is no name with a size", "write H=64");
-    }
-    dims.emplace_back(text.substr(0, equals), size);
-  }
-  return {};
 }
 
 /// All samples of `data`, `batch` at a time.
@@ -170,6 +156,7 @@ class BenchRun {
       return usage_error("bench --emit-costs: a float model and its quantized form, one sample on one thread",
                          "give both files, and leave out --batch, --pipeline and --threads");
     }
+    EDGESMITH_TRY(refine::check_ending(flags_.emit_costs, "JSON", ".json"));
     return refine::check_output(flags_.emit_costs, std::vector{flags_.model, flags_.other}, flags_.force);
   }
 
@@ -203,6 +190,7 @@ class BenchRun {
     }
     if (!flags_.save_input.empty()) {
       if (!flags_.data.data.path.empty()) return usage_error("--save-input is for seeded inputs, not for --data");
+      EDGESMITH_TRY(refine::check_ending(flags_.save_input, "an .npz file", ".npz"));
       EDGESMITH_TRY(refine::check_output(flags_.save_input, std::vector{flags_.model}, flags_.force));
     }
     if (!flags_.other.empty() && batch_sizes > 1) {
@@ -372,8 +360,7 @@ void add_bench(Program& program) {
       ->type_name("N");
   command->add_option("--batch", flags->batches, "samples in one run; several sizes are timed one after the other")
       ->type_name("N,...");
-  command->add_option("--dim", flags->dims, "size of a free dim of seeded inputs, by its name; may be repeated")
-      ->type_name("NAME=N");
+  add_dim_option(command, flags->dims);
   command->add_option("--parallel", flags->parallel, "runs at the same time: throughput (default 1)")
       ->between(1, 4096)
       ->type_name("N");

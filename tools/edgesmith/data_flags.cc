@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "data_flags.h"
 
+#include <charconv>
 #include <tuple>
 
 #include "edgesmith/base/text.h"
@@ -89,6 +90,25 @@ void add_preprocess_options(Command* command, DataFlags& flags) {
   add("scale", "X", "multiply by this first, such as 1/255");
   add("mean", "X,...", "then subtract: one number, or one a channel");
   add("std", "X,...", "then divide by");
+}
+
+void add_dim_option(Command* command, std::vector<std::string>& dims) {
+  command->add_option("--dim", dims, "size of a free dim of seeded inputs, by its name; may be repeated")
+      ->type_name("NAME=N");
+}
+
+Status parse_dims(const std::vector<std::string>& texts, std::vector<std::pair<std::string, int64_t>>& dims) {
+  for (const std::string& text : texts) {
+    const size_t equals = text.rfind('=');
+    int64_t size = 0;
+    const char* end = text.data() + text.size();
+    const auto read = std::from_chars(equals == std::string::npos ? end : text.data() + equals + 1, end, size);
+    if (read.ec != std::errc() || read.ptr != end || equals == 0 || size < 0) {
+      return usage_error("--dim: '" + text + "' is no name with a size", "write H=64");
+    }
+    dims.emplace_back(text.substr(0, equals), size);
+  }
+  return {};
 }
 
 Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const DataFlags& flags,

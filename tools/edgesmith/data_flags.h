@@ -42,6 +42,11 @@ void add_data_option(Command* command, const std::string& name, DataFlag& flag, 
 /// Adds --labels, --scale, --mean, --std, --resize, --filter, --crop, --crop-fraction and --layout.
 void add_preprocess_options(Command* command, DataFlags& flags);
 
+/// Adds --dim: sizes of free dims of seeded inputs.
+void add_dim_option(Command* command, std::vector<std::string>& dims);
+/// The sizes of "H=64". Errors: usage.
+Status parse_dims(const std::vector<std::string>& texts, std::vector<std::pair<std::string, int64_t>>& dims);
+
 /// The data set that `flag` names; absent when it names none. `color` are the words of --color. Errors: usage.
 Result<std::optional<data::DataSpec>> make_spec(const DataFlag& flag, const DataFlags& flags,
                                                 const std::vector<std::string>& color, uint64_t seed);

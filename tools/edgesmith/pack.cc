@@ -10,6 +10,7 @@
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/pack/pack.h"
+#include "edgesmith/refine/output_name.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/report/terminal.h"
 
@@ -79,6 +80,7 @@ Result<int> run_pack(const PackFlags& flags, const Common& common) {
   const auto start = std::chrono::steady_clock::now();
   if (flags.output.empty()) return usage_error("pack: no output given", "add -o OUT.esm");
   EDGESMITH_TRY(check_stdout(common, flags.output));
+  EDGESMITH_TRY(refine::check_ending(flags.output, "a packed model", ".esm"));
   EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model}, flags.force));
   auto files = pack::read_model(flags.model);
   if (!files) return files.error();
@@ -121,6 +123,7 @@ Result<int> run_unpack(const PackFlags& flags, const Common& common) {
   const auto start = std::chrono::steady_clock::now();
   if (flags.output.empty()) return usage_error("unpack: no output given", "add -o MODEL.onnx");
   EDGESMITH_TRY(check_stdout(common, flags.output));
+  EDGESMITH_TRY(refine::check_ending(flags.output, "ONNX", ".onnx"));
   EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model}, flags.force));
   auto packed = MappedFile::open(flags.model);
   if (!packed) return packed.error();

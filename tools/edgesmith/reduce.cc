@@ -2,6 +2,7 @@
 // `edgesmith reduce`: the smallest model that still breaks something.
 #include "edgesmith/refine/reduce.h"
 #include "edgesmith/base/clock.h"
+#include "edgesmith/refine/output_name.h"
 
 #include <chrono>
 #include <cmath>
@@ -220,6 +221,7 @@ Status check_flags(const ReduceFlags& flags) {
         "write {} where the model's path belongs" + std::string(differs ? " and {out} where its output goes" : ""));
   }
   if (differs && !flags.message.empty()) return usage_error("--message goes with --command", "leave it out");
+  EDGESMITH_TRY(refine::check_ending(flags.output, "ONNX", ".onnx"));
   return refine::check_output(flags.output, std::vector{flags.model}, flags.force);
 }
 

@@ -2,6 +2,7 @@
 // `edgesmith select MODEL`: for this machine the fastest kernel for every node, by timing all that may run it; for
 // other targets, and with measured costs, the faster precision of every node (select_precision.cc).
 #include "edgesmith/refine/select.h"
+#include "edgesmith/refine/output_name.h"
 
 #include <algorithm>
 
@@ -28,6 +29,7 @@ using report::Table;
 
 struct SelectFlags : PrecisionFlags {
   ExecutorFlags executor;
+  std::vector<std::string> dims;  ///< "H=64"
   bool no_cache = false;
 };
 
@@ -71,6 +73,7 @@ Result<int> select_kernels(const SelectFlags& flags, const Common& common) {
                        "leave out --original and --model-output, or add --costs");
   }
   if (!flags.output.empty()) {
+    EDGESMITH_TRY(refine::check_ending(flags.output, "a plan in JSON", ".json"));
     EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model}, flags.force));
   }
   const auto file = MappedFile::open(flags.model);
@@ -81,8 +84,9 @@ Result<int> select_kernels(const SelectFlags& flags, const Common& common) {
   if (!progress) return progress.error();
   const auto executor = flags.executor.options(common, 1);
   if (!executor) return executor.error();
-  const auto inputs =
-      data::seeded_inputs(*graph, {.seed = common.seed.value_or(0), .memory_limit = executor->memory_limit});
+  data::SeededOptions seeded{.seed = common.seed.value_or(0), .memory_limit = executor->memory_limit};
+  EDGESMITH_TRY(parse_dims(flags.dims, seeded.free_dims));
+  const auto inputs = data::seeded_inputs(*graph, seeded);
   if (!inputs) return inputs.error().in(flags.model);
   refine::SelectOptions options;
   options.executor = *executor;
@@ -90,7 +94,11 @@ Result<int> select_kernels(const SelectFlags& flags, const Common& common) {
   options.progress = progress->get();
   refine::TimingCache cache(flags.no_cache ? "" : refine::TimingCache::default_path());
   auto plan = refine::select_kernels(*graph, *inputs, cache, options);
-  if (!plan) return plan.error().in(flags.model);
+  if (!plan) {
+    Error named = plan.error().in(flags.model);
+    if (named.kind == ErrorKind::invalid) named.hint = "free dims are 1 unless --dim NAME=N says otherwise";
+    return named;
+  }
   cache.save();
   plan->model_path = flags.model;
   plan->model_sha256 = sha256_hex((*file)->bytes());
@@ -119,6 +127,7 @@ Result<int> run(const SelectFlags& flags, const Common& common) {
     return usage_error("select: --min-sqnr is about precisions, and --target host alone chooses kernels",
                        "add --costs costs.json, or name another target");
   }
+  if (!flags.dims.empty()) return usage_error("select: --dim is for --target host, which runs the model");
   return select_precision(flags, *target, common);
 }
 
@@ -151,6 +160,7 @@ void add_select(Program& program) {
       ->type_name("DB");
   add_data_option(command, "calib", flags->data.calib, "samples that --min-sqnr is measured on");
   add_preprocess_options(command, flags->data);
+  add_dim_option(command, flags->dims);
   command->add_flag("--no-cache", flags->no_cache, "time everything again, and keep no times");
   command->add_option("-o,--output", flags->output, "write the plan, for 'bench --plan'")
       ->type_name("plan.json")

@@ -10,6 +10,7 @@
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/precision.h"
+#include "edgesmith/refine/output_name.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/report/document.h"
 #include "edgesmith/report/plan.h"
@@ -153,6 +154,8 @@ class PrecisionRun {
     for (const std::string& input : {flags_.costs, flags_.original, flags_.data.calib.path}) {
       if (!input.empty()) inputs.push_back(input);
     }
+    EDGESMITH_TRY(refine::check_ending(flags_.output, "a plan in JSON", ".json"));
+    EDGESMITH_TRY(refine::check_ending(flags_.model_output, "ONNX", ".onnx"));
     for (const std::string& output : {flags_.output, flags_.model_output}) {
       EDGESMITH_TRY(refine::check_output(output, inputs, flags_.force));
       if (!output.empty()) inputs.push_back(output);

@@ -18,6 +18,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
+#include "passes/convert/half_weights.h"
 #include "passes/prune/masks.h"
 #include "passes/prune/order.h"
 #include "passes/prune/repair.h"
@@ -158,7 +159,7 @@ class Pruner {
     EDGESMITH_TRY(check());
     EDGESMITH_TRY(find_layers(selected));
     if (layers_.empty()) {
-      context_.notes.push_back("there are no float32 weights to prune");
+      context_.notes.push_back("there are no float32 weights to prune" + half_weights_hint(graph_));
       return Change::none;
     }
     find_takers();

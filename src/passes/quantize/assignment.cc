@@ -14,16 +14,22 @@ bool is_own(const ir::Value& value, const ir::Node& node) {
   return std::all_of(value.uses().begin(), value.uses().end(), [&](const ir::Use& use) { return use.node == &node; });
 }
 
-// Codes of a constant that an integer node reads as data.
-ir::Tensor data_codes(const ir::Tensor& tensor, const ir::Quant& quant) {
-  const std::vector<float> reals = tensor.to_floats();
-  std::vector<uint8_t> codes;
-  for (const float real : reals) {
-    codes.push_back(static_cast<uint8_t>(ir::quantize_value(real, quant.scale[0], quant.zero_point[0], quant.dtype)));
+template <typename Code>
+ir::Tensor codes_as(const ir::Tensor& tensor, const ir::Quant& quant) {
+  std::vector<Code> codes;
+  for (const float real : tensor.to_floats()) {
+    codes.push_back(static_cast<Code>(ir::quantize_value(real, quant.scale[0], quant.zero_point[0], quant.dtype)));
   }
-  if (quant.dtype == ir::DType::u8) return ir::Tensor::affine(ir::Tensor::of<uint8_t>(tensor.dims(), codes), quant);
-  std::vector<int8_t> with_sign(codes.begin(), codes.end());
-  return ir::Tensor::affine(ir::Tensor::of<int8_t>(tensor.dims(), with_sign), quant);
+  return ir::Tensor::affine(ir::Tensor::of<Code>(tensor.dims(), codes), quant);
+}
+
+// Codes of a constant that an integer node reads as data, in the type of the activations.
+ir::Tensor data_codes(const ir::Tensor& tensor, const ir::Quant& quant) {
+  switch (quant.dtype) {
+    case ir::DType::u8: return codes_as<uint8_t>(tensor, quant);
+    case ir::DType::i16: return codes_as<int16_t>(tensor, quant);
+    default: EDGESMITH_CHECK(quant.dtype == ir::DType::i8); return codes_as<int8_t>(tensor, quant);
+  }
 }
 
 // Layers that share a weight and its codes keep sharing it; another reader keeps the old constant.

@@ -19,13 +19,6 @@ constexpr std::array<CalibratorInfo, 5> kCalibrators = {{
 
 std::span<const CalibratorInfo> all_calibrators() { return kCalibrators; }
 
-const CalibratorInfo* find_calibrator(std::string_view name) {
-  for (const CalibratorInfo& calibrator : kCalibrators) {
-    if (calibrator.name == name) return &calibrator;
-  }
-  return nullptr;
-}
-
 Range pick_min_max(const Observations& observed, const CalibratorSettings&) { return observed.extremes.joined({0, 0}); }
 
 Range pick_moving_average(const Observations& observed, const CalibratorSettings&) {

@@ -33,7 +33,6 @@ struct CalibratorInfo {
 
 /// All of them; "minmax" is the first.
 std::span<const CalibratorInfo> all_calibrators();
-const CalibratorInfo* find_calibrator(std::string_view name);
 
 /// The extremes.
 Range pick_min_max(const Observations& observed, const CalibratorSettings& settings);

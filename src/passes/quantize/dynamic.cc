@@ -16,6 +16,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/inner_cost.h"
+#include "passes/convert/half_weights.h"
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/dynamic_lstm.h"
 #include "passes/quantize/findings.h"
@@ -263,7 +264,7 @@ std::string counted(int count, const std::string& one, const std::string& severa
   return std::to_string(count) + " " + (count == 1 ? one : several);
 }
 
-void add_notes(const DynamicCounts& counts, PassContext& context) {
+void add_notes(const DynamicCounts& counts, const ir::Graph& graph, PassContext& context) {
   const int coded = counts.products + counts.lstms;
   if (coded + counts.weights_only == 0 && counts.before > 0) {
     context.notes.push_back(counted(counts.before, "operator computes", "operators compute") +
@@ -271,7 +272,15 @@ void add_notes(const DynamicCounts& counts, PassContext& context) {
     return;
   }
   if (coded + counts.weights_only == 0 && !counts.obstacle.empty()) {
-    context.notes.push_back("no operator can compute on codes of the run; " + counts.obstacle);
+    context.notes.push_back("no operator can compute on codes of the run; " + counts.obstacle +
+                            half_weights_hint(graph));
+    return;
+  }
+  if (coded + counts.weights_only == 0) {
+    context.notes.push_back(
+        "no operator computes on codes of the run: those that can are MatMul, Gemm and LSTM with constant weights; "
+        "others "
+        "take ranges from data, with --calib in place of --dynamic");
     return;
   }
   std::string note = counted(coded, "operator computes", "operators compute") + " on codes of the run";
@@ -299,7 +308,7 @@ Result<Change> quantize_dynamic(ir::Graph& graph, WeightSettings settings, const
   if (context.opset == 0 || context.opset >= kOpsetInside) {
     if (DynamicBodies(settings, selectors, context, counts).run(graph) == Change::changed) change = Change::changed;
   }
-  add_notes(counts, context);
+  add_notes(counts, graph, context);
   selected.resize(static_cast<size_t>(graph.num_node_ids()), true);
   if (quantize_tables(graph, selected, context) > 0) change = Change::changed;
   if (*change == Change::none) return change;

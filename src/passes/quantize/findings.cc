@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "edgesmith/base/log.h"
+#include "passes/convert/half_weights.h"
 #include "passes/quantize/network_error.h"
 #include "passes/quantize/node_form.h"
 
@@ -233,7 +234,7 @@ void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& conte
       std::any_of(plan.sets.begin(), plan.sets.end(), [](const ScaleSet& set) { return set.given.has_value(); });
   context.notes.push_back(done ? "the model is quantized already"
                                : "no operator of the model computes on integers on " +
-                                     std::string(context.target->name));
+                                     std::string(context.target->name) + half_weights_hint(graph));
 }
 
 void report_weight(const ir::Node& node, const ir::Tensor& weight, int bits, double sqnr_db, bool of_output,

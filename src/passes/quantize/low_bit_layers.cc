@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "edgesmith/ops/op_info.h"
+#include "passes/convert/half_weights.h"
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/findings.h"
 #include "passes/quantize/node_form.h"
@@ -204,7 +205,7 @@ Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& setti
   auto layers = find_layers(graph, selected, context);
   if (!layers) return layers.error();
   if (layers->empty()) {
-    context.notes.push_back("there are no float32 weights to quantize");
+    context.notes.push_back("there are no float32 weights to quantize" + half_weights_hint(graph));
     return Change::none;
   }
   const bool blocks = settings.block_size <= 0 || std::any_of(layers->begin(), layers->end(), [&](ir::Node* node) {

@@ -16,6 +16,7 @@
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
+#include "passes/convert/half_weights.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/selectors.h"
 #include "passes/reconstruct/bit_plan.h"
@@ -150,7 +151,7 @@ class Sharer {
     }
     EDGESMITH_TRY(find_weights(selected));
     if (weights_.empty()) {
-      context_.notes.push_back("there are no float32 weights to share");
+      context_.notes.push_back("there are no float32 weights to share" + half_weights_hint(graph_));
       return Change::none;
     }
     EDGESMITH_TRY(repair_ ? share_in_order() : share_all());

@@ -12,7 +12,7 @@
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
-#include "refine/write_output.h"
+#include "edgesmith/refine/output_name.h"
 
 namespace edgesmith::refine {
 namespace {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "edgesmith/onnx/export.h"
+#include "edgesmith/refine/output_name.h"
 #include "refine/provenance.h"
 #include "refine/write_output.h"
 

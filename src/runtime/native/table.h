@@ -284,6 +284,9 @@ struct NativeTable {
                          int64_t outputs, float* out);
   /// out[i] = the four corners of output i, mixed.
   void (*mix_corners)(const Corners& corners, int64_t count, float* out);
+  /// The same for volumes: the corners of two slices, each with the slice's weight.
+  void (*mix_eight_corners)(const Corners& near, float near_weight, const Corners& far, float far_weight, int64_t count,
+                            float* out);
   /// round_halves.h.
   void (*round_to_f16)(float* data, int64_t count);
   void (*round_to_bf16)(float* data, int64_t count);

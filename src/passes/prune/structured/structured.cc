@@ -19,6 +19,7 @@
 #include "edgesmith/base/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/channels/remove_channels.h"
+#include "passes/convert/half_weights.h"
 #include "passes/prune/structured/branch_trials.h"
 #include "passes/prune/structured/branches.h"
 #include "passes/prune/structured/budget.h"
@@ -89,7 +90,7 @@ class ChannelPruner {
                      std::any_of(steps_.begin(), steps_.end(), [](const auto& steps) { return steps.size() > 1; });
     say_what_stays();
     if (!any) {
-      context_.notes.push_back("there are no channels that may go");
+      context_.notes.push_back("there are no channels that may go" + half_weights_hint(graph_));
       return Change::none;
     }
     original_ = graph_.clone();

@@ -63,6 +63,7 @@ constexpr edgesmith::runtime::native::NativeTable make_table() {
           .mix = mix,
           .mix_neighbours = mix_neighbours,
           .mix_corners = mix_corners,
+          .mix_eight_corners = mix_eight_corners,
           .round_to_f16 = round_to_f16,
           .round_to_bf16 = round_to_bf16};
 }

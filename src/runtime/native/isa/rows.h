@@ -106,4 +106,24 @@ void mix_corners(const Corners& c, int64_t count, float* out) {
   });
 }
 
+// The corners of one slice in that order, then those of the other.
+void mix_eight_corners(const Corners& near, float near_weight, const Corners& far, float far_weight, int64_t count,
+                       float* out) {
+  const Vec above = set1(near.above), below = set1(near.below);
+  const Vec near_slice = set1(near_weight), far_slice = set1(far_weight);
+  for_vectors(count, [&](int64_t i, int n) {
+    const Vec left = load_upto(near.left + i, n), right = load_upto(near.right + i, n);
+    const Vec above_left = mul(left, above), above_right = mul(right, above);
+    const Vec below_left = mul(left, below), below_right = mul(right, below);
+    Vec sum = mul(mul(above_left, near_slice), load_upto(near.above_left + i, n));
+    sum = add(sum, mul(mul(above_right, near_slice), load_upto(near.above_right + i, n)));
+    sum = add(sum, mul(mul(below_left, near_slice), load_upto(near.below_left + i, n)));
+    sum = add(sum, mul(mul(below_right, near_slice), load_upto(near.below_right + i, n)));
+    sum = add(sum, mul(mul(above_left, far_slice), load_upto(far.above_left + i, n)));
+    sum = add(sum, mul(mul(above_right, far_slice), load_upto(far.above_right + i, n)));
+    sum = add(sum, mul(mul(below_left, far_slice), load_upto(far.below_left + i, n)));
+    store_upto(out + i, add(sum, mul(mul(below_right, far_slice), load_upto(far.below_right + i, n))), n);
+  });
+}
+
 }  // namespace

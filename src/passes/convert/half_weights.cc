@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "passes/convert/half_weights.h"
+
+namespace edgesmith::passes {
+
+std::string half_weights_hint(const ir::Graph& graph) {
+  for (const ir::Node& node : graph.nodes()) {
+    if (!node.is(ir::OpKind::constant) || node.tensor().rank() < 2) continue;
+    const ir::DType dtype = node.tensor().dtype();
+    if (dtype != ir::DType::f16 && dtype != ir::DType::bf16) continue;
+    return std::string(": weights are ") + (dtype == ir::DType::f16 ? "float16" : "bfloat16") +
+           "; first make them float32: 'edgesmith convert MODEL --to fp32 -o FLOAT.onnx'";
+  }
+  return "";
+}
+
+}  // namespace edgesmith::passes
