@@ -217,8 +217,7 @@ Status check_whole_run(const Source& source, const Signature& signature) {
 
 void add_raw_range(const RawInput& raw, ValueRange& range) {
   if (const Image* image = std::get_if<Image>(&raw)) {
-    const auto [low, high] = std::minmax_element(image->pixels.begin(), image->pixels.end());
-    range.add_raw(*low, *high, true);
+    range.add_pixels(image->pixels);
     return;
   }
   const ir::Tensor& tensor = std::get<ir::Tensor>(raw);

@@ -2,6 +2,7 @@
 #include "data/range_check.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdio>
 
@@ -35,13 +36,37 @@ void ValueRange::add_raw(double low_value, double high_value, bool are_pixels) {
   pixels = are_pixels;
 }
 
-void ValueRange::add(const ir::Tensor& tensor) {
-  const std::vector<float> values = tensor.to_floats();
+void ValueRange::add_pixels(std::span<const uint8_t> values) {
   if (values.empty()) return;
-  float least = values[0], most = values[0];
-  for (const float value : values) {
+  uint8_t least = values[0], most = values[0];
+  for (const uint8_t value : values) {
     least = std::min(least, value);
     most = std::max(most, value);
+  }
+  add_raw(least, most, true);
+}
+
+void ValueRange::add(const ir::Tensor& tensor) {
+  std::vector<float> others;
+  if (tensor.dtype() != ir::DType::f32 || tensor.encoding() != ir::Encoding::dense) others = tensor.to_floats();
+  const std::span<const float> values = others.empty() ? tensor.data<float>() : others;
+  if (values.empty()) return;
+  constexpr size_t kLanes = 16;  // side by side, so that they become vectors
+  std::array<float, kLanes> low_ends, high_ends;
+  low_ends.fill(values[0]);
+  high_ends.fill(values[0]);
+  size_t at = 0;
+  for (; at + kLanes <= values.size(); at += kLanes) {
+    for (size_t l = 0; l < kLanes; ++l) {
+      low_ends[l] = std::min(low_ends[l], values[at + l]);
+      high_ends[l] = std::max(high_ends[l], values[at + l]);
+    }
+  }
+  float least = *std::min_element(low_ends.begin(), low_ends.end());
+  float most = *std::max_element(high_ends.begin(), high_ends.end());
+  for (; at < values.size(); ++at) {
+    least = std::min(least, values[at]);
+    most = std::max(most, values[at]);
   }
   low = any ? std::min<double>(low, least) : least;
   high = any ? std::max<double>(high, most) : most;

@@ -3,6 +3,8 @@
 // cause of bad results, and nothing else tells it.
 #pragma once
 
+#include <cstdint>
+#include <span>
 #include <string>
 
 #include "edgesmith/data/dataset.h"
@@ -18,6 +20,7 @@ struct ValueRange {
   bool any = false;
 
   void add_raw(double low_value, double high_value, bool are_pixels);
+  void add_pixels(std::span<const uint8_t> values);  ///< of an image
   void add(const ir::Tensor& tensor);
 };
 

@@ -6,6 +6,7 @@
 #include "edgesmith/base/check.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/text.h"
+#include "edgesmith/targets/target_names.h"
 #include "targets/embedded_profiles.h"
 
 namespace edgesmith::targets {
@@ -15,14 +16,16 @@ bool holds(const std::vector<ir::OpKind>& ops, ir::OpKind op) {
   return std::find(ops.begin(), ops.end(), op) != ops.end();
 }
 
-std::vector<Target> parse_embedded() {
+Target parse_embedded(const EmbeddedProfile& profile) {
+  auto target = parse_profile(profile.text, std::string(profile.name) + ".toml");
+  EDGESMITH_CHECK(target.ok()) << target.error().text();
+  EDGESMITH_CHECK(target->name == profile.name) << target->name << " in " << profile.name << ".toml";
+  return std::move(*target);
+}
+
+std::vector<Target> parse_all() {
   std::vector<Target> targets;
-  for (const EmbeddedProfile& profile : embedded_profiles()) {
-    auto target = parse_profile(profile.text, std::string(profile.name) + ".toml");
-    EDGESMITH_CHECK(target.ok()) << target.error().text();
-    EDGESMITH_CHECK(target->name == profile.name) << target->name << " in " << profile.name << ".toml";
-    targets.push_back(std::move(*target));
-  }
+  for (const EmbeddedProfile& profile : embedded_profiles()) targets.push_back(parse_embedded(profile));
   return targets;
 }
 
@@ -44,8 +47,14 @@ const FixedOutput* Target::fixed_output(ir::OpKind op) const {
 }
 
 std::span<const Target> all_targets() {
-  static const std::vector<Target> targets = parse_embedded();
+  static const std::vector<Target> targets = parse_all();
   return targets;
+}
+
+std::vector<std::string> target_names() {
+  std::vector<std::string> names;
+  for (const EmbeddedProfile& profile : embedded_profiles()) names.emplace_back(profile.name);
+  return names;
 }
 
 const Target* find_target(std::string_view name) {
@@ -63,9 +72,10 @@ Result<Target> load_target(const std::string& name_or_path) {
     if (!text) return text.error();
     return parse_profile(*text, name_or_path);
   }
-  if (const Target* target = find_target(name_or_path)) return *target;
-  std::vector<std::string> names;
-  for (const Target& target : all_targets()) names.push_back(target.name);
+  for (const EmbeddedProfile& profile : embedded_profiles()) {  // the others are not read
+    if (profile.name == name_or_path) return parse_embedded(profile);
+  }
+  const std::vector<std::string> names = target_names();
   std::vector<std::string> kin;  // "ort" and "cmsis" are nearer to their own than to any word of that length
   std::copy_if(names.begin(), names.end(), std::back_inserter(kin), [&](const std::string& name) {
     return name_or_path.size() > 2 && name.find(name_or_path) != name.npos;

@@ -2,6 +2,8 @@
 // Races of graphs that are off by a known share.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <string>
 #include <vector>
@@ -34,6 +36,30 @@ struct Track {
   ThreadPool pool{2};
   ProgressSink progress;
 };
+
+// What fold leaves is done once, before it is called again: beside the next block, or at the end.
+TEST(Stream, DoesTheTasksOfEveryBlock) {
+  for (const int64_t samples : {int64_t{1}, int64_t{Stream::kSlots}, int64_t{3 * Stream::kSlots + 1}}) {
+    Track track(samples);
+    std::atomic<int> folded = 0;
+    std::vector<int> done(5, 0);
+    std::atomic<bool> in_order = true;
+    const Stream::Tasks tasks = {static_cast<int64_t>(done.size()), [&](int64_t task) {
+                                   in_order = in_order && ++done[static_cast<size_t>(task)] == folded;
+                                 }};
+    const auto fold = [&](int) {
+      in_order = in_order && std::all_of(done.begin(), done.end(), [&](int count) { return count == folded; });
+      ++folded;
+    };
+    ASSERT_TRUE(track.stream()
+                    .run(
+                        "test", [](const Stream::Batch&) { return Status(); }, fold, tasks)
+                    .ok());
+    EXPECT_EQ(folded, (samples + Stream::kSlots - 1) / Stream::kSlots);
+    EXPECT_EQ(done, std::vector<int>(5, folded));
+    EXPECT_TRUE(in_order);
+  }
+}
 
 TEST(ChoiceRace, GivesTheErrorsOfTheWholeStreamToThoseThatFinish) {
   Track track(64);

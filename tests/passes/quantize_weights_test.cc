@@ -7,6 +7,7 @@
 #include <numeric>
 #include <vector>
 
+#include "edgesmith/base/large_buffer.h"
 #include "edgesmith/base/random.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
@@ -327,6 +328,60 @@ ir::Tensor random_tensor(ir::Dims dims, uint64_t seed) {
   ir::Tensor tensor = ir::Tensor::zeros(ir::DType::f32, std::move(dims));
   for (float& value : tensor.mutable_data<float>()) value = static_cast<float>(random.normal());
   return tensor;
+}
+
+// Panels of whole and of broken vectors, of one block and of several; samples that give fewer rows than there is room.
+TEST(LayerInputs, HaveTheSameMomentsFromPanelsAsFromRows) {
+  struct Case {
+    const char* node;
+    ir::OpKind op;
+    ir::Dims input;
+    int widest;
+  };
+  const Case cases[] = {
+      {"%w = constant random(seed=1) : f32[6,11,3,3]\n  %y = conv %x, %w {pads=[1,1,1,1]}",
+       ir::OpKind::conv,
+       {1, 11, 5, 6},
+       1000},
+      {"%w = constant random(seed=1) : f32[6,147,1,1]\n  %y = conv %x, %w", ir::OpKind::conv, {1, 147, 3, 3}, 80},
+      {"%w = constant random(seed=1) : f32[6,8,3,3]\n  %y = conv %x, %w", ir::OpKind::conv, {2, 8, 9, 7}, 40},
+      {"%w = constant random(seed=1) : f32[83,4]\n  %y = gemm %x, %w", ir::OpKind::gemm, {3, 83}, 1000},
+      {"%w = constant random(seed=1) : f32[6,1,1,1]\n  %y = conv %x, %w", ir::OpKind::conv, {1, 1, 9, 9}, 1000},
+  };
+  constexpr int64_t kSamples = 5;
+  for (const Case& one : cases) {
+    std::string dims;
+    for (const int64_t dim : one.input) dims += (dims.empty() ? "" : ",") + std::to_string(dim);
+    ir::Graph graph = parse("graph @g(%x: f32[" + dims + "]) -> (y) {\n  " + one.node + "\n  return %y\n}\n");
+    const ir::Node& node = find(graph, one.op);
+    LayerInputs by_rows(node, kSamples, one.widest), by_panels(node, kSamples, one.widest);
+    const int64_t room = kSamples * by_panels.rows_per_sample();
+    LargeBuffer panels(static_cast<size_t>(room * by_panels.panels().floats_per_row()) * sizeof(float));
+    std::vector<float> rows;
+    int64_t count = 0;
+    for (int64_t sample = 0; sample < kSamples; ++sample) {
+      const ir::Tensor x = random_tensor(one.input, static_cast<uint64_t>(sample) + 1);
+      std::vector<float> own(by_rows.most_taken());
+      const auto numbers = by_rows.take_rows(node, x, sample, own);
+      ASSERT_TRUE(numbers.ok());
+      rows.insert(rows.end(), own.begin(), own.begin() + static_cast<int64_t>(*numbers));
+      const int64_t from = sample * by_panels.rows_per_sample();
+      const auto taken = by_panels.take_rows(node, x, sample, panels.floats(), room, from);
+      ASSERT_TRUE(taken.ok());
+      by_panels.panels().move_rows(panels.floats(), room, from, count, *taken);
+      count += *taken;
+    }
+    add_rows(by_rows, rows);
+    by_panels.add_means(panels.floats(), room, count);
+    for (size_t panel = 0; panel < by_panels.panels().panels().size(); ++panel) {
+      by_panels.add_products(panels.floats(), room, count, panel);
+    }
+    ASSERT_EQ(by_panels.num_rows(), by_rows.num_rows());
+    EXPECT_EQ(by_panels.means(), by_rows.means());
+    for (size_t b = 0; b < by_rows.blocks().size(); ++b) {
+      EXPECT_EQ(by_panels.moments(by_panels.blocks()[b], true), by_rows.moments(by_rows.blocks()[b], true)) << one.node;
+    }
+  }
 }
 
 TEST(LayerInputs, HaveTheMomentsOfThePatchesUnderTheKernel) {

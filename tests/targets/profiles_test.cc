@@ -9,6 +9,7 @@
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/targets/target.h"
+#include "edgesmith/targets/target_names.h"
 
 namespace edgesmith::targets {
 namespace {
@@ -20,6 +21,7 @@ TEST(Profiles, AreAllFilesOfTheFolderInOrderOfName) {
   }
   for (const Target& target : all_targets()) names.insert(target.name);
   EXPECT_EQ(names, files);
+  EXPECT_EQ(target_names(), std::vector<std::string>(names.begin(), names.end()));
   EXPECT_TRUE(std::is_sorted(all_targets().begin(), all_targets().end(),
                              [](const Target& a, const Target& b) { return a.name < b.name; }));
 }

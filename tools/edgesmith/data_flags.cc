@@ -7,6 +7,7 @@
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/targets/target.h"
+#include "edgesmith/targets/target_names.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -35,11 +36,7 @@ Result<std::optional<data::Preprocess>> make_preprocess(const DataFlags& flags, 
 
 }  // namespace
 
-std::vector<std::string> target_names() {
-  std::vector<std::string> names;
-  for (const targets::Target& target : targets::all_targets()) names.push_back(target.name);
-  return names;
-}
+std::vector<std::string> target_names() { return targets::target_names(); }
 
 std::vector<std::string> metric_names() {
   std::vector<std::string> names;

@@ -175,8 +175,9 @@ Result<WeightCodes> quantize_weight(const ir::Node& node, const WeightSettings& 
   std::vector<std::vector<double>> rows(channels);
   std::vector<ChannelScale> scales(channels);
   for (size_t c = 0; c < channels; ++c) {
-    rows[c].reserve(static_cast<size_t>(layout.width()));
-    layout.for_channel(c, [&](size_t element) { rows[c].push_back(reals[element]); });
+    rows[c].resize(static_cast<size_t>(layout.width()));
+    double* to = rows[c].data();
+    layout.for_channel(c, [&](size_t element) { *to++ = reals[element]; });
     scales[c] = channel_scale(rows[c], settings.rule, smallest_scales.empty() ? 0 : smallest_scales[c]);
   }
   if (settings.per_tensor) share_scale(scales, rows, settings.rule);

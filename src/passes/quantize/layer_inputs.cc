@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <type_traits>
 
 #include "edgesmith/base/check.h"
 #include "edgesmith/ops/window.h"
@@ -56,6 +57,62 @@ void find_taps(const ops::Window& window, int64_t position, int64_t taps, int64_
   }
 }
 
+// Adds `count` rows of `width` numbers, `step` apart, to sums, which are read and written once for four rows.
+void add_to_sums(const float* row, size_t count, size_t step, size_t width, double* sums) {
+  size_t r = 0;
+  for (; r + 4 <= count; r += 4, row += 4 * step) {
+    for (size_t i = 0; i < width; ++i) {
+      const double first = static_cast<double>(row[i]) + row[i + step];
+      sums[i] += first + (static_cast<double>(row[i + 2 * step]) + row[i + 3 * step]);
+    }
+  }
+  for (; r < count; ++r, row += step) {
+    for (size_t i = 0; i < width; ++i) sums[i] += row[i];
+  }
+}
+
+// The patches that are taken of a sample.
+struct Patches {
+  int64_t taken = 0, taps = 0, plane = 0;
+  std::vector<int64_t> offsets;  // [taken][taps], in the first plane of the patch's image; -1: in the padding
+  std::vector<char> whole;       // [taken]: nothing is padding, and the taps of a row of the kernel lie side by side
+};
+
+// The patch of one plane. `row`: taps in a row of the kernel; most kernels have three or five.
+void copy_patch(const float* from, const int64_t* offsets, int64_t taps, int64_t row, bool whole, float* to) {
+  const auto copy_rows = [&](auto width) {
+    for (int64_t tap = 0; tap < taps; tap += width()) std::copy_n(from + offsets[tap], width(), to + tap);
+  };
+  if (whole && row == 3) return copy_rows(std::integral_constant<int64_t, 3>());
+  if (whole && row == 5) return copy_rows(std::integral_constant<int64_t, 5>());
+  for (int64_t tap = 0; tap < taps; ++tap) to[tap] = offsets[tap] >= 0 ? from[offsets[tap]] : 0.0F;
+}
+
+Result<Patches> find_patches(const ir::Node& node, const ir::Dims& kernel, const ir::Dims& dims, int64_t sample,
+                             int64_t most) {
+  auto window = ops::resolve_window(node, ir::Dims(dims.begin() + 2, dims.end()), kernel);
+  if (!window) return window.error().in(node.label());
+  const int64_t positions = ir::num_elements(window->output), count = dims[0] * positions;
+  Patches patches{.taps = ir::num_elements(kernel), .plane = ir::num_elements(window->input)};
+  if (count <= 0) return patches;
+  patches.taken = std::min(count, most);
+  patches.offsets.resize(static_cast<size_t>(patches.taken * patches.taps));
+  for (int64_t i = 0; i < patches.taken; ++i) {
+    const int64_t at = position_of(true, sample, i, patches.taken, count);
+    int64_t* own = &patches.offsets[static_cast<size_t>(i * patches.taps)];
+    find_taps(*window, at % positions, patches.taps, own);
+    bool whole = true;
+    for (int64_t tap = 0; tap < patches.taps; ++tap) {
+      whole = whole && own[tap] >= 0 && (tap % kernel.back() == 0 || own[tap] == own[tap - 1] + 1);
+    }
+    patches.whole.push_back(whole ? 1 : 0);
+    for (int64_t tap = 0; tap < patches.taps; ++tap) {
+      if (own[tap] >= 0) own[tap] += at / positions * dims[1] * patches.plane;
+    }
+  }
+  return patches;
+}
+
 }  // namespace
 
 LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means, int64_t rows_per_input,
@@ -84,6 +141,10 @@ LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, 
   rows_per_sample_ = (rows + num_samples - 1) / std::max<int64_t>(1, num_samples);
   if (keep_means) sums_.assign(length(), 0.0);
   make_pieces();
+  if (groups_ > 1) return;
+  std::vector<int> widths;
+  for (const Block& block : blocks_) widths.push_back(block.width);
+  panels_ = RowPanels(widths);
 }
 
 int64_t LayerInputs::bytes() const {
@@ -103,23 +164,10 @@ Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& in
     }
     return static_cast<size_t>(taken * width_);
   }
-  const ir::Dims& dims = input.dims();
-  const int64_t channels = dims[1];
-  auto window = ops::resolve_window(node, ir::Dims(dims.begin() + 2, dims.end()), kernel_);
-  if (!window) return window.error().in(node.label());
-  const int64_t positions = ir::num_elements(window->output), count = dims[0] * positions;
-  if (count <= 0) return size_t{0};
-  const int64_t taken = std::min(count, rows_per_sample_);
-  const int64_t taps = ir::num_elements(kernel_), plane = ir::num_elements(window->input);
-  std::vector<int64_t> offsets(static_cast<size_t>(taken * taps));
-  for (int64_t i = 0; i < taken; ++i) {
-    const int64_t at = position_of(true, sample, i, taken, count);
-    int64_t* own = &offsets[static_cast<size_t>(i * taps)];
-    find_taps(*window, at % positions, taps, own);
-    for (int64_t tap = 0; tap < taps; ++tap) {
-      if (own[tap] >= 0) own[tap] += at / positions * channels * plane;
-    }
-  }
+  const auto patches = find_patches(node, kernel_, input.dims(), sample, rows_per_sample_);
+  if (!patches) return patches.error();
+  const auto& [taken, taps, plane, offsets, whole] = *patches;
+  const int64_t channels = input.dims()[1];
   // A plane at a time: the positions of one lie near each other.
   const int64_t per_group = channels / groups_;
   for (int64_t c = 0; c < channels; ++c) {
@@ -131,10 +179,50 @@ Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& in
       continue;
     }
     for (int64_t i = 0; i < taken; ++i, to += width_, own += taps) {
-      for (int64_t tap = 0; tap < taps; ++tap) to[tap] = own[tap] >= 0 ? from[own[tap]] : 0.0F;
+      copy_patch(from, own, taps, kernel_.back(), whole[static_cast<size_t>(i)] != 0, to);
     }
   }
   return static_cast<size_t>(taken) * length();
+}
+
+Result<int64_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample, float* panels,
+                                       int64_t room, int64_t first_row) const {
+  const auto data = input.data<float>();
+  if (!node.is(ir::OpKind::conv)) {
+    const int64_t count = input.size() / width_, taken = std::min(count, rows_per_sample_);
+    for (int64_t i = 0; i < taken; ++i) {
+      const float* row = data.data() + position_of(false, sample, i, taken, count) * width_;
+      for (const RowPanels::Panel& panel : panels_.panels()) {
+        std::copy_n(row + panel.first, panel.columns, panels + panel.before * room + (first_row + i) * panel.step);
+      }
+    }
+    return taken;
+  }
+  const auto patches = find_patches(node, kernel_, input.dims(), sample, rows_per_sample_);
+  if (!patches) return patches.error();
+  const auto& [taken, taps, plane, offsets, whole] = *patches;
+  if (taken == 0) return 0;
+  // A plane at a time, which may go to several panels.
+  auto panel = panels_.panels().begin();
+  for (int64_t c = 0; c < input.dims()[1]; ++c) {
+    const float* from = data.data() + c * plane;
+    for (int64_t tap = 0; tap < taps;) {
+      const int64_t column = c * taps + tap - panel->first, count = std::min(taps - tap, panel->columns - column);
+      float* to = panels + panel->before * room + first_row * panel->step + column;
+      const int64_t* own = offsets.data() + tap;
+      if (taps == 1) {
+        for (int64_t i = 0; i < taken; ++i, to += panel->step) *to = own[i] >= 0 ? from[own[i]] : 0.0F;
+      } else {
+        for (int64_t i = 0; i < taken; ++i, to += panel->step, own += taps) {
+          const bool rows = whole[static_cast<size_t>(i)] != 0 && count == taps;
+          copy_patch(from, own, count, kernel_.back(), rows, to);
+        }
+      }
+      tap += count;
+      if (column + count == panel->columns) ++panel;
+    }
+  }
+  return taken;
 }
 
 size_t LayerInputs::take_outputs(const ir::Node& node, const ir::Tensor& value, int64_t sample,
@@ -168,31 +256,39 @@ void LayerInputs::make_pieces() {
   }
 }
 
+void LayerInputs::make_sums() {
+  if (!blocks_.front().products.empty()) return;
+  for (Block& block : blocks_) {
+    block.products.assign(static_cast<size_t>(block.width) * static_cast<size_t>(block.width), 0.0F);
+  }
+}
+
 void LayerInputs::add_means(std::span<const Rows> samples) {
   const auto width = static_cast<size_t>(width_);
-  if (blocks_.front().products.empty()) {
-    for (Block& block : blocks_) {
-      block.products.assign(static_cast<size_t>(block.width) * static_cast<size_t>(block.width), 0.0F);
-    }
-  }
+  make_sums();
   for (const Rows rows : samples) {
     const size_t count = rows.size() / length();
     num_rows_ += static_cast<int64_t>(count);
     for (size_t g = 0; g < sums_.size() / width; ++g) {
       const float* row = rows.data() + g * count * width;
-      double* sums = &sums_[g * width];
-      size_t r = 0;
-      for (; r + 4 <= count; r += 4, row += 4 * width) {  // sums are read and written once for four rows
-        for (size_t i = 0; i < width; ++i) {
-          const double first = static_cast<double>(row[i]) + row[i + width];
-          sums[i] += first + (static_cast<double>(row[i + 2 * width]) + row[i + 3 * width]);
-        }
-      }
-      for (; r < count; ++r, row += width) {
-        for (size_t i = 0; i < width; ++i) sums[i] += row[i];
-      }
+      add_to_sums(row, count, width, width, &sums_[g * width]);
     }
   }
+}
+
+void LayerInputs::add_means(const float* panels, int64_t room, int64_t rows) {
+  make_sums();
+  num_rows_ += rows;
+  if (sums_.empty()) return;
+  for (const RowPanels::Panel& panel : panels_.panels()) {
+    add_to_sums(panels + panel.before * room, static_cast<size_t>(rows), static_cast<size_t>(panel.step),
+                static_cast<size_t>(panel.columns), &sums_[static_cast<size_t>(panel.first)]);
+  }
+}
+
+void LayerInputs::add_products(const float* panels, int64_t room, int64_t rows, size_t panel) {
+  Block& block = blocks_[panels_.panels()[panel].block];
+  panels_.multiply(panels, room, rows, panel, block.products.data(), block.width);
 }
 
 void LayerInputs::add_products(std::span<const Rows> samples, int64_t piece) {

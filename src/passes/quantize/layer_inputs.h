@@ -9,6 +9,7 @@
 
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
+#include "passes/quantize/row_panels.h"
 
 namespace edgesmith::passes::quantize {
 
@@ -56,12 +57,25 @@ class LayerInputs {
   size_t take_outputs(const ir::Node& node, const ir::Tensor& value, int64_t sample, std::span<float> rows) const;
   size_t most_outputs_taken() const { return static_cast<size_t>(rows_per_sample_ * outputs_); }
   int64_t outputs() const { return outputs_; }
+  /// Makes the sums, zero, if they are not there.
+  void make_sums();
   /// Adds the rows of some samples to the sums: add_means once, and add_products for every piece, in any order or side
-  /// by side. The order of the samples decides the last bits. kReadAhead numbers behind every Rows must be readable.
+  /// by side, after make_sums. The order of the samples decides the last bits. kReadAhead numbers behind every Rows
+  /// must be readable.
   void add_means(std::span<const Rows> samples);
   void add_products(std::span<const Rows> samples, int64_t piece);
   static constexpr size_t kReadAhead = 64;
   int64_t num_pieces() const { return static_cast<int64_t>(pieces_.size()); }
+
+  /// With one group rows may lie in panels instead, which takes less time: the same sums. Without panels: more groups.
+  const RowPanels& panels() const { return panels_; }
+  int64_t rows_per_sample() const { return rows_per_sample_; }
+  /// As take_rows, into panels of `room` rows from `first_row` on; returns how many rows they are.
+  Result<int64_t> take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample, float* panels, int64_t room,
+                            int64_t first_row) const;
+  /// Adds rows 0 .. rows - 1 of panels to the sums: add_means once, and add_products for every panel.
+  void add_means(const float* panels, int64_t room, int64_t rows);
+  void add_products(const float* panels, int64_t room, int64_t rows, size_t panel);
 
   /// Means of the inputs [groups, width].
   std::vector<double> means() const;
@@ -98,6 +112,7 @@ class LayerInputs {
   ir::Dims kernel_;  // spatial dims of a Conv's weight
   std::vector<Block> blocks_;
   std::vector<Piece> pieces_;
+  RowPanels panels_;
   std::vector<double> sums_;  // [groups, width], or empty
 };
 

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
 
+#include "edgesmith/base/large_buffer.h"
 #include "runtime/isa.h"
 #include "runtime/native/statistics.h"
 
@@ -25,76 +25,130 @@ using Ends = runtime::native::Ends;
 // The ends of the values of one batch, where there were any.
 using Seen = std::optional<Ends>;
 
-// Where the rows of the layers wait, by layer and slot, until a block of batches is done.
+// Where the rows of the layers wait, by layer and slot, until a block of batches is done: those of one group in panels,
+// others one slot behind the other. While their products are made, those of the next block come to other memory.
 class RowCollector {
  public:
   RowCollector(const std::vector<WatchedLayer>& layers, std::vector<LayerInputs>& inputs, int num_values)
       : layers_(layers), inputs_(inputs), readers_(static_cast<size_t>(num_values)) {
+    size_t all = 0;
     for (size_t l = 0; l < layers.size(); ++l) {
       readers_[id_of(*layers[l].node->input(0))].push_back(l);
-      const size_t room = inputs_of(l).most_taken() * Stream::kSlots + LayerInputs::kReadAhead;
-      rows_.push_back(std::make_unique_for_overwrite<float[]>(room));
+      places_.push_back(all);
+      const size_t room = paneled(l) ? static_cast<size_t>(inputs_of(l).panels().floats_per_row() * room_of(l))
+                                     : inputs_of(l).most_taken() * Stream::kSlots + LayerInputs::kReadAhead;
+      all += (room + kLine - 1) / kLine * kLine;
       taken_.emplace_back(Stream::kSlots, 0);
     }
+    for (LargeBuffer& rows : rows_) rows = LargeBuffer(all * sizeof(float));
     for (size_t i = 0; i < inputs.size(); ++i) {
-      for (int64_t piece = 0; piece < inputs[i].num_pieces(); ++piece) pieces_.emplace_back(i, piece);
+      const auto pieces =
+          inputs[i].groups() > 1 ? static_cast<size_t>(inputs[i].num_pieces()) : inputs[i].panels().panels().size();
+      for (size_t piece = 0; piece < pieces; ++piece) pieces_.emplace_back(i, piece);
     }
   }
 
   bool wants(const ir::Value& value) const { return !readers_[id_of(value)].empty(); }
 
   Status take(const ir::Value& value, const ir::Tensor& tensor, const Stream::Batch& batch) {
+    const auto slot = static_cast<size_t>(batch.slot);
     for (const size_t l : readers_[id_of(value)]) {
-      const auto slot = static_cast<size_t>(batch.slot);
-      const std::span<float> to(rows_of(l, slot), inputs_of(l).most_taken());
-      const auto taken = inputs_of(l).take_rows(*layers_[l].node, tensor, batch.index, to);
+      const LayerInputs& inputs = inputs_of(l);
+      const ir::Node& node = *layers_[l].node;
+      if (paneled(l)) {
+        const int64_t first_row = batch.slot * inputs.rows_per_sample();
+        const auto taken = inputs.take_rows(node, tensor, batch.index, coming(l), room_of(l), first_row);
+        if (!taken) return taken.error();
+        taken_[l][slot] = static_cast<size_t>(*taken);
+        continue;
+      }
+      const std::span<float> to(coming(l) + slot * inputs.most_taken(), inputs.most_taken());
+      const auto taken = inputs.take_rows(node, tensor, batch.index, to);
       if (!taken) return taken.error();
       taken_[l][slot] = *taken;
     }
     return {};
   }
 
-  // Adds what the first `batches` slots hold.
-  void fold(int batches, ThreadPool& pool) {
-    std::vector<std::vector<LayerInputs::Rows>> rows(inputs_.size());  // layers that share their inputs in their order
+  // Leaves what the first `batches` slots hold to tasks().
+  void fold(int batches) {
+    waiting_.assign(inputs_.size(), {});  // layers that share their inputs in their order
     for (size_t l = 0; l < layers_.size(); ++l) {
-      add_rows(l, static_cast<size_t>(batches), rows[static_cast<size_t>(layers_[l].inputs)]);
+      waiting_[static_cast<size_t>(layers_[l].inputs)].push_back(join(l, static_cast<size_t>(batches)));
     }
-    pool.parallel_for(static_cast<int64_t>(inputs_.size()), [&](int64_t index, int) {
-      inputs_[static_cast<size_t>(index)].add_means(rows[static_cast<size_t>(index)]);
-    });
-    pool.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t task, int) {
-      const auto& [index, piece] = pieces_[static_cast<size_t>(task)];
-      inputs_[index].add_products(rows[index], piece);
-    });
+    coming_ = 1 - coming_;
+  }
+
+  // What is to do after each fold(), before the next one: it adds the rows to the sums.
+  Stream::Tasks tasks() {
+    return {static_cast<int64_t>(inputs_.size() + pieces_.size()), [this](int64_t task) {
+              const auto index = static_cast<size_t>(task);
+              if (index < inputs_.size()) return add_means(index);
+              add_products(pieces_[index - inputs_.size()].first, pieces_[index - inputs_.size()].second);
+            }};
   }
 
  private:
-  LayerInputs& inputs_of(size_t layer) const { return inputs_[static_cast<size_t>(layers_[layer].inputs)]; }
-  float* rows_of(size_t layer, size_t slot) const { return rows_[layer].get() + slot * inputs_of(layer).most_taken(); }
+  static constexpr size_t kLine = 16;  // numbers
 
-  // What some slots of a layer hold: with one group a single matrix, since few long sums of products are made in less
-  // time than many short ones.
-  void add_rows(size_t layer, size_t batches, std::vector<LayerInputs::Rows>& rows) const {
-    if (inputs_of(layer).groups() > 1) {
-      for (size_t slot = 0; slot < batches; ++slot) rows.emplace_back(rows_of(layer, slot), taken_[layer][slot]);
-      return;
+  // What some slots of a layer hold.
+  struct Rows {
+    std::vector<LayerInputs::Rows> slots;
+    const float* panels = nullptr;  // with one group
+    int64_t room = 0, count = 0;
+  };
+
+  LayerInputs& inputs_of(size_t layer) const { return inputs_[static_cast<size_t>(layers_[layer].inputs)]; }
+  void add_means(size_t index) {
+    LayerInputs& inputs = inputs_[index];
+    for (const Rows& own : waiting_[index]) {
+      inputs.groups() > 1 ? inputs.add_means(own.slots) : inputs.add_means(own.panels, own.room, own.count);
     }
-    float* end = rows_of(layer, 0);
+  }
+
+  void add_products(size_t index, size_t piece) {
+    LayerInputs& inputs = inputs_[index];
+    for (const Rows& own : waiting_[index]) {
+      inputs.groups() > 1 ? inputs.add_products(own.slots, static_cast<int64_t>(piece))
+                          : inputs.add_products(own.panels, own.room, own.count, piece);
+    }
+  }
+
+  bool paneled(size_t layer) const { return inputs_of(layer).groups() == 1; }
+  int64_t room_of(size_t layer) const { return inputs_of(layer).rows_per_sample() * Stream::kSlots; }
+  float* coming(size_t layer) const { return rows_[coming_].floats() + places_[layer]; }
+
+  // With one group they become a single matrix, since few long sums of products are made in less time than many short
+  // ones.
+  Rows join(size_t layer, size_t batches) const {
+    Rows rows;
+    const LayerInputs& inputs = inputs_of(layer);
+    if (!paneled(layer)) {
+      for (size_t slot = 0; slot < batches; ++slot) {
+        rows.slots.emplace_back(coming(layer) + slot * inputs.most_taken(), taken_[layer][slot]);
+      }
+      return rows;
+    }
+    rows.panels = coming(layer);
+    rows.room = room_of(layer);
     for (size_t slot = 0; slot < batches; ++slot) {
-      const float* from = rows_of(layer, slot);
-      if (from != end) std::memmove(end, from, taken_[layer][slot] * sizeof(float));  // samples before gave fewer rows
-      end += taken_[layer][slot];
+      const int64_t from = static_cast<int64_t>(slot) * inputs.rows_per_sample();
+      const auto taken = static_cast<int64_t>(taken_[layer][slot]);
+      if (from != rows.count) inputs.panels().move_rows(coming(layer), rows.room, from, rows.count, taken);
+      rows.count += taken;  // samples before may have given fewer rows
     }
-    rows.emplace_back(rows_of(layer, 0), end);
+    return rows;
   }
 
   const std::vector<WatchedLayer>& layers_;
   std::vector<LayerInputs>& inputs_;
-  std::vector<std::vector<size_t>> readers_;        // by value id: indices into `layers_`
-  std::vector<std::unique_ptr<float[]>> rows_;      // by layer: room for those of every slot
-  std::vector<std::vector<size_t>> taken_;          // by layer and slot: numbers
-  std::vector<std::pair<size_t, int64_t>> pieces_;  // of all inputs
+  std::vector<std::vector<size_t>> readers_;  // by value id: indices into `layers_`
+  std::vector<size_t> places_;                // by layer: where its rows begin, those of every slot
+  std::array<LargeBuffer, 2> rows_;           // of all layers: of the block that comes, and of the one before
+  size_t coming_ = 0;
+  std::vector<std::vector<Rows>> waiting_;         // by inputs: what tasks() adds
+  std::vector<std::vector<size_t>> taken_;         // by layer and slot: rows, or numbers where there are no panels
+  std::vector<std::pair<size_t, size_t>> pieces_;  // of all inputs
 };
 
 // Whether what is not finite in `tensor` is minus infinity, as in attention masks (masks.h).
@@ -139,6 +193,8 @@ Result<Extremes> observe(const ir::Graph& graph, const WhatToObserve& what, std:
     }
   }
   align_constants(graph, pool);
+  pool.parallel_for(static_cast<int64_t>(inputs.size()),
+                    [&](int64_t i, int) { inputs[static_cast<size_t>(i)].make_sums(); });
   auto runner = Runner::create(graph, stream.num_threads(), {.observed = observed});
   if (!runner) return runner.error();
   std::vector<std::vector<Seen>> slots(Stream::kSlots, std::vector<Seen>(count));
@@ -202,12 +258,12 @@ Result<Extremes> observe(const ir::Graph& graph, const WhatToObserve& what, std:
         seen.reset();
       }
     }
-    rows.fold(batches, pool);
+    rows.fold(batches);
     for (int slot = 0; slot < batches && what.reference != nullptr; ++slot) {
       what.reference->keep(stream.first_sample(next++), std::move(results[static_cast<size_t>(slot)]));
     }
   };
-  EDGESMITH_TRY(stream.run("observe ranges", work, fold));
+  EDGESMITH_TRY(stream.run("observe ranges", work, fold, rows.tasks()));
   return extremes;
 }
 

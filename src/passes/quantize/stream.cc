@@ -66,7 +66,7 @@ Result<std::vector<ir::Tensor>> Stream::load(int64_t batch) const {
 }
 
 Status Stream::run(std::string_view what, const std::function<Status(const Batch&)>& work,
-                   const std::function<void(int batches)>& fold) const {
+                   const std::function<void(int batches)>& fold, const Tasks& beside) const {
   const int64_t total = num_batches();
   progress_.begin(what, num_samples());
   for (int64_t first = 0; first < total; first += kSlots) {
@@ -76,7 +76,9 @@ Status Stream::run(std::string_view what, const std::function<Status(const Batch
     }
     const int64_t count = std::min<int64_t>(kSlots, total - first);
     std::vector<std::optional<Error>> errors(static_cast<size_t>(count));
-    pool_.parallel_for(count, [&](int64_t slot, int thread) {
+    const int64_t tasks = first > 0 ? beside.count : 0;
+    pool_.parallel_for(count + tasks, [&](int64_t slot, int thread) {
+      if (slot >= count) return beside.body(slot - count);
       auto inputs = load(first + slot);
       if (!inputs) {
         errors[static_cast<size_t>(slot)] = inputs.error();
@@ -93,6 +95,7 @@ Status Stream::run(std::string_view what, const std::function<Status(const Batch
     if (fold) fold(static_cast<int>(count));
     progress_.update(std::min(num_samples(), (first + count) * batch_size_));
   }
+  if (total > 0) pool_.parallel_for(beside.count, [&](int64_t task, int) { beside.body(task); });
   progress_.end();
   return {};
 }

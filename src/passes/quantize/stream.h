@@ -49,11 +49,18 @@ class Stream {
   /// Its name, for messages.
   std::string batch_name(int64_t batch) const;
 
+  /// Small tasks, in any order or side by side.
+  struct Tasks {
+    int64_t count;
+    std::function<void(int64_t task)> body;
+  };
+
   /// Calls `work` for every batch, kSlots at a time in parallel, and after each such block `fold(batches)` on the
-  /// calling thread: slots 0 .. batches - 1 are in order. Errors: those of the data set and of `work` (the first in
-  /// order); interrupted.
+  /// calling thread: slots 0 .. batches - 1 are in order. What fold leaves to do is in `beside`: those tasks are done
+  /// with the batches of the next block, by threads that find none any more (so that none waits for another one's
+  /// batch), or after the last one. Errors: those of the data set and of `work` (the first in order); interrupted.
   Status run(std::string_view what, const std::function<Status(const Batch&)>& work,
-             const std::function<void(int batches)>& fold = {}) const;
+             const std::function<void(int batches)>& fold = {}, const Tasks& beside = {}) const;
 
  private:
   Result<std::vector<ir::Tensor>> load(int64_t batch) const;
