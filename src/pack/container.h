@@ -17,7 +17,7 @@ using Bytes = std::span<const std::byte>;
 constexpr std::string_view kMagic =
     "\xE5"
     "ESM";
-constexpr uint8_t kVersion = 3;
+constexpr uint8_t kVersion = 4;
 
 struct Chunk {
   uint64_t tensors = 0;

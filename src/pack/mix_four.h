@@ -21,7 +21,7 @@ struct alignas(32) FourWeights {
   }
 };
 
-constexpr int kFourRate = 4;
+constexpr int kFourRate = 6;
 
 /// The counters' states, whose counts stay below 256, give a probability; `learn` moves the weights.
 class PlainFour {

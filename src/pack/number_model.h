@@ -6,12 +6,12 @@
 // What comes is predicted from what came before, read as numbers of which 256 to 511 have the largest size of the
 // tensor: from what the neighbours in the kernel let expect,
 //
-//   corner  above        expected = (2 left + 2 above - corner) / 4
+//   corner  above        expected = (2 left + 2 above + w corner) / 4
 //   left    this one
 //
-// how large the kernel was so far, how large the same one was in the two rows before (of the output channels before),
-// the last elements and many of them, and the place in the kernel. Kernels are smooth, and input channels differ: of
-// 3x3 kernels this tells 0.25 bits of each 4-bit code. What is learnt goes on from tensor to tensor.
+// how large the kernel was so far and should be by its channels (channel_means.h), the last elements, and the place in
+// the kernel. Kernels are smooth, w then is about -1, but coarse codes do not continue slopes: w follows the sign of
+// what was wrong (Widrow and Hoff's least mean squares, 1960). What is learnt goes on from tensor to tensor.
 //
 // Of types of up to eight bits all that is said of an element has a probability; of wider ones sign and digits are
 // nearly noise, and cost time: a counter predicts the first, the last ones are plain.
@@ -22,8 +22,8 @@
 #include <cstdlib>
 #include <memory>
 #include <utility>
-#include <vector>
 
+#include "pack/channel_means.h"
 #include "pack/elements.h"
 #include "pack/mix_four.h"
 
@@ -55,11 +55,13 @@ class NumberModel {
   static constexpr int kStep = 2, kSigns = 18, kDigits = 22, kNodes = 48;
   static constexpr int kMixedDigits = 2, kSingleDigits = 1;
   static constexpr uint32_t kLimit = 255;
+  static constexpr int kMostCorner = 512;
   struct State {
     Counter counters[kInputs][kClasses * kOctaves][kNodes];
     Counter signs[32][kClasses];
     Counter digits[256 + 32];  ///< by the digits before; of wide types by size
     FourWeights weights[kNodes];
+    int corner = -256;  ///< its weight, of 256
   };
 
   using Rows = std::array<Counter*, kInputs>;  ///< of each view the counters of all nodes
@@ -74,7 +76,7 @@ class NumberModel {
     }
     return classes;
   }();
-  static int class_of(uint32_t size) { return kClassOf[size & 511]; }
+  static int class_of(uint32_t size) { return kClassOf[std::min<uint32_t>(size, 511)]; }
   static int octave_of(uint32_t size) { return class_of(size) / 4; }
 
   template <typename Coder>
@@ -88,53 +90,17 @@ class NumberModel {
   std::unique_ptr<State> state_;
 };
 
-/// The last readings of a tensor, signed; before the first there are zeros. Memory is taken as they come.
+/// The last readings of a tensor, signed. Of kernels whose lines are longer than they reach, something else is read.
 class Readings {
  public:
-  /// Every kernel reads as many as it has one and two rows before, every element up to a line and one before.
-  Readings(size_t count, const NumberParams& params) {
-    const size_t near = (params.line < params.kernel ? params.line : 0) + 2;
-    // The last kernel may be a part of one that reaches into the next row: the padding of 4-bit types.
-    const size_t last = count == 0 ? 0 : (count - 1) / params.kernel * params.kernel;
-    rows_ = last + params.kernel > params.row;
-    // A kernel that begins in the row before the first one reads zeros, too.
-    const size_t zeros = near + (rows_ ? params.kernel : 0);
-    reach_ = std::max(zeros, rows_ ? 2 * params.row : 0);
-    values_.resize(zeros + 4096);
-    now_ = values_.data() + zeros;
-  }
-  /// `distance` elements before the next one.
-  int back(size_t distance) const { return *(now_ - distance); }
-  /// The magnitudes of the kernels one and two rows before the one that begins with element `index`, as a sum.
-  uint32_t above(size_t index, size_t row, size_t kernel) const {
-    uint32_t sum = 0;
-    for (size_t distance = row; distance <= 2 * row && rows_ && index + kernel > distance; distance += row) {
-      const int16_t* first = now_ - distance;
-      for (size_t k = 0; k < kernel; ++k) sum += static_cast<uint32_t>(std::abs(first[k]));
-    }
-    return sum;
-  }
-  void add(int reading) {
-    *now_++ = static_cast<int16_t>(reading);
-    if (now_ == values_.data() + values_.size()) make_room();
-  }
+  /// `distance` elements before the next one, which are there.
+  int back(size_t distance) const { return values_[(next_ - distance) % kCount]; }
+  void add(int reading) { values_[next_++ % kCount] = reading; }
 
  private:
-  void make_room() {
-    const size_t kept = std::min(reach_, values_.size());
-    if (2 * kept > values_.size()) {
-      const size_t used = values_.size();
-      values_.resize(2 * used);
-      now_ = values_.data() + used;
-    } else {
-      std::copy(now_ - kept, now_, values_.data());
-      now_ = values_.data() + kept;
-    }
-  }
-  std::vector<int16_t> values_;
-  int16_t* now_ = nullptr;
-  size_t reach_ = 0;
-  bool rows_ = false;
+  static constexpr size_t kCount = 64;
+  std::array<int, kCount> values_{};
+  size_t next_ = 0;
 };
 
 template <typename Coder>
@@ -174,27 +140,35 @@ inline bool NumberModel::code_all(Coder& coder, const NumberParams& params, size
   const Splitter splitter = params.splitter;
   const size_t kernel = params.kernel, row = params.row, line = params.line;
   const bool narrow = !splitter.type.floating() && splitter.type.width <= 8;
-  Readings readings(count, params);
-  int last = 0, many = 0;        // means of the readings' magnitudes, times 16 and 128
-  uint32_t own = 0, above = 0;   // of this kernel so far, their sum; of the same one in the two rows before, their mean
+  Readings readings;
+  ChannelMeans means(row / kernel);
+  int last = 0;                  // mean of the readings' magnitudes, times 16
+  uint32_t own = 0;              // of this kernel so far, their sum
+  uint32_t by_channels = 0;      // what is expected of this kernel, times 16
   size_t place = 0, column = 0;  // in the kernel, in its line
   for (size_t i = 0; i < count; ++i) {
     const Number in = Coder::kEncodes ? splitter.split(load(i)) : Number{};
     if (place == 0) {
+      if (i > 0) means.add(16 * own / static_cast<uint32_t>(kernel));
       own = 0;
-      above = readings.above(i, row, kernel) / static_cast<uint32_t>(2 * kernel);
+      by_channels = means.expected();
     }
     // Neighbours in the kernel: there are none at its edges.
     const bool inside = column > 0;
-    int expected = inside ? 2 * readings.back(1) : 0;
-    if (place >= line) expected += 2 * readings.back(line) - (inside ? readings.back(line + 1) : 0);
+    int expected = inside ? 2 * readings.back(1) : 0, corner = 0;
+    if (place >= line) {
+      expected += 2 * readings.back(line);
+      if (inside) corner = readings.back(line + 1);
+    }
+    expected += state_->corner * corner >> 8;
     const int size_expected = class_of(static_cast<uint32_t>(std::abs(expected)) >> 4);
     const int octave_expected = size_expected / 4;
-    const uint32_t size_here = (own + 2 * above) / static_cast<uint32_t>(place + 2);
+    const uint32_t size_here = (16 * own + 2 * by_channels) / static_cast<uint32_t>(place + 2);
+    const int octave_last = octave_of(static_cast<uint32_t>(last) >> 4);
     const int views[kInputs] = {
-        size_expected * kOctaves + octave_of(size_here),
-        class_of(above >> 2) * kOctaves + octave_of(static_cast<uint32_t>(last) >> 4),
-        class_of(static_cast<uint32_t>(many) >> 8) * kOctaves + octave_expected,
+        size_expected * kOctaves + octave_of(by_channels >> 4),
+        class_of(by_channels >> 5) * kOctaves + octave_expected,
+        class_of(size_here >> 5) * kOctaves + octave_last,
         static_cast<int>(std::min<size_t>(place, kClasses - 1)) * kOctaves + octave_expected,
     };
     Rows rows;
@@ -260,8 +234,12 @@ inline bool NumberModel::code_all(Coder& coder, const NumberParams& params, size
     }
     own += static_cast<uint32_t>(reading);
     last += (reading * 16 - last) >> 4;
-    many += (reading * 128 - many) >> 7;
-    readings.add(out.negative ? -reading : reading);
+    const int signed_reading = out.negative ? -reading : reading;
+    if (corner != 0 && reading != 0) {
+      const int moved = state_->corner + ((4 * signed_reading < expected) == (corner < 0) ? 1 : -1);
+      if (std::abs(moved) < kMostCorner) state_->corner = moved;
+    }
+    readings.add(signed_reading);
     if constexpr (!Coder::kEncodes) {
       if ((i & 4095) == 0 && coder.failed()) return false;
     }

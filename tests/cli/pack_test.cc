@@ -48,7 +48,7 @@ TEST_F(CliPack, DamagedFilesWriteNothing) {
   expect_error({"unpack", "cut.esm", "-o", "x.onnx"}, 3, "cut.esm:" + wrong);
   expect_error({"unpack", "flipped.esm", "-o", "x.onnx"}, 3, "flipped.esm:" + wrong);
   expect_error({"unpack", "later.esm", "-o", "x.onnx"}, 3,
-               "later.esm: has version 9 of the format, this program knows version 3; unpack it with the edgesmith "
+               "later.esm: has version 9 of the format, this program knows version 4; unpack it with the edgesmith "
                "that packed it");
   for (const char* name : {"m.onnx", "empty.esm"}) {
     expect_error({"unpack", name, "-o", "x.onnx"}, 3,

@@ -117,12 +117,22 @@ std::vector<ModelFile> varied_model() {
   }
   for (const int type : {21, 22}) tensors.push_back(tensor("nibbles", type, {3, 5}, random_bytes(random, 8)));
   // The padding of an odd number of 4-bit elements begins a kernel that reads the rows before.
-  for (const std::vector<int>& dims :
-       {std::vector<int>{1, 1, 3, 3}, {1, 3, 3, 3}, {1, 5, 1, 3}, {1, 7, 5, 5}, {3, 3, 3, 3}, {5, 1, 3, 3}}) {
+  for (const std::vector<int>& dims : {std::vector<int>{1, 1, 3, 3},
+                                       {1, 3, 3, 3},
+                                       {1, 5, 1, 3},
+                                       {1, 7, 5, 5},
+                                       {3, 3, 3, 3},
+                                       {5, 1, 3, 3},
+                                       {2, 2, 3, 63},
+                                       {2, 1, 3, 100}}) {
     size_t count = 1;
     for (const int dim : dims) count *= static_cast<size_t>(dim);
     tensors.push_back(tensor("odd", 22, dims, random_bytes(random, (count + 1) / 2)));
   }
+  // More columns than the means of channels have places for, and long lines.
+  tensors.push_back(tensor("wide", 3, {3, 5000}, random_bytes(random, 15000)));
+  tensors.push_back(tensor("long", 2, {4, 3, 2, 130}, random_bytes(random, 3120)));
+  tensors.push_back(tensor("flat", 3, {4, 6, 9}, random_bytes(random, 216)));
   std::vector<float> sparse, shared, half;
   for (int i = 0; i < 720; ++i) {
     const auto value = static_cast<float>(random.normal());

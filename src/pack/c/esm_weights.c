@@ -79,7 +79,7 @@ static int get_mixed(esm_reader *r, const uint32_t *used, int set) {
   }
   p = squash(sum >> 7);
   bit = get_bit(r, (uint32_t)p * 16);
-  error = ((bit << 12) - p) * 4;
+  error = ((bit << 12) - p) * (set < FIELDS ? 4 : 6);
   for (i = 0; i < 5; ++i) {
     w[i] = kept(w[i] + ((input[i] * error + 0x2000) >> 14));
     if (i < 4) update(r, used[i], bit);
@@ -138,11 +138,12 @@ static void start_chunk(esm_reader *r) {
   r->coded = r->chunk, r->coded_end = r->plain = r->coded + coded, r->plain_end = r->chunk = r->plain + plain;
   r->low = 0, r->high = 0, r->held = 0, r->held_bits = 0, r->last = 0, r->over = 0;
   for (i = 0; i < COUNTERS; ++i) r->counters[i] = 0x80000000u;
+  r->corner = -256;
   for (i = 0; i < (FIELDS + NODES) * 5; ++i) r->weights[i] = 25000;
 }
 
 int esm_open(esm_reader *r, const uint8_t *file, size_t size) {
-  static const uint8_t start[5] = {0xE5, 'E', 'S', 'M', 3};
+  static const uint8_t start[5] = {0xE5, 'E', 'S', 'M', 4};
   uint32_t crc = 0xffffffffu, i, number;
   uint64_t streams = 0;
   int x = -2047, k;
@@ -184,7 +185,6 @@ static int describe(esm_reader *r, int type) {
                                     8, 16, 8 | 96, 16 | 224, 4 | 96, 2, 2, 2, 2, 1, 1 | 32};
   const int kind = type < 23 ? kinds[type] : 0;
   r->width = (uint8_t)(4 * (kind & 31));
-  r->is_signed = kind >> 5 & 1;
   r->exponent = exponents[kind >> 6];
   return kind;
 }
@@ -222,9 +222,9 @@ int esm_next(esm_reader *r, esm_tensor *t) {
   t->same_as = -1;
   if (r->mode == 2) t->count = 0, t->same_as = (int32_t)entry_number(r, SAME);
   if (t->count == 0) goto done;
-  r->coded_width = r->width, r->coded_exponent = r->exponent, r->sign = (uint64_t)r->is_signed << (r->width - 1);
+  r->coded_width = r->width, r->coded_exponent = r->exponent;
   if (r->mode == 1) {
-    r->coded_width = 8, r->coded_exponent = 0, r->sign = 0;
+    r->coded_width = 8, r->coded_exponent = 0;
     r->book_size = entry_byte(r, BOOK) + 1;
     for (i = 0; i < r->book_size; ++i) {
       r->book[i] = get_plain(r, r->width < 32 ? r->width : 32);
@@ -243,37 +243,6 @@ done:
 damaged:
   r->failed = 1;
   return ESM_DAMAGED;
-}
-
-static uint64_t load(const esm_reader *r, const uint8_t *out, uint32_t i) {
-  uint64_t value = 0;
-  uint32_t k = 0;
-  if (r->width == 4) return out[i / 2] >> (4 * (i & 1)) & 15;
-  for (k = r->width / 8u; k-- > 0;) value = value << 8 | out[i * (r->width / 8u) + k];
-  if (r->mode != 1) return value;
-  for (k = 0; k + 1 < r->book_size && r->book[k] != value;) ++k;
-  return k;
-}
-
-/* The decoded element `distance` before as a number of which 256 to 511 have the largest size. */
-static int reading_at(const esm_reader *r, const uint8_t *out, uint32_t i, uint32_t distance) {
-  uint64_t value;
-  int negative, reading;
-  if (distance > i) return 0;
-  value = load(r, out, i - distance);
-  if (r->coded_exponent) {
-    const int place = r->coded_width - 1 - r->coded_exponent;
-    const int d = r->top - (int)(value >> place & ((1u << r->coded_exponent) - 1));
-    if (value == 0 || d > 8) return 0;
-    negative = (int)(value >> (r->coded_width - 1));
-    reading = ((int)(value << 8 >> place & 255) | 256) >> d;
-  } else {
-    value = (value ^ r->sign) - r->sign - (uint64_t)r->centre;
-    negative = (int)(value >> 63);
-    if (negative) value = ~value + 1;
-    reading = (int)(value << 8 >> r->top);
-  }
-  return negative ? -reading : reading;
 }
 
 static uint32_t size_of(int reading) { return (uint32_t)(reading < 0 ? -reading : reading); }
@@ -298,6 +267,7 @@ static uint64_t get_number(esm_reader *r, int expected, uint32_t size_expected) 
   uint64_t digits = 1; /* behind a one */
   int i, d = r->usual, left, n, negative, turned;
   uint32_t capped, nodes;
+  r->reading = 0;
   if (r->has_zeros && viewed(r, 0)) return (uint64_t)r->centre;
   if (viewed(r, 1)) {
     while (++d < 24 && viewed(r, 2 + (d & 15))) {}
@@ -326,6 +296,9 @@ static uint64_t get_number(esm_reader *r, int expected, uint32_t size_expected) 
     }
     digits <<= rest;
   }
+  /* Of which 256 to 511 have the largest size. */
+  r->reading = d > 8 ? 0 : (int32_t)(digits << 8 >> (n + d));
+  if (negative) r->reading = -r->reading;
   if (r->coded_exponent) {
     digits += (uint64_t)(r->top - d - 1) << n;
     return (uint64_t)negative << (r->coded_width - 1) | digits;
@@ -337,33 +310,40 @@ static uint64_t get_number(esm_reader *r, int expected, uint32_t size_expected) 
 
 int esm_decode(esm_reader *r, const esm_tensor *t, void *buffer, size_t out_bytes) {
   uint8_t *out = (uint8_t *)buffer;
-  uint32_t i, own = 0, above = 0;
-  int last = 0, many = 0, k;
+  const uint32_t line = r->line;
+  uint32_t i, own = 0, place = 0, at = 0, rows = 0, row = 0, in_row = 0, all = 0, seen = 0, by_channels = 0, last = 0;
   if (r->failed) return ESM_DAMAGED;
-  if (t->count == 0) return 1;
-  if (out_bytes < t->bytes) return ESM_TOO_SMALL;
+  if (out_bytes < t->bytes && t->count > 0) return ESM_TOO_SMALL;
+  for (i = 0; i < 4096; ++i) r->columns[i] = 0;
   for (i = 0; i < t->count; ++i) {
-    const uint32_t place = i % r->kernel, inside = place % r->line;
-    int expected = 0;
+    int expected = 0, k;
+    int corner = 0;
     uint64_t value;
-    uint32_t size_expected, j;
+    uint32_t size_expected;
+    if (place == r->kernel) {
+      place = 16 * own / place;
+      all += place;
+      if (++seen >> 18) all /= 2, seen /= 2;
+      r->columns[at] += place;
+      row += place;
+      ++in_row;
+      if (++at == 4096 || at >= r->row / r->kernel) at = row = in_row = 0, ++rows;
+      own = place = 0;
+    }
     if (place == 0) {
-      own = above = 0;
-      for (j = 0; j < r->kernel; ++j) {
-        above += size_of(reading_at(r, out, i, r->row - j));
-        above += size_of(reading_at(r, out, i, 2 * r->row - j));
-      }
-      above /= 2 * r->kernel;
+      const uint32_t mean = all / (seen + 1) + 1;
+      by_channels = (row + 2 * mean) / (in_row + 2) * ((r->columns[at] + mean) / (rows + 1)) / mean;
     }
-    if (inside) expected = 2 * reading_at(r, out, i, 1);
-    if (place >= r->line) {
-      expected += 2 * reading_at(r, out, i, r->line);
-      if (inside) expected -= reading_at(r, out, i, r->line + 1);
+    if (place % line) expected = 2 * r->readings[(i - 1) & 63];
+    if (place >= line) {
+      expected += 2 * r->readings[(i - line) & 63];
+      if (place % line) corner = r->readings[(i - line - 1) & 63];
     }
+    expected += r->corner * corner >> 8;
     size_expected = class_of(size_of(expected) >> 4);
-    r->view[0] = size_expected * OCTAVES + class_of((own + 2 * above) / (place + 2)) / 4;
-    r->view[1] = class_of(above >> 2) * OCTAVES + class_of((uint32_t)last >> 4) / 4;
-    r->view[2] = class_of((uint32_t)many >> 8) * OCTAVES + size_expected / 4;
+    r->view[0] = size_expected * OCTAVES + class_of(by_channels >> 4) / 4;
+    r->view[1] = class_of(by_channels >> 5) * OCTAVES + size_expected / 4;
+    r->view[2] = class_of((16 * own + 2 * by_channels) / (place + 2) >> 5) * OCTAVES + class_of(last >> 4) / 4;
     r->view[3] = (place < CLASSES - 1 ? place : CLASSES - 1) * OCTAVES + size_expected / 4;
     value = get_number(r, expected, size_expected);
     if (r->mode == 1) {
@@ -374,12 +354,16 @@ int esm_decode(esm_reader *r, const esm_tensor *t, void *buffer, size_t out_byte
     if (r->width == 4) {
       out[i / 2] = (uint8_t)((i & 1 ? out[i / 2] : 0) | (value & 15) << (4 * (i & 1)));
     } else {
-      for (k = 0; k < r->width / 8; ++k, value >>= 8) out[i * (r->width / 8u) + (uint32_t)k] = (uint8_t)value;
+      for (k = 0; k < r->width / 8; ++k, value >>= 8) *out++ = (uint8_t)value;
     }
-    k = (int)size_of(reading_at(r, out, i + 1, 1));
-    own += (uint32_t)k;
-    last += (k * 16 - last) >> 4;
-    many += (k * 128 - many) >> 7;
+    r->readings[i & 63] = r->reading;
+    if (corner && r->reading) {
+      k = r->corner + ((4 * r->reading < expected) == (corner < 0) ? 1 : -1);
+      if (size_of(k) < 512) r->corner = k;
+    }
+    own += size_of(r->reading);
+    last += (uint32_t)((int32_t)(size_of(r->reading) * 16 - last) >> 4);
+    ++place;
   }
   return 1;
 }

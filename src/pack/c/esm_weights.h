@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Reads the weights of a packed model (.esm, docs/format.md) on the device: C99, no allocation, no library, no floating
- * point. About 4 KB of code; the caller lends one esm_reader (about 230 KB; it may be static).
+ * point. About 4 KB of code; the caller lends one esm_reader (about 250 KB; it may be static).
  *
  *   static esm_reader reader;
  *   esm_tensor tensor;
@@ -35,14 +35,15 @@ typedef struct {
 
 typedef struct {
   const uint8_t *coded, *coded_end, *plain, *plain_end;
-  uint64_t held, sign;
+  uint64_t held;
   uint32_t low, high, value, over, last;
   int held_bits, failed;
   /* of the tensor at hand */
   int32_t centre, top, usual, trailing;
   uint32_t book_size, kernel, row, line; /* elements of each */
-  uint8_t width, exponent, is_signed, coded_width, coded_exponent, has_zeros, mode;
+  uint8_t width, exponent, coded_width, coded_exponent, has_zeros, mode;
   uint32_t view[4];
+  int32_t reading, corner; /* the last one; the weight of the corner in a kernel */
   /* of the file */
   uint32_t chunks, left;
   const uint8_t *sizes, *chunk;
@@ -52,6 +53,8 @@ typedef struct {
   uint16_t rate[256];
   uint32_t counters[4 * 4096 + 4 * 28 * 7 * 48 + 32 * 28 + 256 + 32];
   int32_t weights[(16 + 48) * 5];
+  int32_t readings[64];   /* the last ones */
+  uint32_t columns[4096]; /* of the tensor at hand: sums of its input channels */
 } esm_reader;
 
 /* 1, or ESM_DAMAGED: no .esm of this version, or its checksum is wrong. `file` must stay where it is. */
