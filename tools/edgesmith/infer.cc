@@ -104,8 +104,8 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   if (!*spec) return usage_error("infer: no data given", "add --data D");
   if (flags.show < 0) return usage_error("infer: --show " + std::to_string(flags.show) + " is below 0");
   EDGESMITH_TRY(check_stdout(common, flags.output));
-  EDGESMITH_TRY(refine::check_ending(flags.output, "an .npz file", ".npz"));
   EDGESMITH_TRY(refine::check_output(flags.output, std::vector{flags.model, (*spec)->path}, flags.force));
+  EDGESMITH_TRY(refine::check_ending(flags.output, "an .npz file", ".npz"));
   auto classes = flags.classes.empty() ? Result<std::vector<std::string>>(data::folder_class_names(**spec))
                                        : data::read_class_names(flags.classes);
   if (!classes) return classes.error();
