@@ -289,7 +289,7 @@ TEST(Share, SharedBitsKeepTheirBudgetOnAnyNumberOfThreads) {
       }
       const auto entries = static_cast<double>(palette->codebooks().dims()[1]);
       bits += static_cast<double>(weight.size()) * std::ceil(std::log2(entries)) +
-              16 * static_cast<double>(palette->codebooks().size());
+              32 * static_cast<double>(palette->codebooks().size());
     }
     EXPECT_LE(bits, 8.0 * size);
     const double error = output_error(network(), one, pictures);

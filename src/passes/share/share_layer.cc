@@ -23,8 +23,6 @@ constexpr int kBitsForFewZeros = 3;
 // What the nodes around a codebook take in a file.
 constexpr int64_t kLookUpBytes = 150;
 constexpr int kLargestCode = 127;
-// An entry or a scale, a short float, as a packer pays for it.
-constexpr int64_t kShortFloatBits = 16;
 
 // How rows of weights lie in the tensor.
 struct Layout {
@@ -199,8 +197,7 @@ int64_t shared_bits(const ir::Node& node, const ShareSettings& settings, int bit
   const Layout layout(node);
   const int64_t codebooks = settings.whole ? 1 : (layout.outputs + settings.group - 1) / settings.group;
   const int64_t scales = !settings.int8 ? 0 : settings.scaled ? layout.outputs : codebooks;
-  const int64_t all =
-      weight.size() * bits + (codebooks << bits) * (settings.int8 ? 8 : kShortFloatBits) + kShortFloatBits * scales;
+  const int64_t all = weight.size() * bits + (codebooks << bits) * (settings.int8 ? 8 : 32) + 32 * scales;
   return std::min(all, 8 * weight.stored_bytes());
 }
 
