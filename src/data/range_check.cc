@@ -47,9 +47,9 @@ void ValueRange::add_pixels(std::span<const uint8_t> values) {
 }
 
 void ValueRange::add(const ir::Tensor& tensor) {
-  std::vector<float> others;
-  if (tensor.dtype() != ir::DType::f32 || tensor.encoding() != ir::Encoding::dense) others = tensor.to_floats();
-  const std::span<const float> values = others.empty() ? tensor.data<float>() : others;
+  const bool plain = tensor.dtype() == ir::DType::f32 && tensor.encoding() == ir::Encoding::dense;
+  const std::vector<float> others = plain ? std::vector<float>() : tensor.to_floats();
+  const std::span<const float> values = plain ? tensor.data<float>() : others;
   if (values.empty()) return;
   constexpr size_t kLanes = 16;  // side by side, so that they become vectors
   std::array<float, kLanes> low_ends, high_ends;
