@@ -279,8 +279,7 @@ void add_notes(const DynamicCounts& counts, const ir::Graph& graph, PassContext&
   if (coded + counts.weights_only == 0) {
     context.notes.push_back(
         "no operator computes on codes of the run: those that can are MatMul, Gemm and LSTM with constant weights; "
-        "others "
-        "take ranges from data, with --calib in place of --dynamic");
+        "others take ranges from data, with --calib in place of --dynamic");
     return;
   }
   std::string note = counted(coded, "operator computes", "operators compute") + " on codes of the run";
