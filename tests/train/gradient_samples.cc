@@ -98,15 +98,32 @@ constexpr GradientSample kSamples[] = {
     {global_lp_pool, kPlane, "%y = global_lp_pool %x {p=1}"},
     {global_lp_pool, kFreePlane, "%y = global_lp_pool %x {p=3}"},
     {global_max_pool, kFreePlane, "%y = global_max_pool %x"},
+    {group_normalization, "%x: f64[N,4,3,2], %s: f64[4], %b: f64[4]",
+     "%y = group_normalization %x, %s, %b {num_groups=2, epsilon=0.1}"},
+    {group_normalization, "%x: f64[N,6,H,W], %s: f64[6], %b: f64[6]",
+     "%y = group_normalization %x, %s, %b {num_groups=3}"},
+    {group_normalization, "%x: f64[N,6], %s: f64[6], %b: f64[6]", "%y = group_normalization %x, %s, %b {num_groups=2}"},
     {hard_sigmoid, kMatrix, "%y = hard_sigmoid %x {alpha=0.9}", "%y", 0.2, 0.5},
     {hard_sigmoid, kMatrix, "%z = identity %x  %h = hard_sigmoid %z {alpha=2.0}  %y = mul %h, %x", "%y", 0.3, 2},
     {hard_swish, kMatrix, "%y = hard_swish %x", "%y", 0.2, 2.9},
     {hard_swish, kMatrix, "%h = hard_swish %x  %y = add %h, %x", "%y", 3.1, 5},
     {identity, kVector, "%y = identity %x"},
+    {instance_normalization, "%x: f64[N,2,5,6], %s: f64[2], %b: f64[2]", "%y = instance_normalization %x, %s, %b"},
+    {instance_normalization, "%x: f64[N,H,W], %s: f64[H], %b: f64[H]",
+     "%y = instance_normalization %x, %s, %b {epsilon=0.1}"},
+    {layer_normalization, "%x: f64[N,3,5], %s: f64[5], %b: f64[5]", "%y = layer_normalization %x, %s, %b"},
+    {layer_normalization, "%x: f64[N,H,W], %s: f64[H,W]", "%y = layer_normalization %x, %s {axis=1, epsilon=0.1}"},
+    {layer_normalization, "%x: f64[N,3,4], %s: f64[4], %b: f64[3,1]",
+     "%y = layer_normalization %x, %s, %b {axis=1, epsilon=0.1}"},
+    {layer_normalization, "%x: f64[N,3,4], %s: f64[1,4]", "%y = layer_normalization %x, %s"},
+    {layer_normalization, "%x: f64[N,H,4], %s: f64[4], %b: f64[4]",
+     "%y, %m, %i = layer_normalization %x, %s, %b {epsilon=0.1}", "%i, %y, %m"},
     {leaky_relu, kVector, "%y = leaky_relu %x {alpha=0.2}"},
     {log, kVector, "%y = log %x", "%y", 0.3, 2, true},
     {log_softmax, "%x: f64[N,4,3]", "%y = log_softmax %x {axis=1}"},
     {log_softmax, "%x: f64[N,4,3]", "%y = log_softmax %x {axis=1, coerce_2d=1}"},
+    {lp_normalization, "%x: f64[N,4,3]", "%y = lp_normalization %x {axis=1}"},
+    {lp_normalization, "%x: f64[N,H]", "%y = lp_normalization %x {p=1}"},
     {lp_pool, kPlane, "%y = lp_pool %x {kernel_shape=[2,3], strides=[2,1], pads=[1,0,0,1]}"},
     {lp_pool, kFreePlane, "%y = lp_pool %x {kernel_shape=[2,2], p=3}"},
     {lp_pool, kPlane, "%y = lp_pool %x {kernel_shape=[2,2], p=1}"},
@@ -123,6 +140,8 @@ constexpr GradientSample kSamples[] = {
     {max_pool, kPlane, "%y = max_pool %x {kernel_shape=[3,2], strides=[2,1], pads=[1,0,1,1], ceil_mode=1}"},
     {max_pool, kFreePlane, "%y, %i = max_pool %x {kernel_shape=[2,2], strides=[2,2], storage_order=1}"},
     {mean, "%x: f64[N,1,4], %z: f64[3,1], %u: f64[4]", "%y = mean %x, %z, %u"},
+    {mean_variance_normalization, "%x: f64[N,2,3,2]", "%y = mean_variance_normalization %x"},
+    {mean_variance_normalization, "%x: f64[N,H,W]", "%y = mean_variance_normalization %x {axes=[-1]}"},
     {min, "%x: f64[N,1,4], %z: f64[3,1], %u: f64[4]", "%y = min %x, %z, %u"},
     {mish, kVector, "%y = mish %x"},
     {mod, "%x: f64[N,3], %z: f64[3]", "%y = mod %x, %z {fmod=1}", "%y", 0.3, 1.7},
@@ -172,6 +191,8 @@ constexpr GradientSample kSamples[] = {
     {resize, "%x: f64[N,4]",
      "%r = constant {0.0, 0.1, 1.0, 1.3} : f32[4]  %s = constant {1.0, 1.5} : f32[2]  %y = resize %x, %r, %s"
      " {coordinate_transformation_mode=\"tf_crop_and_resize\"}"},
+    {rms_normalization, "%x: f64[N,3,5], %s: f64[5]", "%y = rms_normalization %x, %s"},
+    {rms_normalization, "%x: f64[N,H,W], %s: f64[W]", "%y = rms_normalization %x, %s {axis=1, epsilon=0.1}"},
     {selu, kVector, "%y = selu %x"},
     {sigmoid, kVector, "%y = sigmoid %x"},
     {sin, kVector, "%y = sin %x"},
@@ -220,7 +241,8 @@ constexpr GradientSample kSamples[] = {
 std::span<const GradientSample> gradient_samples() { return kSamples; }
 
 int64_t size_of_symbol(std::string_view symbol) {
-  constexpr std::pair<std::string_view, int64_t> kSizes[] = {{"A", 1}, {"B", 3}, {"H", 5}, {"N", 2}, {"W", 4}};
+  constexpr std::pair<std::string_view, int64_t> kSizes[] = {{"A", 1}, {"B", 3}, {"C", 4},
+                                                             {"H", 5}, {"N", 2}, {"W", 4}};
   for (const auto& [name, size] : kSizes) {
     if (name == symbol) return size;
   }
