@@ -58,6 +58,19 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*y)};
 }
 
+// The entries that were kept are gathered ones.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const bool flat = !node.attributes().has("axis");
+  const auto axis = normalize_axis(node.attributes().get_int("axis", 0), flat ? 1 : x.type().rank());
+  if (!axis) return axis.error();
+  ir::Value& size = flat ? num_elements(build, x) : build.size_of(x, *axis);
+  ir::Value& kept =
+      build.append(ir::OpKind::compress, {&positions(build, size), node.input(1)}, {{"axis", int64_t{0}}});
+  ir::Value& dx = build.append(ir::OpKind::gather_gradient, {outputs[0], &kept, &size}, {{"axis", int64_t{*axis}}});
+  return std::vector{flat ? reshape_like(build.term(dx, x.type().dtype), x).value : &dx};
+}
+
 }  // namespace
 
 extern const OpInfo compress_info = {.kind = ir::OpKind::compress,
@@ -70,6 +83,6 @@ extern const OpInfo compress_info = {.kind = ir::OpKind::compress,
                                      .eval = eval,
                                      .cost = no_cost,
                                      .quant = transparent_one,
-                                     .no_gradient = kNotWritten};
+                                     .gradient = gradient};
 
 }  // namespace edgesmith::ops::compress_op

@@ -53,6 +53,14 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+// An element is in the sums of all places behind it: those summed from the other end.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const int64_t reverse = node.attributes().get_int("reverse", 0);
+  return std::vector{&build.append(
+      ir::OpKind::cum_sum, {outputs[0], node.input(1)},
+      {{"exclusive", node.attributes().get_int("exclusive", 0)}, {"reverse", int64_t{reverse == 0 ? 1 : 0}}})};
+}
+
 }  // namespace
 
 extern const OpInfo cum_sum_info = {.kind = ir::OpKind::cum_sum,
@@ -65,6 +73,6 @@ extern const OpInfo cum_sum_info = {.kind = ir::OpKind::cum_sum,
                                     .eval = half_as_float<eval>,
                                     .cost = nullptr,
                                     .quant = nullptr,
-                                    .no_gradient = kNotWritten};
+                                    .gradient = gradient};
 
 }  // namespace edgesmith::ops::cum_sum_op

@@ -7,6 +7,7 @@
 // N / 2 + 1 of the axis; with inverse, x is onesided and the result real, [..., 1], N = 2 (dim - 1) by default). f32,
 // f64; f16 and bf16 through f32.
 #include <algorithm>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/fourier.h"
+#include "ops/fourier_gradient.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
@@ -169,6 +171,59 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+// Zeros behind the entries of `axis`, or entries cut off there, so that there are `want` in place of `have` (i64 [1]).
+Term resized(const Term& term, int64_t axis, ir::Value& have, ir::Value& want) {
+  GradientBuilder& build = *term.build;
+  ir::Value& more = build.append(ir::OpKind::sub, {&want, &have});
+  ir::Value& pads = build.append(ir::OpKind::concat, {&build.ints({0}), &more}, {{"axis", int64_t{0}}});
+  return {&build, &build.append(ir::OpKind::pad, {term.value, &pads, nullptr, &build.ints({axis})}), term.dtype};
+}
+
+// 1 for the first and the middle entry of half a spectrum of a signal of `length`, 2 for those that stand for two.
+// Along an axis with `behind` more ones.
+Term entries_stood_for(GradientBuilder& build, ir::Value& length, ir::Value& bins, int64_t behind, ir::DType dtype) {
+  const Term twice = build.term(positions(build, bins), ir::DType::i64) * build.term(build.ints({2}));
+  const Term first = equal(twice, build.term(build.ints({0})));
+  const Term middle = equal(twice, build.term(length, ir::DType::i64));
+  ir::Ints axes(static_cast<size_t>(behind));
+  std::iota(axes.begin(), axes.end(), 1);
+  return unsqueeze(2 - cast(first, dtype) - cast(middle, dtype), axes);
+}
+
+// A transform is linear in x: back by the conjugate roots, then by what cut or filled x to the length.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const ir::Shape& shape = *x.type().shape;
+  const ir::DType dtype = x.type().dtype;
+  if (node.input(2) != nullptr && node.input(2)->constant() == nullptr) return constant_ints(node, 2, "axis").error();
+  if (!shape.back().known()) return unsupported_error("the last dim of x is not known, which its gradient needs");
+  const auto known = axis_of(node.input(2) != nullptr ? node.input(2)->constant() : nullptr, x.type().rank());
+  if (!known) return known.error();
+  const auto axis = static_cast<int64_t>(*known), last = static_cast<int64_t>(shape.size()) - 1;
+  const bool inverse = flag(node, "inverse"), onesided = flag(node, "onesided");
+  ir::Value& size = build.size_of(x, static_cast<int>(axis));
+  ir::Value* length = &size;
+  if (inverse) {
+    length = &build.size_of(node.output(), static_cast<int>(axis));
+  } else if (node.input(1) != nullptr) {
+    length = &one_number(build, *node.input(1));
+  }
+  ir::Node& back = build.append_node(ir::OpKind::dft, {outputs[0], length, &build.ints({axis})}, 1,
+                                     {{"inverse", int64_t{inverse ? 0 : 1}}});
+  const Term spectrum = build.term(back.output(), dtype), scale = cast(build.term(*length, ir::DType::i64), dtype);
+  Term dx = inverse ? spectrum / scale : spectrum * scale;
+  ir::Value* entries = length;
+  if (inverse && onesided) {
+    back.attributes().set("onesided", int64_t{1});
+    const Term half = build.term(*length, ir::DType::i64) / build.term(build.ints({2}));
+    entries = (half + build.term(build.ints({1}))).value;
+    dx = dx * entries_stood_for(build, *length, *entries, last - axis, dtype);
+  }
+  if (shape.back().value() == 1) dx = real_part(dx, last);
+  if (node.input(1) != nullptr) dx = resized(dx, axis, *entries, size);
+  return std::vector{dx.value};
+}
+
 }  // namespace
 
 extern const OpInfo dft_info = {.kind = ir::OpKind::dft,
@@ -181,6 +236,6 @@ extern const OpInfo dft_info = {.kind = ir::OpKind::dft,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
                                 .quant = nullptr,
-                                .no_gradient = kNotWritten};
+                                .gradient = gradient};
 
 }  // namespace edgesmith::ops::dft_op

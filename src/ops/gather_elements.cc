@@ -35,6 +35,14 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*y)};
 }
 
+// Of several elements that were picked from one, the gradients add up.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  return std::vector{
+      &build.append(ir::OpKind::scatter_elements, {zeros_like(build, x).value, node.input(1), outputs[0]},
+                    {{"axis", node.attributes().get_int("axis", 0)}, {"reduction", std::string("add")}})};
+}
+
 }  // namespace
 
 extern const OpInfo gather_elements_info = {.kind = ir::OpKind::gather_elements,
@@ -47,6 +55,6 @@ extern const OpInfo gather_elements_info = {.kind = ir::OpKind::gather_elements,
                                             .eval = eval,
                                             .cost = no_cost,
                                             .quant = transparent_one,
-                                            .no_gradient = kNotWritten};
+                                            .gradient = gradient};
 
 }  // namespace edgesmith::ops::gather_elements_op

@@ -43,6 +43,20 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*y)};
 }
 
+// Adds slices where they were picked. ScatterND knows no batch dims: then the places are picked like the elements.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const int64_t batch = node.attributes().get_int("batch_dims", 0);
+  if (batch == 0) {
+    return std::vector{&build.append(ir::OpKind::scatter_nd, {zeros_like(build, x).value, node.input(1), outputs[0]},
+                                     {{"reduction", std::string("add")}})};
+  }
+  ir::Value& picked =
+      build.append(ir::OpKind::gather_nd, {numbered(build, x).value, node.input(1)}, {{"batch_dims", batch}});
+  const Term dy = build.term(*outputs[0], x.type().dtype);
+  return std::vector{add_at_numbers(dy, build.term(picked, ir::DType::i64), x).value};
+}
+
 }  // namespace
 
 extern const OpInfo gather_nd_info = {.kind = ir::OpKind::gather_nd,
@@ -55,6 +69,6 @@ extern const OpInfo gather_nd_info = {.kind = ir::OpKind::gather_nd,
                                       .eval = eval,
                                       .cost = no_cost,
                                       .quant = transparent_one,
-                                      .no_gradient = kNotWritten};
+                                      .gradient = gradient};
 
 }  // namespace edgesmith::ops::gather_nd_op

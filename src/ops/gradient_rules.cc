@@ -8,6 +8,15 @@ namespace edgesmith::ops {
 
 using ir::OpKind;
 
+namespace {
+
+// A number [1] as a scalar.
+ir::Value& scalar_of(GradientBuilder& build, ir::Value& number) {
+  return build.append(OpKind::squeeze, {&number, &build.ints({0})});
+}
+
+}  // namespace
+
 double Unary::attribute(std::string_view name, float fallback) const {
   return static_cast<double>(node.attributes().get_float(name, fallback));
 }
@@ -66,6 +75,36 @@ Gradients reshaped_gradient(GradientBuilder& build, const ir::Node& node, std::s
 Term expand_like(const Term& term, ir::Value& target) {
   GradientBuilder& build = *term.build;
   return {&build, &build.append(OpKind::expand, {term.value, &build.shape_of(target)}), term.dtype};
+}
+
+Term zeros_like(GradientBuilder& build, ir::Value& target) {
+  return expand_like(build.number(0, target.type().dtype), target);
+}
+
+ir::Value& positions(GradientBuilder& build, ir::Value& size) {
+  return build.append(
+      OpKind::range, {&scalar_of(build, build.ints({0})), &scalar_of(build, size), &scalar_of(build, build.ints({1}))});
+}
+
+ir::Value& num_elements(GradientBuilder& build, ir::Value& value) {
+  return build.append(OpKind::reduce_prod, {&build.shape_of(value)});
+}
+
+Term numbered(GradientBuilder& build, ir::Value& target) {
+  const Term from_zero = build.term(positions(build, num_elements(build, target)), ir::DType::i64);
+  return reshape_like(from_zero + build.term(build.ints({1})), target);
+}
+
+Term add_at_numbers(const Term& term, const Term& numbers, ir::Value& target) {
+  GradientBuilder& build = *term.build;
+  ir::Value& flat = build.ints({-1});
+  ir::Value& elements = build.append(OpKind::reshape, {term.value, &flat});
+  ir::Value& places = build.append(OpKind::reshape, {numbers.value, &flat});
+  ir::Value& one = build.ints({1});
+  ir::Value& size = build.append(OpKind::add, {&num_elements(build, target), &one});
+  ir::Value& sums = build.append(OpKind::gather_gradient, {&elements, &places, &size});
+  return reshape_like({&build, &build.append(OpKind::slice, {&sums, &one, &size, &build.ints({0})}), term.dtype},
+                      target);
 }
 
 Term count_along(GradientBuilder& build, ir::Value& value, const ir::Ints& axes, ir::DType dtype) {

@@ -59,6 +59,20 @@ Gradients reshaped_gradient(GradientBuilder& build, const ir::Node& node, std::s
 /// A term broadcast to the dims of `target`.
 Term expand_like(const Term& term, ir::Value& target);
 
+/// Zeros in the dims of `target`, as its elements.
+Term zeros_like(GradientBuilder& build, ir::Value& target);
+
+/// 0, 1, ... `size` - 1 (i64 [1]) as i64 [size].
+ir::Value& positions(GradientBuilder& build, ir::Value& size);
+/// The number of elements of `value` as i64 [1].
+ir::Value& num_elements(GradientBuilder& build, ir::Value& value);
+/// 1, 2, 3, ... in the dims of `target`, in row-major order: i64. What an operator that only moves elements makes of
+/// these tells where each of its results comes from.
+Term numbered(GradientBuilder& build, ir::Value& target);
+/// In the dims of `target`: every element of `term` added to the element whose number stands in its place in `numbers`
+/// (as many as those of `term`); those with 0 go nowhere.
+Term add_at_numbers(const Term& term, const Term& numbers, ir::Value& target);
+
 /// The number of elements of `value` along `axes`: a scalar, or [1] when not all of the sizes are known.
 Term count_along(GradientBuilder& build, ir::Value& value, const ir::Ints& axes, ir::DType dtype);
 

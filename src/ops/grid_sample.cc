@@ -12,7 +12,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
-#include "ops/gradient_rules.h"
+#include "ops/grid_sample_gradient.h"
 
 namespace edgesmith::ops::grid_sample_op {
 namespace {
@@ -181,6 +181,6 @@ extern const OpInfo grid_sample_info = {.kind = ir::OpKind::grid_sample,
                                         .eval = half_as_float<eval>,
                                         .cost = nullptr,
                                         .quant = nullptr,
-                                        .no_gradient = kNotWritten};
+                                        .gradient = grid_sample_gradient};
 
 }  // namespace edgesmith::ops::grid_sample_op

@@ -83,6 +83,17 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*filled)};
 }
 
+// Back from the places that the elements went to; of several that went to one place the last stayed.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const Term numbers = numbered(build, x);
+  ir::Node& put = build.append_node(ir::OpKind::max_unpool, {numbers.value, node.input(1)}, 1);
+  if (node.input(2) != nullptr) build.graph().set_input(put, 2, node.input(2));
+  for (const auto& [name, value] : node.attributes()) put.attributes().set(name, value);
+  const Term dy = build.term(*outputs[0], x.type().dtype);
+  return std::vector{add_at_numbers(dy, build.term(put.output(), numbers.dtype), x).value};
+}
+
 }  // namespace
 
 extern const OpInfo max_unpool_info = {.kind = ir::OpKind::max_unpool,
@@ -95,6 +106,6 @@ extern const OpInfo max_unpool_info = {.kind = ir::OpKind::max_unpool,
                                        .eval = eval,
                                        .cost = no_cost,
                                        .quant = nullptr,
-                                       .no_gradient = kNotWritten};
+                                       .gradient = gradient};
 
 }  // namespace edgesmith::ops::max_unpool_op

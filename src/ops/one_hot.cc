@@ -3,6 +3,7 @@
 // type; negative ones count from the end, those out of range give off alone), depth (one number), values [off, on],
 // whose type is that of y. Attribute `axis` (default -1): where the new axis of size depth stands.
 #include <cmath>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,23 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*y)};
 }
 
+// [off, on] from the sums of dy over the elements that are off and over those that are on.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  if (!build.wants(2)) return std::vector<ir::Value*>{};
+  ir::Value& values = *node.input(2);
+  const ir::DType dtype = values.type().dtype;
+  const Term dy = build.term(*outputs[0], dtype), zero_one = build.constant({2}, {0, 1}, dtype);
+  ir::Value& mask = build.append(ir::OpKind::one_hot, {node.input(0), node.input(1), zero_one.value},
+                                 {{"axis", node.attributes().get_int("axis", -1)}});
+  const Term hot = build.term(mask, dtype);
+  ir::Ints all(node.output().type().shape->size());
+  std::iota(all.begin(), all.end(), 0);
+  const Term off = unsqueeze(reduce_sum(dy * (1 - hot), all, /*keep_dims=*/false), {0});
+  const Term on = unsqueeze(reduce_sum(dy * hot, all, /*keep_dims=*/false), {0});
+  const Term both = build.term(build.append(ir::OpKind::concat, {off.value, on.value}, {{"axis", int64_t{0}}}), dtype);
+  return std::vector<ir::Value*>{nullptr, nullptr, reshape_like(both, values).value};
+}
+
 }  // namespace
 
 extern const OpInfo one_hot_info = {.kind = ir::OpKind::one_hot,
@@ -101,6 +119,6 @@ extern const OpInfo one_hot_info = {.kind = ir::OpKind::one_hot,
                                     .eval = eval,
                                     .cost = no_cost,
                                     .quant = nullptr,
-                                    .no_gradient = kNotWritten};
+                                    .gradient = gradient};
 
 }  // namespace edgesmith::ops::one_hot_op

@@ -56,6 +56,13 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*y)};
 }
 
+// The reverse of the reverse.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Node& back = build.append_node(ir::OpKind::reverse_sequence, {outputs[0], node.input(1)}, 1);
+  for (const auto& [name, value] : node.attributes()) back.attributes().set(name, value);
+  return std::vector{&back.output()};
+}
+
 }  // namespace
 
 extern const OpInfo reverse_sequence_info = {.kind = ir::OpKind::reverse_sequence,
@@ -68,6 +75,6 @@ extern const OpInfo reverse_sequence_info = {.kind = ir::OpKind::reverse_sequenc
                                              .eval = eval,
                                              .cost = no_cost,
                                              .quant = transparent_one,
-                                             .no_gradient = kNotWritten};
+                                             .gradient = gradient};
 
 }  // namespace edgesmith::ops::reverse_sequence_op

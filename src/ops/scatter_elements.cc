@@ -9,8 +9,8 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
-#include "ops/gradient_rules.h"
 #include "ops/places.h"
+#include "ops/scatter_gradient.h"
 
 namespace edgesmith::ops::scatter_elements_op {
 namespace {
@@ -55,6 +55,6 @@ extern const OpInfo scatter_elements_info = {.kind = ir::OpKind::scatter_element
                                              .eval = eval,
                                              .cost = no_cost,
                                              .quant = nullptr,
-                                             .no_gradient = kNotWritten};
+                                             .gradient = scatter_gradient};
 
 }  // namespace edgesmith::ops::scatter_elements_op

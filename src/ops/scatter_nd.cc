@@ -8,9 +8,9 @@
 #include "ops/check.h"
 #include "ops/elements.h"
 #include "ops/facts.h"
-#include "ops/gradient_rules.h"
 #include "ops/index_tuples.h"
 #include "ops/places.h"
+#include "ops/scatter_gradient.h"
 
 namespace edgesmith::ops::scatter_nd_op {
 namespace {
@@ -51,6 +51,6 @@ extern const OpInfo scatter_nd_info = {.kind = ir::OpKind::scatter_nd,
                                        .eval = eval,
                                        .cost = no_cost,
                                        .quant = nullptr,
-                                       .no_gradient = kNotWritten};
+                                       .gradient = scatter_gradient};
 
 }  // namespace edgesmith::ops::scatter_nd_op

@@ -190,10 +190,7 @@ ir::Value& number_of(GradientBuilder& build, const ir::Node& node, int index, si
 // Which entries of an axis of size `size` (i64 [1]) a cut takes, found when the graph runs: the same cut of 0, 1, 2,
 // ...
 ir::Value& taken_entries(GradientBuilder& build, ir::Value& start, ir::Value& end, int64_t step, ir::Value& size) {
-  ir::Value& scalar = build.append(ir::OpKind::squeeze, {&size, &build.ints({0})});
-  ir::Value& zero = build.append(ir::OpKind::squeeze, {&build.ints({0}), &build.ints({0})});
-  ir::Value& one = build.append(ir::OpKind::squeeze, {&build.ints({1}), &build.ints({0})});
-  ir::Value& entries = build.append(ir::OpKind::range, {&zero, &scalar, &one});
+  ir::Value& entries = positions(build, size);
   return build.append(ir::OpKind::slice, {&entries, &start, &end, &build.ints({0}), &build.ints({step})});
 }
 

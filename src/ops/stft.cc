@@ -12,6 +12,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/fourier.h"
+#include "ops/fourier_gradient.h"
 #include "ops/gradient_rules.h"
 #include "ops/operands.h"
 
@@ -131,6 +132,51 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+// Where the elements of every frame stand in the signal: i64 [frames, N].
+ir::Value& places_of_frames(GradientBuilder& build, const ir::Node& node, ir::Value& frame) {
+  const Term first = build.term(positions(build, build.size_of(node.output(), 1)), ir::DType::i64);
+  const Term step = build.term(one_number(build, *node.input(1)), ir::DType::i64);
+  const Term within = build.term(positions(build, frame), ir::DType::i64);
+  return *(unsqueeze(first * step, {1}) + within).value;
+}
+
+// Every frame is a forward transform of elements times the window; its gradient comes back by the conjugate roots and
+// goes to the elements, which are in several frames, and to the window, which is in all.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value &signal = *node.input(0), *window = node.input(2), *stated = node.input(3);
+  const ir::Shape& shape = *signal.type().shape;
+  const ir::DType dtype = signal.type().dtype;
+  if (!shape.back().known() && shape.size() == 3) {
+    return unsupported_error("the last dim of the signal is not known, which its gradient needs");
+  }
+  ir::Value& frame = stated != nullptr   ? one_number(build, *stated)
+                     : window != nullptr ? build.size_of(*window, 0)
+                                         : build.size_of(signal, 1);
+  ir::Value& back = build.append(ir::OpKind::dft, {outputs[0], &frame, &build.ints({2})}, {{"inverse", int64_t{1}}});
+  Term frames = build.term(back, dtype) * cast(build.term(frame, ir::DType::i64), dtype);
+  if (shape.size() == 2 || shape.back().value() == 1) frames = real_part(frames, 3);
+  if (shape.size() == 2) {
+    frames = build.term(build.append(ir::OpKind::squeeze, {frames.value, &build.ints({3})}), dtype);
+  }
+  ir::Value& places = places_of_frames(build, node, frame);
+  std::vector<ir::Value*> gradients(3);
+  if (build.wants(0)) {
+    Term weighted = frames;
+    if (window != nullptr) {
+      weighted = weighted * (shape.size() == 3 ? unsqueeze(build.term(*window), {1}) : build.term(*window));
+    }
+    gradients[0] = &build.append(ir::OpKind::gather_gradient, {weighted.value, &places, &build.size_of(signal, 1)},
+                                 {{"axis", int64_t{1}}});
+  }
+  if (build.wants(2)) {
+    const Term elements =
+        build.term(build.append(ir::OpKind::gather, {&signal, &places}, {{"axis", int64_t{1}}}), dtype);
+    const ir::Ints all_but_place = shape.size() == 3 ? ir::Ints{0, 1, 3} : ir::Ints{0, 1};
+    gradients[2] = reduce_sum(frames * elements, all_but_place, /*keep_dims=*/false).value;
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo stft_info = {.kind = ir::OpKind::stft,
@@ -143,6 +189,6 @@ extern const OpInfo stft_info = {.kind = ir::OpKind::stft,
                                  .eval = half_as_float<eval>,
                                  .cost = nullptr,
                                  .quant = nullptr,
-                                 .no_gradient = kNotWritten};
+                                 .gradient = gradient};
 
 }  // namespace edgesmith::ops::stft_op

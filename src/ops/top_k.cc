@@ -118,6 +118,13 @@ Result<std::vector<ir::Tensor>> eval_any(const ir::Node& node, std::span<const i
   return results;
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  return std::vector{
+      &build.append(ir::OpKind::scatter_elements, {zeros_like(build, x).value, &node.output(1), outputs[0]},
+                    {{"axis", node.attributes().get_int("axis", -1)}, {"reduction", std::string("add")}})};
+}
+
 }  // namespace
 
 extern const OpInfo top_k_info = {.kind = ir::OpKind::top_k,
@@ -130,6 +137,6 @@ extern const OpInfo top_k_info = {.kind = ir::OpKind::top_k,
                                   .eval = eval_any,
                                   .cost = nullptr,
                                   .quant = nullptr,
-                                  .no_gradient = kNotWritten};
+                                  .gradient = gradient};
 
 }  // namespace edgesmith::ops::top_k_op

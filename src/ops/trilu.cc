@@ -46,6 +46,12 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*y)};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Node& kept = build.append_node(ir::OpKind::trilu, {outputs[0], node.input(1)}, 1);
+  for (const auto& [name, value] : node.attributes()) kept.attributes().set(name, value);
+  return std::vector{&kept.output()};
+}
+
 }  // namespace
 
 extern const OpInfo trilu_info = {.kind = ir::OpKind::trilu,
@@ -58,6 +64,6 @@ extern const OpInfo trilu_info = {.kind = ir::OpKind::trilu,
                                   .eval = eval,
                                   .cost = no_cost,
                                   .quant = nullptr,
-                                  .no_gradient = kNotWritten};
+                                  .gradient = gradient};
 
 }  // namespace edgesmith::ops::trilu_op

@@ -114,6 +114,25 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return results;
 }
 
+// The first of equal elements (slices) is the one that was taken.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& x = *node.input(0);
+  const bool flat = !node.attributes().has("axis");
+  const auto axis = normalize_axis(node.attributes().get_int("axis", 0), flat ? 1 : x.type().rank());
+  if (!axis) return axis.error();
+  ir::Value* first = nullptr;
+  if (node.num_outputs() > 1) {
+    first = &node.output(1);
+  } else {
+    ir::Node& again = build.append_node(ir::OpKind::unique, {&x}, 2);
+    for (const auto& [name, value] : node.attributes()) again.attributes().set(name, value);
+    first = &again.output(1);
+  }
+  ir::Value& size = flat ? num_elements(build, x) : build.size_of(x, *axis);
+  ir::Value& dx = build.append(ir::OpKind::gather_gradient, {outputs[0], first, &size}, {{"axis", int64_t{*axis}}});
+  return std::vector{flat ? reshape_like(build.term(dx, x.type().dtype), x).value : &dx};
+}
+
 }  // namespace
 
 extern const OpInfo unique_info = {.kind = ir::OpKind::unique,
@@ -126,6 +145,6 @@ extern const OpInfo unique_info = {.kind = ir::OpKind::unique,
                                    .eval = half_as_float<eval>,
                                    .cost = nullptr,
                                    .quant = nullptr,
-                                   .no_gradient = kNotWritten};
+                                   .gradient = gradient};
 
 }  // namespace edgesmith::ops::unique_op
