@@ -73,6 +73,8 @@ constexpr std::array kKernels = {
     &native::kRmsNormalizationF32,
     &native::kInstanceNormalizationF32,
     &native::kGroupNormalizationF32,
+    &native::kNormalizationGradientF32,
+    &native::kAttentionF32,
     &native::kLstmF32,
     &native::kGruF32,
     &native::kRnnF32,

@@ -363,6 +363,24 @@ TEST(GatherGradient, AddsWhereNumbersCameFrom) {
              {{2, 3, 5}}, 1e-6);
 }
 
+// dx alone, and with the sums for scale and bias; rows of every length, normalized over one axis and over two.
+TEST(NormalizationGradient, IsTheDefinition) {
+  for (const int64_t length : {1, 3, 16, 17, 64, 129}) {
+    const ir::Dims x = {2, 5, length}, row = {length};
+    check_node("normalization_gradient_f32", "normalization_gradient %x0, %x1, %x2", {x, x, row}, 2e-5);
+    check_node("normalization_gradient_f32", "normalization_gradient %x0, %x1 {axis=1, epsilon=0.1}", {x, x}, 2e-5);
+    check_node("normalization_gradient_f32", "normalization_gradient %x0, %x1, %x2 {centered=0}", {x, x, row}, 2e-5);
+    for (const int64_t centered : {0, 1}) {
+      const std::vector<ir::Tensor> inputs = {random_tensor(x, 1), random_tensor(x, 2), random_tensor(row, 3)};
+      const std::string type = inputs[0].type().text();
+      check_graph(parse_graph("graph @g(%d: " + type + ", %x: " + type + ", %s: " + inputs[2].type().text() +
+                              ") -> (dx, ds, db) {\n  %y, %u, %v = normalization_gradient %d, %x, %s {centered=" +
+                              std::to_string(centered) + "}\n  return %y, %u, %v\n}"),
+                  inputs, 2e-5);
+    }
+  }
+}
+
 // An identity that rounds, as in training with learned steps.
 TEST(Identity, RoundsToItsAnnotation) {
   ir::Graph graph = parse_graph("graph @g(%x: f32[5,7]) -> (y) {\n  %y = identity %x\n  return %y\n}");

@@ -14,7 +14,7 @@ extern const Kernel kExpF32, kLogF32, kSigmoidF32, kTanhF32, kErfF32, kSqrtF32, 
     kEluF32, kGeluF32, kPowF32;
 extern const Kernel kSoftmaxF32, kLogSoftmaxF32, kReduceMeanF32, kReduceSumF32, kReduceMaxF32, kReduceSumSquareF32,
     kReduceL2F32;
-extern const Kernel kBatchNormalizationF32;
+extern const Kernel kBatchNormalizationF32, kNormalizationGradientF32, kAttentionF32;
 extern const Kernel kLayerNormalizationF32, kRmsNormalizationF32, kInstanceNormalizationF32, kGroupNormalizationF32;
 extern const Kernel kConvIntegerI8, kMatMulIntegerI8, kQuantizeLinearI8, kDequantizeLinearI8, kDynamicQuantizeLinearI8;
 extern const Kernel kLstmF32, kGruF32, kRnnF32;
