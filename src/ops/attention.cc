@@ -19,6 +19,7 @@
 #include <string>
 #include <vector>
 
+#include "ops/attention_gradient.h"
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
@@ -408,6 +409,6 @@ extern const OpInfo attention_info = {.kind = ir::OpKind::attention,
                                       .cost = cost,
                                       .quant = nullptr,
                                       .channels = channels,
-                                      .no_gradient = kNotWritten};
+                                      .gradient = attention_gradient};
 
 }  // namespace edgesmith::ops::attention_op

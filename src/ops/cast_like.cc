@@ -21,6 +21,12 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   return std::vector{std::move(*y)};
 }
 
+// Between floats; the values of the second operand do not matter.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  return std::vector<ir::Value*>{cast(dy, node.input(0)->type().dtype).value, nullptr};
+}
+
 }  // namespace
 
 extern const OpInfo cast_like_info = {.kind = ir::OpKind::cast_like,
@@ -33,6 +39,6 @@ extern const OpInfo cast_like_info = {.kind = ir::OpKind::cast_like,
                                       .eval = eval,
                                       .cost = nullptr,
                                       .quant = nullptr,
-                                      .no_gradient = kNotWritten};
+                                      .gradient = gradient};
 
 }  // namespace edgesmith::ops::cast_like_op

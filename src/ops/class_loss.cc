@@ -6,6 +6,7 @@
 #include "ops/check.h"
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
 #include "ops/places.h"
 
 namespace edgesmith::ops {
@@ -68,6 +69,38 @@ Result<ir::Tensor> class_loss(const ir::Node& node, const ir::Tensor& log_probab
     if (reduction == "none") return losses;
     return ir::Tensor::scalar<T>(static_cast<T>(reduction == "mean" ? sum / weight_sum : sum));
   });
+}
+
+// chosen: [N, C, ...], true at the class of every target that counts. With w the weights, 1 without any, and W the sum
+// of those that count: dx = -w * dloss (mean: / W) where chosen; dw = -x * dloss (mean: -(x + loss) * dloss / W) where
+// chosen, summed over everything but the classes.
+ClassLossGradients class_loss_gradients(const ir::Node& node, const Term& x, const Term& dloss) {
+  GradientBuilder& build = *x.build;
+  const std::string reduction = reduction_of(node);
+  ir::Value& scores = *node.input(0);
+  const int rank = scores.type().rank();
+  const Term targets = unsqueeze(cast(build.term(*node.input(1)), ir::DType::i64), {1});
+  Term chosen = equal(targets, along_channels(positions_along(build, scores, 1), rank));
+  if (node.attributes().has("ignore_index")) {
+    ir::Value& index = build.ints({node.attributes().get_int("ignore_index", 0)});
+    const Term ignored = equal(targets, build.term(index, ir::DType::i64));
+    chosen = apply(ir::OpKind::logical_and, chosen, apply(ir::OpKind::logical_not, ignored));
+  }
+  ir::Value* weights = node.num_inputs() > 2 ? node.input(2) : nullptr;
+  const Term weight = weights != nullptr ? along_channels(build.term(*weights), rank) : build.number(1, x.dtype);
+  Term slope = reduction == "none" ? unsqueeze(dloss, {1}) : dloss;
+  if (reduction == "mean") {
+    ir::Ints axes;
+    for (int d = 0; d < rank; ++d) axes.push_back(d);
+    const Term counts = cast(chosen, x.dtype) * weight;
+    slope = slope / reduce_sum(counts, axes, /*keep_dims=*/false);
+  }
+  ClassLossGradients gradients;
+  gradients.x = where(chosen, -(slope * weight), 0);
+  if (!build.wants(2) || weights == nullptr) return gradients;
+  const Term part = reduction == "mean" ? x + build.term(node.output(0)) : x;
+  gradients.weights = sum_over_channel(where(chosen, -(part * slope), 0), rank);
+  return gradients;
 }
 
 }  // namespace edgesmith::ops

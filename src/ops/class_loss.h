@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "edgesmith/ops/gradient.h"
 #include "edgesmith/ops/op_info.h"
 
 namespace edgesmith::ops {
@@ -18,5 +19,13 @@ ir::Type class_loss_type(const ir::Node& node);
 /// -weight[t] * x[t] reduced; `weights` may be null. f32 and f64. Errors: invalid, unsupported.
 Result<ir::Tensor> class_loss(const ir::Node& node, const ir::Tensor& log_probabilities, const ir::Tensor& targets,
                               const ir::Tensor* weights);
+
+/// The gradients of the loss.
+struct ClassLossGradients {
+  Term x;        ///< of the log probabilities
+  Term weights;  ///< of the weights; null where nobody wants it
+};
+/// From dloss, the gradient of the loss. `x`: the log probabilities that the loss was computed from.
+ClassLossGradients class_loss_gradients(const ir::Node& node, const Term& x, const Term& dloss);
 
 }  // namespace edgesmith::ops

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "ops/gradient_rules.h"
 
+#include <numeric>
 #include <string>
 
 namespace edgesmith::ops {
@@ -120,6 +121,21 @@ Term count_along(GradientBuilder& build, ir::Value& value, const ir::Ints& axes,
   }
   if (open == nullptr) return build.number(known, dtype);
   return cast(build.term(*open, ir::DType::i64), dtype) * known;
+}
+
+Term positions_below(GradientBuilder& build, ir::Value& size) {
+  if (size.constant() != nullptr) {
+    ir::Ints positions(static_cast<size_t>(size.constant()->to_int64s()[0]));
+    std::iota(positions.begin(), positions.end(), int64_t{0});
+    return build.term(build.ints(positions), ir::DType::i64);
+  }
+  const auto scalar = [&](int64_t number) { return &build.graph().add_constant(ir::Tensor::scalar<int64_t>(number)); };
+  ir::Value& limit = build.append(OpKind::squeeze, {&size, &build.ints({0})});
+  return build.term(build.append(OpKind::range, {scalar(0), &limit, scalar(1)}), ir::DType::i64);
+}
+
+Term positions_along(GradientBuilder& build, ir::Value& value, int axis) {
+  return positions_below(build, build.size_of(value, axis));
 }
 
 Term sum_over_channel(const Term& term, int rank) {

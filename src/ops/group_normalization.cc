@@ -32,6 +32,11 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return grouped_slices(node, axis, node.attributes().get_int("num_groups", 0));
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  return normalized_groups_gradient(build, node, dy, node.attributes().get_int("num_groups", 0));
+}
+
 }  // namespace
 
 extern const OpInfo group_normalization_info = {.kind = ir::OpKind::group_normalization,
@@ -45,6 +50,6 @@ extern const OpInfo group_normalization_info = {.kind = ir::OpKind::group_normal
                                                 .cost = nullptr,
                                                 .quant = nullptr,
                                                 .channels = channels,
-                                                .no_gradient = kNotWritten};
+                                                .gradient = gradient};
 
 }  // namespace edgesmith::ops::group_normalization_op

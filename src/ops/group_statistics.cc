@@ -6,6 +6,8 @@
 
 #include "ops/dispatch.h"
 #include "ops/elements.h"
+#include "ops/gradient_rules.h"
+#include "ops/normalized_rows.h"
 
 namespace edgesmith::ops {
 
@@ -43,6 +45,31 @@ Result<std::vector<ir::Tensor>> normalize_groups(std::span<const ir::Tensor* con
     }
     return std::vector{std::move(y)};
   });
+}
+
+// A group is a row of x as [N, groups, rest]. For scale the operator is computed once more, with a scale of 1.
+Gradients normalized_groups_gradient(GradientBuilder& build, const ir::Node& node, const Term& dy, int64_t groups) {
+  ir::Value &x = *node.input(0), &scale = *node.input(1);
+  const int rank = x.type().rank();
+  const float epsilon = node.attributes().get_float("epsilon", 1e-5F);
+  const auto as_rows = [&](const Term& term) {
+    return build.term(build.append(ir::OpKind::reshape, {term.value, &build.ints({0, groups, -1})}), term.dtype);
+  };
+  std::vector<ir::Value*> gradients(3);
+  if (build.wants(0)) {
+    const NormalizedRows rows = {.axis = 2, .centered = true, .epsilon = epsilon};
+    const Term dz = dy * along_channels(build.term(scale), rank);
+    gradients[0] = reshape_like(through_rows(rows, as_rows(dz), as_rows(build.term(x))), x).value;
+  }
+  if (build.wants(1)) {
+    const Term one = expand_like(build.number(1, dy.dtype), scale),
+               zero = expand_like(build.number(0, dy.dtype), scale);
+    ir::Node& again = build.append_node(node.op(), {&x, one.value, zero.value}, 1);
+    for (const auto& [name, value] : node.attributes()) again.attributes().set(name, value);
+    gradients[1] = sum_over_channel(dy * build.term(again.output(), dy.dtype), rank).value;
+  }
+  if (build.wants(2)) gradients[2] = sum_over_channel(dy, rank).value;
+  return gradients;
 }
 
 Result<std::vector<ir::Type>> infer_group_normalization(const ir::Node& node, InferContext&) {

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "edgesmith/ops/gradient.h"
 #include "edgesmith/ops/op_info.h"
 
 namespace edgesmith::ops {
@@ -12,6 +13,9 @@ namespace edgesmith::ops {
 /// channels of each sample. inputs: x, scale, bias of one type, f32 or f64. Errors: invalid (dims), unsupported.
 Result<std::vector<ir::Tensor>> normalize_groups(std::span<const ir::Tensor* const> inputs, int64_t groups,
                                                  double epsilon);
+
+/// Those of x, scale and bias; `groups` = 0: every channel is one.
+Gradients normalized_groups_gradient(GradientBuilder& build, const ir::Node& node, const Term& dy, int64_t groups);
 
 /// OpInfo::infer of both: the type of x.
 Result<std::vector<ir::Type>> infer_group_normalization(const ir::Node& node, InferContext& context);

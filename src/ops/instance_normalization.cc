@@ -26,6 +26,11 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return grouped_slices(node, axis, size_along(*node.input(0), 1).value_or(0));
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term dy = build.term(*outputs[0], node.output().type().dtype);
+  return normalized_groups_gradient(build, node, dy, /*groups=*/0);
+}
+
 }  // namespace
 
 extern const OpInfo instance_normalization_info = {.kind = ir::OpKind::instance_normalization,
@@ -39,6 +44,6 @@ extern const OpInfo instance_normalization_info = {.kind = ir::OpKind::instance_
                                                    .cost = nullptr,
                                                    .quant = nullptr,
                                                    .channels = channels,
-                                                   .no_gradient = kNotWritten};
+                                                   .gradient = gradient};
 
 }  // namespace edgesmith::ops::instance_normalization_op

@@ -13,6 +13,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
+#include "ops/normalized_rows.h"
 #include "ops/operands.h"
 #include "ops/slices.h"
 
@@ -115,6 +116,46 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return results;
 }
 
+// What comes in through the statistics, of n elements each: dmean / n - dinverse * inverse^3 * (x - mean) / n.
+Term through_statistics(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs, int axis) {
+  ir::Value& input = *node.input(0);
+  const Term x = build.term(input);
+  ir::Ints axes;
+  for (int d = axis; d < input.type().rank(); ++d) axes.push_back(d);
+  const Term count = count_along(build, input, axes, x.dtype);
+  const auto statistic = [&](int i) { return cast(build.term(node.output(i)), x.dtype); };
+  const auto gradient_of = [&](size_t i) {
+    return cast(build.term(*outputs[i], node.output(static_cast<int>(i)).type().dtype), x.dtype) / count;
+  };
+  Term dx;
+  if (outputs.size() > 1 && outputs[1] != nullptr) dx = expand_like(gradient_of(1), input);
+  if (outputs.size() > 2 && outputs[2] != nullptr) {
+    const Term inverse = statistic(2);
+    const Term part = (x - statistic(1)) * (gradient_of(2) * inverse * inverse * inverse);
+    dx = dx.value == nullptr ? -part : dx - part;
+  }
+  return dx;
+}
+
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const ir::Type& x = node.input(0)->type();
+  const auto axis = normalize_axis(node.attributes().get_int("axis", -1), x.rank());
+  if (!axis) return axis.error();
+  std::vector<ir::Value*> gradients(3);
+  if (outputs[0] != nullptr) {
+    const NormalizedRows rows = {*axis, /*centered=*/true, node.attributes().get_float("epsilon", 1e-5F)};
+    auto made = scaled_rows_gradient(build, node, build.term(*outputs[0], x.dtype), rows);
+    if (!made) return made;
+    gradients = std::move(*made);
+  }
+  if (!build.wants(0)) return gradients;
+  const Term part = through_statistics(build, node, outputs, *axis);
+  if (part.value != nullptr) {
+    gradients[0] = gradients[0] == nullptr ? part.value : (build.term(*gradients[0], x.dtype) + part).value;
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo layer_normalization_info = {.kind = ir::OpKind::layer_normalization,
@@ -128,6 +169,6 @@ extern const OpInfo layer_normalization_info = {.kind = ir::OpKind::layer_normal
                                                 .cost = nullptr,
                                                 .quant = nullptr,
                                                 .channels = slices_before_axis,
-                                                .no_gradient = kNotWritten};
+                                                .gradient = gradient};
 
 }  // namespace edgesmith::ops::layer_normalization_op

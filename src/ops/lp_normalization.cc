@@ -50,6 +50,22 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+// With n the norm: dx = (dy - s * sum of dy * y) / n, where s = y for p = 2 and the signs of x for p = 1. A line of
+// zeros has a kink there; it gives zeros.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term x = build.term(*node.input(0)), y = build.term(node.output()), dy = build.term(*outputs[0], x.dtype);
+  const auto axis = normalize_axis(node.attributes().get_int("axis", -1), node.input(0)->type().rank());
+  if (!axis) return axis.error();
+  const ir::Ints axes = {*axis};
+  const bool euclidean = node.attributes().get_int("p", 2) == 2;
+  const Term sum = reduce_sum(euclidean ? x * x : apply(ir::OpKind::abs, x), axes, /*keep_dims=*/true);
+  const Term norm = euclidean ? sqrt(sum) : sum;
+  const Term slope = euclidean ? y : apply(ir::OpKind::sign, x);
+  const Term along = dy - slope * reduce_sum(dy * y, axes, /*keep_dims=*/true);
+  const Term some = greater(norm, 0);
+  return std::vector{(where(some, along, 0) / where(some, norm, 1)).value};
+}
+
 }  // namespace
 
 extern const OpInfo lp_normalization_info = {.kind = ir::OpKind::lp_normalization,
@@ -62,6 +78,6 @@ extern const OpInfo lp_normalization_info = {.kind = ir::OpKind::lp_normalizatio
                                              .eval = half_as_float<eval>,
                                              .cost = nullptr,
                                              .quant = nullptr,
-                                             .no_gradient = kNotWritten};
+                                             .gradient = gradient};
 
 }  // namespace edgesmith::ops::lp_normalization_op

@@ -59,6 +59,32 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+// The mean of a term of the dims of `x` over `size` channels around, of which `before` lie before; zeros lie outside.
+Term window_mean(const Term& term, ir::Value& x, int64_t size, int64_t before) {
+  GradientBuilder& build = *term.build;
+  ir::Value& planes = build.append(ir::OpKind::reshape, {term.value, &build.ints({0, 0, -1})});  // [N, C, rest]
+  ir::Value& mean = build.append(ir::OpKind::average_pool, {unsqueeze({&build, &planes, term.dtype}, {1}).value},
+                                 {{"count_include_pad", int64_t{1}},
+                                  {"kernel_shape", ir::Ints{size, 1}},
+                                  {"pads", ir::Ints{before, 0, size - 1 - before, 0}}});
+  return reshape_like({&build, &mean, term.dtype}, x);
+}
+
+// With s = bias + alpha * mean of x^2 over the channels around: dx = dy / s^beta - 2 * alpha * beta * x * mean of dy *
+// y / s over the channels that have this one around.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& input = *node.input(0);
+  const auto attribute = [&](std::string_view name, float fallback) {
+    return static_cast<double>(node.attributes().get_float(name, fallback));
+  };
+  const double alpha = attribute("alpha", 1e-4F), beta = attribute("beta", 0.75F), bias = attribute("bias", 1.0F);
+  const int64_t size = node.attributes().get_int("size", 1), before = (size - 1) / 2;
+  const Term x = build.term(input), y = build.term(node.output()), dy = build.term(*outputs[0], x.dtype);
+  const Term s = window_mean(x * x, input, size, before) * alpha + bias;
+  const Term around = window_mean(dy * y / s, input, size, size - 1 - before);
+  return std::vector{(dy * power(s, -beta) - x * around * (2 * alpha * beta)).value};
+}
+
 }  // namespace
 
 extern const OpInfo lrn_info = {.kind = ir::OpKind::lrn,
@@ -71,6 +97,6 @@ extern const OpInfo lrn_info = {.kind = ir::OpKind::lrn,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
                                 .quant = nullptr,
-                                .no_gradient = kNotWritten};
+                                .gradient = gradient};
 
 }  // namespace edgesmith::ops::lrn_op

@@ -10,6 +10,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
+#include "ops/normalized_rows.h"
 
 namespace edgesmith::ops::mean_variance_normalization_op {
 namespace {
@@ -65,6 +66,21 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+// With averages <> over `axes`, s the deviation and e the epsilon: dx = (dy - <dy> - y * <dy * y> * (s + e) / s) / (s +
+// e). Where s is 0 so are all y.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  ir::Value& input = *node.input(0);
+  const auto places = axes_of(node, input.type().rank());
+  if (!places) return places.error();
+  const ir::Ints axes(places->begin(), places->end());
+  const Term x = build.term(input), y = build.term(node.output()), dy = build.term(*outputs[0], x.dtype);
+  const auto average = [&](const Term& term) { return average_along(term, input, axes); };
+  const Term centered = x - average(x);
+  const Term deviation = sqrt(average(centered * centered));
+  const Term stretch = (deviation + kEpsilon) / where(greater(deviation, 0), deviation, 1);
+  return std::vector{((dy - average(dy) - y * (average(dy * y) * stretch)) / (deviation + kEpsilon)).value};
+}
+
 }  // namespace
 
 extern const OpInfo mean_variance_normalization_info = {.kind = ir::OpKind::mean_variance_normalization,
@@ -77,6 +93,6 @@ extern const OpInfo mean_variance_normalization_info = {.kind = ir::OpKind::mean
                                                         .eval = half_as_float<eval>,
                                                         .cost = nullptr,
                                                         .quant = nullptr,
-                                                        .no_gradient = kNotWritten};
+                                                        .gradient = gradient};
 
 }  // namespace edgesmith::ops::mean_variance_normalization_op

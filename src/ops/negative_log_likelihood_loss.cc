@@ -17,6 +17,12 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return std::vector{std::move(*loss)};
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term x = build.term(*node.input(0));
+  const ClassLossGradients gradients = class_loss_gradients(node, x, build.term(*outputs[0], x.dtype));
+  return std::vector<ir::Value*>{gradients.x.value, nullptr, gradients.weights.value};
+}
+
 }  // namespace
 
 extern const OpInfo negative_log_likelihood_loss_info = {.kind = ir::OpKind::negative_log_likelihood_loss,
@@ -29,6 +35,6 @@ extern const OpInfo negative_log_likelihood_loss_info = {.kind = ir::OpKind::neg
                                                          .eval = half_as_float<eval>,
                                                          .cost = nullptr,
                                                          .quant = nullptr,
-                                                         .no_gradient = kNotWritten};
+                                                         .gradient = gradient};
 
 }  // namespace edgesmith::ops::negative_log_likelihood_loss_op

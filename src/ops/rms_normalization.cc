@@ -11,6 +11,7 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
+#include "ops/normalized_rows.h"
 #include "ops/slices.h"
 
 namespace edgesmith::ops::rms_normalization_op {
@@ -60,6 +61,14 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   });
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const ir::Type& x = node.input(0)->type();
+  const auto axis = normalize_axis(node.attributes().get_int("axis", -1), x.rank());
+  if (!axis) return axis.error();
+  const NormalizedRows rows = {*axis, /*centered=*/false, node.attributes().get_float("epsilon", 1e-5F)};
+  return scaled_rows_gradient(build, node, build.term(*outputs[0], x.dtype), rows);
+}
+
 }  // namespace
 
 extern const OpInfo rms_normalization_info = {.kind = ir::OpKind::rms_normalization,
@@ -73,6 +82,6 @@ extern const OpInfo rms_normalization_info = {.kind = ir::OpKind::rms_normalizat
                                               .cost = nullptr,
                                               .quant = nullptr,
                                               .channels = slices_before_axis,
-                                              .no_gradient = kNotWritten};
+                                              .gradient = gradient};
 
 }  // namespace edgesmith::ops::rms_normalization_op

@@ -6,6 +6,7 @@
 // / 2] without. Attributes: rotary_embedding_dim = n, how many numbers of a head are turned (0: all of them; the rest
 // stays), interleaved = 0 (pairs are i and i + n / 2; 1: neighbours). f32, f64; f16 and bf16 through f32.
 #include <algorithm>
+#include <array>
 #include <string>
 #include <vector>
 
@@ -136,6 +137,56 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return ChannelRelation{.links = {{0, 2, units, units, heads}}, .mixing = {}};
 }
 
+// The first and the second numbers of the pairs of a term that lies as x does, both [batch, steps, heads, half].
+std::array<Term, 2> pairs_of(const Term& a, const ir::Node& node, int64_t half) {
+  GradientBuilder& build = *a.build;
+  const int64_t heads = node.attributes().get_int("num_heads", 0);
+  const bool flat = node.input(0)->type().rank() == 3;
+  ir::Value& steps = flat ? build.append(ir::OpKind::reshape, {a.value, &build.ints({0, 0, heads, -1})})
+                          : build.append(ir::OpKind::transpose, {a.value}, {{"perm", ir::Ints{0, 2, 1, 3}}});
+  const bool neighbours = node.attributes().get_int("interleaved", 0) != 0;
+  const auto part = [&](int64_t start, int64_t end, int64_t step) {
+    return build.term(build.append(ir::OpKind::slice, {&steps, &build.ints({start}), &build.ints({end}),
+                                                       &build.ints({3}), &build.ints({step})}),
+                      a.dtype);
+  };
+  if (neighbours) return {part(0, 2 * half, 2), part(1, 2 * half, 2)};
+  return {part(0, half, 1), part(half, 2 * half, 1)};
+}
+
+// Of x: dy turned back. Of the caches c and n, whose pairs (a, b) are turned to (c * a - n * b, n * a + c * b): dc = da
+// * a + db * b, dn = db * a - da * b, summed over heads, and over the steps that read the same row.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term x = build.term(*node.input(0)), dy = build.term(*outputs[0], x.dtype);
+  ir::Value &cosines = *node.input(1), *positions = node.num_inputs() > 3 ? node.input(3) : nullptr;
+  std::vector<ir::Value*> gradients(4);
+  if (build.wants(0)) {
+    const Term back = -build.term(*node.input(2));
+    ir::Node& turned = build.append_node(node.op(), {dy.value, &cosines, back.value, positions}, 1);
+    for (const auto& [name, value] : node.attributes()) turned.attributes().set(name, value);
+    gradients[0] = &turned.output();
+  }
+  if (!build.wants(1) && !build.wants(2)) return gradients;
+  const ir::Dim& half = cosines.type().shape->back();
+  if (!half.known()) {
+    return unsupported_error(
+        "how many numbers of a head are turned is not known, which the gradient of its caches needs",
+        "declare the shapes of the model's inputs");
+  }
+  const auto [a, b] = pairs_of(x, node, half.value());
+  const auto [da, db] = pairs_of(dy, node, half.value());
+  const auto give = [&](size_t i, const Term& products) {
+    ir::Value* sum = reduce_sum(products, {2}, /*keep_dims=*/false).value;
+    gradients[i] = positions == nullptr
+                       ? sum
+                       : &build.append(ir::OpKind::gather_gradient, {sum, positions, &build.size_of(cosines, 0)},
+                                       {{"axis", int64_t{0}}});
+  };
+  if (build.wants(1)) give(1, da * a + db * b);
+  if (build.wants(2)) give(2, db * a - da * b);
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo rotary_embedding_info = {.kind = ir::OpKind::rotary_embedding,
@@ -149,6 +200,6 @@ extern const OpInfo rotary_embedding_info = {.kind = ir::OpKind::rotary_embeddin
                                              .cost = nullptr,
                                              .quant = nullptr,
                                              .channels = channels,
-                                             .no_gradient = kNotWritten};
+                                             .gradient = gradient};
 
 }  // namespace edgesmith::ops::rotary_embedding_op

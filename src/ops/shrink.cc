@@ -25,6 +25,13 @@ Status verify(const ir::Node& node) {
   return check_attributes(node, {{"bias", AttributeKind::real}, {"lambd", AttributeKind::real}});
 }
 
+// dy beyond lambd on either side.
+Term gradient(const Unary& u) {
+  const double lambd = u.attribute("lambd", 0.5F);
+  const Term above = where(greater(u.x, lambd), u.dy, 0);
+  return where(less(u.x, -lambd), u.dy, above);
+}
+
 }  // namespace
 
 extern const OpInfo shrink_info = {.kind = ir::OpKind::shrink,
@@ -38,6 +45,6 @@ extern const OpInfo shrink_info = {.kind = ir::OpKind::shrink,
                                    .cost = nullptr,
                                    .quant = nullptr,
                                    .channels = same_slices,
-                                   .no_gradient = kNotWritten};
+                                   .gradient = unary_gradient<gradient>};
 
 }  // namespace edgesmith::ops::shrink_op

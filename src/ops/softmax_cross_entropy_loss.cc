@@ -50,6 +50,27 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return results;
 }
 
+// Through the loss and the log probabilities l alike: dx = dl - exp(l) * sum of dl over the classes.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const Term x = build.term(*node.input(0));
+  const Term l = node.num_outputs() > 1
+                     ? build.term(node.output(1))
+                     : build.term(build.append(ir::OpKind::log_softmax, {x.value}, {{"axis", int64_t{1}}}), x.dtype);
+  Term dl;
+  std::vector<ir::Value*> gradients(3);
+  if (outputs[0] != nullptr) {
+    const ClassLossGradients through = class_loss_gradients(node, l, build.term(*outputs[0], x.dtype));
+    dl = through.x;
+    gradients[2] = through.weights.value;
+  }
+  if (outputs.size() > 1 && outputs[1] != nullptr) {
+    const Term given = build.term(*outputs[1], x.dtype);
+    dl = dl.value == nullptr ? given : dl + given;
+  }
+  gradients[0] = (dl - exp(l) * reduce_sum(dl, {1}, /*keep_dims=*/true)).value;
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo softmax_cross_entropy_loss_info = {.kind = ir::OpKind::softmax_cross_entropy_loss,
@@ -62,6 +83,6 @@ extern const OpInfo softmax_cross_entropy_loss_info = {.kind = ir::OpKind::softm
                                                        .eval = half_as_float<eval>,
                                                        .cost = nullptr,
                                                        .quant = nullptr,
-                                                       .no_gradient = kNotWritten};
+                                                       .gradient = gradient};
 
 }  // namespace edgesmith::ops::softmax_cross_entropy_loss_op

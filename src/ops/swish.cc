@@ -17,8 +17,15 @@ struct Swish {
 
 Status verify(const ir::Node& node) { return check_attributes(node, {{"alpha", AttributeKind::real}}); }
 
+// With s = sigmoid(alpha * x): s + alpha * y * (1 - s).
+Term gradient(const Unary& u) {
+  const double alpha = u.attribute("alpha", 1);
+  const Term s = apply(ir::OpKind::sigmoid, u.x * alpha);
+  return u.dy * (s + u.y * (1 - s) * alpha);
+}
+
 }  // namespace
 
-extern const OpInfo swish_info = without_gradient(unary_op<Swish>(ir::OpKind::swish, verify), kNotWritten);
+extern const OpInfo swish_info = with_gradient(unary_op<Swish>(ir::OpKind::swish, verify), unary_gradient<gradient>);
 
 }  // namespace edgesmith::ops::swish_op

@@ -80,6 +80,14 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
   return text + options.optimizer + "\n" + options.schedule;
 }
 
+/// soap learns most in a step, but no more of codes and indices, whose gradients pass straight through a rounding. A
+/// rate without an optimizer is adam's.
+const OptimizerInfo* suited_optimizer(const TrainingGraph& training, const DistillOptions& options) {
+  const bool codes = std::any_of(training.trained.begin(), training.trained.end(),
+                                 [&](size_t parameter) { return training.parameters[parameter].grid != nullptr; });
+  return find_optimizer(codes || options.learn_indices || options.rate ? "adam" : "soap");
+}
+
 class Distiller {
  public:
   Distiller(ir::Graph& student, const Teachers& teachers, const data::Dataset& data, const DistillOptions& options,
@@ -165,16 +173,16 @@ class Distiller {
 };
 
 Status Distiller::prepare() {
-  optimizer_ = find_optimizer(options_.optimizer);
+  if (!options_.optimizer.empty() && find_optimizer(options_.optimizer) == nullptr) {
+    return usage_error("unknown optimizer '" + options_.optimizer + "'", "use soap");
+  }
   schedule_ = find_schedule(options_.schedule);
-  if (optimizer_ == nullptr) return usage_error("unknown optimizer '" + options_.optimizer + "'", "use adam");
   if (schedule_ == nullptr) return usage_error("unknown schedule '" + options_.schedule + "'", "use cosine");
   if (options_.entropy > 0 && options_.keep_steps) {
     return usage_error("entropy needs steps that learn: codes that cost less are larger ones of a coarser grid",
                        "leave keep_steps out");
   }
   short_floats_ = have_short_floats(student_);
-  rate_ = options_.rate.value_or(optimizer_->rate);
   if (data_.size() < 2) {
     return usage_error(
         "training needs two samples at least, one of them held out; there are " + std::to_string(data_.size()),
@@ -211,6 +219,8 @@ Status Distiller::prepare() {
     return usage_error("entropy counts the bits of codes, and no trained weight is codes",
                        "quantize the model first, such as with --rounding rate-aware");
   }
+  optimizer_ = options_.optimizer.empty() ? suited_optimizer(training_, options_) : find_optimizer(options_.optimizer);
+  rate_ = options_.rate.value_or(optimizer_->rate);
   auto weights = Weights::create(
       training_, {.optimizer = optimizer_, .weight_decay = options_.weight_decay, .ema = options_.ema}, *context_.pool);
   if (!weights) return weights.error();
@@ -529,10 +539,10 @@ Status Distiller::finish() {
   EDGESMITH_TRY(write_back(best, student_, trainable()));
   report_.changed = true;
   const std::string priced = options_.entropy > 0 ? ", " + shortest(options_.entropy) + " bits of a code" : "";
-  report_.notes.push_back(std::to_string(at_.step) + " steps of " + std::to_string(batch_) + " samples against " +
-                          objective_.text() + priced + ": the loss on " + std::to_string(split_.held_out.size()) +
-                          " held-out samples fell from " + number("%.4g", at_.first_loss) + " to " +
-                          number("%.4g", at_.best_loss));
+  report_.notes.push_back(std::to_string(at_.step) + " steps of " + std::to_string(batch_) + " samples by " +
+                          std::string(optimizer_->name) + " against " + objective_.text() + priced + ": the loss on " +
+                          std::to_string(split_.held_out.size()) + " held-out samples fell from " +
+                          number("%.4g", at_.first_loss) + " to " + number("%.4g", at_.best_loss));
   if (options_.entropy > 0) {
     report_.notes.push_back("by their frequencies, codes of weights take " + number("%.3f", *mean_code_bits(best)) +
                             " bits on average, " + number("%.3f", *mean_code_bits(training_.parameters)) + " before");

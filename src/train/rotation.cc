@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "ops/matrix_product.h"
 #include "ops/orthonormal.h"
+#include "runtime/isa.h"
 
 namespace edgesmith::train {
 namespace {
 
-using View = ops::MatrixView<float>;
+using View = runtime::native::MatrixView;
 
 // What longer sides would cost exceeds what training does with them.
 constexpr int64_t kLongestSide = 1024;
@@ -22,17 +22,18 @@ constexpr int64_t kSteps = 40, kFirstSteps = 10;
 bool new_axes_at(int64_t number) { return number == 1 || number % (number <= kSteps ? kFirstSteps : kSteps) == 0; }
 
 View view(std::span<const float> numbers, int64_t rows, int64_t columns) {
-  return {numbers.data(), rows, columns, columns};
+  return {numbers.data(), columns, 1, rows, columns};
 }
-View transposed(View matrix) {
-  matrix.transposed = true;
-  return matrix;
+View transposed(const View& matrix) {
+  return {matrix.data, matrix.column_stride, matrix.row_stride, matrix.columns, matrix.rows};
 }
 
 std::vector<float> product(const View& a, const View& b) {
-  const int64_t rows = a.transposed ? a.cols : a.rows, columns = b.transposed ? b.rows : b.cols;
-  std::vector<float> result(static_cast<size_t>(rows * columns));
-  ops::add_product(a, b, result.data());
+  const runtime::native::NativeTable& table = runtime::native::native_table(*runtime::isa_in_use());
+  std::vector<float> packed(static_cast<size_t>(runtime::native::packed_columns_size(b.columns, b.rows, table)));
+  runtime::native::pack_columns(b, 1.0F, table, packed.data());
+  std::vector<float> result(static_cast<size_t>(a.rows * b.columns));
+  runtime::native::multiply(table, {a, packed.data(), b.columns, nullptr, result.data(), b.columns}, {});
   return result;
 }
 

@@ -8,7 +8,7 @@
 #include <span>
 #include <vector>
 
-#include "ops/matrix_product.h"
+#include "runtime/native/packing.h"
 
 namespace edgesmith::train {
 
@@ -33,7 +33,7 @@ class Rotation {
     int64_t size = 0;
     std::vector<float> moments, axes;  ///< size x size; eigenvectors are columns of `axes`
   };
-  static void add_moments(Side& side, const ops::MatrixView<float>& a, const ops::MatrixView<float>& b);
+  static void add_moments(Side& side, const runtime::native::MatrixView& a, const runtime::native::MatrixView& b);
   static void find_axes(Side& side, bool first);
 
   int64_t rows_, columns_;

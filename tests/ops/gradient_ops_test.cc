@@ -137,6 +137,30 @@ TEST(BatchNormalizationTraining, UsesTheStatisticsOfTheBatch) {
       ErrorKind::invalid, "is empty");
 }
 
+TEST(NormalizationGradient, IsAcrossTheRowAndTheMean) {
+  // Rows (-1, 1) and (2, 4): z = (-1, 1), a factor of 1. What points along 1 or along z goes: nothing of a pair is
+  // left.
+  const ir::Tensor x = f32({2, 2}, {-1, 1, 2, 4}), dy = f32({2, 2}, {1, 5, 10, 20}), scale = f32({2}, {1, 2});
+  const auto results = run_op(OpKind::normalization_gradient, {dy, x, scale}, {{"epsilon", 0.0f}}, 3);
+  ASSERT_TRUE(results.ok()) << results.error().text();
+  EXPECT_EQ((*results)[0].to_floats(), (std::vector<float>{0, 0, 0, 0}));
+  EXPECT_EQ((*results)[1].to_floats(), (std::vector<float>{-11, 25}));
+  EXPECT_EQ((*results)[2].to_floats(), (std::vector<float>{11, 25}));
+  // Not centered, of a row of one: z is its sign.
+  expect_floats(run_op(OpKind::normalization_gradient, {f32({1}, {3}), f32({1}, {2})},
+                       {{"centered", int64_t{0}}, {"epsilon", 0.0f}}),
+                {1}, {0});
+  // With an epsilon as large as the variance: factor 1 / sqrt(2), z = (-1, 1) / sqrt(2), half of what is along z stays.
+  const auto damped =
+      run_op(OpKind::normalization_gradient, {f32({2}, {-1, 1}), f32({2}, {-1, 1})}, {{"epsilon", 1.0f}});
+  ASSERT_TRUE(damped.ok()) << damped.error().text();
+  EXPECT_NEAR((*damped)[0].to_floats()[1], 1 / std::sqrt(2.0) * 0.5, 1e-6);
+  expect_error(run_op(OpKind::normalization_gradient, {f32({3}, {1, 2, 3}), f32({2}, {1, 2})}), ErrorKind::invalid,
+               "the gradient is f32[3] for x f32[2] at axis 0");
+  expect_error(run_op(OpKind::normalization_gradient, {dy, x, f32({3}, {1, 2, 3})}), ErrorKind::invalid,
+               "scale is f32[3] for x f32[2,2] at axis 1");
+}
+
 TEST(GradientOps, KeepFreeDims) {
   const auto type_of = [](OpKind op, const std::vector<ir::Type>& operands,
                           const std::vector<NamedAttribute>& attributes) {

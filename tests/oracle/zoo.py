@@ -71,12 +71,13 @@ def data_file(model, split):
         "cifar": WORK / split,
         "imagenet": WORK / ("imagenet-calib.csv" if split == "train" else "imagenet-eval.csv"),
     }[model.data]
-    lines = [f'path = "{path.resolve()}"']
-    if model.data == "cifar":
-        lines.append('labels = "folders"')
-    lines.append("[preprocess]")
+    return described(model, path, WORK / f"{model.name}-{split}.toml", ['labels = "folders"'] if model.data == "cifar" else [])
+
+
+def described(model, path, file, more=()):
+    """Writes the .toml `file`: the data at `path` and the preprocessing that the model wants."""
+    lines = [f'path = "{path.resolve()}"', *more, "[preprocess]"]
     lines += [f"{key} = {json.dumps(value)}" for key, value in model.preprocess.items()]
-    file = WORK / f"{model.name}-{split}.toml"
     file.write_text("\n".join(lines) + "\n")
     return file
 

@@ -245,6 +245,19 @@ TEST(Distill, LetsWeightsTakeOtherEntriesOfTheirCodebooks) {
             text_of(learned.student));
 }
 
+TEST(Distill, ChoosesTheOptimizerByWhatIsTrained) {
+  const auto chosen = [](ir::Graph student, const DistillOptions& options) {
+    const Outcome done = run(std::move(student), network(1), options);
+    EXPECT_TRUE(done.report.ok()) << done.report.error().text();
+    const std::string& note = done.report->notes[0];
+    return note.substr(0, note.find(" against"));
+  };
+  EXPECT_EQ(chosen(network(2), {.epochs = 4}), "16 steps of 64 samples by soap");
+  EXPECT_EQ(chosen(network(2), {.rate = 0.01, .epochs = 4}), "16 steps of 64 samples by adam");
+  EXPECT_EQ(chosen(shared_network(), {.epochs = 4}), "16 steps of 64 samples by soap");
+  EXPECT_EQ(chosen(shared_network(), {.learn_indices = true, .epochs = 4}), "16 steps of 64 samples by adam");
+}
+
 TEST(Distill, StopsWithoutABetterJudgement) {
   const Outcome done = run(network(2), network(1), {.rate = 0, .epochs = 30, .patience = 3});
   ASSERT_TRUE(done.report.ok()) << done.report.error().text();

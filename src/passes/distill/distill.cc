@@ -41,7 +41,9 @@ OptionSchema make_options() {
   const auto path = [](std::string_view name, std::string_view help) {
     return OptionRow{.name = name, .kind = OptionKind::path, .fallback = "", .help = help};
   };
-  OptionRow optimizer = word("optimizer", "adam", "how gradients become steps");
+  OptionRow optimizer =
+      word("optimizer", "",
+           "how gradients become steps; unset: soap, but adam for weights that are codes, and where lr is given");
   optimizer.words = names_of(train::all_optimizers());
   OptionRow schedule = word("schedule", "cosine", "how the learning rate changes");
   schedule.words = names_of(train::all_schedules());
@@ -135,7 +137,7 @@ Result<train::DistillOptions> read_options(const Options& options) {
   result.mirror_teacher = options.flag("mirror_teacher");
   result.entropy = options.real("entropy");
   result.code_bits = options.real("code_bits");
-  result.optimizer = options.word("optimizer");
+  result.optimizer = text("optimizer");
   result.schedule = options.word("schedule");
   if (options.is_set("lr")) result.rate = options.real("lr");
   result.weight_decay = options.real("weight_decay");
