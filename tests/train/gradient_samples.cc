@@ -152,6 +152,8 @@ constexpr GradientSample kSamples[] = {
     {erf, kVector, "%y = erf %x"},
     {exp, kVector, "%y = exp %x"},
     {expand, "%x: f64[3,1]", "%s = constant {2, 1, 4} : i64[3]  %y = expand %x, %s"},
+    // The values of x do not matter to EyeLike.
+    {eye_like, "%x: f64[N,4]", "%e = eye_like %x {k=1}  %y = mul %e, %x"},
     {flatten, "%x: f64[N,2,3,2]", "%y = flatten %x {axis=2}"},
     {gather, kCube, "%i = constant {2, 0, -1, 2} : i64[2,2]  %y = gather %x, %i {axis=1}"},
     {gather, "%x: f64[N,H]", "%i = constant {1} : i64[]  %y = gather %x, %i {axis=-1}"},
@@ -279,6 +281,7 @@ constexpr GradientSample kSamples[] = {
     {pow, kVector, "%e = constant {3} : i64[]  %y = pow %x, %e"},
     {pow, kVector, "%e = constant {2.0, 0.5, -1.0} : f64[3]  %y = pow %x, %e", "%y", 0.4, 1.6, true},
     {prelu, "%x: f64[N,3,4], %z: f64[3,1]", "%y = prelu %x, %z"},
+    {range, "%x: f64[], %d: f64[]", "%l = constant {4.0} : f64[]  %y = range %x, %l, %d", "%y", 0.3, 0.9, true},
     {reciprocal, kVector, "%y = reciprocal %x", "%y", 0.5, 1.5},
     {reduce_l1, kCube, "%a = constant {1} : i64[1]  %y = reduce_l1 %x, %a"},
     {reduce_l2, kCube, "%a = constant {-1, 0} : i64[2]  %y = reduce_l2 %x, %a {keepdims=0}"},
