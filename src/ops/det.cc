@@ -64,6 +64,10 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node&, std::span<const ir::Tensor
   });
 }
 
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  return std::vector{&build.append(ir::OpKind::det_gradient, {node.input(0), outputs[0]})};
+}
+
 }  // namespace
 
 extern const OpInfo det_info = {.kind = ir::OpKind::det,
@@ -76,6 +80,6 @@ extern const OpInfo det_info = {.kind = ir::OpKind::det,
                                 .eval = half_as_float<eval>,
                                 .cost = nullptr,
                                 .quant = nullptr,
-                                .no_gradient = kNotWritten};
+                                .gradient = gradient};
 
 }  // namespace edgesmith::ops::det_op

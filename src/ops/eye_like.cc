@@ -65,6 +65,9 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   return y;
 }
 
+// Only the dims of x matter.
+Gradients gradient(GradientBuilder&, const ir::Node&, std::span<ir::Value* const>) { return std::vector<ir::Value*>{}; }
+
 }  // namespace
 
 extern const OpInfo eye_like_info = {.kind = ir::OpKind::eye_like,
@@ -77,6 +80,6 @@ extern const OpInfo eye_like_info = {.kind = ir::OpKind::eye_like,
                                      .eval = eval,
                                      .cost = no_cost,
                                      .quant = nullptr,
-                                     .no_gradient = kShapeCode};
+                                     .gradient = gradient};
 
 }  // namespace edgesmith::ops::eye_like_op

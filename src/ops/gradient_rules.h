@@ -12,7 +12,6 @@ namespace edgesmith::ops {
 
 // Why operators have no gradient.
 inline constexpr std::string_view kPiecewiseConstant = "its result is piecewise constant";
-inline constexpr std::string_view kNotWritten = "nobody has written it yet";
 inline constexpr std::string_view kRecurrent = "recurrent operators are not trained";
 inline constexpr std::string_view kTruthValues = "its results are true or false";
 inline constexpr std::string_view kPositions = "its results are positions";

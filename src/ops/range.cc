@@ -94,6 +94,20 @@ Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext& context)
   return std::vector{type};
 }
 
+// Element i is start + i * delta. The limit moves their number alone.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  const ir::DType dtype = node.output().type().dtype;
+  const Term dy = build.term(*outputs[0], dtype);
+  std::vector<ir::Value*> gradients(3);
+  if (build.wants(0)) gradients[0] = reshape_like(reduce_sum(dy, {0}, /*keep_dims=*/false), *node.input(0)).value;
+  if (build.wants(2)) {
+    const Term steps = build.term(positions(build, build.size_of(node.output(), 0)), ir::DType::i64);
+    const Term sum = reduce_sum(dy * cast(steps, dtype), {0}, /*keep_dims=*/false);
+    gradients[2] = reshape_like(sum, *node.input(2)).value;
+  }
+  return gradients;
+}
+
 }  // namespace
 
 extern const OpInfo range_info = {.kind = ir::OpKind::range,
@@ -106,6 +120,6 @@ extern const OpInfo range_info = {.kind = ir::OpKind::range,
                                   .eval = eval,
                                   .cost = no_cost,
                                   .quant = nullptr,
-                                  .no_gradient = kShapeCode};
+                                  .gradient = gradient};
 
 }  // namespace edgesmith::ops::range_op

@@ -6,8 +6,6 @@
 // output_width = 1, sampling_ratio = 0 (samples of a bin along an axis; 0: as many as it spans elements),
 // spatial_scale = 1. f32, f64; f16 and bf16 through f32.
 #include <algorithm>
-#include <array>
-#include <cmath>
 #include <string>
 #include <vector>
 
@@ -15,30 +13,10 @@
 #include "ops/dispatch.h"
 #include "ops/elements.h"
 #include "ops/gradient_rules.h"
-#include "ops/places.h"
+#include "ops/regions.h"
 
 namespace edgesmith::ops::roi_align_op {
 namespace {
-
-Status verify(const ir::Node& node) {
-  EDGESMITH_TRY(check_attributes(node, {{"coordinate_transformation_mode", AttributeKind::text},
-                                        {"mode", AttributeKind::text},
-                                        {"output_height", AttributeKind::integer},
-                                        {"output_width", AttributeKind::integer},
-                                        {"sampling_ratio", AttributeKind::integer},
-                                        {"spatial_scale", AttributeKind::real}}));
-  const ir::Attributes& a = node.attributes();
-  const std::string mode = a.get_string("mode", "avg");
-  if (mode != "avg" && mode != "max") return invalid_error("mode is '" + mode + "', must be avg or max");
-  const std::string places = a.get_string("coordinate_transformation_mode", "half_pixel");
-  if (places != "half_pixel" && places != "output_half_pixel") {
-    return invalid_error("coordinate_transformation_mode is '" + places + "', must be half_pixel or output_half_pixel");
-  }
-  if (a.get_int("output_height", 1) < 1 || a.get_int("output_width", 1) < 1 || a.get_int("sampling_ratio", 0) < 0) {
-    return invalid_error("output_height, output_width or sampling_ratio is too small");
-  }
-  return {};
-}
 
 Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
   const auto &x = node.input(0)->type().shape, &rois = node.input(1)->type().shape;
@@ -50,84 +28,24 @@ Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
   return std::vector{ir::Type{node.input(0)->type().dtype, shape}};
 }
 
-// The four elements around a place and their shares.
-struct Corners {
-  std::array<int64_t, 4> element{};
-  std::array<double, 4> share{};
-};
-
-Corners corners_at(double y, double x, int64_t height, int64_t width) {
-  Corners corners;
-  if (y < -1 || y > static_cast<double>(height) || x < -1 || x > static_cast<double>(width)) return corners;
-  const auto split = [](double place, int64_t size, int64_t& low, int64_t& high) {
-    place = std::max(0.0, place);
-    low = static_cast<int64_t>(place);
-    if (low >= size - 1) {
-      low = high = size - 1;
-      return 0.0;
-    }
-    high = low + 1;
-    return place - static_cast<double>(low);
-  };
-  int64_t top = 0, bottom = 0, left = 0, right = 0;
-  const double down = split(y, height, top, bottom), along = split(x, width, left, right);
-  corners.element = {top * width + left, top * width + right, bottom * width + left, bottom * width + right};
-  corners.share = {(1 - down) * (1 - along), (1 - down) * along, down * (1 - along), down * along};
-  return corners;
-}
-
-// Samples of a bin along an axis.
-constexpr int64_t kMostSamples = 1 << 12;
-
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
-  const ir::Tensor &x = *inputs[0], &rois = *inputs[1];
-  const auto images = read_indices(*inputs[2], "batch_indices");
-  if (!images) return images.error();
-  const bool fits = x.rank() == 4 && rois.rank() == 2 && rois.dims()[1] == 4 && rois.dtype() == x.dtype() &&
-                    inputs[2]->dims() == ir::Dims{rois.dims()[0]};
-  if (!fits) return invalid_error("x is " + x.type().text() + ", rois " + rois.type().text());
+  const ir::Tensor& x = *inputs[0];
+  const auto regions = read_regions(node, inputs);
+  if (!regions) return regions.error();
   const ir::Attributes& a = node.attributes();
-  const int64_t rows = a.get_int("output_height", 1), columns = a.get_int("output_width", 1);
+  const int64_t bins = a.get_int("output_height", 1) * a.get_int("output_width", 1);
   const int64_t channels = x.dims()[1], height = x.dims()[2], width = x.dims()[3];
-  if (height == 0 || width == 0) return invalid_error("x is " + x.type().text() + ": nothing to read");
-  auto y = make_tensor(x.dtype(), {rois.dims()[0], channels, rows, columns});
+  auto y = make_tensor(x.dtype(), {static_cast<int64_t>(regions->size()), channels, a.get_int("output_height", 1),
+                                   a.get_int("output_width", 1)});
   if (!y) return y.error();
-  const bool half = a.get_string("coordinate_transformation_mode", "half_pixel") == "half_pixel";
   const bool largest = a.get_string("mode", "avg") == "max";
-  const auto scale = static_cast<double>(a.get_float("spatial_scale", 1.0F));
-  const int64_t ratio = a.get_int("sampling_ratio", 0);
   return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
-    const T* boxes = rois.data<T>().data();
     T* to = y->mutable_data<T>().data();
-    for (int64_t r = 0; r < rois.dims()[0]; ++r, boxes += 4) {
-      const auto image = wrap_index((*images)[static_cast<size_t>(r)], x.dims()[0]);
-      if (!image) return image.error();
-      const double offset = half ? 0.5 : 0;
-      const double left = static_cast<double>(boxes[0]) * scale - offset,
-                   top = static_cast<double>(boxes[1]) * scale - offset;
-      double across = static_cast<double>(boxes[2]) * scale - offset - left;
-      double down = static_cast<double>(boxes[3]) * scale - offset - top;
-      if (!half) {
-        across = std::max(across, 1.0);
-        down = std::max(down, 1.0);
-      }
-      const double bin_width = across / static_cast<double>(columns), bin_height = down / static_cast<double>(rows);
-      if (!(std::fabs(bin_width) < kMostSamples && std::fabs(bin_height) < kMostSamples)) {
-        return invalid_error("region " + std::to_string(r) + " is too large");
-      }
-      const int64_t by_row = ratio > 0 ? ratio : static_cast<int64_t>(std::ceil(bin_height));
-      const int64_t by_column = ratio > 0 ? ratio : static_cast<int64_t>(std::ceil(bin_width));
-      if (by_row > kMostSamples || by_column > kMostSamples) return invalid_error("sampling_ratio is too large");
-      for (int64_t bin = 0; bin < rows * columns; ++bin) {
-        std::vector<Corners> samples;
-        for (int64_t i = 0; i < by_row * by_column; ++i) {
-          const double v = (static_cast<double>(i / by_column) + 0.5) / static_cast<double>(by_row);
-          const double u = (static_cast<double>(i % by_column) + 0.5) / static_cast<double>(by_column);
-          samples.push_back(corners_at(top + (static_cast<double>(bin / columns) + v) * bin_height,
-                                       left + (static_cast<double>(bin % columns) + u) * bin_width, height, width));
-        }
+    for (const Region& region : *regions) {
+      for (int64_t bin = 0; bin < bins; ++bin) {
+        const std::vector<RegionSample> samples = region.samples(bin, height, width);
         for (int64_t c = 0; c < channels; ++c) {
-          const T* plane = x.data<T>().data() + (*image * channels + c) * height * width;
+          const T* plane = x.data<T>().data() + (region.image * channels + c) * height * width;
           double result = 0;
           for (size_t s = 0; s < samples.size(); ++s) {
             double sum = 0, most = 0;
@@ -139,12 +57,26 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
             result = largest ? (s == 0 ? most : std::max(result, most)) : result + sum;
           }
           if (!largest && !samples.empty()) result /= static_cast<double>(samples.size());
-          to[(r * channels + c) * rows * columns + bin] = static_cast<T>(result);
+          to[c * bins + bin] = static_cast<T>(result);
         }
       }
+      to += channels * bins;
     }
     return std::vector{std::move(*y)};
   });
+}
+
+// The operators of both gradients read the same samples.
+Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
+  std::vector<ir::Value*> gradients(2);
+  for (int i = 0; i < 2; ++i) {
+    if (!build.wants(i)) continue;
+    ir::Node& back = build.append_node(i == 0 ? ir::OpKind::roi_align_gradient : ir::OpKind::roi_align_region_gradient,
+                                       {node.input(0), node.input(1), node.input(2), outputs[0]}, 1);
+    for (const auto& [name, value] : node.attributes()) back.attributes().set(name, value);
+    gradients[static_cast<size_t>(i)] = &back.output();
+  }
+  return gradients;
 }
 
 }  // namespace
@@ -154,11 +86,11 @@ extern const OpInfo roi_align_info = {.kind = ir::OpKind::roi_align,
                                       .max_inputs = 3,
                                       .min_outputs = 1,
                                       .max_outputs = 1,
-                                      .verify = verify,
+                                      .verify = verify_regions,
                                       .infer = infer,
                                       .eval = half_as_float<eval>,
                                       .cost = nullptr,
                                       .quant = nullptr,
-                                      .no_gradient = kNotWritten};
+                                      .gradient = gradient};
 
 }  // namespace edgesmith::ops::roi_align_op

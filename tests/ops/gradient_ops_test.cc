@@ -73,6 +73,45 @@ TEST(GatherGradient, AddsEntriesThatWereGatheredTwice) {
   expect_error(run_op(OpKind::gather_gradient, {dy, i64({2}, {1, 2}), size}), ErrorKind::invalid, "f32[3,2]");
 }
 
+TEST(RoiAlignGradient, GoesToWhatTheSamplesRead) {
+  // One sample in the middle of four elements; a share of 1/4 each.
+  const ir::Tensor x = f32({1, 1, 2, 2}, {1, 2, 3, 4}), rois = f32({1, 4}, {0, 0, 2, 2}), images = i64({1}, {0});
+  const ir::Tensor dy = f32({1, 1, 1, 1}, {8});
+  const NamedAttribute one_sample = {"sampling_ratio", int64_t{1}}, max = {"mode", std::string("max")};
+  expect_floats(run_op(OpKind::roi_align_gradient, {x, rois, images, dy}, {one_sample}), {1, 1, 2, 2}, {2, 2, 2, 2});
+  expect_floats(run_op(OpKind::roi_align_gradient, {x, rois, images, dy}, {one_sample, max}), {1, 1, 2, 2},
+                {0, 0, 0, 2});
+  expect_error(run_op(OpKind::roi_align_gradient, {x, rois, images, x}, {one_sample}), ErrorKind::invalid,
+               "the gradient is f32[1,1,2,2], the result is f32[1,1,1,1]");
+}
+
+TEST(RoiAlignRegionGradient, MovesTheSamplesWithTheSides) {
+  // One element further down is 2 more, one further along 1 more; the sample is half way between the sides.
+  const ir::Tensor x = f32({1, 1, 2, 2}, {1, 2, 3, 4}), images = i64({1}, {0}), dy = f32({1, 1, 1, 1}, {8});
+  const NamedAttribute one_sample = {"sampling_ratio", int64_t{1}}, max = {"mode", std::string("max")};
+  expect_floats(run_op(OpKind::roi_align_region_gradient, {x, f32({1, 4}, {0, 0, 2, 2}), images, dy}, {one_sample}),
+                {1, 4}, {4, 8, 4, 8});
+  // The product 4 / 4 won: its share grows by 1/2 an element down and along.
+  expect_floats(
+      run_op(OpKind::roi_align_region_gradient, {x, f32({1, 4}, {0, 0, 2, 2}), images, dy}, {one_sample, max}), {1, 4},
+      {8, 8, 8, 8});
+  // A region stretched to one element follows its near sides alone.
+  expect_floats(run_op(OpKind::roi_align_region_gradient, {x, f32({1, 4}, {0, 0, 0.5F, 0.5F}), images, dy},
+                       {one_sample, {"coordinate_transformation_mode", std::string("output_half_pixel")}}),
+                {1, 4}, {8, 16, 0, 0});
+}
+
+TEST(DetGradient, IsTheCofactors) {
+  expect_floats(run_op(OpKind::det_gradient, {f32({2, 2}, {1, 2, 3, 4}), f32({}, {10})}), {2, 2}, {40, -30, -20, 10});
+  // Of singular matrices, too; of rank 1 all minors of three rows are 0.
+  expect_floats(run_op(OpKind::det_gradient, {f32({2, 2}, {1, 2, 2, 4}), f32({}, {1})}), {2, 2}, {4, -2, -2, 1});
+  expect_floats(run_op(OpKind::det_gradient, {f32({1, 3, 3}, {1, 2, 4, 2, 4, 8, 1, 2, 4}), f32({1}, {1})}), {1, 3, 3},
+                std::vector<float>(9, 0));
+  expect_floats(run_op(OpKind::det_gradient, {f32({2, 1, 1}, {0, 5}), f32({2}, {3, 4})}), {2, 1, 1}, {3, 4});
+  expect_error(run_op(OpKind::det_gradient, {f32({2, 3}, std::vector<float>(6)), f32({}, {1})}), ErrorKind::invalid,
+               "x is f32[2,3], the gradient f32[]");
+}
+
 TEST(SumToShape, AddsUpWhatWasStretched) {
   const ir::Tensor x = f32({2, 1, 3}, {1, 2, 3, 10, 20, 30});
   expect_floats(run_op(OpKind::sum_to_shape, {x, i64({3}, {2, 1, 1})}), {2, 1, 1}, {6, 60});

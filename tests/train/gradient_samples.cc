@@ -106,6 +106,15 @@ constexpr GradientSample kSamples[] = {
     {cum_sum, kCube, "%a = constant {0} : i64[1]  %y = cum_sum %x, %a {exclusive=1, reverse=1}"},
     {depth_to_space, "%x: f64[N,8,2,3]", "%y = depth_to_space %x {blocksize=2}"},
     {depth_to_space, "%x: f64[N,8,H,3]", "%y = depth_to_space %x {blocksize=2, mode=\"CRD\"}"},
+    {det, "%x: f64[N,3,3]", "%y = det %x"},
+    {det, "%x: f64[4,4]", "%y = det %x"},
+    {det, "%x: f64[N,1,1]", "%y = det %x"},
+    // Every x is 1: singular matrices.
+    {det, "%x: f64[2,2]", "%c = constant {0.5, 0.75, 2.0, 1.5} : f64[2,2]  %a = sub %x, %c  %y = det %a", "%y", 1, 1,
+     true},
+    {det, "%x: f64[3,3]",
+     "%c = constant {0.5, 0.75, 0.0, 2.0, 1.5, 3.0, 0.5, 0.25, 3.0} : f64[3,3]  %a = sub %x, %c  %y = det %a", "%y", 1,
+     1, true},
     {dft, "%x: f64[N,5,1]", "%y = dft %x"},
     {dft, "%x: f64[N,6,2]", "%y = dft %x {onesided=1}"},
     {dft, "%x: f64[N,H,1]", "%y = dft %x {onesided=1}"},
@@ -143,6 +152,8 @@ constexpr GradientSample kSamples[] = {
     {erf, kVector, "%y = erf %x"},
     {exp, kVector, "%y = exp %x"},
     {expand, "%x: f64[3,1]", "%s = constant {2, 1, 4} : i64[3]  %y = expand %x, %s"},
+    // The values of x do not matter to EyeLike.
+    {eye_like, "%x: f64[N,4]", "%e = eye_like %x {k=1}  %y = mul %e, %x"},
     {flatten, "%x: f64[N,2,3,2]", "%y = flatten %x {axis=2}"},
     {gather, kCube, "%i = constant {2, 0, -1, 2} : i64[2,2]  %y = gather %x, %i {axis=1}"},
     {gather, "%x: f64[N,H]", "%i = constant {1} : i64[]  %y = gather %x, %i {axis=-1}"},
@@ -270,6 +281,7 @@ constexpr GradientSample kSamples[] = {
     {pow, kVector, "%e = constant {3} : i64[]  %y = pow %x, %e"},
     {pow, kVector, "%e = constant {2.0, 0.5, -1.0} : f64[3]  %y = pow %x, %e", "%y", 0.4, 1.6, true},
     {prelu, "%x: f64[N,3,4], %z: f64[3,1]", "%y = prelu %x, %z"},
+    {range, "%x: f64[], %d: f64[]", "%l = constant {4.0} : f64[]  %y = range %x, %l, %d", "%y", 0.3, 0.9, true},
     {reciprocal, kVector, "%y = reciprocal %x", "%y", 0.5, 1.5},
     {reduce_l1, kCube, "%a = constant {1} : i64[1]  %y = reduce_l1 %x, %a"},
     {reduce_l2, kCube, "%a = constant {-1, 0} : i64[2]  %y = reduce_l2 %x, %a {keepdims=0}"},
@@ -341,6 +353,26 @@ constexpr GradientSample kSamples[] = {
      "%i = constant {1, -1, 1} : i64[3,1]  %y = scatter_nd %x, %i, %u {reduction=\"max\"}"},
     {scatter_nd, "%x: f64[4,3], %u: f64[3,3]",
      "%i = constant {1, -1, 1} : i64[3,1]  %y = scatter_nd %x, %i, %u {reduction=\"min\"}"},
+    {roi_align, "%x: f64[N,2,5,6], %d: f64[2,4]",
+     "%b = constant {0.3, 0.2, 3.9, 4.1, 1.2, 0.7, 4.6, 3.3} : f64[2,4]  %r = add %b, %d  %i = constant {0, 1} : i64[2]"
+     "  %y = roi_align %x, %r, %i {output_height=2, output_width=3, sampling_ratio=2}",
+     "%y", 0.02, 0.2},
+    {roi_align, "%x: f64[N,2,H,6], %d: f64[3,4]",
+     "%b = constant {0.6, 0.4, 7.8, 8.2, 2.4, 1.4, 9.2, 6.6, -3.0, -2.0, 4.1, 15.0} : f64[3,4]  %r = add %b, %d"
+     "  %i = constant {1, 0, 1} : i64[3]"
+     "  %y = roi_align %x, %r, %i {output_height=2, output_width=2, spatial_scale=0.5}",
+     "%y", 0.02, 0.2},
+    {roi_align, "%x: f64[N,2,5,6], %d: f64[2,4]",
+     "%b = constant {0.3, 0.2, 3.9, 4.1, 1.2, 0.7, 4.6, 3.3} : f64[2,4]  %r = add %b, %d  %i = constant {0, -1} : "
+     "i64[2]"
+     "  %y = roi_align %x, %r, %i {mode=\"max\", output_height=2, sampling_ratio=2}",
+     "%y", 0.02, 0.2},
+    // Regions smaller than one element are stretched to it.
+    {roi_align, "%x: f64[N,2,5,6], %d: f64[2,4]",
+     "%b = constant {0.3, 0.2, 0.8, 4.1, 1.2, 0.7, 4.6, 1.1} : f64[2,4]  %r = add %b, %d  %i = constant {0, 1} : i64[2]"
+     "  %y = roi_align %x, %r, %i {coordinate_transformation_mode=\"output_half_pixel\", output_width=2,"
+     " sampling_ratio=3}",
+     "%y", 0.02, 0.2},
     {selu, kVector, "%y = selu %x"},
     {shrink, kMatrix, "%h = shrink %x {lambd=0.6, bias=0.2}  %y = mul %h, %x"},
     {sigmoid, kVector, "%y = sigmoid %x"},

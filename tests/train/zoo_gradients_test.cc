@@ -62,12 +62,12 @@ bool has_opaque_nodes(const ir::Graph& graph) {
   return false;
 }
 
-/// Whether operators are there that nobody differentiates yet, or that compute on codes.
+/// Whether operators are there that are recurrent, or that compute on codes.
 bool has_no_gradients(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes()) {
     const ops::OpInfo* op = ops::find_op(node.op());
     if (op == nullptr) continue;
-    for (const std::string_view reason : {ops::kNotWritten, ops::kRecurrent, ops::kIntegerCodes}) {
+    for (const std::string_view reason : {ops::kRecurrent, ops::kIntegerCodes}) {
       if (op->no_gradient == reason && !node.is(ir::OpKind::quantize_linear) &&
           !node.is(ir::OpKind::dequantize_linear)) {
         return true;
