@@ -196,7 +196,8 @@ class AttentionGradient {
     ir::Value *counted = optional(node_, kSteps), *past = optional(node_, kPastKey);
     const auto index = [&](ir::Value& value) { return build_.term(value, ir::DType::i64); };
     Term seen, columns;
-    if (counted != nullptr || causal || left >= 0 || right >= 0) columns = positions_below(build_, all_steps());
+    if (counted != nullptr || causal || left >= 0 || right >= 0)
+      columns = build_.term(positions(build_, all_steps()), ir::DType::i64);
     Term offset = past != nullptr ? index(build_.size_of(*past, 2)) : index(build_.ints({0}));
     if (counted != nullptr) {
       Term end = unsqueeze(cast(build_.term(*counted), ir::DType::i64), {1, 2, 3});

@@ -82,6 +82,11 @@ Term zeros_like(GradientBuilder& build, ir::Value& target) {
 }
 
 ir::Value& positions(GradientBuilder& build, ir::Value& size) {
+  if (size.constant() != nullptr) {
+    ir::Ints numbers(static_cast<size_t>(size.constant()->to_int64s()[0]));
+    std::iota(numbers.begin(), numbers.end(), int64_t{0});
+    return build.ints(numbers);
+  }
   return build.append(
       OpKind::range, {&scalar_of(build, build.ints({0})), &scalar_of(build, size), &scalar_of(build, build.ints({1}))});
 }
@@ -123,19 +128,8 @@ Term count_along(GradientBuilder& build, ir::Value& value, const ir::Ints& axes,
   return cast(build.term(*open, ir::DType::i64), dtype) * known;
 }
 
-Term positions_below(GradientBuilder& build, ir::Value& size) {
-  if (size.constant() != nullptr) {
-    ir::Ints positions(static_cast<size_t>(size.constant()->to_int64s()[0]));
-    std::iota(positions.begin(), positions.end(), int64_t{0});
-    return build.term(build.ints(positions), ir::DType::i64);
-  }
-  const auto scalar = [&](int64_t number) { return &build.graph().add_constant(ir::Tensor::scalar<int64_t>(number)); };
-  ir::Value& limit = build.append(OpKind::squeeze, {&size, &build.ints({0})});
-  return build.term(build.append(OpKind::range, {scalar(0), &limit, scalar(1)}), ir::DType::i64);
-}
-
 Term positions_along(GradientBuilder& build, ir::Value& value, int axis) {
-  return positions_below(build, build.size_of(value, axis));
+  return build.term(positions(build, build.size_of(value, axis)), ir::DType::i64);
 }
 
 Term sum_over_channel(const Term& term, int rank) {

@@ -75,8 +75,7 @@ Term add_at_numbers(const Term& term, const Term& numbers, ir::Value& target);
 /// The number of elements of `value` along `axes`: a scalar, or [1] when not all of the sizes are known.
 Term count_along(GradientBuilder& build, ir::Value& value, const ir::Ints& axes, ir::DType dtype);
 
-/// 0, 1, ... up to but without `size`, an i64 [1], or the size of `value` along `axis` (from the front): i64 [size].
-Term positions_below(GradientBuilder& build, ir::Value& size);
+/// 0, 1, ... up to but without the size of `value` along `axis` (from the front): i64 [size].
 Term positions_along(GradientBuilder& build, ir::Value& value, int axis);
 
 /// The sum over everything but axis 1 of a term [N, C, ...] of `rank`: [C]. A vector [N] is one channel: [1].
