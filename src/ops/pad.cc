@@ -154,30 +154,39 @@ std::optional<ChannelRelation> channels(const ir::Node& node, int axis) {
   return untouched_slices(node, axis, own.begin != 0 || own.end != 0);
 }
 
-// Modes that repeat elements of x: every padded axis is a Gather, undone by adding up.
+// Modes that repeat elements of x. Where pads or sizes are only known when the graph runs: by where padding takes the
+// numbers of the elements.
+Term moved_gradient(GradientBuilder& build, const ir::Node& node, const Term& dy) {
+  ir::Value& x = *node.input(0);
+  const Term numbers = numbered(build, x);
+  ir::Node& repeated = build.append_node(ir::OpKind::pad, {numbers.value, node.input(1)}, 1,
+                                         {{"mode", node.attributes().get_string("mode", "constant")}});
+  if (node.input(3) != nullptr) build.graph().set_input(repeated, 3, node.input(3));
+  return add_at_numbers(dy, build.term(repeated.output(), numbers.dtype), x);
+}
+
+// Else every padded axis is a Gather, undone by adding up.
 Result<Term> folded_gradient(GradientBuilder& build, const ir::Node& node, Term dy) {
   ir::Value& x = *node.input(0);
-  const auto numbers = constant_ints(node, 1, "pads");
-  if (!numbers) return numbers.error();
-  std::optional<ir::Ints> axes;
-  if (node.input(3) != nullptr) {
-    const auto named = constant_ints(node, 3, "axes");
-    if (!named) return named.error();
-    axes = *named;
+  const ir::Value *listed = node.input(1), *axes = node.input(3);
+  if (listed->constant() == nullptr || (axes != nullptr && axes->constant() == nullptr)) {
+    return moved_gradient(build, node, dy);
   }
-  const auto pads = pads_of(x.type().shape->size(), *numbers, axes);
+  std::optional<ir::Ints> named;
+  if (axes != nullptr) named = axes->constant()->to_int64s();
+  const auto pads = pads_of(x.type().shape->size(), listed->constant()->to_int64s(), named);
   if (!pads) return pads.error();
+  for (size_t d = 0; d < pads->size(); ++d) {
+    const auto [begin, end] = (*pads)[d];
+    if ((begin != 0 || end != 0) && !(*x.type().shape)[d].known()) return moved_gradient(build, node, dy);
+  }
   const std::string mode = node.attributes().get_string("mode", "constant");
   for (size_t d = 0; d < pads->size(); ++d) {
     const auto [begin, end] = (*pads)[d];
     if (begin == 0 && end == 0) continue;
-    const ir::Dim& dim = (*x.type().shape)[d];
-    if (!dim.known()) {
-      return unsupported_error("the size of axis " + std::to_string(d) + " is not known, which its gradient needs",
-                               "give the input fixed dims");
-    }
+    const int64_t size = (*x.type().shape)[d].value();
     ir::Ints map;
-    for (int64_t i = -begin; i < dim.value() + end; ++i) map.push_back(source_of(i, dim.value(), mode));
+    for (int64_t i = -begin; i < size + end; ++i) map.push_back(source_of(i, size, mode));
     const auto axis = static_cast<int>(d);
     dy.value = &build.append(ir::OpKind::gather_gradient, {dy.value, &build.ints(map), &build.size_of(x, axis)},
                              {{"axis", int64_t{axis}}});

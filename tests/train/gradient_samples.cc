@@ -277,6 +277,10 @@ constexpr GradientSample kSamples[] = {
     {pad, kCube, "%p = constant {0, 2, 1, 0, 1, 2} : i64[6]  %y = pad %x, %p {mode=\"reflect\"}"},
     {pad, kCube, "%p = constant {0, 2, -1, 0, 1, 2} : i64[6]  %y = pad %x, %p {mode=\"edge\"}"},
     {pad, "%x: f64[N,4]", "%p = constant {0, 1, 0, 3} : i64[4]  %y = pad %x, %p {mode=\"wrap\"}"},
+    {pad, "%x: f64[N,H]", "%p = constant {0, 2, 0, 1} : i64[4]  %y = pad %x, %p {mode=\"edge\"}"},
+    {pad, "%x: f64[2,H]",
+     "%h = shape %x {start=1}  %t = constant {-3} : i64[1]  %e = add %h, %t  %a = constant {1} : i64[1]"
+     "  %p = concat %e, %a {axis=0}  %y = pad %x, %p, _, %a {mode=\"reflect\"}"},
     {pow, kPair, "%y = pow %x, %z", "%y", 0.4, 1.6, true},
     {pow, kVector, "%e = constant {3} : i64[]  %y = pow %x, %e"},
     {pow, kVector, "%e = constant {2.0, 0.5, -1.0} : f64[3]  %y = pow %x, %e", "%y", 0.4, 1.6, true},
