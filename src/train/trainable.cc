@@ -85,7 +85,23 @@ class Finder {
     return std::all_of(numbers.begin(), numbers.end(), [](float number) { return number - number == 0; });
   }
 
-  bool add(ir::Node& node, int index, bool weight) {
+  // The read of what operators that only change the dims made into an operand: some exporters leave weights transposed.
+  static ir::Use first_read(ir::Use use) {
+    for (ir::Value* value = use.node->input(use.index); value != nullptr && value->constant() == nullptr;) {
+      ir::Node& maker = value->node();
+      if (!maker.is(OpKind::transpose) && !maker.is(OpKind::reshape) && !maker.is(OpKind::identity) &&
+          !maker.is(OpKind::squeeze) && !maker.is(OpKind::unsqueeze) && !maker.is(OpKind::flatten)) {
+        break;
+      }
+      use = {&maker, 0};
+      value = maker.input(0);
+    }
+    return use;
+  }
+
+  bool add(ir::Node& reader, int operand, bool weight) {
+    const auto [at_node, index] = first_read({&reader, operand});
+    ir::Node& node = *at_node;
     ir::Value* value = node.input(index);
     if (value == nullptr || value->constant() == nullptr) return false;
     const ir::Tensor& tensor = *value->constant();
@@ -98,7 +114,9 @@ class Finder {
       trainables_.push_back({.name = unique_name(node, *value, index), .value = value});
     }
     Trainable& trainable = trainables_[static_cast<size_t>(at)];
-    trainable.uses.push_back({&node, index});
+    const bool known = std::any_of(trainable.uses.begin(), trainable.uses.end(),
+                                   [&](const ir::Use& use) { return use.node == &node && use.index == index; });
+    if (!known) trainable.uses.push_back({&node, index});
     trainable.weight = trainable.weight || (weight && tensor.rank() >= 2);
     return true;
   }

@@ -157,6 +157,27 @@ TEST(Parameters, AreTheConstantsThatLayersLearn) {
 
 TEST(Parameters, RoundTripKeepsResults) { expect_round_trip(parsed(kNetwork), random_input({5, 3, 6, 6}, 3)); }
 
+// Some exporters leave weights transposed; an embedding may be read again, transposed, by the last layer.
+TEST(Parameters, AreFoundBehindOperatorsThatOnlyChangeDims) {
+  const ir::Graph student = parsed(R"(graph @g(%x: f32[N,4]) -> (y) {
+  %w1 = constant random(seed=1) : f32[6,4]
+  %t1 = transpose %w1 {perm=[1, 0]}
+  %h = mat_mul %x, %t1
+  %back = mat_mul %h, %w1
+  %again = mat_mul %back, %t1
+  %r = relu %again
+  %flat = constant random(seed=2) : f32[30]
+  %dims = constant {6, 5} : i64[2]
+  %w2 = reshape %flat, %dims
+  %s = mat_mul %r, %w2
+  %w3 = constant random(seed=3) : f32[5,3]
+  %y = mat_mul %s, %w3
+  return %y
+})");
+  EXPECT_EQ(names_of(Trained(student).parameters), (std::vector<std::string>{"w1", "flat", "w3"}));
+  expect_round_trip(student.clone(), random_input({5, 4}, 3));
+}
+
 TEST(Parameters, MasksKeepTheirZerosAndOtherZerosLearn) {
   ir::Graph student = parsed(kNetwork);
   Trained trained(student);
