@@ -36,7 +36,7 @@ class CodebookForm : public WeightForm {
   }
 
   std::vector<Parameter> parameters(const std::string& name) const override {
-    return {{.name = name, .value = ir::Tensor::of<float>({groups_, entries_}, reals_)}};
+    return {{.name = name, .value = ir::Tensor::of<float>({groups_, entries_}, reals_), .repaired = true}};
   }
 
   ir::Value& build(NodeMaker& maker, const std::vector<ir::Value*>& inputs) const override {

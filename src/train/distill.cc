@@ -80,12 +80,17 @@ std::string options_text(const DistillOptions& options, const data::Dataset& dat
   return text + options.optimizer + "\n" + options.schedule;
 }
 
-/// soap learns most in a step, but no more of codes and indices, whose gradients pass straight through a rounding. A
-/// rate without an optimizer is adam's.
+/// soap repairs best what zeros or codebooks have left of a trained model. Adam goes further where much must be
+/// learned, and with codes and indices, whose gradients pass straight through a rounding. A rate without an optimizer
+/// is adam's.
 const OptimizerInfo* suited_optimizer(const TrainingGraph& training, const DistillOptions& options) {
-  const bool codes = std::any_of(training.trained.begin(), training.trained.end(),
-                                 [&](size_t parameter) { return training.parameters[parameter].grid != nullptr; });
-  return find_optimizer(codes || options.learn_indices || options.rate ? "adam" : "soap");
+  int weights = 0, repaired = 0;
+  for (const size_t p : training.trained) {
+    const Parameter& parameter = training.parameters[p];
+    weights += parameter.decay || parameter.repaired ? 1 : 0;
+    repaired += parameter.repaired ? 1 : 0;
+  }
+  return find_optimizer(2 * repaired > weights && !options.learn_indices && !options.rate ? "soap" : "adam");
 }
 
 class Distiller {

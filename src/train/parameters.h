@@ -21,9 +21,10 @@ struct CodeGrid;
 /// One trained array: a float32 graph input of this name.
 struct Parameter {
   std::string name;
-  ir::Tensor value;    ///< dense f32: where training starts
-  bool decay = false;  ///< weight decay applies: weights; not biases, norms, codebooks and steps
-  float rate = 1;      ///< factor on the learning rate: below 1 for the steps of grids
+  ir::Tensor value;       ///< dense f32: where training starts
+  bool decay = false;     ///< weight decay applies: weights; not biases, norms, codebooks and steps
+  bool repaired = false;  ///< a mask or codebooks leave only a part of the weight to train
+  float rate = 1;         ///< factor on the learning rate: below 1 for the steps of grids
   /// Of reals behind codes (grid.h); the steps are the next parameter. Null: of anything else.
   std::shared_ptr<const CodeGrid> grid;
   /// Trained by the gradient of this value of the training graph, which is made from it (straight through); null: by

@@ -23,7 +23,10 @@ class PlainForm : public WeightForm {
   }
 
   std::vector<Parameter> parameters(const std::string& name) const override {
-    return {{.name = name, .value = ir::Tensor::of<float>(constant_.dims(), constant_.to_floats()), .decay = weight_}};
+    return {{.name = name,
+             .value = ir::Tensor::of<float>(constant_.dims(), constant_.to_floats()),
+             .decay = weight_,
+             .repaired = !mask_.empty()}};
   }
 
   ir::Value& build(NodeMaker& maker, const std::vector<ir::Value*>& inputs) const override {

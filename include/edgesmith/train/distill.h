@@ -29,7 +29,7 @@ struct DistillOptions {
   double entropy = 0;           ///< what a bit of each code of the weights costs beside them; 0: nothing
   double code_bits = 0;         ///< mean bits of a code that cost nothing
   // How weights move.
-  std::string optimizer;  ///< "": adam for codes and where `rate` is given, else soap
+  std::string optimizer;  ///< "": soap for zeros and codebooks unless `rate` is given, else adam
   std::string schedule = "cosine";
   std::optional<double> rate;  ///< absent: the optimizer's
   double weight_decay = 0;

@@ -41,9 +41,9 @@ OptionSchema make_options() {
   const auto path = [](std::string_view name, std::string_view help) {
     return OptionRow{.name = name, .kind = OptionKind::path, .fallback = "", .help = help};
   };
-  OptionRow optimizer =
-      word("optimizer", "",
-           "how gradients become steps; unset: soap, but adam for weights that are codes, and where lr is given");
+  OptionRow optimizer = word(
+      "optimizer", "",
+      "how gradients become steps; unset: soap where most weights are pruned or shared, unless lr is given, else adam");
   optimizer.words = names_of(train::all_optimizers());
   OptionRow schedule = word("schedule", "cosine", "how the learning rate changes");
   schedule.words = names_of(train::all_schedules());
