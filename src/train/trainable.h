@@ -18,9 +18,9 @@ struct Trainable {
 };
 
 /// The trained constants, in the order of their first readers: weights and biases of Conv, ConvTranspose, Gemm and
-/// MatMul, scales and biases of norms (not their statistics), PRelu's slopes, embeddings (Gather), and tensors that
-/// Add, Sub, Mul and Div combine with what depends on one of these. Float32 only, whatever their encoding.
-/// `trained` says by node id whose constants may change; empty: all.
+/// MatMul, also behind operators that only change their dims, scales and biases of norms (not their statistics),
+/// PRelu's slopes, embeddings (Gather), and tensors that Add, Sub, Mul and Div combine with what depends on one of
+/// these. Float32 only, whatever their encoding. `trained` says by node id whose constants may change; empty: all.
 std::vector<Trainable> find_trainables(const ir::Graph& graph, const std::vector<bool>& trained = {});
 
 }  // namespace edgesmith::train
