@@ -19,10 +19,6 @@ using ir::OpKind;
 
 enum Operand { kQ, kK, kV, kMask, kPastKey, kPastValue, kSteps };
 
-ir::Value* optional(const ir::Node& node, int operand) {
-  return operand < node.num_inputs() ? node.input(operand) : nullptr;
-}
-
 Term transpose(const Term& a, const ir::Ints& perm) {
   return a.build->term(a.build->append(OpKind::transpose, {a.value}, {{"perm", perm}}), a.dtype);
 }
@@ -136,14 +132,14 @@ class AttentionGradient {
   // K or V behind the past.
   Term with_past(int operand, int past) {
     const Term now = by_heads(operand, build_.term(*node_.input(operand)));
-    ir::Value* before = optional(node_, past);
+    ir::Value* before = node_.input(past);
     if (before == nullptr) return now;
     return build_.term(build_.append(OpKind::concat, {before, now.value}, {{"axis", int64_t{2}}}), dtype_);
   }
   // And from their gradient to those of both.
   void give(std::vector<ir::Value*>& gradients, int operand, int past, const Term& gradient) {
     if (gradient.value == nullptr) return;
-    ir::Value* before = optional(node_, past);
+    ir::Value* before = node_.input(past);
     Term now = gradient;
     if (before != nullptr) {
       ir::Value& steps = build_.size_of(*before, 2);
@@ -179,7 +175,7 @@ class AttentionGradient {
 
   // The steps of K with the past: i64 [1].
   ir::Value& all_steps() {
-    ir::Value &now = build_.size_of(*node_.input(kK), steps_axis()), *past = optional(node_, kPastKey);
+    ir::Value &now = build_.size_of(*node_.input(kK), steps_axis()), *past = node_.input(kPastKey);
     if (past == nullptr) return now;
     ir::Value& before = build_.size_of(*past, 2);
     if (now.constant() != nullptr && before.constant() != nullptr) {
@@ -193,11 +189,12 @@ class AttentionGradient {
     const bool causal = node_.attributes().get_int("is_causal", 0) != 0;
     const int64_t left = node_.attributes().get_int("left_window_size", -1);
     const int64_t right = node_.attributes().get_int("right_window_size", -1);
-    ir::Value *counted = optional(node_, kSteps), *past = optional(node_, kPastKey);
+    ir::Value *counted = node_.input(kSteps), *past = node_.input(kPastKey);
     const auto index = [&](ir::Value& value) { return build_.term(value, ir::DType::i64); };
     Term seen, columns;
-    if (counted != nullptr || causal || left >= 0 || right >= 0)
+    if (counted != nullptr || causal || left >= 0 || right >= 0) {
       columns = build_.term(positions(build_, all_steps()), ir::DType::i64);
+    }
     Term offset = past != nullptr ? index(build_.size_of(*past, 2)) : index(build_.ints({0}));
     if (counted != nullptr) {
       Term end = unsqueeze(cast(build_.term(*counted), ir::DType::i64), {1, 2, 3});
@@ -222,7 +219,7 @@ class AttentionGradient {
     const Term own = build_.term(mask);
     const int rank = mask.type().rank();
     const ir::Dim& length = mask.type().shape->back();
-    const ir::Value *steps = &all_steps(), *past = optional(node_, kPastKey);
+    const ir::Value *steps = &all_steps(), *past = node_.input(kPastKey);
     const ir::Dim& now = (*node_.input(kK)->type().shape)[static_cast<size_t>(steps_axis())];
     const bool same = steps->constant() != nullptr
                           ? length.known() && length.value() == steps->constant()->to_int64s()[0]
@@ -240,7 +237,7 @@ class AttentionGradient {
   // seen_ and added_ of order and mask.
   void find_mask() {
     seen_ = seen_by_order();
-    if (optional(node_, kMask) == nullptr) return;
+    if (node_.input(kMask) == nullptr) return;
     const Term mask = whole_mask();
     empty_rows_ = true;
     if (mask.dtype == ir::DType::boolean) {

@@ -86,7 +86,7 @@ ClassLossGradients class_loss_gradients(const ir::Node& node, const Term& x, con
     const Term ignored = equal(targets, build.term(index, ir::DType::i64));
     chosen = apply(ir::OpKind::logical_and, chosen, apply(ir::OpKind::logical_not, ignored));
   }
-  ir::Value* weights = node.num_inputs() > 2 ? node.input(2) : nullptr;
+  ir::Value* weights = node.input(2);
   const Term weight = weights != nullptr ? along_channels(build.term(*weights), rank) : build.number(1, x.dtype);
   Term slope = reduction == "none" ? unsqueeze(dloss, {1}) : dloss;
   if (reduction == "mean") {

@@ -43,7 +43,7 @@ Term through_rows(const NormalizedRows& rows, const Term& dz, const Term& x) {
 Gradients scaled_rows_gradient(GradientBuilder& build, const ir::Node& node, const Term& dy,
                                const NormalizedRows& rows) {
   ir::Value &x = *node.input(0), &scale = *node.input(1);
-  ir::Value* bias = node.num_inputs() > 2 ? node.input(2) : nullptr;
+  ir::Value* bias = node.input(2);
   std::vector<ir::Value*> gradients(3);
   if (spans_row(&scale, x, rows.axis) && spans_row(bias, x, rows.axis)) {
     const bool sums = build.wants(1) || build.wants(2);

@@ -158,7 +158,7 @@ std::array<Term, 2> pairs_of(const Term& a, const ir::Node& node, int64_t half) 
 // * a + db * b, dn = db * a - da * b, summed over heads, and over the steps that read the same row.
 Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
   const Term x = build.term(*node.input(0)), dy = build.term(*outputs[0], x.dtype);
-  ir::Value &cosines = *node.input(1), *positions = node.num_inputs() > 3 ? node.input(3) : nullptr;
+  ir::Value &cosines = *node.input(1), *positions = node.input(3);
   std::vector<ir::Value*> gradients(4);
   if (build.wants(0)) {
     const Term back = -build.term(*node.input(2));

@@ -260,6 +260,10 @@ TEST(Distill, ChoosesTheOptimizerByWhatIsTrained) {
   EXPECT_EQ(chosen(masked_network(), {.epochs = 4}), "16 steps of 64 samples by soap");
   EXPECT_EQ(chosen(masked_network(), {.rate = 0.01, .epochs = 4}), "16 steps of 64 samples by adam");
   EXPECT_EQ(chosen(network(2), {.epochs = 4}), "16 steps of 64 samples by adam");
+  // Of the shared network the codebook alone, and its indices too.
+  EXPECT_EQ(chosen(shared_network(), {.freeze = {"w2"}, .epochs = 4}), "16 steps of 64 samples by soap");
+  EXPECT_EQ(chosen(shared_network(), {.learn_indices = true, .freeze = {"w2"}, .epochs = 4}),
+            "16 steps of 64 samples by adam");
 }
 
 TEST(Distill, StopsWithoutABetterJudgement) {

@@ -26,13 +26,9 @@ enum Operand { kQ, kK, kV, kMask };
 constexpr float kOut = -std::numeric_limits<float>::infinity();
 constexpr int64_t kRows = 64;  // steps of Q at a time
 
-const ir::Value* optional(const ir::Node& node, int operand) {
-  return operand < node.num_inputs() ? node.input(operand) : nullptr;
-}
-
 // A mask that reaches every step of K.
 bool takes_mask(const ir::Node& node) {
-  const ir::Value* mask = optional(node, kMask);
+  const ir::Value* mask = node.input(kMask);
   if (mask == nullptr) return true;
   const ir::Type &type = mask->type(), &k = node.input(kK)->type();
   if (type.dtype != ir::DType::f32 && type.dtype != ir::DType::boolean) return false;
