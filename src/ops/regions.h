@@ -46,6 +46,24 @@ Result<std::vector<Region>> read_regions(const ir::Node& node, std::span<const i
 Status check_pooled_regions(const ir::Node& node, const ir::Tensor& x, const std::vector<Region>& regions,
                             const ir::Tensor& dy);
 
+/// Calls body(r, samples, plane, at) for every result of x, of dims [N, C, H, W]: region r, the samples of its bin,
+/// where the plane of the channel begins in x, and where the result lies in y. Regions are the outermost, channels run
+/// fastest.
+template <typename Body>
+void for_each_pooled(const std::vector<Region>& regions, const ir::Dims& x, Body body) {
+  const int64_t channels = x[1], height = x[2], width = x[3];
+  for (size_t r = 0; r < regions.size(); ++r) {
+    const Region& region = regions[r];
+    const int64_t bins = region.rows * region.columns, first = static_cast<int64_t>(r) * channels;
+    for (int64_t bin = 0; bin < bins; ++bin) {
+      const std::vector<RegionSample> samples = region.samples(bin, height, width);
+      for (int64_t c = 0; c < channels; ++c) {
+        body(r, samples, (region.image * channels + c) * height * width, (first + c) * bins + bin);
+      }
+    }
+  }
+}
+
 /// The first largest product of an element around a sample with its share.
 struct Winner {
   const RegionSample* sample;

@@ -33,35 +33,27 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   const auto regions = read_regions(node, inputs);
   if (!regions) return regions.error();
   const ir::Attributes& a = node.attributes();
-  const int64_t bins = a.get_int("output_height", 1) * a.get_int("output_width", 1);
-  const int64_t channels = x.dims()[1], height = x.dims()[2], width = x.dims()[3];
-  auto y = make_tensor(x.dtype(), {static_cast<int64_t>(regions->size()), channels, a.get_int("output_height", 1),
+  auto y = make_tensor(x.dtype(), {static_cast<int64_t>(regions->size()), x.dims()[1], a.get_int("output_height", 1),
                                    a.get_int("output_width", 1)});
   if (!y) return y.error();
   const bool largest = a.get_string("mode", "avg") == "max";
   return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
+    const T* from = x.data<T>().data();
     T* to = y->mutable_data<T>().data();
-    for (const Region& region : *regions) {
-      for (int64_t bin = 0; bin < bins; ++bin) {
-        const std::vector<RegionSample> samples = region.samples(bin, height, width);
-        for (int64_t c = 0; c < channels; ++c) {
-          const T* plane = x.data<T>().data() + (region.image * channels + c) * height * width;
-          double result = 0;
-          for (size_t s = 0; s < samples.size(); ++s) {
-            double sum = 0, most = 0;
-            for (size_t k = 0; k < 4; ++k) {
-              const double part = samples[s].share[k] * static_cast<double>(plane[samples[s].element[k]]);
-              sum += part;
-              most = k == 0 ? part : std::max(most, part);
-            }
-            result = largest ? (s == 0 ? most : std::max(result, most)) : result + sum;
-          }
-          if (!largest && !samples.empty()) result /= static_cast<double>(samples.size());
-          to[c * bins + bin] = static_cast<T>(result);
+    for_each_pooled(*regions, x.dims(), [&](size_t, const auto& samples, int64_t plane, int64_t at) {
+      double result = 0;
+      for (size_t s = 0; s < samples.size(); ++s) {
+        double sum = 0, most = 0;
+        for (size_t k = 0; k < 4; ++k) {
+          const double part = samples[s].share[k] * static_cast<double>(from[plane + samples[s].element[k]]);
+          sum += part;
+          most = k == 0 ? part : std::max(most, part);
         }
+        result = largest ? (s == 0 ? most : std::max(result, most)) : result + sum;
       }
-      to += channels * bins;
-    }
+      if (!largest && !samples.empty()) result /= static_cast<double>(samples.size());
+      to[at] = static_cast<T>(result);
+    });
     return std::vector{std::move(*y)};
   });
 }

@@ -48,27 +48,17 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   EDGESMITH_TRY(check_pooled_regions(node, x, *regions, dy));
   auto dx = make_tensor(x.dtype(), x.dims());
   if (!dx) return dx.error();
-  const int64_t channels = x.dims()[1], height = x.dims()[2], width = x.dims()[3];
-  const int64_t bins = dy.dims()[2] * dy.dims()[3];
   const bool largest = node.attributes().get_string("mode", "avg") == "max";
   return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
-    const T* from = dy.data<T>().data();
     T* to = dx->mutable_data<T>().data();
-    for (const Region& region : *regions) {
-      for (int64_t bin = 0; bin < bins; ++bin) {
-        const std::vector<RegionSample> samples = region.samples(bin, height, width);
-        for (int64_t c = 0; c < channels; ++c) {
-          const int64_t plane = (region.image * channels + c) * height * width;
-          const auto own = static_cast<double>(from[c * bins + bin]);
-          if (largest) {
-            add_to_largest(samples, own, x.data<T>().data() + plane, to + plane);
-          } else {
-            add_to_all(samples, own, to + plane);
-          }
-        }
+    for_each_pooled(*regions, x.dims(), [&](size_t, const auto& samples, int64_t plane, int64_t at) {
+      const auto own = static_cast<double>(dy.data<T>()[static_cast<size_t>(at)]);
+      if (largest) {
+        add_to_largest(samples, own, x.data<T>().data() + plane, to + plane);
+      } else {
+        add_to_all(samples, own, to + plane);
       }
-      from += channels * bins;
-    }
+    });
     return std::vector{std::move(*dx)};
   });
 }

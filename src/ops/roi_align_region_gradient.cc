@@ -63,23 +63,16 @@ Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::T
   EDGESMITH_TRY(check_pooled_regions(node, x, *regions, dy));
   auto drois = make_tensor(x.dtype(), inputs[1]->dims());
   if (!drois) return drois.error();
-  const int64_t channels = x.dims()[1], height = x.dims()[2], width = x.dims()[3];
-  const int64_t bins = dy.dims()[2] * dy.dims()[3];
   const bool largest = node.attributes().get_string("mode", "avg") == "max";
   return dispatch(FloatTypes{}, x.dtype(), [&]<typename T>() -> Result<std::vector<ir::Tensor>> {
-    const T* from = dy.data<T>().data();
+    std::vector<std::array<double, 4>> boxes(regions->size());
+    for_each_pooled(*regions, x.dims(), [&](size_t r, const auto& samples, int64_t plane, int64_t at) {
+      const auto own = static_cast<double>(dy.data<T>()[static_cast<size_t>(at)]);
+      pass_on((*regions)[r], samples, largest, own, x.data<T>().data() + plane, boxes[r]);
+    });
     T* to = drois->mutable_data<T>().data();
-    for (const Region& region : *regions) {
-      std::array<double, 4> box{};
-      for (int64_t bin = 0; bin < bins; ++bin) {
-        const std::vector<RegionSample> samples = region.samples(bin, height, width);
-        for (int64_t c = 0; c < channels; ++c) {
-          const T* plane = x.data<T>().data() + (region.image * channels + c) * height * width;
-          pass_on(region, samples, largest, static_cast<double>(from[c * bins + bin]), plane, box);
-        }
-      }
+    for (const std::array<double, 4>& box : boxes) {
       for (const double number : box) *to++ = static_cast<T>(number);
-      from += channels * bins;
     }
     return std::vector{std::move(*drois)};
   });
