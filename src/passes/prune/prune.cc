@@ -13,7 +13,6 @@
 // Weights that are zero already are a mask, and stay.
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <numeric>
 
 #include "edgesmith/ops/op_info.h"
@@ -21,6 +20,7 @@
 #include "passes/convert/half_weights.h"
 #include "passes/prune/masks.h"
 #include "passes/prune/order.h"
+#include "passes/prune/percent.h"
 #include "passes/prune/repair.h"
 #include "passes/prune/scores.h"
 #include "passes/prune/structured/structured.h"
@@ -134,12 +134,6 @@ const OptionSchema& prune_options() {
 
 std::vector<std::string> list_of(const Options& options, std::string_view name) {
   return options.is_set(name) ? options.list(name) : std::vector<std::string>{};
-}
-
-std::string percent(double share) {
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, "%.1f %%", 100 * share);
-  return buffer;
 }
 
 double total(const std::vector<double>& numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0.0); }

@@ -14,11 +14,6 @@ namespace {
 
 using quantize::Stream;
 
-// Memory for products that are kept at once.
-constexpr int64_t kMomentBytes = int64_t{512} << 20;
-// Layers with more inputs are not refitted.
-constexpr int64_t kWidest = 8192;
-
 // Sums by channel of one value.
 struct ChannelSums {
   int64_t channels = 1, inner = 1;

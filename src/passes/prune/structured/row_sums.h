@@ -12,6 +12,11 @@
 
 namespace edgesmith::passes::prune {
 
+/// Memory for sums that are kept at once.
+inline constexpr int64_t kMomentBytes = int64_t{512} << 20;
+/// Layers with more inputs (inputs_of_row) have sums that are too large to keep and factor: they are not refitted.
+inline constexpr int64_t kWidest = 8192;
+
 /// A row is [inputs of a layer (a patch), 1, targets].
 class RowSums {
  public:
