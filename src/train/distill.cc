@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// The training loop. A batch is cut into shards of a size that the batch alone decides; every shard runs on one thread
-// through the training graph; losses and gradients are summed in the order of the shards:
+// The training loop:
 //
-//   batch ─┬─ shard 0 ─▶ decode ─▶ teacher ─▶ loss, gradients ─┐
-//          └─ shard 1 ─▶ decode ─▶ teacher ─▶ loss, gradients ─┴─▶ sum ─▶ clip ─▶ optimizer ─▶ weights
+//   batch ─▶ loss, gradients (shards.h) ─▶ clip ─▶ optimizer ─▶ weights
 //
 // From time to time the weights are written into a copy of the student, which the held-out samples judge.
 #include "edgesmith/train/distill.h"
-#include "edgesmith/base/clock.h"
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdio>
 
+#include "edgesmith/base/clock.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/train/optimizer.h"
 #include "edgesmith/train/schedule.h"
@@ -21,6 +19,8 @@
 #include "train/code_bits.h"
 #include "train/feed.h"
 #include "train/judge.h"
+#include "train/options_text.h"
+#include "train/shards.h"
 #include "train/split.h"
 #include "train/training_graph.h"
 #include "train/weights.h"
@@ -30,9 +30,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// A batch is cut into so many shards, so that some threads find work, but no shard is larger than that: its activations
-// should stay near the core.
-constexpr int64_t kShardsOfBatch = 4, kMostOfShard = 32;
 // Judgements of a run at least.
 constexpr int64_t kJudgements = 4;
 // Held-out samples are augmented as in an epoch that no training has.
@@ -55,29 +52,6 @@ std::string number(const char* format, double value) {
   char text[48];
   std::snprintf(text, sizeof text, format, value);
   return text;
-}
-
-/// What decides the weights that come out; limits of time do not.
-std::string options_text(const DistillOptions& options, const data::Dataset& data) {
-  std::string text;
-  for (const auto& [name, list] : {std::pair("loss", &options.losses), std::pair("match", &options.match),
-                                   std::pair("feature", &options.features), std::pair("freeze", &options.freeze)}) {
-    text += std::string(name) + "=" + join(*list, ",") + "\n";
-  }
-  for (const double value :
-       {options.feature_weight, options.temperature, options.rate.value_or(-1), options.weight_decay, options.clip,
-        options.ema, options.warmup.value_or(-1), options.holdout, options.entropy, options.code_bits}) {
-    text += shortest(value) + "\n";
-  }
-  for (const int64_t value : {options.epochs, options.steps, options.batch, options.patience, options.memory_limit,
-                              static_cast<int64_t>(options.seed), data.size()}) {
-    text += std::to_string(value) + "\n";
-  }
-  text += options.augment.text() + (options.augment_holdout ? " of all" : "");
-  text += options.mirror_teacher ? ", mirrored" : "";
-  text += options.learn_indices ? ", indices too" : "";
-  text += options.keep_steps ? ", no steps\n" : "\n";
-  return text + options.optimizer + "\n" + options.schedule;
 }
 
 /// soap repairs best what zeros or codebooks have left of a trained model. Adam goes further where much must be
@@ -113,7 +87,6 @@ class Distiller {
  private:
   Status prepare();
   Status make_objectives();
-  Status choose_shard();
   TrainableOptions trainable() const {
     return {.learn_steps = !options_.keep_steps,
             .keep_zeros = options_.entropy == 0,
@@ -125,7 +98,6 @@ class Distiller {
   Status resume();
   Status loop();
   Status run_step(int64_t step);
-  Status run_shard(std::span<const int64_t> samples, size_t slot, int thread, std::vector<ir::Tensor>& outputs);
   Status judge();
   /// What the codes of these weights cost beside the losses.
   double code_cost(std::span<const Parameter> parameters) const;
@@ -155,13 +127,11 @@ class Distiller {
   TrainingGraph training_;
   std::unique_ptr<Feed> feed_;
   std::unique_ptr<Weights> weights_;
-  std::unique_ptr<runtime::Executor> executor_;
-  std::vector<std::unique_ptr<runtime::Executor::Session>> sessions_;  ///< by slot: shards that run side by side
-  std::vector<std::vector<ir::Tensor>> outputs_;                       ///< likewise
-  std::optional<Draw> judged_draw_;                                    ///< of the held-out samples
+  std::unique_ptr<Shards> shards_;
+  std::optional<Draw> judged_draw_;  ///< of the held-out samples
   std::optional<Judge> judge_;
 
-  int64_t batch_ = 0, shard_ = 0, total_ = 0, interval_ = 0, steps_per_epoch_ = 0;
+  int64_t batch_ = 0, total_ = 0, interval_ = 0, steps_per_epoch_ = 0;
   double rate_ = 0;
   std::vector<int64_t> order_;  ///< the samples of epoch order_epoch_
   int64_t order_epoch_ = -1;
@@ -235,12 +205,13 @@ Status Distiller::prepare() {
   auto feed = Feed::create(student_, of, form_, data_, context_.pool->num_threads(), options_.mirror_teacher);
   if (!feed) return feed.error();
   feed_ = std::move(*feed);
-  EDGESMITH_TRY(choose_shard());
-  auto executor = runtime::Executor::create(training_.graph, {.reassociate = true});
-  if (!executor) return executor.error();
-  executor_ = std::move(*executor);
-  for (size_t s = 0; s < outputs_.size(); ++s) sessions_.push_back(executor_->make_session());
-  const int64_t judged = form_.per_sample && form_.fixed > 0 ? form_.fixed : std::min<int64_t>(shard_, kMostOfShard);
+  auto shards = Shards::create(training_, student_, form_, batch_, options_.memory_limit, *context_.pool);
+  if (!shards) return shards.error();
+  shards_ = std::move(*shards);
+  report_.shard = shards_->size();
+  report_.activation_bytes = shards_->activation_bytes();
+  const int64_t judged =
+      form_.per_sample && form_.fixed > 0 ? form_.fixed : std::min(shards_->size(), Shards::kMostOfShard);
   if (options_.augment_holdout && !options_.augment.empty()) {
     judged_draw_.emplace(Draw{options_.augment, options_.seed, kEpochOfJudgements, split_.held_out});
   }
@@ -248,7 +219,7 @@ Status Distiller::prepare() {
                        judged_draw_ ? &*judged_draw_ : nullptr});
   std::vector<const ir::Graph*> graphs = {&student_};
   graphs.insert(graphs.end(), teachers_.begin(), teachers_.end());
-  identity_ = training_identity(graphs, options_text(options_, data_));
+  identity_ = training_identity(graphs, options_text(options_, data_.size()));
   return {};
 }
 
@@ -266,32 +237,6 @@ Status Distiller::make_objectives() {
     else
       others_.push_back(std::move(*objective));
   }
-  return {};
-}
-
-Status Distiller::choose_shard() {
-  shard_ = std::clamp<int64_t>((batch_ + kShardsOfBatch - 1) / kShardsOfBatch, 1, kMostOfShard);
-  const bool fixed = form_.per_sample && form_.fixed > 0;
-  if (fixed) shard_ = form_.fixed;
-  if (!form_.per_sample || has_free_dims(student_)) shard_ = 1;
-  int64_t side_by_side = context_.pool->num_threads();
-  while (true) {
-    const auto bytes = activation_bytes(training_.graph, shard_);
-    report_.activation_bytes = bytes ? *bytes : 0;
-    if (options_.memory_limit == 0 || report_.activation_bytes <= options_.memory_limit) break;
-    if (shard_ == 1 || fixed) {
-      return io_error("training keeps " + std::to_string(report_.activation_bytes) + " bytes of activations for " +
-                          std::to_string(shard_) + " samples, the limit is " + std::to_string(options_.memory_limit),
-                      "raise --memory-limit");
-    }
-    shard_ = (shard_ + 1) / 2;
-  }
-  if (options_.memory_limit > 0 && report_.activation_bytes > 0) {
-    side_by_side = std::min(side_by_side, options_.memory_limit / report_.activation_bytes);
-  }
-  const int64_t shards = (batch_ + shard_ - 1) / shard_;
-  outputs_.resize(static_cast<size_t>(std::clamp<int64_t>(side_by_side, 1, shards)));
-  report_.shard = shard_;
   return {};
 }
 
@@ -384,19 +329,6 @@ Status Distiller::loop() {
   return {};
 }
 
-Status Distiller::run_shard(std::span<const int64_t> samples, size_t slot, int thread,
-                            std::vector<ir::Tensor>& outputs) {
-  const Draw draw = {options_.augment, options_.seed, order_epoch_, split_.train};
-  auto fed = feed_->load(samples, shard_, thread, options_.augment.empty() ? nullptr : &draw);
-  if (!fed) return fed.error();
-  std::vector<ir::Tensor> inputs = std::move(fed->inputs);
-  const std::vector<ir::Tensor>& tensors = weights_->tensors();
-  inputs.insert(inputs.end(), tensors.begin(), tensors.end());
-  inputs.insert(inputs.end(), fed->targets.begin(), fed->targets.end());
-  inputs.push_back(fed->weights);
-  return sessions_[slot]->run_into(inputs, outputs);
-}
-
 Status Distiller::run_step(int64_t step) {
   const int64_t epoch = step / steps_per_epoch_;
   if (epoch != order_epoch_) {
@@ -405,28 +337,11 @@ Status Distiller::run_step(int64_t step) {
   }
   const std::span<const int64_t> samples =
       std::span(order_).subspan(static_cast<size_t>(step % steps_per_epoch_ * batch_), static_cast<size_t>(batch_));
-  const int64_t shards = (batch_ + shard_ - 1) / shard_, most = static_cast<int64_t>(outputs_.size());
-  double loss = 0;
-  for (int64_t first = 0; first < shards; first += most) {
-    const int64_t wave = std::min(most, shards - first);
-    std::vector<std::optional<Error>> errors(static_cast<size_t>(wave));
-    context_.pool->parallel_for(wave, [&](int64_t index, int thread) {
-      const auto slot = static_cast<size_t>(index);
-      const int64_t begin = (first + index) * shard_, end = std::min(batch_, begin + shard_);
-      const Status status = run_shard(samples.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
-                                      slot, thread, outputs_[slot]);
-      if (!status) errors[slot] = status.error();
-    });
-    for (const auto& error : errors) {
-      if (error) return *error;
-    }
-    for (int64_t index = 0; index < wave; ++index) {
-      loss += static_cast<double>(outputs_[static_cast<size_t>(index)][training_.loss].data<float>()[0]);
-    }
-    weights_->add_gradients(std::span(outputs_).first(static_cast<size_t>(wave)), first == 0);
-  }
+  const Draw draw = {options_.augment, options_.seed, epoch, split_.train};
+  auto sum = shards_->run(samples, options_.augment.empty() ? nullptr : &draw, *feed_, *weights_);
+  if (!sum) return sum.error();
   double scale = 1 / static_cast<double>(batch_);
-  loss *= scale;
+  double loss = *sum * scale;
   if (options_.entropy > 0) loss += price(weights_->add_code_bits(options_.entropy / scale, options_.code_bits));
   if (!std::isfinite(loss)) return stop_diverged(step, "the loss is not a number"), Status();
   const double norm = weights_->gradient_norm(scale);
