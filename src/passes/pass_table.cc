@@ -8,7 +8,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/distill/train_step.h"
-#include "passes/quantize/selectors.h"
+#include "passes/selectors.h"
 
 namespace edgesmith::passes {
 
@@ -19,13 +19,10 @@ namespace edgesmith::passes {
 namespace {
 
 // Of a pass that has them.
-std::optional<quantize::Selectors> selectors_of(const Options& options) {
+std::optional<Selectors> selectors_of(const Options& options) {
   const OptionSchema& rows = options.schema();
   if (std::none_of(rows.begin(), rows.end(), [](const OptionRow& row) { return row.name == "skip_op"; })) return {};
-  const auto list = [&](std::string_view name) {
-    return options.is_set(name) ? options.list(name) : std::vector<std::string>();
-  };
-  return quantize::Selectors{list("only"), list("skip"), list("skip_op")};
+  return read_selectors(options);
 }
 
 }  // namespace
@@ -65,12 +62,12 @@ Status check_options(const PassInfo& pass, const Options& options) {
 
 Status check_first_step(const Options& options, const ir::Graph& graph) {
   const auto selectors = selectors_of(options);
-  return selectors ? quantize::check_selectors(graph, *selectors) : Status();
+  return selectors ? check_selectors(graph, *selectors) : Status();
 }
 
 Status check_later_step(const Options& options, const ir::Graph& original) {
   const auto selectors = selectors_of(options);
-  return selectors ? quantize::check_later_selectors(original, *selectors) : Status();
+  return selectors ? check_later_selectors(original, *selectors) : Status();
 }
 
 Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& options, PassContext& context) {

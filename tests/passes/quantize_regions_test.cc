@@ -12,7 +12,7 @@
 #include "edgesmith/targets/target.h"
 #include "passes/quantize/index_code.h"
 #include "passes/quantize/plan.h"
-#include "passes/quantize/selectors.h"
+#include "passes/selectors.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -27,7 +27,7 @@ class Planned {
     graph_ = std::move(*graph);
     const Status types = ops::infer_types(graph_);
     EXPECT_TRUE(types.ok()) << types.error().message;
-    auto selected = select_nodes(graph_, {}, skip, {});
+    auto selected = select_nodes(graph_, {{}, skip, {}});
     EXPECT_TRUE(selected.ok());
     Regions regions = find_regions(graph_, *targets::find_target(target), *selected, "it was not selected");
     std::vector<Range> seen(static_cast<size_t>(graph_.num_value_ids()), Range{-1, 1});
@@ -436,7 +436,7 @@ TEST(Selectors, MatchNamesOfNodesValuesAndOperators) {
   ASSERT_TRUE(graph.ok());
   const auto chosen = [&](const std::vector<std::string>& only, const std::vector<std::string>& skip,
                           const std::vector<std::string>& ops) {
-    auto selected = select_nodes(*graph, only, skip, ops);
+    auto selected = select_nodes(*graph, {only, skip, ops});
     EXPECT_TRUE(selected.ok());
     std::string names;
     for (const ir::Node& node : graph->nodes()) {
@@ -450,7 +450,7 @@ TEST(Selectors, MatchNamesOfNodesValuesAndOperators) {
   EXPECT_EQ(chosen({}, {"*1/act", "z"}, {}), "b");
   EXPECT_EQ(chosen({}, {}, {"Relu"}), "b");
   EXPECT_EQ(chosen({"block*"}, {}, {"sigmoid"}), "a");
-  const auto none = select_nodes(*graph, {}, {"block3/act"}, {});
+  const auto none = select_nodes(*graph, {{}, {"block3/act"}, {}});
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().kind, ErrorKind::usage);
   EXPECT_NE(none.error().hint.find("block"), std::string::npos);

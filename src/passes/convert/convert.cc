@@ -16,8 +16,8 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/convert/ranges.h"
-#include "passes/quantize/selectors.h"
 #include "passes/rewrite.h"
+#include "passes/selectors.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -320,13 +320,8 @@ class Converter {
   int64_t num_lost_ = 0;
 };
 
-std::vector<std::string> names_in(const Options& options, std::string_view name) {
-  return options.is_set(name) ? options.list(name) : std::vector<std::string>{};
-}
-
 Result<Change> run_convert(ir::Graph& graph, const Options& options, PassContext& context) {
-  auto selected =
-      quantize::select_nodes(graph, names_in(options, "only"), names_in(options, "skip"), names_in(options, "skip_op"));
+  auto selected = select_nodes(graph, read_selectors(options));
   if (!selected) return selected.error();
   return Converter(graph, type_of_word(options.word("to")), options.flag("keep_io"), context).run(*selected);
 }

@@ -26,8 +26,8 @@
 #include "passes/prune/structured/structured.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/observe.h"
-#include "passes/quantize/selectors.h"
 #include "passes/reconstruct/sequence.h"
+#include "passes/selectors.h"
 
 namespace edgesmith::passes {
 namespace {
@@ -130,10 +130,6 @@ const OptionSchema& prune_options() {
       {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave dense"},
   };
   return kSchema;
-}
-
-std::vector<std::string> list_of(const Options& options, std::string_view name) {
-  return options.is_set(name) ? options.list(name) : std::vector<std::string>{};
 }
 
 double total(const std::vector<double>& numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0.0); }
@@ -465,8 +461,7 @@ Status check_goal(const Options& options) {
 }
 
 Result<Change> run_prune(ir::Graph& graph, const Options& options, PassContext& context) {
-  auto selected =
-      quantize::select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
+  auto selected = select_nodes(graph, read_selectors(options));
   if (!selected) return selected.error();
   if (asks_for_channels(options)) return prune_channels(graph, options, context, *selected);
   return Pruner(graph, options, context).run(*selected);

@@ -3,7 +3,7 @@
 
 #include "edgesmith/passes/pass.h"
 #include "passes/quantize/layer_codes.h"
-#include "passes/quantize/selectors.h"
+#include "passes/selectors.h"
 
 namespace edgesmith::passes::quantize {
 

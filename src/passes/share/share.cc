@@ -18,12 +18,12 @@
 #include "edgesmith/passes/pass.h"
 #include "passes/convert/half_weights.h"
 #include "passes/quantize/node_form.h"
-#include "passes/quantize/selectors.h"
 #include "passes/reconstruct/bit_plan.h"
 #include "passes/reconstruct/layer.h"
 #include "passes/reconstruct/plan_trial.h"
 #include "passes/reconstruct/sensitivity.h"
 #include "passes/reconstruct/sequence.h"
+#include "passes/selectors.h"
 #include "passes/share/share_layer.h"
 
 namespace edgesmith::passes {
@@ -90,10 +90,6 @@ const OptionSchema& share_options() {
       {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave alone"},
   };
   return kSchema;
-}
-
-std::vector<std::string> list_of(const Options& options, std::string_view name) {
-  return options.is_set(name) ? options.list(name) : std::vector<std::string>{};
 }
 
 // A weight and the layers that multiply with it.
@@ -347,8 +343,7 @@ class Sharer {
 };
 
 Result<Change> run_share(ir::Graph& graph, const Options& options, PassContext& context) {
-  auto selected =
-      quantize::select_nodes(graph, list_of(options, "only"), list_of(options, "skip"), list_of(options, "skip_op"));
+  auto selected = select_nodes(graph, read_selectors(options));
   if (!selected) return selected.error();
   return Sharer(graph, options, context).run(*selected);
 }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "passes/quantize/selectors.h"
+#include "passes/selectors.h"
 
 #include <algorithm>
 
 #include "edgesmith/base/text.h"
 #include "edgesmith/ir/subgraphs.h"
 
-namespace edgesmith::passes::quantize {
+namespace edgesmith::passes {
 namespace {
 
 bool is_selectable(const ir::Node& node) {
@@ -97,6 +97,13 @@ bool Selectors::selects(const ir::Node& node) const {
   return (only.empty() || matches(only, names)) && !matches(skip, names) && !matches(skip_ops, operators_of(node));
 }
 
+Selectors read_selectors(const Options& options) {
+  const auto list = [&](std::string_view name) {
+    return options.is_set(name) ? options.list(name) : std::vector<std::string>();
+  };
+  return {.only = list("only"), .skip = list("skip"), .skip_ops = list("skip_op")};
+}
+
 Status check_selectors(const ir::Graph& graph, const Selectors& selectors) {
   std::vector<std::string> names, operators;
   collect_words(graph, names_of, Reach::now, names);
@@ -119,8 +126,8 @@ Status check_later_selectors(const ir::Graph& graph, const Selectors& selectors)
   return check_patterns("--skip-op", selectors.skip_ops, operators);
 }
 
-Result<std::vector<bool>> select_nodes(const ir::Graph& graph, const std::vector<std::string>& only,
-                                       const std::vector<std::string>& skip, const std::vector<std::string>& skip_ops) {
+Result<std::vector<bool>> select_nodes(const ir::Graph& graph, const Selectors& selectors) {
+  const auto& [only, skip, skip_ops] = selectors;
   std::vector<bool> selected(static_cast<size_t>(graph.num_node_ids()), only.empty());
   const auto mark = [&](bool value) {
     return [&selected, value](const ir::Node& node) { selected[static_cast<size_t>(node.id())] = value; };
@@ -137,4 +144,4 @@ Result<std::vector<bool>> select_nodes(const ir::Graph& graph, const std::vector
   return selected;
 }
 
-}  // namespace edgesmith::passes::quantize
+}  // namespace edgesmith::passes
