@@ -63,14 +63,19 @@ class SessionState {
     std::vector<BoundStep> bound;    // by step
   };
 
+  static size_t index_of(const ir::Value& value) { return static_cast<size_t>(value.id()); }
+  static std::byte* writable(const ir::Tensor& view) { return const_cast<std::byte*>(view.bytes().data()); }
+
   Status check_inputs(std::span<const ir::Tensor> inputs) const;
+  // session_bind.cc
   Status bind(Binding& binding, std::span<const ir::Tensor> inputs);
   Status grow_arena(int64_t bytes);
   void run_shape_code(Binding& binding);
   void bind_kernel(Binding& binding, size_t index);
+  void bind_chain(Binding& binding, const Chain& chain);
+  // session.cc
   Status set_inputs(Binding& binding, std::span<const ir::Tensor> inputs);
   Status run_step(Binding& binding, size_t index);
-  void bind_chain(Binding& binding, const Chain& chain);
   void run_chain(const BoundStep& bound);
   Status time_step(Binding& binding, size_t index, const StepTimer& timer);
   Status run_kernel(Binding& binding, size_t index, std::span<const ir::Dims> output_dims);

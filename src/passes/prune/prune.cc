@@ -34,7 +34,7 @@ namespace {
 
 using namespace prune;
 
-// As in quantize.cc: memory for the products of all layers.
+// As in static_int8.cc: memory for the products of all layers.
 constexpr int64_t kMomentBytes = int64_t{256} << 20;
 // Rows for each input: for budgets, and where weights are refitted or channels ordered, which follows the moments more
 // closely. (ResNet-20 at 2:4: 32, 64 and 128 rows give 18.05, 18.15 and 18.28 dB on training pictures, most of them not
