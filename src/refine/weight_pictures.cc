@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/ir/node_text.h"
 #include "edgesmith/ops/op_info.h"
 
 namespace edgesmith::refine {
@@ -85,8 +86,8 @@ std::vector<WeightPicture> draw_weights(const ir::Graph& before, const ir::Graph
     if (!shared && now.identical_to(then)) continue;
     const std::vector<float> numbers = then.to_floats();
     WeightPicture picture;
-    picture.node = node.name().empty() ? node.label() : node.name();
-    picture.op = ir::op_name(node.op());
+    picture.node = ir::name_or_label(node);
+    picture.op = ir::operator_text(node);
     picture.elements = now.size();
     picture.nonzero_before = count_nonzero(numbers);
     picture.nonzero = count_nonzero(now.to_floats());

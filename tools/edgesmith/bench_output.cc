@@ -6,6 +6,7 @@
 
 #include "edgesmith/base/cpu.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/ir/node_text.h"
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/report/terminal.h"
 #include "edgesmith/runtime/executor.h"
@@ -31,10 +32,6 @@ std::string isa() {
   return name ? *name : "unknown";
 }
 
-std::string op_of(const ir::Node& node) {
-  return node.is(ir::OpKind::opaque) ? node.opaque_op : std::string(ir::onnx_name(node.op()));
-}
-
 std::string name_of(const ir::Node& node) {
   if (!node.name().empty() || node.num_outputs() == 0) return node.name();
   return node.output(0).name();
@@ -52,7 +49,7 @@ Json latency_json(const Latency& latency) {
 Json kernels_json(const BenchResult& result) {
   Json kernels = Json::array();
   for (const refine::NodeTime& entry : result.nodes) {
-    Json json = {{"node", name_of(*entry.node)}, {"op", op_of(*entry.node)}, {"kernel", entry.kernel}};
+    Json json = {{"node", name_of(*entry.node)}, {"op", ir::operator_text(*entry.node)}, {"kernel", entry.kernel}};
     if (entry.median_us) json["median_us"] = *entry.median_us;
     kernels.push_back(std::move(json));
   }
@@ -110,7 +107,7 @@ void add_nodes(const BenchResult& result, bool color, std::string& text) {
   Table table({left, left, right, right, left});
   table.head({"node", "op", "median", "share", "kernel"});
   for (const refine::NodeTime* entry : timed) {
-    table.row({name_of(*entry->node), op_of(*entry->node), microseconds(*entry->median_us),
+    table.row({name_of(*entry->node), ir::operator_text(*entry->node), microseconds(*entry->median_us),
                number("%.1f %%", 100 * *entry->median_us / std::max(sum, 1e-9)), entry->kernel});
   }
   table.row({"all nodes", "", microseconds(sum), "", ""}, report::Style::bold);

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "edgesmith/ir/node_text.h"
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/pack/pack.h"
 #include "edgesmith/passes/forecast.h"
@@ -29,10 +30,6 @@ std::string percent(double share) {
   char text[32];
   std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
   return text;
-}
-
-std::string op_of(const ir::Node& node) {
-  return node.is(ir::OpKind::opaque) ? node.opaque_op : std::string(ir::onnx_name(node.op()));
 }
 
 double density(const ModelFacts& facts) {
@@ -107,7 +104,7 @@ std::string weights_json(const ModelFacts& facts) {
       return weight.channels ? Json((*weight.channels).*member) : Json();
     };
     list.push_back({{"node", weight.node->label()},
-                    {"op", op_of(*weight.node)},
+                    {"op", ir::operator_text(*weight.node)},
                     {"weight", weight.value->name()},
                     {"elements", weight.elements},
                     {"nonzero", weight.nonzero},
@@ -161,7 +158,7 @@ std::string weights_text(const ModelFacts& facts, bool all, bool color) {
   }
   for (const WeightFacts* weight : shown) {
     const auto& channels = weight->channels;
-    table.row({weight->node->label(), op_of(*weight->node), report::count_text(weight->elements),
+    table.row({weight->node->label(), ir::operator_text(*weight->node), report::count_text(weight->elements),
                percent(weight->density()), report::count_text(weight->distinct),
                channels ? std::to_string(channels->channels) : "-", channels ? std::to_string(channels->dead) : "-",
                channels ? std::to_string(channels->duplicate) : "-"});

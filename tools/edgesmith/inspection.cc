@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "edgesmith/base/text.h"
+#include "edgesmith/ir/node_text.h"
 #include "edgesmith/ir/subgraphs.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/inner_cost.h"
@@ -15,10 +16,6 @@ namespace {
 
 /// Weights of more bytes are looked at only when asked for: sorting them takes minutes.
 constexpr int64_t kMostWeightBytes = int64_t{256} << 20;
-
-std::string op_label(const ir::Node& node) {
-  return node.is(ir::OpKind::opaque) ? node.opaque_op : std::string(ir::onnx_name(node.op()));
-}
 
 bool is_structural(const ir::Node& node) {
   return node.is(ir::OpKind::input) || node.is(ir::OpKind::output) || node.is(ir::OpKind::constant);
@@ -127,7 +124,7 @@ Inspection inspect(const ir::Graph& graph, const std::string& path, const target
   std::vector<bool> seen(static_cast<size_t>(graph.num_value_ids()), false);
   for (const ir::Node& node : graph.nodes()) {
     if (is_structural(node)) continue;
-    OpCount& count = inspection.ops[op_label(node)];
+    OpCount& count = inspection.ops[ir::operator_text(node)];
     ++count.count;
     const passes::InnerCost inside = passes::inner_cost(node, inspection.looked_at_weights);
     const bool repeats = node.subgraphs != nullptr && node.subgraphs->kind != ir::Subgraphs::Kind::function;
@@ -149,7 +146,7 @@ std::vector<NodeRow> node_rows(const ir::Graph& graph) {
   std::vector<NodeRow> rows;
   for (const ir::Node& node : graph.nodes()) {
     if (is_structural(node)) continue;
-    NodeRow row{node.name(), op_label(node), "", "", ops::cost_of(node).macs};
+    NodeRow row{node.name(), ir::operator_text(node), "", "", ops::cost_of(node).macs};
     if (node.num_outputs() > 0) {
       row.output = node.output(0).name();
       row.type = node.output(0).type().text();

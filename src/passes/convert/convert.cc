@@ -16,6 +16,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/convert/ranges.h"
+#include "passes/layer_record.h"
 #include "passes/rewrite.h"
 #include "passes/selectors.h"
 
@@ -165,11 +166,7 @@ class Converter {
         converted_[id] = true;
         ++num_converted_;
       } else {
-        LayerRecord record;
-        record.node = node->name().empty() ? node->label() : node->name();
-        record.op = node->is(OpKind::opaque) ? node->opaque_op : std::string(ir::onnx_name(node->op()));
-        record.value = node->output().name();
-        record.status = "as it was";
+        LayerRecord record = layer_record(*node, "as it was");
         record.reason = obstacle;
         context_.layers.push_back(std::move(record));
         ++num_left_;

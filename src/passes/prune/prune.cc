@@ -18,6 +18,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/convert/half_weights.h"
+#include "passes/layer_record.h"
 #include "passes/prune/masks.h"
 #include "passes/prune/order.h"
 #include "passes/prune/percent.h"
@@ -394,11 +395,7 @@ class Pruner {
 
   void record(const prune::Layer& layer, const std::vector<double>& before, const quantize::LayerInputs* inputs,
               const Moments& moments) {
-    LayerRecord entry;
-    entry.node = layer.node->name().empty() ? layer.node->label() : layer.node->name();
-    entry.op = ir::op_name(layer.node->op());
-    entry.value = layer.node->output().name();
-    entry.status = "pruned";
+    LayerRecord entry = layer_record(*layer.node, "pruned");
     entry.numbers["sparsity_percent"] = 100 * static_cast<double>(layer.zeros()) / static_cast<double>(layer.size());
     if (inputs != nullptr) {
       prune::Layer error = layer, whole = layer;

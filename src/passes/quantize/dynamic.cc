@@ -17,6 +17,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/inner_cost.h"
 #include "passes/convert/half_weights.h"
+#include "passes/layer_record.h"
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/dynamic_lstm.h"
 #include "passes/quantize/findings.h"
@@ -91,11 +92,7 @@ class DynamicQuantizer {
 
  private:
   void add_record(const ir::Node& node, std::string reason) {
-    LayerRecord record;
-    record.node = node.name().empty() ? node.label() : node.name();
-    record.op = std::string(ir::onnx_name(node.op()));
-    record.value = node.output().name();
-    record.status = "float";
+    LayerRecord record = layer_record(node, "float");
     record.reason = std::move(reason);
     if (counts_.obstacle.empty()) counts_.obstacle = record.op + " '" + record.node + "': " + record.reason;
     context_.layers.push_back(std::move(record));

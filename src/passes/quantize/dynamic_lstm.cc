@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "edgesmith/onnx/compound_node.h"
+#include "passes/layer_record.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -119,11 +120,7 @@ Status make_dynamic_lstm(ir::Graph& graph, ir::Node& node, const WeightSettings&
   auto made = onnx::insert_compound(graph, node, kLstmOp, operands, node.num_outputs(), std::move(attributes));
   if (!made) return made.error().in(node.label());
 
-  LayerRecord record;
-  record.node = node.name().empty() ? node.label() : node.name();
-  record.op = ir::onnx_name(node.op());
-  record.value = node.output().name();
-  record.status = "int8, dynamic";
+  LayerRecord record = layer_record(node, "int8, dynamic");
   record.numbers["weight_scale_min"] = *std::min_element(scales.begin(), scales.end());
   record.numbers["weight_scale_max"] = *std::max_element(scales.begin(), scales.end());
   if (std::isfinite(sqnr_db)) record.numbers["weight_sqnr_db"] = sqnr_db;

@@ -7,6 +7,7 @@
 
 #include "edgesmith/base/log.h"
 #include "passes/convert/half_weights.h"
+#include "passes/layer_record.h"
 #include "passes/quantize/network_error.h"
 #include "passes/quantize/node_form.h"
 
@@ -21,22 +22,8 @@ std::string number(double value, const char* format) {
 
 std::string db(double value) { return number(value, "%.1f dB"); }
 
-std::string operator_of(const ir::Node& node) {
-  return node.is(ir::OpKind::opaque) ? node.opaque_op : std::string(ir::onnx_name(node.op()));
-}
-
-LayerRecord record_of(const ir::Node& node, const ir::Value& value, std::string status) {
-  LayerRecord record;
-  const bool is_input = node.is(ir::OpKind::input);
-  record.node = is_input ? value.name() : node.name().empty() ? node.label() : node.name();
-  record.op = is_input ? "input" : operator_of(node);
-  record.value = value.name();
-  record.status = std::move(status);
-  return record;
-}
-
 void add_float_record(const ir::Node& node, const NodePlan& plan, PassContext& context) {
-  LayerRecord record = record_of(node, node.output(), "float");
+  LayerRecord record = layer_record(node, "float");
   record.reason = plan.reason;
   record.advice = plan.advice;
   context.layers.push_back(std::move(record));
@@ -99,7 +86,7 @@ class Reporter {
   }
 
   LayerRecord& add_value(const ir::Node& node, const ir::Value& value) {
-    LayerRecord record = record_of(node, value, "int8");
+    LayerRecord record = layer_record(node, "int8", &value);
     const auto id = static_cast<size_t>(value.id());
     const bool measured = !errors_.noise_to_signal.empty();
     if (measured && errors_.noise_to_signal[id] >= 0)
@@ -239,7 +226,7 @@ void report_nothing(const ir::Graph& graph, const Plan& plan, PassContext& conte
 
 void report_weight(const ir::Node& node, const ir::Tensor& weight, int bits, double sqnr_db, bool of_output,
                    PassContext& context) {
-  LayerRecord record = record_of(node, node.output(), "int" + std::to_string(bits) + " weights");
+  LayerRecord record = layer_record(node, "int" + std::to_string(bits) + " weights");
   add_weight_numbers(weight, of_output ? INFINITY : sqnr_db, record);
   if (of_output && std::isfinite(sqnr_db)) record.numbers["sqnr_db"] = sqnr_db;
   context.layers.push_back(std::move(record));

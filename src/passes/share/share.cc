@@ -17,6 +17,7 @@
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/convert/half_weights.h"
+#include "passes/layer_record.h"
 #include "passes/quantize/node_form.h"
 #include "passes/reconstruct/bit_plan.h"
 #include "passes/reconstruct/layer.h"
@@ -315,12 +316,7 @@ class Sharer {
   }
 
   void record(const Weight& weight, int bits, const SharedLayer& shared) {
-    LayerRecord entry;
-    const ir::Node& node = weight.first();
-    entry.node = node.name().empty() ? node.label() : node.name();
-    entry.op = ir::op_name(node.op());
-    entry.value = node.output().name();
-    entry.status = "shared";
+    LayerRecord entry = layer_record(weight.first(), "shared");
     entry.numbers["bits"] = bits;
     entry.numbers["codebooks"] = static_cast<double>(shared.codebooks);
     entry.numbers["entries"] = static_cast<double>(shared.entries);

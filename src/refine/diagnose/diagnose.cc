@@ -11,6 +11,7 @@
 #include <map>
 #include <numeric>
 
+#include "edgesmith/ir/node_text.h"
 #include "edgesmith/ir/structural.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/inner_cost.h"
@@ -164,7 +165,7 @@ class Diagnoser {
     for (const Unit& unit : work_->units.list) {
       NodeDiagnosis node;
       node.id = unit.node().id();
-      node.node = unit.node().name().empty() ? unit.node().label() : unit.node().name();
+      node.node = ir::name_or_label(unit.node());
       node.op = describe_operator(unit.node());
       node.value = unit.result().name();
       node.selector = selector_of(unit.node(), names);

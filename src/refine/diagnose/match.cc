@@ -6,6 +6,7 @@
 #include <string>
 #include <utility>
 
+#include "edgesmith/ir/node_text.h"
 #include "edgesmith/ir/structural.h"
 #include "passes/quantize/node_form.h"
 
@@ -44,10 +45,6 @@ bool computes_floats(const ir::Node& node) {
 /// The operator, and what the operands are in the float graph.
 using Key = std::pair<std::string, std::vector<int>>;
 
-std::string operator_of(const ir::Node& node) {
-  return node.is(OpKind::opaque) ? node.opaque_op : std::string(ir::op_name(node.op()));
-}
-
 /// The same name, of the node or of what it makes.
 bool same_name(const ir::Node& a, const ir::Node& b) {
   if (!a.name().empty() && a.name() == b.name()) return true;
@@ -64,7 +61,7 @@ class Matcher {
     match_.float_value.assign(at(other.num_value_ids()), -1);
     for (const ir::Node& node : original.nodes()) {
       if (ir::is_structural(node) || is_carrier(node)) continue;
-      by_key_[{operator_of(node), float_operands(node)}].push_back(&node);
+      by_key_[{ir::operator_text(node), float_operands(node)}].push_back(&node);
     }
   }
 
@@ -176,7 +173,7 @@ class Matcher {
     while (true) {
       std::vector<int> operands;
       for (size_t i = 0; i < choices.size(); ++i) operands.push_back(choices[i][pick[i]]);
-      const auto found = by_key_.find({operator_of(node), trimmed(operands)});
+      const auto found = by_key_.find({ir::operator_text(node), trimmed(operands)});
       if (found != by_key_.end()) {
         if (const ir::Node* best = best_of(found->second, node)) {
           take_clamps(node, operands);
@@ -221,7 +218,7 @@ class Matcher {
                                                                        const std::vector<int>& counterparts) const {
     std::map<std::string, std::vector<const ir::Node*>> left;
     for (const ir::Node& node : graph.nodes()) {
-      if (computes_floats(node) && counterparts[at(node.id())] < 0) left[operator_of(node)].push_back(&node);
+      if (computes_floats(node) && counterparts[at(node.id())] < 0) left[ir::operator_text(node)].push_back(&node);
     }
     return left;
   }

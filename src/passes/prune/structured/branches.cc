@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 
+#include "edgesmith/ir/node_text.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/node_form.h"
 
@@ -120,7 +121,7 @@ class Finder {
       }
       if (layer_of_[static_cast<size_t>(node.id())] < 0) continue;
       ++branch.layers;
-      branch.name = node.name().empty() ? node.label() : node.name();
+      branch.name = ir::name_or_label(node);
     }
     if (branch.layers == 0 || is_only_way_in(graph_, inside)) return std::nullopt;
     const ChannelSpace* space = map_.space(add.input(operand));

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <map>
 
+#include "edgesmith/ir/node_text.h"
+
 namespace edgesmith::passes::prune {
 namespace {
-
-std::string name_of(const ir::Node& node) { return node.name().empty() ? node.label() : node.name(); }
 
 // Why all channels of a pinned value are needed.
 std::string what_pins(const ChannelMap& map, const ChannelSpace& space) {
@@ -76,7 +76,7 @@ std::vector<ChannelGroup> find_groups(const ChannelMap& map, const std::vector<M
     }
     for (const int maker : group.makers) {
       const ir::Node& node = *layers[static_cast<size_t>(maker)].node;
-      if (group.name.empty()) group.name = name_of(node);
+      if (group.name.empty()) group.name = ir::name_or_label(node);
       if (!selected[static_cast<size_t>(node.id())] && group.reason.empty()) {
         group.reason = node.label() + " is left out by the selectors";
       }

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "edgesmith/ops/op_info.h"
+#include "passes/layer_record.h"
 #include "passes/prune/percent.h"
 
 namespace edgesmith::passes::prune {
@@ -38,15 +39,6 @@ void note_sizes(const Candidates& candidates, const ChannelSettings& settings, c
   }
 }
 
-LayerRecord record_of(const ir::Node& node, const char* status) {
-  LayerRecord entry;
-  entry.node = node.name().empty() ? node.label() : node.name();
-  entry.op = ir::op_name(node.op());
-  entry.value = node.output().name();
-  entry.status = status;
-  return entry;
-}
-
 }  // namespace
 
 void record_what_stays(const Candidates& candidates, PassContext& context) {
@@ -77,7 +69,7 @@ void record_choice(const Candidates& candidates, const ChannelSettings& settings
   for (const MixLayer& layer : candidates.layers) {
     const auto macs = static_cast<double>(ops::cost_of(*layer.node).macs);
     if (taken[static_cast<size_t>(layer.node->id())]) {
-      LayerRecord entry = record_of(*layer.node, "removed");
+      LayerRecord entry = layer_record(*layer.node, "removed");
       entry.reason = "its residual branch is gone";
       entry.numbers = {{"macs_before", macs}, {"macs_after", 0.0}};
       context.layers.push_back(std::move(entry));
@@ -86,7 +78,7 @@ void record_choice(const Candidates& candidates, const ChannelSettings& settings
     const int64_t outputs = left(layer.output_space);
     const int64_t inputs = layer.input_space < 0 ? layer.inputs : left(layer.input_space);
     if (outputs == layer.outputs && inputs == layer.inputs) continue;
-    LayerRecord entry = record_of(*layer.node, "pruned");
+    LayerRecord entry = layer_record(*layer.node, "pruned");
     entry.reason = std::to_string(layer.inputs) + " to " + std::to_string(layer.outputs) + " channels became " +
                    std::to_string(inputs) + " to " + std::to_string(outputs);
     const double share = static_cast<double>(inputs * outputs) / static_cast<double>(layer.inputs * layer.outputs);
