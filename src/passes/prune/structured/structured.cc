@@ -70,12 +70,8 @@ ir::Tensor kept_mean(const ir::Tensor& mean, const std::vector<int64_t>& kept) {
 
 }  // namespace
 
-bool asks_for_channels(const Options& options) {
-  return options.is_set("channels") || options.is_set("macs") || options.is_set("params");
-}
-
-Result<Change> prune_channels(ir::Graph& graph, const Options& options, PassContext& context,
-                              const std::vector<bool>& selected) {
+Result<Change> prune_channels(ir::Graph& graph, const Options& options, const std::vector<bool>& selected,
+                              PassContext& context) {
   const bool have_data = context.calib != nullptr && context.calib->size() > 0;
   const ChannelSettings settings = read_channel_settings(options, have_data);
   EDGESMITH_TRY(check_weights(graph, selected));
