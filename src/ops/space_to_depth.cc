@@ -8,11 +8,10 @@
 #include "ops/facts.h"
 #include "ops/gradient_rules.h"
 #include "ops/slices.h"
+#include "ops/space_blocks.h"
 
 namespace edgesmith::ops::space_to_depth_op {
 namespace {
-
-constexpr int64_t kMaxBlock = 1 << 15;
 
 // The size of axis d (1 to 3) of the result, from that of the input.
 Result<ir::Dim> resized(const ir::Node& node, size_t d, const ir::Dim& dim) {
@@ -31,39 +30,20 @@ Result<ir::Dim> resized(const ir::Node& node, size_t d, const ir::Dim& dim) {
 
 Status verify(const ir::Node& node) {
   EDGESMITH_TRY(check_attributes(node, {{"blocksize", AttributeKind::integer}}));
-  const int64_t block = node.attributes().get_int("blocksize", 0);
-  if (block < 1 || block > kMaxBlock) return invalid_error("blocksize is " + std::to_string(block));
-  const auto& x = node.input(0)->type().shape;
-  if (!x || x->size() == 4) return {};
-  return invalid_error("input has rank " + std::to_string(x->size()) + ", must be 4");
+  return verify_blocks(node);
 }
 
-Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) {
-  const ir::Type& x = node.input(0)->type();
-  ir::Type type{x.dtype, std::nullopt};
-  if (!x.shape) return std::vector{type};
-  ir::Shape shape(4);
-  shape[0] = (*x.shape)[0];
-  for (size_t d = 1; d < 4; ++d) {
-    const auto dim = resized(node, d, (*x.shape)[d]);
-    if (!dim) return dim.error();
-    shape[d] = *dim;
-  }
-  type.shape = std::move(shape);
-  return std::vector{type};
-}
+Result<std::vector<ir::Type>> infer(const ir::Node& node, InferContext&) { return infer_blocks(node, resized); }
 
 Result<std::vector<ir::Tensor>> eval(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Tensor& x = *inputs[0];
-  if (x.rank() != 4) return invalid_error("input has rank " + std::to_string(x.rank()) + ", must be 4");
+  const auto dims = block_dims(node, x, resized);
+  if (!dims) return dims.error();
   const int64_t block = node.attributes().get_int("blocksize", 0);
-  for (size_t d = 1; d < 4; ++d) {
-    if (auto dim = resized(node, d, ir::Dim(x.dims()[d])); !dim) return dim.error();
-  }
-  const int64_t n = x.dims()[0], depth = x.dims()[1], h = x.dims()[2] / block, w = x.dims()[3] / block;
+  const int64_t n = x.dims()[0], depth = x.dims()[1], h = (*dims)[2], w = (*dims)[3];
   auto y = permute(x.reshaped({n, depth, h, block, w, block}), ir::Ints{0, 3, 5, 1, 2, 4});
   if (!y) return y.error();
-  return std::vector{y->reshaped({n, depth * block * block, h, w})};
+  return std::vector{y->reshaped(*dims)};
 }
 
 Gradients gradient(GradientBuilder& build, const ir::Node& node, std::span<ir::Value* const> outputs) {
