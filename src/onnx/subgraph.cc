@@ -2,6 +2,7 @@
 #include "onnx/subgraph.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace edgesmith::onnx {
 namespace {
@@ -50,6 +51,45 @@ Status collect_captured(const NodeView& node, const Names& hidden, int depth, st
   return {};
 }
 
+using Replacement = std::optional<std::string>;
+
+/// The message with another payload of the fields where `replaced` gives one.
+template <typename Replaced>
+std::string with_replaced(const wire::Message& message, Replaced replaced) {
+  wire::Writer out;
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (const Replacement other = replaced(field)) {
+      out.text(field.number, *other);
+    } else {
+      out.encoded(field.whole);
+    }
+  }
+  return out.str();
+}
+
+/// The NodeProto with other operands and results, and other attributes where `replaced` gives some.
+template <typename Replaced>
+std::string with_operands(const wire::Message& message, const std::vector<std::string>& inputs,
+                          const std::vector<std::string>& outputs, Replaced replaced) {
+  wire::Writer out;
+  for (const std::string& input : inputs) out.text(node_field::input, input);
+  for (const std::string& output : outputs) out.text(node_field::output, output);
+  Reader reader(message);
+  Field field;
+  while (reader.next(field)) {
+    if (field.number == node_field::input || field.number == node_field::output) continue;
+    const bool attribute = field.is(node_field::attribute, WireType::bytes);
+    if (const Replacement other = attribute ? replaced(field) : Replacement()) {
+      out.text(field.number, *other);
+    } else {
+      out.encoded(field.whole);
+    }
+  }
+  return out.str();
+}
+
 std::string renamed_name(std::string_view name, const Renames& renames) {
   const auto found = renames.find(std::string(name));
   return found == renames.end() ? std::string(name) : found->second;
@@ -58,66 +98,36 @@ std::string renamed_name(std::string_view name, const Renames& renames) {
 std::string rename_graph(const wire::Message& message, Renames renames);
 
 std::string rename_attribute(const wire::Message& message, const Renames& renames) {
-  wire::Writer out;
-  Reader reader(message);
-  Field field;
-  while (reader.next(field)) {
-    if (is_graph_field(field)) {
-      out.text(field.number, rename_graph(field.message(), renames));
-    } else {
-      out.encoded(field.whole);
-    }
-  }
-  return out.str();
+  return with_replaced(message, [&](const Field& field) -> Replacement {
+    if (!is_graph_field(field)) return {};
+    return rename_graph(field.message(), renames);
+  });
 }
 
 std::string rename_inner_node(const wire::Message& message, const Renames& renames) {
-  wire::Writer out;
-  Reader reader(message);
-  Field field;
-  while (reader.next(field)) {
-    if (field.is(node_field::input, WireType::bytes)) {
-      out.text(field.number, renamed_name(field.text(), renames));
-    } else if (field.is(node_field::attribute, WireType::bytes)) {
-      out.text(field.number, rename_attribute(field.message(), renames));
-    } else {
-      out.encoded(field.whole);
-    }
-  }
-  return out.str();
+  return with_replaced(message, [&](const Field& field) -> Replacement {
+    if (field.is(node_field::input, WireType::bytes)) return renamed_name(field.text(), renames);
+    if (field.is(node_field::attribute, WireType::bytes)) return rename_attribute(field.message(), renames);
+    return {};
+  });
 }
 
 std::string rename_output(const wire::Message& message, const Renames& renames) {
-  wire::Writer out;
-  Reader reader(message);
-  Field field;
-  while (reader.next(field)) {
-    if (field.is(1, WireType::bytes)) {
-      out.text(1, renamed_name(field.text(), renames));
-    } else {
-      out.encoded(field.whole);
-    }
-  }
-  return out.str();
+  return with_replaced(message, [&](const Field& field) -> Replacement {
+    if (!field.is(1, WireType::bytes)) return {};
+    return renamed_name(field.text(), renames);
+  });
 }
 
 std::string rename_graph(const wire::Message& message, Renames renames) {
   if (const auto graph = parse_graph(message); graph.ok()) {
     for (const std::string& name : defined_names(*graph)) renames.erase(name);
   }
-  wire::Writer out;
-  Reader reader(message);
-  Field field;
-  while (reader.next(field)) {
-    if (field.is(graph_field::node, WireType::bytes)) {
-      out.text(field.number, rename_inner_node(field.message(), renames));
-    } else if (field.is(graph_field::output, WireType::bytes)) {
-      out.text(field.number, rename_output(field.message(), renames));
-    } else {
-      out.encoded(field.whole);
-    }
-  }
-  return out.str();
+  return with_replaced(message, [&](const Field& field) -> Replacement {
+    if (field.is(graph_field::node, WireType::bytes)) return rename_inner_node(field.message(), renames);
+    if (field.is(graph_field::output, WireType::bytes)) return rename_output(field.message(), renames);
+    return {};
+  });
 }
 
 std::string attribute_name(const wire::Message& message) {
@@ -131,17 +141,8 @@ std::string attribute_name(const wire::Message& message) {
 
 // The AttributeProto with another graph.
 std::string with_graph(const wire::Message& message, const std::string& graph) {
-  wire::Writer out;
-  Reader reader(message);
-  Field field;
-  while (reader.next(field)) {
-    if (is_graph_field(field)) {
-      out.text(field.number, graph);
-    } else {
-      out.encoded(field.whole);
-    }
-  }
-  return out.str();
+  return with_replaced(message,
+                       [&](const Field& field) { return is_graph_field(field) ? Replacement(graph) : Replacement(); });
 }
 
 }  // namespace
@@ -179,40 +180,17 @@ void collect_inner_names(const NodeView& node, std::set<std::string>& names) {
 
 std::string with_graphs(const wire::Message& message, const std::vector<std::string>& inputs,
                         const std::vector<std::string>& outputs, const std::map<std::string, std::string>& graphs) {
-  wire::Writer out;
-  for (const std::string& input : inputs) out.text(node_field::input, input);
-  for (const std::string& output : outputs) out.text(node_field::output, output);
-  Reader reader(message);
-  Field field;
-  while (reader.next(field)) {
-    if (field.number == node_field::input || field.number == node_field::output) continue;
-    const bool attribute = field.is(node_field::attribute, WireType::bytes);
-    const auto graph = attribute ? graphs.find(attribute_name(field.message())) : graphs.end();
-    if (graph == graphs.end()) {
-      out.encoded(field.whole);
-    } else {
-      out.text(node_field::attribute, with_graph(field.message(), graph->second));
-    }
-  }
-  return out.str();
+  return with_operands(message, inputs, outputs, [&](const Field& field) -> Replacement {
+    const auto graph = graphs.find(attribute_name(field.message()));
+    if (graph == graphs.end()) return {};
+    return with_graph(field.message(), graph->second);
+  });
 }
 
 std::string rename_node(const wire::Message& message, const std::vector<std::string>& inputs,
                         const std::vector<std::string>& outputs, const Renames& renamed) {
-  wire::Writer out;
-  for (const std::string& input : inputs) out.text(node_field::input, input);
-  for (const std::string& output : outputs) out.text(node_field::output, output);
-  Reader reader(message);
-  Field field;
-  while (reader.next(field)) {
-    if (field.number == node_field::input || field.number == node_field::output) continue;
-    if (field.is(node_field::attribute, WireType::bytes)) {
-      out.text(field.number, rename_attribute(field.message(), renamed));
-    } else {
-      out.encoded(field.whole);
-    }
-  }
-  return out.str();
+  return with_operands(message, inputs, outputs,
+                       [&](const Field& field) -> Replacement { return rename_attribute(field.message(), renamed); });
 }
 
 }  // namespace edgesmith::onnx
