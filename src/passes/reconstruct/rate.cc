@@ -5,6 +5,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "passes/reconstruct/descent.h"
+
 namespace edgesmith::passes::reconstruct {
 namespace {
 
@@ -15,8 +17,6 @@ constexpr double kFirstClass = 12;
 constexpr double kPriorCodes = 64;
 // No code costs more than 16 bits.
 constexpr double kLeastProbability = 1.0 / 65536;
-// As in sweep.cc: a step of descent gains at least this share of what it moves the output by.
-constexpr double kLeastGain = 1e-9;
 
 }  // namespace
 
@@ -94,31 +94,13 @@ double RatedGrids::project(int row, int column, double value) {
 }
 
 bool descend_rated(const Row& row, std::span<const double> moments, const RatedGrid& grid, int first) {
-  const auto [wanted, values] = row;
-  const size_t n = wanted.size();
-  std::vector<double> pull(n, 0.0);  // H (wanted - values)
-  for (size_t k = 0; k < n; ++k) {
-    const double error = wanted[k] - values[k];
-    const double* of_input = &moments[k * n];
-    for (size_t i = 0; i < n; ++i) pull[i] += of_input[i] * error;
-  }
   const auto bits = [&](int code) { return grid.bits[static_cast<size_t>(code - grid.low)]; };
-  bool changed = false;
-  for (size_t k = 0; k < n; ++k) {
-    if (!grid.zeros.empty() && grid.zeros[static_cast<size_t>(first) + k] == 0) continue;
-    const double own = moments[k * n + k];
-    const int before = static_cast<int>(std::nearbyint(values[k] / grid.scale));
-    const int code = grid.choose(values[k] + pull[k] / own, own);
-    if (code == before) continue;
-    const double step = grid.scale * code - values[k];
-    const double gain = step * (2 * pull[k] - step * own) + grid.price * (bits(before) - bits(code));
-    if (!(gain > kLeastGain * own * step * step)) continue;
-    values[k] += step;
-    changed = true;
-    const double* of_input = &moments[k * n];
-    for (size_t i = 0; i < n; ++i) pull[i] -= of_input[i] * step;
-  }
-  return changed;
+  return descend_row(row, moments, [&](size_t k, double best, double own) -> std::optional<Proposal> {
+    if (!grid.zeros.empty() && grid.zeros[static_cast<size_t>(first) + k] == 0) return {};
+    const int before = static_cast<int>(std::nearbyint(row.result[k] / grid.scale)), code = grid.choose(best, own);
+    if (code == before) return {};
+    return Proposal{grid.scale * code, grid.price * (bits(before) - bits(code))};
+  });
 }
 
 }  // namespace edgesmith::passes::reconstruct

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "edgesmith/base/check.h"
+#include "passes/reconstruct/descent.h"
 #include "passes/reconstruct/moments.h"
 #include "runtime/isa.h"
 #include "runtime/native/statistics.h"
@@ -17,9 +18,6 @@ constexpr size_t kLanes = runtime::native::kStatisticsLanes;
 // Places that are factored or set together, and rows swept side by side: so many that the factor, which may be larger
 // than the caches, is read seldom.
 constexpr size_t kPlaces = 16, kRows = 64;
-
-// A step of descent gains at least this share of what it moves the output by.
-constexpr double kLeastGain = 1e-9;
 
 // Sweeps at most kRows rows; `first_row` is the place of the first among all.
 void sweep_some(std::span<const Row> rows, size_t first_row, const MomentFactor& factor, Projection& projection,
@@ -149,26 +147,9 @@ std::vector<double> sweep(std::span<const Row> rows, const MomentFactor& factor,
 }
 
 bool descend(const Row& row_of_weights, std::span<const double> moments, Projection& projection, int row) {
-  const auto [wanted, values] = row_of_weights;
-  const size_t n = wanted.size();
-  std::vector<double> pull(n, 0.0);  // H (wanted - values)
-  for (size_t k = 0; k < n; ++k) {
-    const double error = wanted[k] - values[k];
-    const double* of_input = &moments[k * n];
-    for (size_t i = 0; i < n; ++i) pull[i] += of_input[i] * error;
-  }
-  bool changed = false;
-  for (size_t k = 0; k < n; ++k) {
-    const double own = moments[k * n + k];
-    const double step = projection.project(row, static_cast<int>(k), values[k] + pull[k] / own) - values[k];
-    // What the error falls by; more than rounding, so that rounds end.
-    if (!(step * (2 * pull[k] - step * own) > kLeastGain * own * step * step)) continue;
-    values[k] += step;
-    changed = true;
-    const double* of_input = &moments[k * n];
-    for (size_t i = 0; i < n; ++i) pull[i] -= of_input[i] * step;
-  }
-  return changed;
+  return descend_row(row_of_weights, moments, [&](size_t k, double best, double) {
+    return std::optional(Proposal{projection.project(row, static_cast<int>(k), best)});
+  });
 }
 
 }  // namespace edgesmith::passes::reconstruct
