@@ -38,6 +38,7 @@ TEST(WeightPictures, ShowPrunedLayersAlone) {
   const auto pictures = draw_weights(before, after);
   ASSERT_EQ(pictures.size(), 1u);
   EXPECT_EQ(pictures[0].node, "first");
+  EXPECT_EQ(pictures[0].op, "Gemm");
   EXPECT_EQ(pictures[0].elements, 8);
   EXPECT_EQ(pictures[0].nonzero_before, 7);
   EXPECT_EQ(pictures[0].nonzero, 3);
