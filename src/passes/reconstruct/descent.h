@@ -14,9 +14,9 @@ struct Proposal {
   double value = 0, bonus = 0;
 };
 
-/// One round of coordinate descent over a row: `propose(k, best, own)` gives another value for weight k, or none. `best`
-/// is the value with the least output error beside the others, `own` what the weight's squared error costs. It is taken
-/// where error falls, or the bonus is worth more. Returns whether a weight changed.
+/// One round of coordinate descent over a row: `propose(k, best, own)` gives another value for weight k, or none.
+/// `best` is the value with the least output error beside the others, `own` what the weight's squared error costs. It
+/// is taken where error falls, or the bonus is worth more. Returns whether a weight changed.
 template <typename Propose>
 bool descend_row(const Row& row, std::span<const double> moments, Propose propose) {
   // A step gains at least this share of what it moves the output by; more than rounding, so that rounds end.
