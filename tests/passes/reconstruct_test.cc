@@ -111,6 +111,61 @@ TEST(Sweep, FactorsMomentsThatAreRoundingWithoutGrowth) {
   for (const double number : factor.factor) EXPECT_LE(std::abs(number), 1.2);
 }
 
+// Moments of few patterns among many inputs, whose sums are off in one direction by several times what damping adds.
+std::vector<double> moments_off_by(double error, size_t n) {
+  constexpr size_t kPatterns = 8;
+  Random random(5);
+  std::vector<double> patterns(n * kPatterns), off(n), moments(n * n);
+  for (double& number : patterns) number = random.normal();
+  for (double& number : off) number = random.normal() / std::sqrt(static_cast<double>(n));
+  for (size_t i = 0; i < n; ++i) {
+    for (size_t j = 0; j < n; ++j) {
+      for (size_t k = 0; k < kPatterns; ++k)
+        moments[i * n + j] += patterns[i * kPatterns + k] * patterns[j * kPatterns + k];
+      moments[i * n + j] -= error * off[i] * off[j];
+    }
+  }
+  return moments;
+}
+
+TEST(Moments, FactorsAddWhatSumsAreOffBy) {
+  constexpr size_t n = 60;
+  std::vector<double> matrix = moments_off_by(0.5, n);
+  const double added = damp(matrix, n, 0.01);
+  ASSERT_LT(added, 0.2);
+  std::vector<double> factored = matrix, solution(n, 1.0);
+  const double more = factor(factored, n, added);
+  EXPECT_GT(added + more, 0.4);
+  EXPECT_LT(added + more, 2.0);
+  solve(factored, n, solution);
+  for (size_t i = 0; i < n; ++i) {
+    double side = more * solution[i];
+    for (size_t j = 0; j < n; ++j) side += matrix[i * n + j] * solution[j];
+    EXPECT_NEAR(side, 1.0, 1e-9);
+  }
+  std::vector<double> definite = moments_off_by(0.5, n);
+  EXPECT_DOUBLE_EQ(damp_until_definite(definite, n, 0.01), added + more);
+  EXPECT_EQ(factor(definite, n, added + more), 0);
+}
+
+TEST(Sweep, FactorsAddWhatSumsAreOffBy) {
+  constexpr int n = 60;
+  const std::vector<double> moments = moments_off_by(0.5, n);
+  const MomentFactor made = factor_moments(moments, n, 0.01);
+  EXPECT_GT(made.added, 0.4);
+  EXPECT_LT(made.added, 2.0);
+  const auto entry = [&](int p, int q) { return made.factor[static_cast<size_t>(p * made.stride + q)]; };
+  for (int p = 0; p < n; ++p) {
+    for (int q = p; q < n; ++q) {
+      double product = 0;
+      for (int k = 0; k <= p; ++k) product += entry(k, p) * entry(k, q);
+      const double moment =
+          moments[static_cast<size_t>(made.order[static_cast<size_t>(p)] * n + made.order[static_cast<size_t>(q)])];
+      EXPECT_NEAR(product, moment + (p == q ? made.added : 0), 1e-10);
+    }
+  }
+}
+
 // The same by the other factor, in which a pivot may also be little more than nothing.
 TEST(Moments, FactorsRoundingWithoutGrowth) {
   constexpr size_t kWidth = 5;

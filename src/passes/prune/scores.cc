@@ -10,7 +10,7 @@
 namespace edgesmith::passes::prune {
 namespace {
 
-using reconstruct::damp, reconstruct::inverse;
+using reconstruct::damp_until_definite, reconstruct::inverse;
 
 constexpr double kDamping = 0.0005;
 // Multiplications that tracing all rows of a layer may take: some ten seconds of a core.
@@ -108,7 +108,7 @@ Moments layer_moments(const Layer& layer, const quantize::LayerInputs& inputs) {
   Moments out;
   for (const Block& block : inputs.blocks()) {
     out.push_back(inputs.moments(block, has_bias_operand(layer)));
-    damp(out.back(), static_cast<size_t>(block.width), kDamping);
+    damp_until_definite(out.back(), static_cast<size_t>(block.width), kDamping);
   }
   return out;
 }

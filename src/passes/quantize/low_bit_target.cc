@@ -41,7 +41,8 @@ LayerTarget::LayerTarget(const reconstruct::Layer& layer, const reconstruct::Gra
     own.inputs = &inputs[b];
     own.moments = gram->moments(inputs[b], centred);
     own.factor = reconstruct::factor_moments(own.moments, inputs[b].width, kDamping);
-    own.added = reconstruct::damp(own.moments, n, kDamping);
+    own.added = own.factor.added;
+    for (size_t i = 0; i < n; ++i) own.moments[i * n + i] += own.added;
   });
   if (!gram->differs()) return;
   std::vector<reconstruct::Damped> moments;

@@ -23,6 +23,28 @@ double dot(const double* a, const double* b, size_t n) {
   return sum;
 }
 
+// The lower factor in place of the lower triangle. False where a pivot is too small and `strict`; otherwise the row of
+// such a pivot stands alone.
+bool factor_lower(std::span<double> matrix, size_t n, double least, double largest, bool strict) {
+  for (size_t i = 0; i < n; ++i) {
+    double* row = &matrix[i * n];
+    for (size_t j = 0; j < i; ++j) {
+      const double* other = &matrix[j * n];
+      row[j] = (row[j] - dot(row, other, j)) / other[j];
+    }
+    const double pivot = row[i] - dot(row, row, i);
+    if (pivot > least) {
+      row[i] = std::sqrt(pivot);
+    } else if (strict) {
+      return false;
+    } else {  // divided by next to nothing, what is left of the rows after it would grow without bounds
+      std::fill_n(row, i, 0.0);
+      row[i] = std::sqrt(largest > 0 ? largest : 1.0);
+    }
+  }
+  return true;
+}
+
 }  // namespace
 
 double damp(std::span<double> matrix, size_t n, double share) {
@@ -37,24 +59,29 @@ double smallest_pivot(double largest, double added) {
   return std::max(kShareOfAdded * added, kSmallestPivot * largest);
 }
 
-void factor(std::span<double> matrix, size_t n, double added) {
-  double largest = 0;
-  for (size_t i = 0; i < n; ++i) largest = std::max(largest, matrix[i * n + i]);
-  const double least = smallest_pivot(largest, added);
-  for (size_t i = 0; i < n; ++i) {
-    double* row = &matrix[i * n];
-    for (size_t j = 0; j < i; ++j) {
-      const double* other = &matrix[j * n];
-      row[j] = (row[j] - dot(row, other, j)) / other[j];
-    }
-    const double pivot = row[i] - dot(row, row, i);
-    if (pivot > least) {
-      row[i] = std::sqrt(pivot);
-    } else {  // divided by next to nothing, what is left of the rows after it would grow without bounds
-      std::fill_n(row, i, 0.0);
-      row[i] = std::sqrt(largest > 0 ? largest : 1.0);
+double next_damping(double added, double more) { return added + 2 * more; }
+
+double damp_until_definite(std::span<double> matrix, size_t n, double share) {
+  const double added = damp(matrix, n, share);
+  std::vector<double> factored(matrix.begin(), matrix.end());
+  const double more = factor(factored, n, added);
+  for (size_t i = 0; i < n; ++i) matrix[i * n + i] += more;
+  return added + more;
+}
+
+double factor(std::span<double> matrix, size_t n, double added) {
+  std::vector<double> diagonal(n);
+  for (size_t i = 0; i < n; ++i) diagonal[i] = matrix[i * n + i];
+  const double largest = n > 0 ? *std::max_element(diagonal.begin(), diagonal.end()) : 0;
+  double more = 0;
+  while (!factor_lower(matrix, n, smallest_pivot(largest, added + more), largest, added > 0 && more < largest)) {
+    more = next_damping(added, more);
+    for (size_t i = 0; i < n; ++i) {
+      for (size_t j = 0; j < i; ++j) matrix[i * n + j] = matrix[j * n + i];
+      matrix[i * n + i] = diagonal[i] + more;
     }
   }
+  return more;
 }
 
 void solve(std::span<const double> factor, size_t n, std::span<double> b) {

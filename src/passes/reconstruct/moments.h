@@ -12,6 +12,9 @@ namespace edgesmith::passes::reconstruct {
 /// from too few samples, become regular. Returns what was added.
 double damp(std::span<double> matrix, size_t n, double share);
 
+/// The same, and as much again and again until the matrix has a Cholesky factor without pivots that are too small.
+double damp_until_definite(std::span<double> matrix, size_t n, double share);
+
 /// A damped matrix and what was added to its diagonal.
 struct Damped {
   std::span<const double> matrix;  ///< [n, n]
@@ -21,9 +24,13 @@ struct Damped {
 /// Pivots of a Cholesky factor that are not above this are rounding: none is below what was added to the diagonal (0:
 /// not known). `largest` element of the diagonal.
 double smallest_pivot(double largest, double added);
-/// The lower Cholesky factor in place of the lower triangle of `matrix` [n, n]; what lies above means nothing then.
-/// `added` to its diagonal, as far as known.
-void factor(std::span<double> matrix, size_t n, double added = 0);
+/// What to add next to a diagonal that has `added` and `more` on it, where pivots are too small all the same: sums of
+/// floats are off by more than was added, as those of inputs that hardly vary around large means. Twice as much in all.
+double next_damping(double added, double more);
+/// The lower Cholesky factor in place of the lower triangle of `matrix` [n, n]; what lies above stays. `added` to its
+/// diagonal, as far as known: then the factor is that of the matrix with as much more on its diagonal as it takes for
+/// pivots that are not too small. Returns how much more.
+double factor(std::span<double> matrix, size_t n, double added = 0);
 /// x in place of `b`, for the factor of the matrix.
 void solve(std::span<const double> factor, size_t n, std::span<double> b);
 /// The inverse of `matrix`, symmetric.

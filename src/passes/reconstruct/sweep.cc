@@ -66,35 +66,9 @@ void sweep_some(std::span<const Row> rows, size_t first_row, const MomentFactor&
   }
 }
 
-}  // namespace
-
-MomentFactor factor_moments(std::span<const double> moments, int width, double damping) {
-  const auto n = static_cast<size_t>(width);
-  EDGESMITH_CHECK(moments.size() == n * n);
-  MomentFactor result{.width = width, .order = std::vector<int>(n)};
-  std::iota(result.order.begin(), result.order.end(), 0);
-  std::vector<double> squares(n);  // side by side, for the sort
-  for (size_t i = 0; i < n; ++i) squares[i] = moments[i * (n + 1)];
-  const auto diagonal_of = [&](int i) { return squares[static_cast<size_t>(i)]; };
-  std::stable_sort(result.order.begin(), result.order.end(),
-                   [&](int a, int b) { return diagonal_of(a) > diagonal_of(b); });
-  std::reverse(result.order.begin(), result.order.end());
-  double diagonal = 0;
-  for (const double square : squares) diagonal += square;
-  const double added = diagonal > 0 ? damping * diagonal / static_cast<double>(n) : 1.0;
-  const double largest = n > 0 ? diagonal_of(result.order.back()) + added : 0;
-  const double least = smallest_pivot(largest, added);
-
-  const size_t stride = (n + kLanes - 1) / kLanes * kLanes;
-  result.stride = static_cast<int64_t>(stride);
-  result.factor.assign(n * stride, 0.0);
-  double* u = result.factor.data();
-  for (size_t p = 0; p < n; ++p) {
-    const double* row = &moments[static_cast<size_t>(result.order[p]) * n];
-    for (size_t q = p; q < n; ++q) u[p * stride + q] = row[static_cast<size_t>(result.order[q])];
-    u[p * stride + p] += added;
-  }
-  // Cholesky by blocks of rows: what the rows above contribute is a product of matrices, the rest goes row by row.
+// Cholesky by blocks of rows: what the rows above contribute is a product of matrices, the rest goes row by row. False
+// where a pivot is not above `least` and `strict`; otherwise it becomes `instead`, and its row stands alone.
+bool factor_upper(double* u, size_t n, size_t stride, double least, double instead, bool strict) {
   const auto& table = runtime::native::statistics_table(*runtime::isa_in_use());
   for (size_t first = 0; first < n; first += kPlaces) {
     const size_t last = std::min(n, first + kPlaces), column = first / kLanes * kLanes;
@@ -120,12 +94,48 @@ MomentFactor factor_moments(std::span<const double> moments, int width, double d
       if (row[p] > least) {
         row[p] = std::sqrt(row[p]);
         for (size_t q = p + 1; q < n; ++q) row[q] /= row[p];
+      } else if (strict) {
+        return false;
       } else {  // rounding alone: divided by next to nothing, what is left of the rows after it would grow without
                 // bounds
-        row[p] = std::sqrt(added > 0 ? added : largest);
+        row[p] = std::sqrt(instead);
         std::fill(row + p + 1, row + n, 0.0);
       }
     }
+  }
+  return true;
+}
+
+}  // namespace
+
+MomentFactor factor_moments(std::span<const double> moments, int width, double damping) {
+  const auto n = static_cast<size_t>(width);
+  EDGESMITH_CHECK(moments.size() == n * n);
+  MomentFactor result{.width = width, .order = std::vector<int>(n)};
+  std::iota(result.order.begin(), result.order.end(), 0);
+  std::vector<double> squares(n);  // side by side, for the sort
+  for (size_t i = 0; i < n; ++i) squares[i] = moments[i * (n + 1)];
+  const auto diagonal_of = [&](int i) { return squares[static_cast<size_t>(i)]; };
+  std::stable_sort(result.order.begin(), result.order.end(),
+                   [&](int a, int b) { return diagonal_of(a) > diagonal_of(b); });
+  std::reverse(result.order.begin(), result.order.end());
+  double diagonal = 0;
+  for (const double square : squares) diagonal += square;
+  const double added = diagonal > 0 ? damping * diagonal / static_cast<double>(n) : 1.0;
+  const double largest = n > 0 ? diagonal_of(result.order.back()) + added : 0;
+  const size_t stride = (n + kLanes - 1) / kLanes * kLanes;
+  result.stride = static_cast<int64_t>(stride);
+  for (double more = 0;; more = next_damping(added, more)) {
+    result.added = added + more;
+    result.factor.assign(n * stride, 0.0);
+    double* u = result.factor.data();
+    for (size_t p = 0; p < n; ++p) {
+      const double* row = &moments[static_cast<size_t>(result.order[p]) * n];
+      for (size_t q = p; q < n; ++q) u[p * stride + q] = row[static_cast<size_t>(result.order[q])];
+      u[p * stride + p] += result.added;
+    }
+    const bool strict = added > 0 && more < largest;
+    if (factor_upper(u, n, stride, smallest_pivot(largest, result.added), added > 0 ? added : largest, strict)) break;
   }
   return result;
 }

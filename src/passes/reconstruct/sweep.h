@@ -25,11 +25,12 @@ struct MomentFactor {
   int64_t stride = 0;          ///< of the rows
   std::vector<int> order;      ///< order[p]: which weight stands at place p; the last place is set first
   std::vector<double> factor;  ///< U; what lies under the diagonal means nothing
+  double added = 0;            ///< to the diagonal
 };
 
 /// Factors the moments, which are symmetric [width, width]. Weights whose inputs matter most are set first. Inputs that
 /// are always zero, and moments estimated from few samples, are made regular by adding `damping` times the mean of the
-/// diagonal to it.
+/// diagonal to it, and as much again and again where that is less than what the sums are off by.
 MomentFactor factor_moments(std::span<const double> moments, int width, double damping = 0.01);
 
 /// What weights may become: a mask, an integer grid, a codebook.

@@ -62,7 +62,8 @@ std::vector<Block> prepare(bool centred, bool tied, const reconstruct::Gram& gra
     own.width = block.width;
     own.moments = gram.moments(block, centred);
     own.factor = reconstruct::factor_moments(own.moments, block.width, kDamping);
-    added[b] = reconstruct::damp(own.moments, n, kDamping);
+    added[b] = own.factor.added;
+    for (size_t i = 0; i < n; ++i) own.moments[i * n + i] += added[b];
   });
   if (!gram.differs() || tied) return blocks;
   std::vector<reconstruct::Damped> moments;
