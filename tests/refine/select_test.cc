@@ -160,9 +160,12 @@ TEST_F(Select, ASecondRunTakesTheTimesOfTheFirstFromTheCache) {
     EXPECT_EQ(again.nodes[i].chosen.time.warm_us, plan.nodes[i].chosen.time.warm_us);
     EXPECT_EQ(again.nodes[i].chosen.time.cold_us, plan.nodes[i].chosen.time.cold_us);
   }
-  options_.version = "2";  // another version measures again
-  const Plan other = select(second);
-  EXPECT_NE(other.predicted_us, plan.predicted_us);
+  second.save();
+  const size_t known = read_file(cache_path())->size();
+  options_.version = "2";
+  select(second);
+  second.save();
+  EXPECT_GT(read_file(cache_path())->size(), known) << "another version measures again";
 }
 
 TEST_F(Select, ADamagedCacheIsLeftOutWithAWarningAndMadeAgain) {
