@@ -25,6 +25,7 @@
 #include "passes/reconstruct/sensitivity.h"
 #include "passes/reconstruct/sequence.h"
 #include "passes/selectors.h"
+#include "passes/share/options.h"
 #include "passes/share/share_layer.h"
 
 namespace edgesmith::passes {
@@ -32,66 +33,9 @@ namespace {
 
 using namespace share;
 
-constexpr int kFewestBits = 1, kMostBits = 8;
 // Errors of more bits are measured up to here; every further bit leaves a quarter. What the network's outputs feel is
 // measured with codebooks of 2^3 entries.
 constexpr int kMeasuredBits = 6, kGainBits = 3;
-
-const OptionSchema& share_options() {
-  static const OptionSchema kSchema = {
-      {.name = "bits",
-       .kind = OptionKind::integer,
-       .fallback = "4",
-       .help = "bits of an index: a codebook has at most 2^bits entries",
-       .min = 1,
-       .max = 8},
-      {.name = "bits_per_layer",
-       .kind = OptionKind::word,
-       .fallback = "uniform",
-       .help =
-           "uniform: what bits says; auto: 1 to 8 bits a layer with the least expected output error, in the bytes of "
-           "the uniform width unless size or sqnr is given",
-       .words = {"uniform", "auto"}},
-      {.name = "size",
-       .kind = OptionKind::integer,
-       .fallback = "",
-       .help = "bytes that indices, counted at their bits, and codebooks may take",
-       .min = 1,
-       .max = 1e15},
-      {.name = "sqnr",
-       .kind = OptionKind::real,
-       .fallback = "",
-       .help = "instead of a size: the fewest bytes with this expected ratio of output to error, in dB",
-       .min = 0,
-       .max = 200},
-      {.name = "codebook",
-       .kind = OptionKind::word,
-       .fallback = "group",
-       .help = "what shares a codebook: a group of output channels; the whole tensor; scaled: the whole tensor, with a "
-               "scale a channel (entries are int8 then)",
-       .words = {"group", "tensor", "scaled"}},
-      {.name = "group",
-       .kind = OptionKind::integer,
-       .fallback = "16",
-       .help = "output channels that share a codebook; groups are made as equal as can be",
-       .min = 1,
-       .max = 1e9},
-      {.name = "entries",
-       .kind = OptionKind::word,
-       .fallback = "float",
-       .help = "type of a codebook's entries; int8: integer arithmetic reads them as they are",
-       .words = {"float", "int8"}},
-      {.name = "repair",
-       .kind = OptionKind::word,
-       .fallback = "reconstruct",
-       .help = "fit indices and codebooks to the layer's outputs; none: to the weights alone; distill: then also train",
-       .words = {"reconstruct", "none", "distill"}},
-      {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to share"},
-      {.name = "skip", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of nodes to leave alone"},
-      {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave alone"},
-  };
-  return kSchema;
-}
 
 // A weight and the layers that multiply with it.
 struct Weight {
@@ -116,42 +60,16 @@ bool same_use(const ir::Node& a, const ir::Node& b) {
 
 class Sharer {
  public:
-  Sharer(ir::Graph& graph, const Options& options, PassContext& context)
-      : graph_(graph),
-        context_(context),
-        repair_(options.word("repair") != "none"),
-        mixed_(options.word("bits_per_layer") == "auto"),
-        read_(reconstruct::read_budget(options, "bits")) {
-    settings_.bits = static_cast<int>(options.integer("bits"));
-    settings_.group = options.integer("group");
-    settings_.scaled = options.word("codebook") == "scaled";
-    settings_.whole = options.word("codebook") != "group";
-    settings_.int8 = settings_.scaled || options.word("entries") == "int8";
-    bad_entries_ = settings_.scaled && options.given("entries") && options.word("entries") == "float";
-  }
+  Sharer(ir::Graph& graph, const ShareOptions& options, PassContext& context)
+      : graph_(graph), context_(context), options_(options), settings_(options.settings) {}
 
   Result<Change> run(const std::vector<bool>& selected) {
-    if (bad_entries_) {
-      return usage_error("a scaled codebook has entries of int8", "leave --entries out, or use --codebook group");
-    }
-    if (repair_ && (context_.calib == nullptr || context_.calib->size() == 0)) {
-      return usage_error("share needs calibration data", "give some with --calib, or use --repair none");
-    }
-    if (!read_) return read_.error();
-    budget_ = *read_;
-    if (!mixed_ && (budget_.bytes || budget_.sqnr_db)) {
-      return usage_error(std::string(budget_.bytes ? "size" : "sqnr") += " is a budget for bits that layers share",
-                         "give --bits-per-layer auto with it");
-    }
-    if (mixed_ && !repair_) {
-      return usage_error("sharing bits out needs the errors of layers on calibration data", "leave --repair none out");
-    }
     EDGESMITH_TRY(find_weights(selected));
     if (weights_.empty()) {
       context_.notes.push_back("there are no float32 weights to share" + half_weights_hint(graph_));
       return Change::none;
     }
-    EDGESMITH_TRY(repair_ ? share_in_order() : share_all());
+    EDGESMITH_TRY(options_.repair ? share_in_order() : share_all());
     if (shared_ == 0) return Change::none;
     context_.notes.push_back(std::to_string(size_) + " weights in " + std::to_string(shared_) + " tensors take " +
                              std::to_string(bytes_) + " bytes instead of " + std::to_string(4 * size_));
@@ -228,7 +146,7 @@ class Sharer {
     }
     if (layers.empty()) return {};
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
-    if (mixed_) EDGESMITH_TRY(plan(layers, stream));
+    if (options_.sharing == BitSharing::knapsack) EDGESMITH_TRY(plan(layers, stream));
     return reconstruct::compress_in_order(graph_, layers, stream, reconstruct::kRowsPerInput, context_.notes,
                                           [&](ir::Node& node, const reconstruct::Gram& gram) {
                                             share(weight_read_by(node), gram.inputs().num_rows() > 0 ? &gram : nullptr);
@@ -272,9 +190,10 @@ class Sharer {
       const double gain = reconstruct::gain_of((*alone)[l], trials[l].error, trials[l].power);
       for (reconstruct::Choice& choice : choices[l]) choice.loss *= gain;
     }
-    auto plan = reconstruct::plan_bits(choices, kFewestBits, settings_.bits, budget_);
+    auto plan = reconstruct::plan_bits(choices, kFewestBits, settings_.bits, options_.budget);
     if (!plan) return plan.error();
-    context_.notes.push_back(reconstruct::describe_plan(*plan, budget_, std::to_string(settings_.bits) + " bits"));
+    context_.notes.push_back(
+        reconstruct::describe_plan(*plan, options_.budget, std::to_string(settings_.bits) + " bits"));
     const auto try_codebooks = [&](size_t l, int bits, ir::Graph& copy, ir::Node& node, const reconstruct::Gram& gram) {
       ShareSettings settings = settings_;
       settings.bits = bits;
@@ -329,11 +248,8 @@ class Sharer {
 
   ir::Graph& graph_;
   PassContext& context_;
-  ShareSettings settings_;
-  const bool repair_, mixed_;
-  bool bad_entries_ = false;
-  Result<reconstruct::BitBudget> read_;
-  reconstruct::BitBudget budget_;
+  const ShareOptions& options_;
+  const ShareSettings settings_;
   std::vector<Weight> weights_;
   int64_t shared_ = 0, size_ = 0, bytes_ = 0;
 };
@@ -341,7 +257,9 @@ class Sharer {
 Result<Change> run_share(ir::Graph& graph, const Options& options, PassContext& context) {
   auto selected = select_nodes(graph, read_selectors(options));
   if (!selected) return selected.error();
-  return Sharer(graph, options, context).run(*selected);
+  const auto read = read_options(options, context.calib != nullptr && context.calib->size() > 0);
+  if (!read) return read.error();
+  return Sharer(graph, *read, context).run(*selected);
 }
 
 }  // namespace
