@@ -17,8 +17,11 @@ constexpr int kGainBits = 3;
 // Errors of more bits are measured up to here; every further bit leaves a quarter.
 constexpr int kMeasuredBits = 6;
 constexpr int kScaleBits = 32;
-// Those of rate-aware codes are short floats.
-constexpr int kShortScaleBits = 16;
+// Times that codes are found at most, until they are within their size; twice when the first ones take less than this
+// share of it. All aim a little below it: the last layers, which make up for what others took, may take more than is
+// foreseen themselves.
+constexpr int kAttempts = 4;
+constexpr double kAim = 0.985, kEnough = 0.9;
 // Exponents of two that the price of a bit may have, and halvings of their interval.
 constexpr int kLowestExponent = -80, kHighestExponent = 0, kHalvings = 40;
 // How far what layers took may move what is foreseen of the others, and the exponent of the price: the last layers
@@ -94,9 +97,10 @@ Result<reconstruct::BitPlan> plan_bits(const ir::Graph& graph, const std::vector
 }
 
 Result<RatePlan> RatePlan::make(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
-                                const std::vector<LowBitSettings>& settings, double bytes, const Stream& stream,
-                                PassContext& context) {
+                                const std::vector<LowBitSettings>& settings, Beside beside, double bytes,
+                                const Stream& stream, PassContext& context) {
   RatePlan plan;
+  plan.beside_ = std::move(beside);
   plan.pool_ = context.pool;
   plan.budget_ = 8 * bytes;
   auto damage = measure_damage(
@@ -113,7 +117,7 @@ Result<RatePlan> RatePlan::make(const ir::Graph& graph, const std::vector<ir::No
   plan.seen_.resize(layers.size());
   const double fewest = plan.foreseen_left(kHighestExponent);
   if (fewest > plan.budget_) {
-    return usage_error("codes of next to no bits and their scales take " +
+    return usage_error("codes of next to no bits and what stands beside them take " +
                            std::to_string(static_cast<int64_t>(std::ceil(fewest / 8))) +
                            " bytes, more than the size of " + std::to_string(static_cast<int64_t>(bytes)),
                        "give a larger --size");
@@ -150,19 +154,21 @@ double RatePlan::foreseen(size_t layer, double exponent) {
   if (seen.size() > 1) {
     const auto& [first, more] = seen[seen.size() - 2];
     if (std::fabs(last - first) > kApart) {
-      slope = std::clamp(std::log2(more / bits) / (last - first), kLeastSlope, kMostSlope);
+      const double between = std::log2(more / bits) / (last - first);
+      if (between > kLeastSlope) slope = std::min(between, kMostSlope);  // else something else changed too
     }
   }
   return bits * std::exp2(slope * (last - exponent));
 }
 
-// Bits of the layers to come, with their scales.
+// Bits of the layers to come, with what stands beside their codes.
 double RatePlan::foreseen_left(double exponent) {
   const double off = was_foreseen_ > 0 ? std::clamp(codes_taken_ / was_foreseen_, 1 / kMostOff, kMostOff) : 1;
   double bits = 0;
   for (size_t l = 0; l < done_.size(); ++l) {
     if (done_[l]) continue;
-    bits += off * foreseen(l, exponent) + kShortScaleBits * static_cast<double>(forecasts_[l].outputs());
+    const double codes = off * foreseen(l, exponent);
+    bits += codes + beside_(l, codes);
   }
   return bits;
 }
@@ -179,6 +185,24 @@ double RatePlan::price(size_t layer) {
   return gain > 0 ? std::exp2(exponent_) / gain : 0;
 }
 
+Status RatePlan::code_within(double bytes, const std::function<Status()>& code, const std::function<void()>& restore,
+                             PassContext& context) {
+  const size_t records = context.layers.size(), notes = context.notes.size();
+  for (int attempt = 1;; ++attempt) {
+    restart(kAim * bytes);
+    EDGESMITH_TRY(code());
+    const bool enough = taken_bytes() > kEnough * bytes || attempt > 1;
+    if (taken_bytes() <= bytes && enough) return {};
+    if (attempt == kAttempts) break;
+    context.layers.resize(records);
+    context.notes.resize(notes);
+    restore();
+  }
+  context.notes.push_back("rate-aware codes did not come down to the size of " +
+                          std::to_string(static_cast<int64_t>(bytes)) + " bytes");
+  return {};
+}
+
 void RatePlan::restart(double bytes) {
   budget_ = 8 * bytes;
   taken_ = was_foreseen_ = codes_taken_ = 0;
@@ -189,11 +213,11 @@ void RatePlan::restart(double bytes) {
   done_.assign(done_.size(), false);
 }
 
-void RatePlan::took(size_t layer, double bits) {
+void RatePlan::took(size_t layer, double bits, double beside) {
   was_foreseen_ += foreseen(layer, exponent_);
   took_[layer] = {exponent_, bits};
   codes_taken_ += bits;
-  taken_ += bits + kShortScaleBits * static_cast<double>(forecasts_[layer].outputs());
+  taken_ += bits + beside;
   done_[layer] = true;
 }
 

@@ -46,30 +46,38 @@ Result<reconstruct::BitPlan> plan_bits(const ir::Graph& graph, const std::vector
                                        PassContext& context);
 
 /// Prices of a bit for layers that are coded in order, such that all together take what is foreseen: the same part of
-/// the network's output error for every layer. What layers took more or less than that, later ones make up for.
+/// the network's output error for every layer. What layers took more or less than that, later ones make up for. Codes
+/// on uniform grids are foreseen; codebooks that are as large take about the same.
 class RatePlan {
  public:
+  /// Bits that scales or codebooks of a layer are expected to take beside codes of so many bits.
+  using Beside = std::function<double(size_t layer, double bits)>;
   /// Errors: usage (bytes out of reach), those of the runs.
   static Result<RatePlan> make(const ir::Graph& graph, const std::vector<ir::Node*>& layers,
-                               const std::vector<LowBitSettings>& settings, double bytes, const Stream& stream,
-                               PassContext& context);
+                               const std::vector<LowBitSettings>& settings, Beside beside, double bytes,
+                               const Stream& stream, PassContext& context);
 
   /// The price of a bit in the output error of this layer, which comes next.
   double price(size_t layer);
-  /// What it took.
-  void took(size_t layer, double bits);
+  /// What its codes took, and what stands beside them.
+  void took(size_t layer, double bits, double beside);
   double taken_bytes() const { return taken_ / 8; }
-  /// For coding all layers anew, with forecasts that are corrected by what they took before, if they did.
-  void restart(double bytes);
+  /// Codes the layers by `code`, which asks for their prices and says what they took; and, until they are within the
+  /// bytes and fill them, some times anew after `restore`, with forecasts that are corrected by what they took before.
+  /// Notes say when they did not come down to the bytes. Errors: those of `code`.
+  Status code_within(double bytes, const std::function<Status()>& code, const std::function<void()>& restore,
+                     PassContext& context);
 
  private:
+  void restart(double bytes);
   double forecast(size_t layer, double exponent);
   double foreseen(size_t layer, double exponent);
   double foreseen_left(double exponent);
 
   ThreadPool* pool_ = nullptr;
+  Beside beside_;
   double budget_ = 0;                      // bits
-  double taken_ = 0, was_foreseen_ = 0;    // bits of codes and scales, and of codes alone
+  double taken_ = 0, was_foreseen_ = 0;    // bits of all, and of codes alone
   double codes_taken_ = 0, exponent_ = 0;  // the price of a bit is 2^exponent of the network's error
   std::optional<double> first_;            // the exponent of the first layer
   std::vector<LayerDamage> damage_;

@@ -17,10 +17,8 @@
 namespace edgesmith::passes::quantize {
 namespace {
 
-// Times that rate-aware codes are found at most, until they are within their size. All aim a little below it: the last
-// layers, which make up for what others took, may take more than is foreseen themselves.
-constexpr int kAttempts = 4;
-constexpr double kAim = 0.985;
+// Scales of rate-aware codes are short floats.
+constexpr double kShortScaleBits = 16;
 
 Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<bool>& selected, PassContext& context) {
   std::vector<ir::Node*> layers;
@@ -126,42 +124,28 @@ class Coder {
   }
 
   Status code_within(double bytes, const Stream& stream) {
-    auto plan = RatePlan::make(graph_, layers_, settings_, bytes, stream, context_);
+    std::vector<double> scales;
+    for (ir::Node* layer : layers_) {
+      scales.push_back(kShortScaleBits * static_cast<double>(reconstruct::read_layer(*layer).outputs));
+    }
+    const auto beside = [scales](size_t l, double) { return scales[l]; };
+    auto plan = RatePlan::make(graph_, layers_, settings_, beside, bytes, stream, context_);
     if (!plan) return plan.error();
     rates_ = std::move(*plan);
-    rates_->restart(kAim * bytes);
     const ir::Graph original = graph_.clone();
-    const size_t first_record = context_.layers.size();
-    for (int attempt = 1;; ++attempt) {
-      EDGESMITH_TRY(code_in_order(stream));
-      if (rates_->taken_bytes() <= bytes || attempt == kAttempts) break;
-      rates_->restart(kAim * bytes);
-      context_.layers.resize(first_record);
-      for (ir::Node* layer : layers_) restore(original, *layer);
-    }
-    if (rates_->taken_bytes() > bytes) {
-      context_.notes.push_back("rate-aware codes did not come down to the size of " +
-                               std::to_string(static_cast<int64_t>(bytes)) + " bytes");
-    }
-    return {};
+    return rates_->code_within(
+        bytes, [&] { return code_in_order(stream); },
+        [&] {
+          for (ir::Node* layer : layers_) restore(original, *layer);
+        },
+        context_);
   }
 
-  // Weights and biases as they were; the constants of a layer may be new nodes.
+  // Weights and biases as they were.
   void restore(const ir::Graph& original, ir::Node& layer) {
-    for (const ir::Node& before : original.nodes()) {
-      if (before.id() != layer.id()) continue;
-      for (const int operand : {ops::quant_facts(layer).weight_operand, ops::quant_facts(layer).bias_operand}) {
-        if (operand < 0 || operand >= layer.num_inputs()) continue;
-        const ir::Value* value = operand < before.num_inputs() ? before.input(operand) : nullptr;
-        if (value == nullptr && layer.input(operand) != nullptr) {
-          ir::Node& added = layer.input(operand)->node();
-          graph_.set_input(layer, operand, nullptr);
-          graph_.erase(added);
-        } else if (value != nullptr && value->constant() != nullptr) {
-          set_constant(graph_, layer, operand, *value->constant());
-        }
-      }
-      return;
+    const auto facts = ops::quant_facts(layer);
+    for (const int operand : {facts.weight_operand, facts.bias_operand}) {
+      reconstruct::restore_constant(graph_, original, layer, operand);
     }
   }
 
@@ -172,7 +156,7 @@ class Coder {
     double expected = 0;
     if (rates_) {
       RatedCodes rated = rate_aware_weight(layer, settings_[l], rates_->price(l), *gram, *context_.pool);
-      rates_->took(l, rated.bits);
+      rates_->took(l, rated.bits, kShortScaleBits * static_cast<double>(layer.outputs));
       expected = rated.bits / static_cast<double>(layer.size());
       codes = std::move(rated.codes);
     } else {

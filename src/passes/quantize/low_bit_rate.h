@@ -27,7 +27,6 @@ class RateForecast {
   RateForecast(const reconstruct::Layer& layer, const LowBitSettings& settings, const reconstruct::Gram& gram,
                ThreadPool& pool);
   double bits(double price, ThreadPool& pool) const;
-  int64_t outputs() const { return outputs_; }
 
  private:
   int bits_ = 4;

@@ -5,6 +5,7 @@
 
 #include "edgesmith/ir/short_floats.h"
 #include "edgesmith/ops/op_info.h"
+#include "passes/quantize/assignment.h"
 #include "passes/quantize/node_form.h"
 
 namespace edgesmith::passes::reconstruct {
@@ -94,6 +95,22 @@ void shorten_bias(ir::Graph& graph, ir::Node& layer) {
   if (bias == nullptr || bias->constant() == nullptr || bias->constant()->dtype() != ir::DType::f32) return;
   if (bias->constant()->encoding() != ir::Encoding::dense || bias->uses().size() != 1) return;
   graph.set_tensor(bias->node(), ir::with_short_floats(*bias->constant()));
+}
+
+void restore_constant(ir::Graph& graph, const ir::Graph& original, ir::Node& layer, int operand) {
+  if (operand < 0 || operand >= layer.num_inputs()) return;
+  for (const ir::Node& before : original.nodes()) {
+    if (before.id() != layer.id()) continue;
+    const ir::Value* value = operand < before.num_inputs() ? before.input(operand) : nullptr;
+    if (value == nullptr && layer.input(operand) != nullptr) {
+      ir::Node& added = layer.input(operand)->node();
+      graph.set_input(layer, operand, nullptr);
+      graph.erase(added);
+    } else if (value != nullptr && value->constant() != nullptr) {
+      quantize::set_constant(graph, layer, operand, *value->constant());
+    }
+    return;
+  }
 }
 
 }  // namespace edgesmith::passes::reconstruct

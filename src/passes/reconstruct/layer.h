@@ -45,4 +45,8 @@ void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>
 /// The bias as short floats (ir/short_floats.h); one that other nodes read too stays.
 void shorten_bias(ir::Graph& graph, ir::Node& layer);
 
+/// Gives an operand of the layer the constant, or nothing, that it had in `original`, a clone of the graph from before.
+/// An operand that the layer does not have, or that is no constant, stays.
+void restore_constant(ir::Graph& graph, const ir::Graph& original, ir::Node& layer, int operand);
+
 }  // namespace edgesmith::passes::reconstruct
