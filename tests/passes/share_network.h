@@ -69,7 +69,8 @@ inline Result<Change> run_named(const char* name, ir::Graph& graph, const data::
   return change;
 }
 
-inline Result<Change> share_weights(ir::Graph& graph, const data::Dataset* calib, const Settings& settings, int threads = 2) {
+inline Result<Change> share_weights(ir::Graph& graph, const data::Dataset* calib, const Settings& settings,
+                                    int threads = 2) {
   return run_named("share", graph, calib, settings, threads);
 }
 

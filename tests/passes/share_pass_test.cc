@@ -1,91 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The whole pass on a small network, through its row of the pass table.
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <set>
 
 #include "branches.h"
 #include "edgesmith/ir/short_floats.h"
-#include "edgesmith/ir/text.h"
-#include "edgesmith/ops/op_info.h"
-#include "edgesmith/passes/pass.h"
 #include "graph_compare.h"
-#include "pictures.h"
+#include "share_network.h"
 
 namespace edgesmith::passes {
 namespace {
 
-using Settings = std::vector<std::pair<std::string, std::string>>;
-
-ir::Graph parsed(const std::string& text) {
-  auto graph = ir::parse(text);
-  EXPECT_TRUE(graph.ok()) << graph.error().message;
-  EXPECT_TRUE(ops::infer_types(*graph).ok());
-  return std::move(*graph);
-}
-
-ir::Graph network() {
-  return parsed(R"(graph @net(%x: f32[N,4,8,8]) -> (scores) {
-  %w1 = constant random(seed=1) : f32[20,4,3,3]
-  %b1 = constant random(seed=2) : f32[20]
-  %w2 = constant random(seed=3) : f32[20,1,3,3]
-  %w3 = constant random(seed=4) : f32[40,20,1,1]
-  %w4 = constant random(seed=5) : f32[10,40]
-  %w5 = constant random(seed=7) : f32[10,30]
-  %c1 = conv %x, %w1, %b1 {pads=[1,1,1,1]} : f32[N,20,8,8] @"first"
-  %r1 = relu %c1 : f32[N,20,8,8]
-  %c2 = conv %r1, %w2 {group=20, pads=[1,1,1,1]} : f32[N,20,8,8] @"depthwise"
-  %c3 = conv %c2, %w3 : f32[N,40,8,8] @"point"
-  %r2 = relu %c3 : f32[N,40,8,8]
-  %g = global_average_pool %r2 : f32[N,40,1,1]
-  %f = flatten %g : f32[N,40]
-  %h = gemm %f, %w4 {transB=1} : f32[N,10] @"hidden"
-  %y = mat_mul %h, %w5 : f32[N,30] @"classifier"
-  return %y
-}
-)");
-}
-
-Result<Change> run_named(const char* name, ir::Graph& graph, const data::Dataset* calib, const Settings& settings,
-                         int threads = 2, std::vector<std::string>* notes = nullptr) {
-  const PassInfo& pass = *find_pass(name);
-  Options options(pass.options());
-  for (const auto& [option, value] : settings) {
-    const Status status = options.set_text(option, value);
-    if (!status.ok()) return status.error();
-  }
-  ThreadPool pool(threads);
-  ProgressSink progress;
-  const auto target = targets::load_target("ort-x86");
-  EXPECT_TRUE(target.ok());
-  PassContext context;
-  context.calib = calib;
-  context.target = &*target;
-  context.original = &graph;
-  context.pool = &pool;
-  context.progress = &progress;
-  auto change = run_pass(pass, graph, options, context);
-  if (notes != nullptr) *notes = context.notes;
-  return change;
-}
-
-Result<Change> share(ir::Graph& graph, const data::Dataset* calib, const Settings& settings, int threads = 2) {
-  return run_named("share", graph, calib, settings, threads);
-}
-
-const ir::Tensor& weight_of(const ir::Graph& graph, const std::string& name) {
-  for (const ir::Node& node : graph.nodes()) {
-    if (node.name() == name) return *node.input(1)->constant();
-  }
-  ADD_FAILURE() << "no node " << name;
-  static const ir::Tensor none;
-  return none;
-}
-
 size_t distinct(const std::vector<float>& numbers) { return std::set<float>(numbers.begin(), numbers.end()).size(); }
-
-constexpr const char* kLayers[] = {"first", "point", "hidden", "classifier"};
 
 TEST(Share, EveryCodebookHasAtMostTheEntriesAskedFor) {
   const Pictures pictures({1, 4, 8, 8}, 64);
@@ -95,7 +21,7 @@ TEST(Share, EveryCodebookHasAtMostTheEntriesAskedFor) {
     ir::Graph graph = network();
     Settings settings = {{"bits", "3"}};
     settings.insert(settings.end(), extra.begin(), extra.end());
-    const auto change = share(graph, &pictures, settings);
+    const auto change = share_weights(graph, &pictures, settings);
     ASSERT_TRUE(change.ok()) << change.error().text();
     EXPECT_EQ(*change, Change::changed);
     for (const char* layer : kLayers) {
@@ -113,7 +39,7 @@ TEST(Share, EveryCodebookHasAtMostTheEntriesAskedFor) {
 
 TEST(Share, GroupsThatDoNotDivideAreAsEqualAsCanBe) {
   ir::Graph graph = network();
-  ASSERT_TRUE(share(graph, nullptr, {{"bits", "2"}, {"repair", "none"}}).ok());
+  ASSERT_TRUE(share_weights(graph, nullptr, {{"bits", "2"}, {"repair", "none"}}).ok());
   const ir::Tensor& point = weight_of(graph, "point");
   EXPECT_EQ(point.codebooks().dims(), (ir::Dims{3, 4}));
   EXPECT_EQ(point.palette_group(), 14);  // 40 channels: 14, 14, 12
@@ -124,7 +50,7 @@ TEST(Share, FittingToTheOutputsLowersTheErrorOnOtherSamples) {
   const Pictures pictures({1, 4, 8, 8}, 256), others({1, 4, 8, 8}, 300);
   const auto error_with = [&](const Settings& settings) {
     ir::Graph graph = network();
-    const auto change = share(graph, &pictures, settings);
+    const auto change = share_weights(graph, &pictures, settings);
     EXPECT_TRUE(change.ok()) << (change.ok() ? "" : change.error().text());
     return output_error(network(), graph, others);
   };
@@ -145,7 +71,7 @@ TEST(Share, PrunedZerosStayZero) {
     const std::vector<float> before = weight_of(graph, "point").to_floats();
     Settings settings = {{"bits", "2"}};
     settings.insert(settings.end(), extra.begin(), extra.end());
-    ASSERT_TRUE(share(graph, &pictures, settings).ok());
+    ASSERT_TRUE(share_weights(graph, &pictures, settings).ok());
     const std::vector<float> after = weight_of(graph, "point").to_floats();
     for (size_t i = 0; i < before.size(); ++i) {
       ASSERT_TRUE(before[i] != 0 || after[i] == 0) << i;
@@ -157,7 +83,7 @@ TEST(Share, QuantizeKeepsCodebooks) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   for (const char* pairs : {"off", "on"}) {
     ir::Graph graph = network();
-    ASSERT_TRUE(share(graph, &pictures, {{"bits", "3"}}).ok());
+    ASSERT_TRUE(share_weights(graph, &pictures, {{"bits", "3"}}).ok());
     const ir::Graph shared = graph.clone();
     ASSERT_TRUE(run_named("quantize", graph, &pictures, {{"pair_safe", pairs}}).ok());
     const ir::Tensor &before = weight_of(shared, "point"), &after = weight_of(graph, "point");
@@ -178,7 +104,7 @@ TEST(Share, QuantizeKeepsCodebooks) {
 TEST(Share, QuantizeTakesEntriesOfInt8AsTheyAre) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   ir::Graph graph = network();
-  ASSERT_TRUE(share(graph, &pictures, {{"bits", "4"}, {"entries", "int8"}}).ok());
+  ASSERT_TRUE(share_weights(graph, &pictures, {{"bits", "4"}, {"entries", "int8"}}).ok());
   const ir::Tensor before = weight_of(graph, "point");
   ASSERT_TRUE(run_named("quantize", graph, &pictures, {}).ok());
   EXPECT_TRUE(weight_of(graph, "point").identical_to(before));
@@ -187,7 +113,7 @@ TEST(Share, QuantizeTakesEntriesOfInt8AsTheyAre) {
 TEST(Share, BiasesBesideCodebooksHaveEightBits) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   ir::Graph graph = network();
-  ASSERT_TRUE(share(graph, &pictures, {{"bits", "3"}}).ok());
+  ASSERT_TRUE(share_weights(graph, &pictures, {{"bits", "3"}}).ok());
   int64_t biases = 0;
   for (const ir::Node& node : graph.nodes()) {
     if (node.num_inputs() < 3 || node.input(1)->constant() == nullptr) continue;
@@ -207,11 +133,11 @@ TEST(Share, TiedWeightsShareOneConstant) {
 }
 )");
   const Pictures pictures({1, 4, 8, 8}, 32);
-  ASSERT_TRUE(share(graph, &pictures, {{"bits", "2"}}).ok());
+  ASSERT_TRUE(share_weights(graph, &pictures, {{"bits", "2"}}).ok());
   EXPECT_NE(weight_of(graph, "a").as_palette(), nullptr);
   EXPECT_EQ(&weight_of(graph, "a"), &weight_of(graph, "b"));
   ir::Graph skipped = network();
-  EXPECT_EQ(*share(skipped, nullptr, {{"repair", "none"}, {"skip", "*"}}), Change::none);
+  EXPECT_EQ(*share_weights(skipped, nullptr, {{"repair", "none"}, {"skip", "*"}}), Change::none);
 }
 
 TEST(Share, EqualWeightsTakeOneEntry) {
@@ -222,7 +148,7 @@ TEST(Share, EqualWeightsTakeOneEntry) {
 }
 )");
   const Pictures pictures({1, 4, 8, 8}, 16);
-  ASSERT_TRUE(share(graph, &pictures, {}).ok());
+  ASSERT_TRUE(share_weights(graph, &pictures, {}).ok());
   EXPECT_EQ(weight_of(graph, "a").codebooks().dims(), (ir::Dims{2, 1}));
   for (const float number : weight_of(graph, "a").to_floats()) EXPECT_FLOAT_EQ(number, 0.25F);
 }
@@ -231,8 +157,8 @@ TEST(Share, GivesTheSameBytesForAnyNumberOfThreads) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   for (const char* codebook : {"group", "tensor", "scaled"}) {
     ir::Graph one = network(), four = network();
-    ASSERT_TRUE(share(one, &pictures, {{"codebook", codebook}}, 1).ok());
-    ASSERT_TRUE(share(four, &pictures, {{"codebook", codebook}}, 4).ok());
+    ASSERT_TRUE(share_weights(one, &pictures, {{"codebook", codebook}}, 1).ok());
+    ASSERT_TRUE(share_weights(four, &pictures, {{"codebook", codebook}}, 4).ok());
     expect_identical(one, four);
   }
 }
@@ -240,7 +166,7 @@ TEST(Share, GivesTheSameBytesForAnyNumberOfThreads) {
 TEST(Share, SimplifyDenseWritesTheSameNumbersOut) {
   for (const char* entries : {"float", "int8"}) {
     ir::Graph graph = network();
-    ASSERT_TRUE(share(graph, nullptr, {{"repair", "none"}, {"entries", entries}}).ok());
+    ASSERT_TRUE(share_weights(graph, nullptr, {{"repair", "none"}, {"entries", entries}}).ok());
     const ir::Tensor before = weight_of(graph, "point");
     ASSERT_TRUE(run_named("simplify", graph, nullptr, {}).ok());
     EXPECT_TRUE(weight_of(graph, "point").identical_to(before)) << "simplify alone keeps codebooks";
@@ -258,7 +184,7 @@ TEST(Share, SharedBitsBeatEqualOnesInTheirBytes) {
     ir::Graph uniform = branched.clone(), mixed = branched.clone();
     Settings settings = {{"bits", "3"}};
     settings.insert(settings.end(), extra.begin(), extra.end());
-    ASSERT_TRUE(share(uniform, &pictures, settings).ok());
+    ASSERT_TRUE(share_weights(uniform, &pictures, settings).ok());
     settings.emplace_back("bits_per_layer", "auto");
     std::vector<std::string> notes;
     ASSERT_TRUE(run_named("share", mixed, &pictures, settings, 2, &notes).ok());
@@ -276,8 +202,8 @@ TEST(Share, SharedBitsKeepTheirBudgetOnAnyNumberOfThreads) {
   for (const int size : {900, 1100, 1500}) {
     ir::Graph one = network(), three = network();
     const Settings settings = {{"bits_per_layer", "auto"}, {"size", std::to_string(size)}};
-    ASSERT_TRUE(share(one, &pictures, settings, 1).ok());
-    ASSERT_TRUE(share(three, &pictures, settings, 3).ok());
+    ASSERT_TRUE(share_weights(one, &pictures, settings, 1).ok());
+    ASSERT_TRUE(share_weights(three, &pictures, settings, 3).ok());
     expect_identical(one, three);
     double bits = 0;
     for (const char* layer : kLayers) {
@@ -301,7 +227,7 @@ TEST(Share, SharedBitsKeepTheirBudgetOnAnyNumberOfThreads) {
 TEST(Share, RefusesWhatItCannotDo) {
   const Pictures pictures({1, 4, 8, 8}, 8);
   const auto refused = [&](const data::Dataset* calib, const Settings& settings, ir::Graph graph = network()) {
-    const auto change = share(graph, calib, settings);
+    const auto change = share_weights(graph, calib, settings);
     EXPECT_FALSE(change.ok());
     return change.ok() ? std::string() : change.error().text();
   };
@@ -318,7 +244,7 @@ TEST(Share, RefusesWhatItCannotDo) {
             std::string::npos);
   EXPECT_NE(refused(&pictures, {{"bits_per_layer", "auto"}, {"size", "9"}}).find("out of reach"), std::string::npos);
   ir::Graph shared = network();
-  ASSERT_TRUE(share(shared, nullptr, {{"repair", "none"}}).ok());
+  ASSERT_TRUE(share_weights(shared, nullptr, {{"repair", "none"}}).ok());
   EXPECT_NE(refused(&pictures, {}, shared.clone()).find("shared already"), std::string::npos);
   ir::Graph quantized = network();
   ASSERT_TRUE(run_named("quantize", quantized, &pictures, {}).ok());

@@ -2,6 +2,12 @@
 #include "passes/share/options.h"
 
 namespace edgesmith::passes::share {
+namespace {
+
+// Fewer are not foreseen.
+constexpr int kFewestRatedBits = 2;
+
+}  // namespace
 
 const OptionSchema& share_options() {
   static const OptionSchema kSchema = {
@@ -21,7 +27,9 @@ const OptionSchema& share_options() {
       {.name = "size",
        .kind = OptionKind::integer,
        .fallback = "",
-       .help = "bytes that indices, counted at their bits, and codebooks may take",
+       .help =
+           "bytes that indices and codebooks may take: counted at their bits; rate-aware: as pack is expected to code "
+           "them",
        .min = 1,
        .max = 1e15},
       {.name = "sqnr",
@@ -52,12 +60,40 @@ const OptionSchema& share_options() {
        .fallback = "reconstruct",
        .help = "fit indices and codebooks to the layer's outputs; none: to the weights alone; distill: then also train",
        .words = {"reconstruct", "none", "distill"}},
+      {.name = "rounding",
+       .kind = OptionKind::word,
+       .fallback = "compensated",
+       .help = "how entries are chosen; compensated: so that the layer's output is kept; rate-aware: also those whose "
+               "indices pack spends few bits on, as many as size allows",
+       .words = {"compensated", "rate-aware"}},
       {.name = "only", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of the nodes to share"},
       {.name = "skip", .kind = OptionKind::text_list, .fallback = "", .help = "names (globs) of nodes to leave alone"},
       {.name = "skip_op", .kind = OptionKind::text_list, .fallback = "", .help = "operators to leave alone"},
   };
   return kSchema;
 }
+
+namespace {
+
+Result<ShareOptions> with_rate(const Options& options, ShareOptions read) {
+  if (options.word("bits_per_layer") == "auto") {
+    return usage_error("rate-aware rounding shares bits out by itself", "leave --bits-per-layer out");
+  }
+  if (!options.is_set("size") || options.is_set("sqnr")) {
+    return usage_error("rate-aware rounding takes a size",
+                       "say what indices and codebooks may take, such as --size 80000");
+  }
+  if (!read.repair) {
+    return usage_error("rate-aware rounding needs the errors of layers on calibration data", "leave --repair none out");
+  }
+  if (read.settings.bits < kFewestRatedBits) {
+    return usage_error("rate-aware rounding chooses among four entries or more", "give --bits 2 or more");
+  }
+  read.budget.bytes = options.integer("size");
+  return read;
+}
+
+}  // namespace
 
 Result<ShareOptions> read_options(const Options& options, bool data) {
   ShareOptions read;
@@ -68,19 +104,22 @@ Result<ShareOptions> read_options(const Options& options, bool data) {
   settings.whole = options.word("codebook") != "group";
   settings.int8 = settings.scaled || options.word("entries") == "int8";
   read.repair = options.word("repair") != "none";
-  if (options.word("bits_per_layer") == "auto") read.sharing = BitSharing::knapsack;
+  const bool rated = options.word("rounding") == "rate-aware", mixed = options.word("bits_per_layer") == "auto";
+  if (mixed) read.sharing = BitSharing::knapsack;
+  if (rated) read.sharing = BitSharing::rate_aware;
   if (settings.scaled && options.given("entries") && options.word("entries") == "float") {
     return usage_error("a scaled codebook has entries of int8", "leave --entries out, or use --codebook group");
   }
   if (read.repair && !data) {
     return usage_error("share needs calibration data", "give some with --calib, or use --repair none");
   }
+  if (rated) return with_rate(options, std::move(read));
   auto budget = reconstruct::read_budget(options, "bits");
   if (!budget) return budget.error();
   read.budget = *budget;
   if (read.sharing == BitSharing::uniform && (read.budget.bytes || read.budget.sqnr_db)) {
     return usage_error(std::string(read.budget.bytes ? "size" : "sqnr") += " is a budget for bits that layers share",
-                       "give --bits-per-layer auto with it");
+                       "give --bits-per-layer auto or --rounding rate-aware with it");
   }
   if (read.sharing == BitSharing::knapsack && !read.repair) {
     return usage_error("sharing bits out needs the errors of layers on calibration data", "leave --repair none out");

@@ -12,8 +12,9 @@ inline constexpr int kFewestBits = 1, kMostBits = 8;
 
 /// How layers get the bits of their indices.
 enum class BitSharing {
-  uniform,  ///< the same for all
-  knapsack  ///< 1 to 8 each, by error
+  uniform,    ///< the same for all
+  knapsack,   ///< 1 to 8 each, by error
+  rate_aware  ///< the same for all, but entries are chosen by what a packer spends on their indices as well
 };
 
 struct ShareOptions {

@@ -7,17 +7,20 @@
 //   fit        assignments by the engine's sweep, entries by least squares, in turns           shared_rows.cc
 //   bits       the same for all, or a layer's own, by the errors that they would cause          reconstruct/bit_plan.cc
 //              where they do better on the whole network                                   reconstruct/plan_trial.cc
+//              or entries by what packing their indices takes, at one price of a bit       quantize/low_bit_budget.cc
 //   write      constants with encoding palette; the exporter makes look-ups of them            onnx/export_graph.cc
 //
 // Zeros of a pruned weight stay zero and have an entry of their own. With entries of int8 the constant is affine over a
 // palette of codes, so that integer arithmetic reads the codes as they are.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/convert/half_weights.h"
 #include "passes/layer_record.h"
+#include "passes/quantize/low_bit_budget.h"
 #include "passes/quantize/node_form.h"
 #include "passes/reconstruct/bit_plan.h"
 #include "passes/reconstruct/layer.h"
@@ -41,7 +44,8 @@ constexpr int kMeasuredBits = 6, kGainBits = 3;
 struct Weight {
   ir::Value* value = nullptr;
   std::vector<ir::Node*> nodes;
-  int bits = 0;  ///< of its indices; 0: as many as all
+  int bits = 0;    ///< of its indices; 0: as many as all
+  int layer = -1;  ///< its place among the layers that are fitted in order; -1: none
 
   ir::Node& first() const { return *nodes[0]; }
 };
@@ -69,15 +73,20 @@ class Sharer {
       context_.notes.push_back("there are no float32 weights to share" + half_weights_hint(graph_));
       return Change::none;
     }
-    EDGESMITH_TRY(options_.repair ? share_in_order() : share_all());
-    if (shared_ == 0) return Change::none;
-    context_.notes.push_back(std::to_string(size_) + " weights in " + std::to_string(shared_) + " tensors take " +
-                             std::to_string(bytes_) + " bytes instead of " + std::to_string(4 * size_));
+    EDGESMITH_TRY(options_.repair ? share_with_data() : share_all());
+    if (totals_.tensors == 0) return Change::none;
+    context_.notes.push_back(std::to_string(totals_.weights) + " weights in " + std::to_string(totals_.tensors) +
+                             " tensors take " + std::to_string(totals_.bytes) + " bytes instead of " +
+                             std::to_string(4 * totals_.weights));
     EDGESMITH_TRY(ops::infer_types(graph_));
     return Change::changed;
   }
 
  private:
+  struct Totals {
+    int64_t tensors = 0, weights = 0, bytes = 0;
+  };
+
   Status find_weights(const std::vector<bool>& selected) {
     std::vector<const ir::Value*> left;  // skipped by a node that reads them
     for (ir::Node& node : graph_.nodes()) {
@@ -133,10 +142,11 @@ class Sharer {
 
   // Each weight with statistics through those shared before it; tied ones with those of the first layer that reads
   // them.
-  Status share_in_order() {
+  Status share_with_data() {
     std::vector<ir::Node*> layers;
     for (Weight& weight : weights_) {
       if (can_observe(weight)) {
+        weight.layer = static_cast<int>(layers.size());
         layers.push_back(&weight.first());
         continue;
       }
@@ -146,7 +156,12 @@ class Sharer {
     }
     if (layers.empty()) return {};
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
+    if (options_.sharing == BitSharing::rate_aware) return share_within(layers, stream);
     if (options_.sharing == BitSharing::knapsack) EDGESMITH_TRY(plan(layers, stream));
+    return share_in_order(layers, stream);
+  }
+
+  Status share_in_order(const std::vector<ir::Node*>& layers, const quantize::Stream& stream) {
     return reconstruct::compress_in_order(graph_, layers, stream, reconstruct::kRowsPerInput, context_.notes,
                                           [&](ir::Node& node, const reconstruct::Gram& gram) {
                                             share(weight_read_by(node), gram.inputs().num_rows() > 0 ? &gram : nullptr);
@@ -210,6 +225,37 @@ class Sharer {
     return {};
   }
 
+  // Entries by what packing them takes, all indices and codebooks within the size.
+  Status share_within(const std::vector<ir::Node*>& layers, const quantize::Stream& stream) {
+    // Entries that are used seldom go: about twice as many stay as indices of so many bits tell apart.
+    const auto codebooks = [this, layers](size_t l, double bits) {
+      const auto size = static_cast<double>(quantize::weight_of(*layers[l])->constant()->size());
+      return codebook_bits(*layers[l], settings_, std::min<double>(settings_.bits, bits / size + 1));
+    };
+    const std::vector<quantize::LowBitSettings> like(layers.size(), {.bits = settings_.bits});
+    const auto bytes = static_cast<double>(*options_.budget.bytes);
+    auto plan = quantize::RatePlan::make(graph_, layers, like, codebooks, bytes, stream, context_);
+    if (!plan) return plan.error();
+    rates_ = std::move(*plan);
+    const ir::Graph original = graph_.clone();
+    std::vector<ir::Tensor> weights;
+    for (const ir::Node* layer : layers) weights.push_back(*quantize::weight_of(*layer)->constant());
+    const Totals before = totals_;
+    const auto restore = [&] {
+      totals_ = before;
+      for (size_t l = 0; l < layers.size(); ++l) {
+        graph_.set_tensor(quantize::weight_of(*layers[l])->node(), weights[l]);  // which may have other readers
+        reconstruct::restore_constant(graph_, original, *layers[l], ops::quant_facts(*layers[l]).bias_operand);
+      }
+    };
+    EDGESMITH_TRY(rates_->code_within(
+        bytes, [&] { return share_in_order(layers, stream); }, restore, context_));
+    context_.notes.push_back("an entropy coder such as pack's is expected to spend " +
+                             std::to_string(static_cast<int64_t>(std::ceil(rates_->taken_bytes()))) +
+                             " bytes on indices and codebooks");
+    return {};
+  }
+
   Weight& weight_read_by(const ir::Node& node) {
     return *std::find_if(weights_.begin(), weights_.end(),
                          [&](const Weight& weight) { return &weight.first() == &node; });
@@ -219,18 +265,23 @@ class Sharer {
   void share(Weight& weight, const reconstruct::Gram* gram) {
     ShareSettings settings = settings_;
     if (weight.bits > 0) settings.bits = weight.bits;
+    const bool rated = rates_ && weight.layer >= 0;
+    const auto layer = static_cast<size_t>(weight.layer);
+    if (rated) settings.price = rates_->price(layer);
     const ir::Tensor& before = *weight.value->constant();
     const int64_t size = before.size();
     const SharedLayer shared = share_layer(weight.first(), weight.nodes.size() > 1, settings, gram, *context_.pool);
+    if (rated) rates_->took(layer, shared.index_bits, shared.codebook_bits);
     if (shared.too_small) {
       context_.notes.push_back(weight.first().label() + " is left alone: " + std::to_string(size) +
                                " weights are too few for codebooks of their own");
       return;
     }
     record(weight, settings.bits, shared);
-    ++shared_;
-    size_ += size;
-    bytes_ += shared.tensor.stored_bytes();
+    if (rated) context_.layers.back().numbers["packed_bits"] = shared.index_bits / static_cast<double>(size);
+    ++totals_.tensors;
+    totals_.weights += size;
+    totals_.bytes += shared.tensor.stored_bytes();
     write_shared(graph_, weight.first(), shared);
   }
 
@@ -251,7 +302,8 @@ class Sharer {
   const ShareOptions& options_;
   const ShareSettings settings_;
   std::vector<Weight> weights_;
-  int64_t shared_ = 0, size_ = 0, bytes_ = 0;
+  std::optional<quantize::RatePlan> rates_;
+  Totals totals_;
 };
 
 Result<Change> run_share(ir::Graph& graph, const Options& options, PassContext& context) {

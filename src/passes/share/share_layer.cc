@@ -9,6 +9,7 @@
 #include "passes/reconstruct/aim.h"
 #include "passes/reconstruct/layer.h"
 #include "passes/reconstruct/moments.h"
+#include "passes/share/clusters.h"
 #include "passes/share/shared_rows.h"
 
 namespace edgesmith::passes::share {
@@ -23,6 +24,8 @@ constexpr int kBitsForFewZeros = 3;
 // What the nodes around a codebook take in a file.
 constexpr int64_t kLookUpBytes = 150;
 constexpr int kLargestCode = 127;
+// Entries and scales are short floats, packed; or codes.
+constexpr double kShortBits = 16, kCodeBits = 8;
 
 // How rows of weights lie in the tensor.
 struct Layout {
@@ -39,6 +42,10 @@ struct Layout {
     return static_cast<size_t>((k / inner * outputs + m) * inner + k % inner);
   }
 };
+
+int64_t codebooks_of(const Layout& layout, const ShareSettings& settings) {
+  return settings.whole ? 1 : (layout.outputs + settings.group - 1) / settings.group;
+}
 
 // The layer as the engine's helpers take it, without its weights.
 reconstruct::Layer without_weights(ir::Node& node, const Layout& layout) {
@@ -73,7 +80,7 @@ std::vector<Block> prepare(bool centred, bool tied, const reconstruct::Gram& gra
 }
 
 SharedRows read(const ir::Tensor& weight, const Layout& layout, const ShareSettings& settings) {
-  SharedRows rows{.outputs = layout.outputs, .width = layout.width};
+  SharedRows rows{.outputs = layout.outputs, .width = layout.width, .price = settings.price};
   const std::vector<float> numbers = weight.to_floats();
   rows.wanted.resize(numbers.size());
   const auto zeros = std::count(numbers.begin(), numbers.end(), 0.0F);
@@ -91,9 +98,14 @@ SharedRows read(const ir::Tensor& weight, const Layout& layout, const ShareSetti
     }
     rows.scale.push_back(settings.scaled && largest > 0 ? largest : 1);
   }
-  const int64_t groups = settings.whole ? 1 : (layout.outputs + settings.group - 1) / settings.group;
+  const int64_t groups = codebooks_of(layout, settings);
   rows.group = (layout.outputs + groups - 1) / groups;
   return rows;
+}
+
+double packed_codebooks(double entries, int64_t scales, const ShareSettings& settings) {
+  return entries * (settings.int8 ? kCodeBits : kShortBits) +
+         (settings.int8 ? static_cast<double>(scales) * kShortBits : 0);
 }
 
 std::vector<double> importance_of(const SharedRows& rows, const std::vector<Block>& blocks) {
@@ -115,6 +127,18 @@ size_t entries_of(const SharedRows& rows) {
   return entries;
 }
 
+// Where each codebook begins among so many entries: such that the ones next to zero get the same index in all of them,
+// as far as there is room. Then `pack`, which sees indices, knows which weights are small.
+std::vector<size_t> starts_of(const SharedRows& rows, size_t entries) {
+  std::vector<size_t> starts;
+  for (const auto& codebook : rows.codebooks) starts.push_back(nearest(codebook, 0));
+  const size_t last = *std::max_element(starts.begin(), starts.end());
+  for (size_t g = 0; g < starts.size(); ++g) {
+    starts[g] = std::min(last - starts[g], entries - rows.codebooks[g].size());
+  }
+  return starts;
+}
+
 int64_t stored_bytes(const SharedRows& rows, const ShareSettings& settings) {
   const auto entries = static_cast<int64_t>(entries_of(rows)), codebooks = static_cast<int64_t>(rows.codebooks.size());
   const int64_t scales = !settings.int8 ? 0 : settings.scaled ? 5 * rows.outputs : 5 * codebooks;
@@ -125,23 +149,25 @@ int64_t stored_bytes(const SharedRows& rows, const ShareSettings& settings) {
 ir::Tensor make_tensor(const SharedRows& rows, const Layout& layout, const ir::Dims& dims,
                        const std::vector<double>& steps, const ShareSettings& settings) {
   const size_t entries = entries_of(rows), codebooks = rows.codebooks.size();
+  const std::vector<size_t> starts = starts_of(rows, entries);
   const bool packed = entries <= 16;
   ir::Tensor indices = ir::Tensor::zeros(packed ? ir::DType::u4 : ir::DType::u8, dims);
   const auto bytes = indices.mutable_bytes();
   for (int64_t m = 0; m < layout.outputs; ++m) {
     for (int64_t k = 0; k < layout.width; ++k) {
       const size_t at = layout.index(m, k);
-      const uint8_t index = rows.index[static_cast<size_t>(m * layout.width + k)];
+      const size_t index =
+          rows.index[static_cast<size_t>(m * layout.width + k)] + starts[static_cast<size_t>(m / rows.group)];
       bytes[packed ? at / 2 : at] |= static_cast<std::byte>(packed ? index << (at % 2 * 4) : index);
     }
   }
-  // Codebooks with fewer entries repeat their last.
+  // Codebooks with fewer entries repeat their first and last.
   std::vector<float> reals;
   std::vector<int8_t> codes;
   for (size_t g = 0; g < codebooks; ++g) {
     const std::vector<double>& codebook = rows.codebooks[g];
     for (size_t q = 0; q < entries; ++q) {
-      const double entry = codebook[std::min(q, codebook.size() - 1)];
+      const double entry = codebook[std::min(q - std::min(q, starts[g]), codebook.size() - 1)];
       reals.push_back(static_cast<float>(entry));
       if (settings.int8) codes.push_back(static_cast<int8_t>(std::lround(entry / steps[g])));
     }
@@ -183,6 +209,14 @@ SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings
   shared.error =
       settings.int8 ? round_entries(rows, blocks, kLargestCode, steps, pool) : shorten_entries(rows, blocks, pool);
   if (gram != nullptr && centred) shared.bias_change = gram->bias_change(original, rows.values());
+  if (!settings.quick) {
+    count_bits(rows);
+    shared.index_bits = index_bits(rows);
+    double entries = 0;
+    for (const auto& codebook : rows.codebooks) entries += static_cast<double>(codebook.size());
+    shared.codebook_bits = packed_codebooks(
+        entries, settings.scaled ? rows.outputs : static_cast<int64_t>(rows.codebooks.size()), settings);
+  }
   shared.tensor = make_tensor(rows, layout, before.dims(), steps, settings);
   shared.codebooks = static_cast<int64_t>(rows.codebooks.size());
   shared.entries = static_cast<int64_t>(entries_of(rows));
@@ -193,10 +227,17 @@ SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings
   return shared;
 }
 
+double codebook_bits(const ir::Node& node, const ShareSettings& settings, double bits) {
+  const Layout layout(node);
+  const int64_t codebooks = codebooks_of(layout, settings);
+  return packed_codebooks(static_cast<double>(codebooks) * std::exp2(bits),
+                          settings.scaled ? layout.outputs : codebooks, settings);
+}
+
 int64_t shared_bits(const ir::Node& node, const ShareSettings& settings, int bits) {
   const ir::Tensor& weight = *quantize::weight_of(node)->constant();
   const Layout layout(node);
-  const int64_t codebooks = settings.whole ? 1 : (layout.outputs + settings.group - 1) / settings.group;
+  const int64_t codebooks = codebooks_of(layout, settings);
   const int64_t scales = !settings.int8 ? 0 : settings.scaled ? layout.outputs : codebooks;
   const int64_t all = weight.size() * bits + (codebooks << bits) * (settings.int8 ? 8 : 32) + 32 * scales;
   return std::min(all, 8 * weight.stored_bytes());

@@ -18,6 +18,7 @@ struct ShareSettings {
   bool scaled = false;  ///< and a scale for every output channel
   bool int8 = false;    ///< entries are int8 codes
   bool quick = false;   ///< an estimate: fitted once
+  double price = 0;     ///< squared error of the layer's outputs that a bit of an index is worth, when packed
 };
 
 struct SharedLayer {
@@ -26,12 +27,17 @@ struct SharedLayer {
   std::vector<double> bias_change;  ///< by output; empty: none
   int64_t codebooks = 0, entries = 0;
   double error = 0, power = 0;  ///< squared, of the layer's outputs; 0 without data
+  double index_bits = 0;        ///< that an entropy coder spends on the indices, expected; not of estimates
+  double codebook_bits = 0;     ///< of entries and scales, packed
 };
 
 /// Shares the constant weight of `node`. With `gram` indices and entries are fitted to the layer's outputs, which aim
 /// at the float model's unless the weight is `tied` to other layers. The result does not depend on the threads.
 SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings, const reconstruct::Gram* gram,
                         ThreadPool& pool);
+
+/// Bits that codebooks of 2^bits entries, and scales, take when packed.
+double codebook_bits(const ir::Node& node, const ShareSettings& settings, double bits);
 
 /// Bits that indices of that many bits take, with full codebooks and scales; those of the floats when that is no more.
 int64_t shared_bits(const ir::Node& node, const ShareSettings& settings, int bits);

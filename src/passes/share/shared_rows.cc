@@ -14,6 +14,10 @@ namespace {
 
 // Times that the sweep starts anew, turns of codebooks and assignments after each, and passes over a row in a turn.
 constexpr int kSweeps = 3, kTurns = 3, kPasses = 4;
+// With a price codebooks move farther.
+constexpr int kRatedSweeps = 6;
+// An entry that no weight uses counts as so much of one.
+constexpr double kUnused = 0.5;
 // How much the entries of before weigh in a solution, as a share of the mean of its diagonal: unused entries stay.
 constexpr double kRidge = 1e-6;
 // Parts whose sums are added up in order, whatever the number of threads.
@@ -65,7 +69,13 @@ double error_of(const SharedRows& rows, const Block& block, int64_t row) {
 // What the sweep may choose from: the entries of the row's codebook.
 class Entries final : public reconstruct::Projection {
  public:
-  Entries(SharedRows& rows, const Block& block) : rows_(rows), block_(block) {}
+  Entries(SharedRows& rows, const Block& block)
+      : rows_(rows), block_(block), weights_(static_cast<size_t>(block.width)) {
+    for (size_t p = 0; p < weights_.size(); ++p) {
+      const double pivot = block.factor.factor[p * static_cast<size_t>(block.factor.stride) + p];
+      weights_[static_cast<size_t>(block.factor.order[p])] = pivot * pivot;
+    }
+  }
 
   double project(int row, int column, double value) override {
     const int64_t m = block_.first_row + row;
@@ -73,7 +83,8 @@ class Entries final : public reconstruct::Projection {
     const double scale = rows_.scale[static_cast<size_t>(m)];
     const std::vector<double>& codebook = rows_.codebook_of(m);
     const bool zero = !rows_.zero.empty() && rows_.zero[at];
-    const size_t chosen = nearest(codebook, zero ? 0 : value / scale);
+    const size_t chosen =
+        zero ? nearest(codebook, 0) : choose_entry(rows_, m, value, weights_[static_cast<size_t>(column)]);
     rows_.index[at] = static_cast<uint8_t>(chosen);
     return scale * codebook[chosen];
   }
@@ -81,6 +92,7 @@ class Entries final : public reconstruct::Projection {
  private:
   SharedRows& rows_;
   const Block& block_;
+  std::vector<double> weights_;  // by column: what the squared error of a weight adds, the others making up for it
 };
 
 void sweep_all(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
@@ -96,7 +108,7 @@ void sweep_all(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& p
   }
 }
 
-// Gives single weights of a row another entry as long as that lowers the error: coordinate descent.
+// Gives single weights of a row another entry as long as that lowers error and price: coordinate descent.
 void improve_row(SharedRows& rows, const Block& block, int64_t row) {
   const auto n = static_cast<size_t>(block.width);
   const size_t at = place(rows, block, row);
@@ -109,7 +121,7 @@ void improve_row(SharedRows& rows, const Block& block, int64_t row) {
       if (!rows.zero.empty() && rows.zero[at + i]) continue;
       const double* column = &block.moments[i * n];
       const double before = codebook[rows.index[at + i]];
-      const size_t chosen = nearest(codebook, before + pull[i] / column[i] / scale);
+      const size_t chosen = choose_entry(rows, row, scale * before + pull[i] / column[i], column[i]);
       if (codebook[chosen] == before) continue;
       const double step = scale * (codebook[chosen] - before);
       for (size_t j = 0; j < n; ++j) pull[j] -= step * column[j];
@@ -234,6 +246,32 @@ double follow_entries(SharedRows& rows, const std::vector<Block>& blocks, Thread
 
 double sum(const std::vector<double>& numbers) { return std::accumulate(numbers.begin(), numbers.end(), 0.0); }
 
+// Those into one codebook.
+template <typename Rows>
+auto indices_of(Rows& rows, size_t group) {
+  const auto first = static_cast<int64_t>(group) * rows.group, last = std::min(rows.outputs, first + rows.group);
+  return std::span(rows.index)
+      .subspan(static_cast<size_t>(first * rows.width), static_cast<size_t>((last - first) * rows.width));
+}
+
+// Entries that no weight uses go, but for the zero of those that must be zero.
+void drop_unused(SharedRows& rows) {
+  for (size_t g = 0; g < rows.codebooks.size(); ++g) {
+    std::vector<double>& codebook = rows.codebooks[g];
+    std::vector<bool> used(codebook.size(), false);
+    if (!rows.zero.empty()) used[nearest(codebook, 0)] = true;
+    for (const uint8_t index : indices_of(rows, g)) used[index] = true;
+    std::vector<uint8_t> place(codebook.size());
+    size_t kept = 0;
+    for (size_t q = 0; q < codebook.size(); ++q) {
+      place[q] = static_cast<uint8_t>(kept);
+      if (used[q]) codebook[kept++] = codebook[q];
+    }
+    codebook.resize(kept);
+    for (uint8_t& index : indices_of(rows, g)) index = place[index];
+  }
+}
+
 }  // namespace
 
 std::vector<double> SharedRows::values() const {
@@ -284,26 +322,74 @@ void cluster_rows(SharedRows& rows, int64_t entries, const std::vector<double>& 
   });
 }
 
-double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_scales, bool quick, ThreadPool& pool) {
-  SharedRows best = rows;
-  double least = output_error(rows, blocks, pool);
-  const auto keep_better = [&] {
-    const double error = output_error(rows, blocks, pool);
-    if (!(error < least)) return;
-    least = error;
-    best = rows;
+void count_bits(SharedRows& rows) {
+  rows.bits.clear();
+  for (size_t g = 0; g < rows.codebooks.size(); ++g) {
+    std::vector<double>& bits = rows.bits.emplace_back(rows.codebooks[g].size(), kUnused);
+    for (const uint8_t index : indices_of(rows, g)) bits[index] += 1;
+    const double all = sum(bits);
+    for (double& count : bits) count = -std::log2(count / all);
+  }
+}
+
+double index_bits(const SharedRows& rows) {
+  double all = 0;
+  for (size_t g = 0; g < rows.bits.size(); ++g) {
+    for (const uint8_t index : indices_of(rows, g)) all += rows.bits[g][index];
+  }
+  return all;
+}
+
+size_t choose_entry(const SharedRows& rows, int64_t row, double value, double weight) {
+  const std::vector<double>& codebook = rows.codebook_of(row);
+  const double scale = rows.scale[static_cast<size_t>(row)];
+  size_t best = nearest(codebook, value / scale);
+  if (rows.price <= 0) return best;
+  const std::vector<double>& bits = rows.bits[static_cast<size_t>(row / rows.group)];
+  const auto error = [&](size_t q) {
+    const double off = value - scale * codebook[q];
+    return weight * off * off;
   };
-  for (int start = 0; start < (quick ? 1 : kSweeps); ++start) {
+  double least = error(best) + rows.price * bits[best];
+  const auto consider = [&](size_t q) {  // false: neither it nor one farther away is better
+    const double own = error(q);
+    if (!(own < least)) return false;
+    if (own + rows.price * bits[q] < least) {
+      least = own + rows.price * bits[q];
+      best = q;
+    }
+    return true;
+  };
+  const size_t middle = best;
+  for (size_t q = middle; q-- > 0 && consider(q);) {
+  }
+  for (size_t q = middle + 1; q < codebook.size() && consider(q); ++q) {
+  }
+  return best;
+}
+
+double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_scales, bool quick, ThreadPool& pool) {
+  const bool rated = rows.price > 0;
+  if (rated) count_bits(rows);
+  const auto cost = [&] { return output_error(rows, blocks, pool) + rows.price * index_bits(rows); };
+  SharedRows best = rows;
+  double least = cost();
+  for (int start = 0; start < (quick ? 1 : rated ? kRatedSweeps : kSweeps); ++start) {
     sweep_all(rows, blocks, pool);
     for (int turn = 0; turn < (quick ? 1 : kTurns); ++turn) {
+      if (rated) drop_unused(rows);
       for (size_t g = 0; g < rows.codebooks.size(); ++g) solve_codebook(rows, blocks, static_cast<int64_t>(g), pool);
       if (fit_scales) solve_scales(rows, blocks, pool);
+      if (rated) count_bits(rows);
       improve_all(rows, blocks, pool);
     }
-    keep_better();
+    const double now = cost();
+    if (!(now < least)) continue;
+    least = now;
+    best = rows;
   }
   rows = std::move(best);
-  return least;
+  return output_error(rows, blocks, pool);
 }
 
 double round_entries(SharedRows& rows, const std::vector<Block>& blocks, int limit, std::vector<double>& steps,

@@ -3,7 +3,9 @@
 //
 //   weight m, i  ~  scale[m] * codebook[group of m][index m, i]
 //
-// For weights v instead of w the error of an output is (w - v)' H (w - v), H the second moments of its inputs.
+// For weights v instead of w the error of an output is (w - v)' H (w - v), H the second moments of its inputs. Where
+// the bits that a packer spends on indices have a price, error and price are made least together: codebooks of entropy
+// constrained quantization (Chou, Lookabaugh and Gray 1989, "Entropy-constrained vector quantization").
 #pragma once
 
 #include <cstdint>
@@ -30,6 +32,8 @@ struct SharedRows {
   std::vector<double> scale;                   ///< [outputs]
   std::vector<std::vector<double>> codebooks;  ///< by group, ascending
   std::vector<uint8_t> index;                  ///< [outputs][width]
+  double price = 0;                            ///< output error that a bit of an index is worth
+  std::vector<std::vector<double>> bits;       ///< by group and entry: of an index; empty until they are counted
 
   const std::vector<double>& codebook_of(int64_t row) const { return codebooks[static_cast<size_t>(row / group)]; }
   double value(int64_t row, int64_t column) const {
@@ -44,9 +48,17 @@ struct SharedRows {
 /// [outputs][width], or empty: all weigh the same. Where weights must stay zero, one entry is zero.
 void cluster_rows(SharedRows& rows, int64_t entries, const std::vector<double>& importance, ThreadPool& pool);
 
+/// Counts the indices: every entry costs what an ideal coder spends on it that knows the codebook's frequencies.
+void count_bits(SharedRows& rows);
+/// What all indices cost.
+double index_bits(const SharedRows& rows);
+/// The entry of the row's codebook with the least weight * (value - scale * entry)^2 + price * bits.
+size_t choose_entry(const SharedRows& rows, int64_t row, double value, double weight);
+
 /// Fits indices and codebooks to the outputs, starting from cluster_rows: the engine's sweep assigns, then codebooks
 /// (and scales, when `fit_scales`) are solved by least squares and single assignments improved, in turns; the best is
-/// kept. `quick`: one sweep and one turn. Every weight belongs to one block. Returns the sum of output errors.
+/// kept. With a price bits are counted anew in every turn, and entries that no weight uses any more are dropped.
+/// `quick`: one sweep and one turn. Every weight belongs to one block. Returns the sum of output errors.
 double fit_rows(SharedRows& rows, const std::vector<Block>& blocks, bool fit_scales, bool quick, ThreadPool& pool);
 
 /// Entries become multiples of steps[group], at most `limit` of them, and assignments follow (to the nearest, or to the
