@@ -2,7 +2,7 @@
 """Bits that layers share, beside equal bits in the same bytes; and rate-aware codes, packed: accuracy in ONNX Runtime, bytes.
 
 usage: shared_bits.py [--models resnet20-cifar10,lenet-5-mnist] [--bits 4,3] [--pass quantize|share] [--samples 1024] [--sets 5]
-       shared_bits.py --sizes 75000,124000 [--models resnet20-cifar10]
+       shared_bits.py --sizes 75000,124000 [--models resnet20-cifar10] [--pass quantize|share] [--sets 3]
 
 Calibrates on unlabelled training samples, --sets times on others of them, and measures on the whole test set. Fails when
 shared bits are expected to do worse than equal ones, or a packed file takes more than its size and 6 kB for the graph and
@@ -113,11 +113,14 @@ def main():
             folder = Path(name)
             calibrations = list(calibration_sets(model, folder, args.samples, args.sets))
             out = folder / "out.onnx"
+            width = ["--weights", "int4"] if args.command == "quantize" else ["--bits", 4]
             for size in (int(s) for s in args.sizes.split(",") if s):
-                packed, _ = compress(model, out, calibrations[0], "quantize", "--weights", "int4", "--rounding", "rate-aware",
-                                     "--size", size)
-                bad += packed > size + REST
-                print(f"{model.name}: fp32 {judge.top1:.2f}, size {size}: packed {packed} bytes, top-1 {judge(out)[0]:.2f}", flush=True)
+                for k, calibration in enumerate(calibrations):
+                    packed, _ = compress(model, out, calibration, args.command, *width, "--rounding", "rate-aware", "--size", size)
+                    bad += packed > size + REST
+                    top1, same, sqnr, kl = judge(out)
+                    print(f"{model.name} {args.command}: fp32 {judge.top1:.2f}, size {size}, set {k}: packed {packed} bytes, top-1 "
+                          f"{top1:.2f}, answers as the float model {same:.2f}, SQNR {sqnr:.1f} dB, KL {kl:.4f}", flush=True)
             if not args.sizes:
                 bad += sum(compare(model, judge, folder, args.command, bits, calibrations) for bits in args.bits.split(","))
     sys.exit(1 if bad else 0)
