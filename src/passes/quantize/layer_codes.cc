@@ -86,7 +86,7 @@ std::vector<double> mean_squares(const LayerInputs& inputs) {
     const auto n = static_cast<size_t>(block.width);
     double* of_block = &squares[static_cast<size_t>(block.group) * static_cast<size_t>(inputs.width()) +
                                 static_cast<size_t>(block.first)];
-    for (size_t i = 0; i < n; ++i) of_block[i] = block.products[i * n + i];
+    for (size_t i = 0; i < n; ++i) of_block[i] = inputs.mean_square(block, i);
   }
   return squares;
 }

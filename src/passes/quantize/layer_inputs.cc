@@ -21,6 +21,9 @@ constexpr int64_t kFewestRows = 2048;
 // Rows of products that one thread adds to at a time: small enough to share the widest block among many.
 constexpr int kRowsPerPiece = 96;
 
+// An input is far from zero when the square of its mean is so many times its variance.
+constexpr double kFarFromZero = 100;
+
 // A step through `count` positions that visits every one before it repeats and spreads the first few evenly: near the
 // golden section of count, with no common factor.
 int64_t spreading_step(int64_t count) {
@@ -68,6 +71,17 @@ void add_to_sums(const float* row, size_t count, size_t step, size_t width, doub
   }
   for (; r < count; ++r, row += step) {
     for (size_t i = 0; i < width; ++i) sums[i] += row[i];
+  }
+}
+
+// Adds `count` rows of `width` numbers and their squares to sums.
+void add_to_sums(const float* row, size_t count, size_t step, size_t width, double* sums, double* squares) {
+  for (size_t r = 0; r < count; ++r, row += step) {
+    for (size_t i = 0; i < width; ++i) {
+      const double number = row[i];
+      sums[i] += number;
+      squares[i] += number * number;
+    }
   }
 }
 
@@ -256,6 +270,67 @@ void LayerInputs::make_pieces() {
   }
 }
 
+void LayerInputs::make_shift(std::span<const double> sums, std::span<const double> squares, int64_t rows) {
+  shift_chosen_ = true;
+  std::vector<float> shift(sums.size(), 0.0F);
+  bool any = false;
+  for (size_t i = 0; i < shift.size(); ++i) {
+    const double mean = sums[i] / static_cast<double>(rows), square = squares[i] / static_cast<double>(rows);
+    if (!(mean * mean > kFarFromZero * (square - mean * mean))) continue;
+    shift[i] = static_cast<float>(mean);
+    any = any || shift[i] != 0;
+  }
+  if (any) shift_ = std::move(shift);
+}
+
+void LayerInputs::choose_shift(std::span<const Rows> samples) {
+  if (shift_chosen_ || sums_.empty()) return;
+  const auto width = static_cast<size_t>(width_);
+  std::vector<double> sums(length(), 0.0), squares(length(), 0.0);
+  int64_t rows = 0;
+  for (const Rows sample : samples) {
+    const size_t count = sample.size() / length();
+    rows += static_cast<int64_t>(count);
+    for (size_t g = 0; g < static_cast<size_t>(groups_); ++g) {
+      add_to_sums(sample.data() + g * count * width, count, width, width, &sums[g * width], &squares[g * width]);
+    }
+  }
+  if (rows > 0) make_shift(sums, squares, rows);
+}
+
+void LayerInputs::choose_shift(const float* panels, int64_t room, int64_t rows) {
+  if (shift_chosen_ || sums_.empty() || rows == 0) return;
+  std::vector<double> sums(length(), 0.0), squares(length(), 0.0);
+  for (const RowPanels::Panel& panel : panels_.panels()) {
+    const auto first = static_cast<size_t>(panel.first);
+    add_to_sums(panels + panel.before * room, static_cast<size_t>(rows), static_cast<size_t>(panel.step),
+                static_cast<size_t>(panel.columns), &sums[first], &squares[first]);
+  }
+  make_shift(sums, squares, rows);
+}
+
+void LayerInputs::shift(std::span<float> rows) const {
+  if (!shifts()) return;
+  const auto width = static_cast<size_t>(width_);
+  const size_t count = rows.size() / length();
+  for (size_t g = 0; g < static_cast<size_t>(groups_); ++g) {
+    for (size_t r = 0; r < count; ++r) {
+      float* row = &rows[(g * count + r) * width];
+      for (size_t i = 0; i < width; ++i) row[i] -= shift_[g * width + i];
+    }
+  }
+}
+
+void LayerInputs::shift(float* panels, int64_t room, int64_t rows) const {
+  if (!shifts()) return;
+  for (const RowPanels::Panel& panel : panels_.panels()) {
+    for (int64_t r = 0; r < rows; ++r) {
+      float* row = panels + panel.before * room + r * panel.step;
+      for (int64_t i = 0; i < panel.columns; ++i) row[i] -= shift_[static_cast<size_t>(panel.first + i)];
+    }
+  }
+}
+
 void LayerInputs::make_sums() {
   if (!blocks_.front().products.empty()) return;
   for (Block& block : blocks_) {
@@ -351,34 +426,55 @@ void LayerInputs::add_products(const float* rows, size_t num_rows, Block& block,
   table.gemm_tile(tile);
 }
 
-std::vector<double> LayerInputs::means() const {
+std::vector<double> LayerInputs::shifted_means() const {
   std::vector<double> means = sums_;
   for (double& mean : means) mean /= static_cast<double>(std::max<int64_t>(1, num_rows_));
   return means;
+}
+
+std::vector<double> LayerInputs::means() const {
+  std::vector<double> means = shifted_means();
+  for (size_t i = 0; i < means.size(); ++i) means[i] += shift_of(i);
+  return means;
+}
+
+double LayerInputs::mean_square(const Block& block, size_t i) const {
+  const auto rows = static_cast<double>(std::max<int64_t>(1, num_rows_));
+  const double shift = shift_of(start_of(block) + i),
+               about_shift = block.products[i * (static_cast<size_t>(block.width) + 1)] / rows;
+  return shift == 0 ? about_shift : about_shift + shift * (2 * sums_[start_of(block) + i] / rows + shift);
+}
+
+bool LayerInputs::varies(const Block& block, size_t i) const {
+  // Products are sums of floats: of an input that hardly varies around its mean, which the first rows did not tell,
+  // what is left of them is their rounding.
+  constexpr double kRounding = 3e-5;
+  const auto n = static_cast<size_t>(block.width);
+  const auto rows = static_cast<double>(std::max<int64_t>(1, num_rows_));
+  const double square = block.products[i * n + i] / rows, mean = sums_[start_of(block) + i] / rows;
+  return square - mean * mean > kRounding * square;
 }
 
 std::vector<double> LayerInputs::moments(const Block& block, bool centred) const {
   const auto n = static_cast<size_t>(block.width);
   const auto rows = static_cast<double>(std::max<int64_t>(1, num_rows_));
   EDGESMITH_CHECK(!centred || !sums_.empty()) << "moments around means that were not kept";
-  const double* sums =
-      sums_.data() + static_cast<size_t>(block.group) * static_cast<size_t>(width_) + static_cast<size_t>(block.first);
+  const size_t start = start_of(block);
+  const double* sums = sums_.data() + start;
   std::vector<double> moments(n * n);
   if (block.products.empty()) return moments;  // no rows were added
-  // Products are sums of floats: of an input that hardly varies around its mean, what is left of them is their
-  // rounding.
-  constexpr double kRounding = 3e-5;
   std::vector<bool> constant(n, false);
-  for (size_t i = 0; centred && i < n; ++i) {
-    const double square = block.products[i * n + i] / rows, mean = sums[i] / rows;
-    constant[i] = square - mean * mean < kRounding * square;
-  }
+  for (size_t i = 0; centred && i < n; ++i) constant[i] = !varies(block, i);
   constexpr size_t kTile = 16;  // the mirrored half is written down columns: a few lines at a time
   for (size_t first = 0; first < n; first += kTile) {
     for (size_t j = first; j < n; ++j) {
       for (size_t i = first; i < std::min(first + kTile, j + 1); ++i) {
         if (constant[i] || constant[j]) continue;
-        const double about = centred ? sums[i] / rows * (sums[j] / rows) : 0;
+        double about = centred ? sums[i] / rows * (sums[j] / rows) : 0;
+        if (!centred && shifts()) {
+          const double a = shift_of(start + i), b = shift_of(start + j);
+          about = -(a * sums[j] / rows + b * sums[i] / rows + a * b);
+        }
         moments[i * n + j] = moments[j * n + i] = block.products[i * n + j] / rows - about;
       }
     }

@@ -57,6 +57,15 @@ class LayerInputs {
   size_t take_outputs(const ir::Node& node, const ir::Tensor& value, int64_t sample, std::span<float> rows) const;
   size_t most_outputs_taken() const { return static_cast<size_t>(rows_per_sample_ * outputs_); }
   int64_t outputs() const { return outputs_; }
+  /// Of the first rows that come: chooses what is subtracted from inputs before their products are summed. Sums of
+  /// floats keep seven digits, and an input whose mean is many deviations from zero would lose its spread in them.
+  /// Nothing is subtracted from others, nor without means.
+  void choose_shift(std::span<const Rows> samples);
+  void choose_shift(const float* panels, int64_t room, int64_t rows);
+  /// Whether rows must be shifted before they are added.
+  bool shifts() const { return !shift_.empty(); }
+  void shift(std::span<float> rows) const;
+  void shift(float* panels, int64_t room, int64_t rows) const;
   /// Makes the sums, zero, if they are not there.
   void make_sums();
   /// Adds the rows of some samples to the sums: add_means once, and add_products for every piece, in any order or side
@@ -77,8 +86,15 @@ class LayerInputs {
   void add_means(const float* panels, int64_t room, int64_t rows);
   void add_products(const float* panels, int64_t room, int64_t rows, size_t panel);
 
-  /// Means of the inputs [groups, width].
+  /// Means of the inputs [groups, width], and of the rows as they were added.
   std::vector<double> means() const;
+  std::vector<double> shifted_means() const;
+  /// What was subtracted from input `i` of [groups, width].
+  double shift_of(size_t i) const { return shift_.empty() ? 0 : shift_[i]; }
+  /// Mean square of input `i` of the block.
+  double mean_square(const Block& block, size_t i) const;
+  /// Whether input `i` of the block varies beyond the rounding of its sums.
+  bool varies(const Block& block, size_t i) const;
   /// Second moments of a block, symmetric [width, width]; around the mean when `centred`: those of inputs that do not
   /// vary beyond rounding are 0.
   std::vector<double> moments(const Block& block, bool centred) const;
@@ -102,8 +118,14 @@ class LayerInputs {
     size_t size_ = 0;
   };
   void make_pieces();
+  /// Makes the shift of sums of `rows` numbers and their squares, [groups, width].
+  void make_shift(std::span<const double> sums, std::span<const double> squares, int64_t rows);
   /// Adds rows [num_rows, width] of the block's group.
   void add_products(const float* rows, size_t num_rows, Block& block, const Piece& piece, Scratch& packed);
+  /// Place of a block's first input in [groups, width].
+  size_t start_of(const Block& block) const {
+    return static_cast<size_t>(block.group) * static_cast<size_t>(width_) + static_cast<size_t>(block.first);
+  }
   size_t length() const { return static_cast<size_t>(groups_) * static_cast<size_t>(width_); }  ///< of a row
 
   int groups_ = 1, width_ = 0;
@@ -114,6 +136,8 @@ class LayerInputs {
   std::vector<Piece> pieces_;
   RowPanels panels_;
   std::vector<double> sums_;  // [groups, width], or empty
+  std::vector<float> shift_;  // the same; empty: zeros
+  bool shift_chosen_ = false;
 };
 
 }  // namespace edgesmith::passes::quantize

@@ -122,14 +122,19 @@ class RowCollector {
   // ones.
   Rows join(size_t layer, size_t batches) const {
     Rows rows;
-    const LayerInputs& inputs = inputs_of(layer);
+    LayerInputs& inputs = inputs_of(layer);
     if (!paneled(layer)) {
+      std::vector<std::span<float>> slots;
       for (size_t slot = 0; slot < batches; ++slot) {
-        rows.slots.emplace_back(coming(layer) + slot * inputs.most_taken(), taken_[layer][slot]);
+        slots.emplace_back(coming(layer) + slot * inputs.most_taken(), taken_[layer][slot]);
       }
+      rows.slots.assign(slots.begin(), slots.end());
+      inputs.choose_shift(rows.slots);
+      for (const std::span<float> slot : slots) inputs.shift(slot);
       return rows;
     }
-    rows.panels = coming(layer);
+    float* const panels = coming(layer);
+    rows.panels = panels;
     rows.room = room_of(layer);
     for (size_t slot = 0; slot < batches; ++slot) {
       const int64_t from = static_cast<int64_t>(slot) * inputs.rows_per_sample();
@@ -137,6 +142,8 @@ class RowCollector {
       if (from != rows.count) inputs.panels().move_rows(coming(layer), rows.room, from, rows.count, taken);
       rows.count += taken;  // samples before may have given fewer rows
     }
+    inputs.choose_shift(panels, rows.room, rows.count);
+    inputs.shift(panels, rows.room, rows.count);
     return rows;
   }
 

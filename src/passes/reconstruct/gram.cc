@@ -41,6 +41,15 @@ Gram::Gram(const ir::Node& node, int64_t num_samples, int widest, int64_t rows_p
 void Gram::add(std::span<const Sample> current, std::span<const Sample> reference, ThreadPool& pool) {
   std::vector<Rows> rows;
   for (const Sample& sample : current) rows.push_back(sample.inputs);
+  inputs_.choose_shift(rows);
+  std::vector<std::vector<float>> shifted(inputs_.shifts() ? rows.size() : 0);
+  for (size_t s = 0; s < shifted.size(); ++s) {
+    shifted[s].reserve(rows[s].size() + quantize::LayerInputs::kReadAhead);
+    shifted[s].assign(rows[s].begin(), rows[s].end());
+    inputs_.shift(shifted[s]);
+    shifted[s].resize(rows[s].size() + quantize::LayerInputs::kReadAhead);
+    rows[s] = Rows(shifted[s]).first(rows[s].size());
+  }
   inputs_.add_means(rows);
   pool.parallel_for(inputs_.num_pieces(), [&](int64_t piece, int) { inputs_.add_products(rows, piece); });
   const auto width = static_cast<size_t>(inputs_.width());
@@ -64,7 +73,7 @@ void Gram::add(std::span<const Sample> current, std::span<const Sample> referenc
         }
       }
       pool.parallel_for(static_cast<int64_t>(pieces_.size()), [&](int64_t piece, int) {
-        add_differences(half, pieces_[static_cast<size_t>(piece)], differences.data(), x);
+        add_differences(half, pieces_[static_cast<size_t>(piece)], differences.data(), rows[s]);
       });
     }
     const Rows shortcut = current[s].added, wanted = reference[s].added;
@@ -75,8 +84,9 @@ void Gram::add(std::span<const Sample> current, std::span<const Sample> referenc
       for (size_t m = 0; m < half.added_sums.size(); ++m)
         half.added_sums[m] += differences[r * half.added_sums.size() + m];
     }
-    pool.parallel_for(static_cast<int64_t>(half.added_products.size()),
-                      [&](int64_t block, int) { add_added(half, static_cast<size_t>(block), differences.data(), x); });
+    pool.parallel_for(static_cast<int64_t>(half.added_products.size()), [&](int64_t block, int) {
+      add_added(half, static_cast<size_t>(block), differences.data(), rows[s]);
+    });
   }
 }
 
@@ -122,18 +132,20 @@ void Gram::add_added(Half& half, size_t b, const float* differences, const Rows&
                half.added_products[b].data());
 }
 
-// Products over `count` rows, less those of the means: `sums` belong to the rows of the matrix.
+// Products over `count` rows, less those of the means: `sums` belong to the rows of the matrix. Inputs that do not vary
+// have no part in them.
 std::vector<double> Gram::mean_products(size_t b, const std::vector<float>& products, const double* sums, int64_t count,
                                         bool centred) const {
   const Block& block = inputs_.blocks()[b];
   const auto n = static_cast<size_t>(block.width);
   const auto rows = static_cast<double>(std::max<int64_t>(1, count));
-  const std::vector<double> means = inputs_.means();
-  const double* own = &means[static_cast<size_t>(block.group * inputs_.width() + block.first)];
-  std::vector<double> out(products.size());
-  for (size_t i = 0; i < out.size() / n; ++i) {
-    const double mean = centred ? sums[i] / rows : 0;
-    for (size_t j = 0; j < n; ++j) out[i * n + j] = products[i * n + j] / rows - mean * own[j];
+  const std::vector<double> means = inputs_.shifted_means();
+  const auto start = static_cast<size_t>(block.group * inputs_.width() + block.first);
+  std::vector<double> out(products.size(), 0.0);
+  for (size_t j = 0; j < n; ++j) {
+    if (centred && !inputs_.varies(block, j)) continue;
+    const double about = centred ? means[start + j] : -inputs_.shift_of(start + j);
+    for (size_t i = 0; i < out.size() / n; ++i) out[i * n + j] = products[i * n + j] / rows - sums[i] / rows * about;
   }
   return out;
 }
