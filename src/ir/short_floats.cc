@@ -2,11 +2,19 @@
 #include "edgesmith/ir/short_floats.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
 #include <vector>
 
 namespace edgesmith::ir {
 
-float short_float(float value) { return bfloat16_to_float(float_to_bfloat16(value)); }
+float short_float(float value, int bits) {
+  if (bits >= kAllBits || !std::isfinite(value)) return value;
+  auto word = std::bit_cast<uint32_t>(value);
+  const int dropped = kAllBits - bits;
+  word += (1U << (dropped - 1)) - 1 + (word >> dropped & 1);
+  return std::bit_cast<float>(word & ~((1U << dropped) - 1));
+}
 
 Tensor with_short_floats(const Tensor& tensor) {
   const Tensor* palette = tensor.as_palette();

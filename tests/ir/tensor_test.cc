@@ -95,7 +95,20 @@ TEST(Half, RoundsToNearestEven) {
   EXPECT_EQ(float_to_half(65520.0f), 0x7C00);
   EXPECT_EQ(float_to_bfloat16(1.0f + 0x1p-8f), 0x3F80);
   EXPECT_EQ(float_to_bfloat16(1.0f + 3 * 0x1p-8f), 0x3F82);
+}
+
+TEST(ShortFloats, RoundToTheBitsAskedFor) {
   EXPECT_EQ(short_float(-1.0f - 3 * 0x1p-8f), -1.0f - 4 * 0x1p-8f);
+  EXPECT_EQ(short_float(std::numeric_limits<float>::infinity()), std::numeric_limits<float>::infinity());
+  for (const float value : {1.0f / 3, -2000.7f, 3e-30f, 0.999999f}) {
+    EXPECT_EQ(short_float(value), bfloat16_to_float(float_to_bfloat16(value)));
+    EXPECT_EQ(short_float(value, kAllBits), value);
+    for (int bits = kShortBits; bits < kAllBits; ++bits) {
+      int exponent = 0;
+      const double scaled = std::ldexp(std::frexp(static_cast<double>(value), &exponent), bits);
+      EXPECT_EQ(short_float(value, bits), std::ldexp(std::nearbyint(scaled), exponent - bits)) << value << " " << bits;
+    }
+  }
 }
 
 }  // namespace

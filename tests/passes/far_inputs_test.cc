@@ -144,6 +144,8 @@ TEST(FarInputs, AreCompressedAsWellAsNearOnes) {
       {"prune", {{"pattern", "2:4"}}},
       {"quantize", {{"weights", "int4"}}},
       {"quantize", {{"weights", "int8"}, {"activations", "float"}}},
+      {"quantize", {{"rounding", "rate-aware"}, {"size", "400"}}},  // short biases: those of far inputs are large
+      {"share", {{"bits", "4"}}},
   };
   for (const auto& [command, settings] : commands) {
     const auto error_at = [&](float offset) {
@@ -155,7 +157,7 @@ TEST(FarInputs, AreCompressedAsWellAsNearOnes) {
     const double near = error_at(0);
     EXPECT_GT(near, 0);
     for (const float offset : {30.0F, 300.0F, 2000.0F}) {
-      EXPECT_NEAR(error_at(offset), near, 0.1 * near) << command << " " << settings[0].second << " " << offset;
+      EXPECT_LT(error_at(offset), 1.1 * near) << command << " " << settings[0].second << " " << offset;
     }
   }
 }

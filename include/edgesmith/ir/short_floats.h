@@ -7,8 +7,10 @@
 
 namespace edgesmith::ir {
 
-/// To nearest, ties to even.
-float short_float(float value);
+inline constexpr int kShortBits = 8, kAllBits = 24;
+
+/// To nearest, ties to even; of `bits` significant bits, kShortBits to kAllBits.
+float short_float(float value, int bits = kShortBits);
 
 /// Dense float32 numbers, the scales of codes, or float entries of codebooks as short floats; codes and indices stay.
 Tensor with_short_floats(const Tensor& tensor);

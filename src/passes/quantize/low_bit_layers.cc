@@ -154,11 +154,13 @@ class Coder {
     const reconstruct::Layer layer = reconstruct::read_layer(node);
     LowBitCodes codes;
     double expected = 0;
+    std::vector<double> errors;
     if (rates_) {
       RatedCodes rated = rate_aware_weight(layer, settings_[l], rates_->price(l), *gram, *context_.pool);
       rates_->took(l, rated.bits, kShortScaleBits * static_cast<double>(layer.outputs));
       expected = rated.bits / static_cast<double>(layer.size());
       codes = std::move(rated.codes);
+      errors = std::move(rated.errors);
     } else {
       codes = low_bit_weight(layer, settings_[l], gram, *context_.pool);
     }
@@ -169,7 +171,7 @@ class Coder {
     bytes_ += codes.weight.stored_bytes();
     bits_[l] = static_cast<double>(coded_bits(layer, settings_[l], settings_[l].bits));
     put_codes(graph_, layer, codes);
-    if (rates_) reconstruct::shorten_bias(graph_, node);  // the layers behind make up for it
+    reconstruct::shorten_bias(graph_, node, errors);  // the layers behind make up for it
   }
 
   ir::Graph& graph_;

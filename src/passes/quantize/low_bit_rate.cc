@@ -242,6 +242,7 @@ class RateRounder {
       const OutputPower power = output_power(target_, m / target_.rows_per_group, wanted(m), values(m));
       signal += power.signal;
       out.codes.error += power.noise;
+      out.errors.push_back(power.noise);
     }
     out.codes.weight = stored_codes(layer_, settings_, Segments(layer_, 0), grids, values_);
     if (target_.centred) out.codes.bias_change = gram_.bias_change(layer_.weights, values_);

@@ -11,7 +11,8 @@ namespace edgesmith::passes::quantize {
 
 struct RatedCodes {
   LowBitCodes codes;
-  double bits = 0;  ///< that an entropy coder spends on them all, expected
+  double bits = 0;             ///< that an entropy coder spends on them all, expected
+  std::vector<double> errors;  ///< squared, by output
 };
 
 /// Codes for a layer, one symmetric scale an output, with the least output error plus `price` times bits. Scales are

@@ -89,12 +89,22 @@ void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>
   graph.set_input(node, operand, &graph.add_constant(std::move(result), {}, &node));
 }
 
-void shorten_bias(ir::Graph& graph, ir::Node& layer) {
+void shorten_bias(ir::Graph& graph, ir::Node& layer, std::span<const double> errors) {
   const int operand = ops::quant_facts(layer).bias_operand;
   ir::Value* bias = operand >= 0 && operand < layer.num_inputs() ? layer.input(operand) : nullptr;
   if (bias == nullptr || bias->constant() == nullptr || bias->constant()->dtype() != ir::DType::f32) return;
-  if (bias->constant()->encoding() != ir::Encoding::dense || bias->uses().size() != 1) return;
-  graph.set_tensor(bias->node(), ir::with_short_floats(*bias->constant()));
+  if (bias->constant()->encoding() != ir::Encoding::dense || bias->uses().size() != 1 || errors.empty()) return;
+  std::vector<float> numbers = bias->constant()->to_floats();
+  const auto error_of = [&](size_t m) {
+    return numbers.size() == errors.size() ? errors[m] : *std::min_element(errors.begin(), errors.end());
+  };
+  int bits = ir::kShortBits;
+  for (size_t m = 0; m < numbers.size(); ++m) {
+    const auto off = [&] { return static_cast<double>(ir::short_float(numbers[m], bits)) - numbers[m]; };
+    while (bits < ir::kAllBits && off() * off() > error_of(m)) ++bits;
+  }
+  for (float& number : numbers) number = ir::short_float(number, bits);
+  graph.set_tensor(bias->node(), ir::Tensor::of<float>(bias->constant()->dims(), numbers));
 }
 
 void restore_constant(ir::Graph& graph, const ir::Graph& original, ir::Node& layer, int operand) {

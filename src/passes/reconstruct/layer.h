@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "edgesmith/ir/graph.h"
@@ -42,8 +43,10 @@ void write_layer(ir::Graph& graph, const Layer& layer, const std::vector<double>
 /// Adds to every output's bias, which there is room for.
 void change_bias(ir::Graph& graph, const Layer& layer, const std::vector<double>& change);
 
-/// The bias as short floats (ir/short_floats.h); one that other nodes read too stays.
-void shorten_bias(ir::Graph& graph, ir::Node& layer);
+/// The bias with as few significant bits, those of short floats (ir/short_floats.h) or more, as change no output by
+/// more than its weights do: `errors` by output, squared. Without errors it stays, and so does one that other nodes
+/// read.
+void shorten_bias(ir::Graph& graph, ir::Node& layer, std::span<const double> errors);
 
 /// Gives an operand of the layer the constant, or nothing, that it had in `original`, a clone of the graph from before.
 /// An operand that the layer does not have, or that is no constant, stays.

@@ -221,6 +221,7 @@ SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings
   shared.codebooks = static_cast<int64_t>(rows.codebooks.size());
   shared.entries = static_cast<int64_t>(entries_of(rows));
   if (!blocks.empty()) {
+    shared.errors = output_errors(rows, blocks, pool);
     std::fill(rows.scale.begin(), rows.scale.end(), 0.0);
     shared.power = output_error(rows, blocks, pool);
   }
@@ -251,7 +252,7 @@ void write_shared(ir::Graph& graph, ir::Node& node, const SharedLayer& shared) {
     layer.outputs = static_cast<int64_t>(shared.bias_change.size());
     reconstruct::change_bias(graph, layer, shared.bias_change);
   }
-  reconstruct::shorten_bias(graph, node);
+  reconstruct::shorten_bias(graph, node, shared.errors);
 }
 
 }  // namespace edgesmith::passes::share

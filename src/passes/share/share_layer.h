@@ -27,6 +27,7 @@ struct SharedLayer {
   std::vector<double> bias_change;  ///< by output; empty: none
   int64_t codebooks = 0, entries = 0;
   double error = 0, power = 0;  ///< squared, of the layer's outputs; 0 without data
+  std::vector<double> errors;   ///< squared, by output; empty without data
   double index_bits = 0;        ///< that an entropy coder spends on the indices, expected; not of estimates
   double codebook_bits = 0;     ///< of entries and scales, packed
 };

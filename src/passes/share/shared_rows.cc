@@ -282,14 +282,18 @@ std::vector<double> SharedRows::values() const {
   return all;
 }
 
-double output_error(const SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
+std::vector<double> output_errors(const SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
   std::vector<double> errors(static_cast<size_t>(rows.outputs), 0.0);
   for (const Block& block : blocks) {
     pool.parallel_for(block.rows, [&](int64_t m, int) {
       errors[static_cast<size_t>(block.first_row + m)] += error_of(rows, block, block.first_row + m);
     });
   }
-  return sum(errors);
+  return errors;
+}
+
+double output_error(const SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
+  return sum(output_errors(rows, blocks, pool));
 }
 
 void cluster_rows(SharedRows& rows, int64_t entries, const std::vector<double>& importance, ThreadPool& pool) {

@@ -69,7 +69,8 @@ double round_entries(SharedRows& rows, const std::vector<Block>& blocks, int lim
 /// Entries become short floats (ir/short_floats.h), and assignments follow likewise. Returns the sum of output errors.
 double shorten_entries(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool);
 
-/// Sum of the rows' output errors.
+/// The rows' output errors, and their sum.
+std::vector<double> output_errors(const SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool);
 double output_error(const SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool);
 
 }  // namespace edgesmith::passes::share
