@@ -13,6 +13,7 @@
 #include <iterator>
 #include <map>
 #include <mutex>
+#include <utility>
 
 namespace edgesmith {
 namespace {
@@ -55,6 +56,46 @@ ssize_t read_whole(int fd, std::span<std::byte> bytes) {
     at += static_cast<size_t>(n);
   }
   return static_cast<ssize_t>(at);
+}
+
+/// A file of `folder` that has no name, so that nothing is left of it when the process is killed. -1: the file system
+/// has none, or such a file could not be named later (without /proc).
+int open_unnamed(const std::filesystem::path& folder) {
+#ifdef O_TMPFILE
+  if (::access("/proc/self/fd", X_OK) == 0) {
+    return ::open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+  }
+#endif
+  (void)folder;
+  return -1;
+}
+
+/// Names an open file that has no name yet. False with errno (EEXIST).
+bool link_open(int fd, const std::string& name) {
+  const std::string open = "/proc/self/fd/" + std::to_string(fd);
+  return ::linkat(AT_FDCWD, open.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
+
+/// Renames unless there is a file `to` already, as well as the file system can. False with errno (EEXIST).
+bool rename_to_free(const std::string& from, const std::string& to) {
+#ifdef RENAME_NOREPLACE
+  if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0) return true;
+  if (errno == EEXIST) return false;
+#endif
+  if (::link(from.c_str(), to.c_str()) == 0) return ::unlink(from.c_str()) == 0;  // NFS
+  if (errno == EEXIST) return false;
+  struct stat info {};
+  if (::lstat(to.c_str(), &info) == 0) {
+    errno = EEXIST;
+    return false;
+  }
+  return ::rename(from.c_str(), to.c_str()) == 0;
+}
+
+/// Neither a regular file nor a folder.
+bool is_device(const std::string& path) {
+  struct stat info {};
+  return ::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
 }
 
 /// Where files are mapped: begin and end of each.
@@ -172,22 +213,25 @@ MappedFile::~MappedFile() {
   ::munmap(const_cast<std::byte*>(data_), size_);
 }
 
-Result<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string& path) {
+Result<std::unique_ptr<AtomicFile>> AtomicFile::create(const std::string& path, Existing existing) {
   std::unique_ptr<AtomicFile> file(new AtomicFile);
   file->path_ = path;
+  file->existing_ = existing;
   if (is_stdout(path)) {  // by its number: a file that it leads to is written on, not replaced
     file->fd_ = ::dup(STDOUT_FILENO);
     if (file->fd_ < 0) return io_error_from_errno(path, "cannot write", errno);
     return file;
   }
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
+  if (is_device(path)) {
     file->fd_ = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
     if (file->fd_ < 0) return io_error_from_errno(path, "cannot open", errno);
     return file;
   }
-  // A short name of its own: the target's name may already be as long as the file system allows.
   const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  file->fd_ = open_unnamed(folder);
+  file->unnamed_ = file->fd_ >= 0;
+  if (file->unnamed_) return file;
+  // A short name of its own: the target's name may already be as long as the file system allows.
   file->temporary_ = (folder / ".edgesmith-XXXXXX").string();
   file->fd_ = ::mkstemp(file->temporary_.data());
   if (file->fd_ < 0) {
@@ -243,6 +287,33 @@ Status AtomicFile::flush() {
   return {};
 }
 
+// Names that are taken are passed over.
+bool AtomicFile::take_free_name() {
+  const std::filesystem::path folder = std::filesystem::path(path_).parent_path();
+  for (int i = 0;; ++i) {
+    const std::string name = ".edgesmith-" + std::to_string(::getpid()) + "-" + std::to_string(i);
+    temporary_ = (folder / name).string();
+    if (link_open(fd_, temporary_)) return true;
+    if (errno == EEXIST) continue;
+    temporary_.clear();
+    return false;
+  }
+}
+
+// A name is given to a file that has none without replacing another's. So one that replaces has a name of its own
+// first. False with errno.
+bool AtomicFile::take_name() {
+  if (unnamed_) {
+    if (link_open(fd_, path_)) return true;
+    if (errno != EEXIST || existing_ == Existing::keep) return false;
+    if (!take_free_name()) return false;
+  }
+  const bool renamed = existing_ == Existing::keep ? rename_to_free(temporary_, path_)
+                                                   : ::rename(temporary_.c_str(), path_.c_str()) == 0;
+  if (renamed) temporary_.clear();
+  return renamed;
+}
+
 Status AtomicFile::commit() {
   EDGESMITH_TRY(flush());
   if (!temporary_.empty()) {
@@ -250,17 +321,31 @@ Status AtomicFile::commit() {
     ::umask(mask);
     if (::fchmod(fd_, 0666 & ~mask) != 0) return io_error_from_errno(path_, "cannot write", errno);
   }
-  const int closed = ::close(fd_);
-  fd_ = -1;
-  if (closed != 0) return io_error_from_errno(path_, "cannot write", errno);
-  if (temporary_.empty()) return {};
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0) return io_error_from_errno(path_, "cannot write", errno);
-  temporary_.clear();
-  return {};
+  // What a disk far away has against the file shows when it is closed; one without a name must stay open until it has.
+  const int own = std::exchange(fd_, unnamed_ ? ::dup(fd_) : -1);
+  if (::close(own) != 0 || (unnamed_ && fd_ < 0)) return io_error_from_errno(path_, "cannot write", errno);
+  if ((!unnamed_ && temporary_.empty()) || take_name()) return {};
+  if (errno != EEXIST || existing_ == Existing::replace) return io_error_from_errno(path_, "cannot write", errno);
+  return usage_error(path_ + ": exists already: it came while this one was made",
+                     "name another file, or add --force to overwrite it");
 }
 
-Status write_file(const std::string& path, std::string_view text) {
+Status check_writable(const std::string& path) {
+  if (is_stdout(path)) return {};
+  if (is_device(path)) {  // opening a pipe would wait for its reader
+    if (::access(path.c_str(), W_OK) == 0) return {};
+    return io_error_from_errno(path, "cannot write", errno);
+  }
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0 && errno == ENAMETOOLONG) {
+    return io_error_from_errno(path, "cannot create", errno);
+  }
   auto file = AtomicFile::create(path);
+  return file ? Status() : Status(file.error());
+}
+
+Status write_file(const std::string& path, std::string_view text, Existing existing) {
+  auto file = AtomicFile::create(path, existing);
   if (!file) return file.error();
   (*file)->write(text);
   return (*file)->commit();

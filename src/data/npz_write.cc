@@ -91,7 +91,7 @@ class Writer {
 
 }  // namespace
 
-Status write_npz(const std::string& path, std::span<const NamedArray> arrays) {
+Status write_npz(const std::string& path, std::span<const NamedArray> arrays, Existing existing) {
   if (arrays.size() > 0xfffe) return unsupported_error(path + ": more than 65534 arrays in one npz file");
   std::vector<NamedArray> dense;
   std::vector<std::string> heads;
@@ -105,7 +105,7 @@ Status write_npz(const std::string& path, std::span<const NamedArray> arrays) {
     heads.push_back(*head);
     dense.push_back({array.name, std::move(tensor)});
   }
-  auto file = AtomicFile::create(path);
+  auto file = AtomicFile::create(path, existing);
   if (!file) return file.error();
   Writer writer(**file, total >= kZip64From);
   for (size_t i = 0; i < dense.size(); ++i) {

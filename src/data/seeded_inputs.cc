@@ -143,18 +143,23 @@ Result<std::vector<ir::Tensor>> seeded_inputs(const ir::Graph& graph, const Seed
   return inputs;
 }
 
-Status save_inputs(const std::string& path, const ir::Graph& graph, const std::vector<ir::Tensor>& inputs) {
-  std::filesystem::path description(path);
-  if (description.extension() != ".npz") return usage_error(path + ": inputs are saved as .npz", "name it so");
+Status save_inputs(const std::string& path, const ir::Graph& graph, const std::vector<ir::Tensor>& inputs,
+                   Existing existing) {
+  const std::filesystem::path file(path);
+  if (file.extension() != ".npz") return usage_error(path + ": inputs are saved as .npz", "name it so");
   std::vector<NamedArray> arrays;
   for (size_t i = 0; i < inputs.size(); ++i) arrays.push_back({graph.inputs()[i]->name(), inputs[i]});
-  EDGESMITH_TRY(write_npz(path, arrays));
+  EDGESMITH_TRY(write_npz(path, arrays, existing));
   std::string quoted;
-  for (const char c : description.filename().string())
-    quoted += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
-  description.replace_extension(".toml");
-  return write_file(description.string(), "# Inputs made by edgesmith bench, to be fed as they are.\npath = \"" +
-                                              quoted + "\"\nlabels = \"none\"\n[preprocess]\n");
+  for (const char c : file.filename().string()) quoted += c == '"' || c == '\\' ? std::string{'\\', c} : std::string{c};
+  return write_file(description_of_inputs(path),
+                    "# Inputs made by edgesmith bench, to be fed as they are.\npath = \"" + quoted +
+                        "\"\nlabels = \"none\"\n[preprocess]\n",
+                    existing);
+}
+
+std::string description_of_inputs(const std::string& path) {
+  return std::filesystem::path(path).replace_extension(".toml").string();
 }
 
 }  // namespace edgesmith::data

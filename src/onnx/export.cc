@@ -349,10 +349,13 @@ Result<ExportSummary> export_file(const ir::Graph& graph, const std::string& pat
   }
   auto exported = ModelWriter(graph, external ? &*external : nullptr).run();
   if (!exported) return exported.error().in(path);
-  auto file = AtomicFile::create(path);
+  auto file = AtomicFile::create(path, options.existing);
   if (!file) return file.error();
   exported->model.for_each_piece([&](wire::Bytes bytes) { (*file)->write(bytes); });
-  if (external) EDGESMITH_TRY(external->commit());
+  // A model that came meanwhile keeps its data, too.
+  std::error_code ignored;
+  const bool kept = options.existing == Existing::keep && std::filesystem::is_regular_file(path, ignored);
+  if (external && !kept) EDGESMITH_TRY(external->commit());
   EDGESMITH_TRY((*file)->commit());
   ExportSummary summary;
   if (options.hash && is_stdout(path)) {

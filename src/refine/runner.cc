@@ -10,13 +10,14 @@ namespace edgesmith::refine {
 
 namespace fs = std::filesystem;
 
-Status check_no_input(const std::string& output, std::span<const std::string> inputs) {
+bool same_file(const std::string& a, const std::string& b) {
   std::error_code error;
+  return fs::equivalent(a, b, error) || fs::absolute(a).lexically_normal() == fs::absolute(b).lexically_normal();
+}
+
+Status check_no_input(const std::string& output, std::span<const std::string> inputs) {
   for (const std::string& input : inputs) {
-    if (fs::equivalent(output, input, error) ||
-        fs::absolute(output).lexically_normal() == fs::absolute(input).lexically_normal()) {
-      return usage_error(output + ": the output is the input", "name another file");
-    }
+    if (same_file(output, input)) return usage_error(output + ": the output is the input", "name another file");
   }
   return {};
 }
@@ -26,15 +27,15 @@ Status check_output(const std::string& output, std::span<const std::string> inpu
   EDGESMITH_TRY(check_no_input(output, inputs));
   std::error_code error;
   if (fs::is_directory(output, error)) return usage_error(output + ": is a directory", "name a file");
-  // A device is written to, not replaced: there is nothing to lose.
-  if (fs::exists(output, error) && !fs::is_other(output, error) && !force) {
+  // A device is written to, not replaced: there is nothing to lose. A link to nothing is something.
+  if (fs::exists(fs::symlink_status(output, error)) && !fs::is_other(output, error) && !force) {
     return usage_error(output + ": exists already", "name another file, or add --force to overwrite it");
   }
   const fs::path folder = fs::path(output).parent_path();
   if (!folder.empty() && !fs::is_directory(folder, error)) {
     return io_error(output + ": its folder does not exist", "create " + folder.string() + " first");
   }
-  return {};
+  return check_writable(output);
 }
 
 Result<RunReport> run_recipe(const Recipe& recipe, const RunOptions& options) {

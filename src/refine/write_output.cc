@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "refine/write_output.h"
 
+#include <cstdlib>
 #include <filesystem>
 #include <span>
 
@@ -14,21 +15,26 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The ONNX file on the way to a packed one; gone with its object, its external data too.
+// The folder of the ONNX file on the way to a packed one, beside it; gone with its object. A folder of its own, because
+// the packed file holds the names of that file and of its external data: they must be the same ones each time, and may
+// be those of files that somebody has there.
 class Passing {
  public:
-  explicit Passing(const std::string& path) : path_(path + ".part.onnx") {}
+  explicit Passing(const fs::path& beside) : folder_((beside.parent_path() / ".edgesmith-XXXXXX").string()) {
+    made_ = ::mkdtemp(folder_.data()) != nullptr;
+  }
   Passing(const Passing&) = delete;
   Passing& operator=(const Passing&) = delete;
   ~Passing() {
     std::error_code ignored;
-    fs::remove(path_, ignored);
-    fs::remove(path_ + ".data", ignored);
+    if (made_) fs::remove_all(folder_, ignored);
   }
-  const std::string& path() const { return path_; }
+  bool made() const { return made_; }
+  std::string file(const std::string& name) const { return (fs::path(folder_) / name).string(); }
 
  private:
-  std::string path_;
+  std::string folder_;
+  bool made_ = false;
 };
 
 }  // namespace
@@ -46,16 +52,19 @@ Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, Th
   return static_cast<int64_t>(packed->bytes.size());
 }
 
-Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::string& path, ThreadPool& pool, bool hash) {
-  if (!is_packed_name(path)) return onnx::export_file(graph, path, {.hash = hash});
+Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::string& path, ThreadPool& pool,
+                                         const onnx::ExportOptions& options) {
+  if (!is_packed_name(path)) return onnx::export_file(graph, path, options);
   const Passing passing(path);
-  auto written = onnx::export_file(graph, passing.path());
+  if (!passing.made()) return io_error(path + ": cannot create a folder beside it", "check the permissions");
+  const std::string onnx = passing.file(fs::path(path).filename().string() + ".part.onnx");
+  auto written = onnx::export_file(graph, onnx);
   if (!written) return written.error();
-  auto files = pack::read_model(passing.path());
+  auto files = pack::read_model(onnx);
   if (!files) return files.error();
   auto packed = pack::pack(*files, pool);
   if (!packed) return packed.error();
-  EDGESMITH_TRY(write_file(path, packed->bytes));
+  EDGESMITH_TRY(write_file(path, packed->bytes, options.existing));
   written->bytes = packed->bytes.size();
   written->sha256 = sha256_hex(std::as_bytes(std::span<const char>(packed->bytes)));
   return written;

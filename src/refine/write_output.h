@@ -15,8 +15,7 @@ Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, Th
 
 /// Writes `graph` to `path`. A packed file goes by way of an ONNX file beside it, which is removed. The summary is of
 /// what was written; its opset and notes are those of the ONNX model. Errors: io, unsupported.
-/// `hash` false: without the SHA-256 of an ONNX file.
 Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::string& path, ThreadPool& pool,
-                                         bool hash = true);
+                                         const onnx::ExportOptions& options = {});
 
 }  // namespace edgesmith::refine

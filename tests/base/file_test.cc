@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -40,6 +41,70 @@ TEST_F(Files, AnUncommittedFileLeavesTheOldOneAndNothingElse) {
   }
   EXPECT_EQ(*read_file(path("a")), "old");
   EXPECT_EQ(count(), 1u);
+}
+
+TEST_F(Files, AFileThatCameMeanwhileIsKeptOrReplacedAsAsked) {
+  for (const Existing existing : {Existing::keep, Existing::replace}) {
+    auto file = AtomicFile::create(path("late"), existing);
+    ASSERT_TRUE(file.ok());
+    (*file)->write("ours");
+    std::filesystem::remove(path("late"));
+    ASSERT_TRUE(write_file(path("late"), "theirs").ok());
+    const Status done = (*file)->commit();
+    EXPECT_EQ(done.ok(), existing == Existing::replace);
+    if (existing == Existing::keep) {
+      EXPECT_EQ(done.error().kind, ErrorKind::usage) << done.error().text();
+    }
+    EXPECT_EQ(*read_file(path("late")), done.ok() ? "ours" : "theirs");
+    file->reset();
+    EXPECT_EQ(count(), 1u);
+  }
+  ASSERT_TRUE(write_file(path("free"), "text", Existing::keep).ok());
+  EXPECT_EQ(*read_file(path("free")), "text");
+  EXPECT_EQ(write_file(path("free"), "other", Existing::keep).error().kind, ErrorKind::usage);
+  EXPECT_EQ(*read_file(path("free")), "text");
+  std::filesystem::create_symlink("nowhere", path("link"));
+  EXPECT_FALSE(write_file(path("link"), "text", Existing::keep).ok());
+  EXPECT_TRUE(write_file(path("link"), "text").ok());  // the link goes
+  EXPECT_EQ(*read_file(path("link")), "text");
+}
+
+TEST_F(Files, AKilledWriterLeavesNothing) {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    auto file = AtomicFile::create(path("a"));
+    if (file.ok()) (*file)->write(std::string(1 << 20, 'x'));
+    ::_exit(file.ok() ? 0 : 1);  // without the destructor, as a signal would
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+  const int unnamed = ::open(folder_.c_str(), O_TMPFILE | O_WRONLY, 0600);
+  if (unnamed < 0) GTEST_SKIP() << "this file system has no files without a name";
+  ::close(unnamed);
+  EXPECT_EQ(count(), 0u);
+}
+
+TEST_F(Files, NewFilesHaveThePermissionsOfTheUsersMask) {
+  const mode_t mask = ::umask(027);
+  const Status done = write_file(path("a"), "text"), again = write_file(path("a"), "text");
+  ::umask(mask);
+  ASSERT_TRUE(done.ok() && again.ok());
+  struct stat info {};
+  ASSERT_EQ(::stat(path("a").c_str(), &info), 0);
+  EXPECT_EQ(info.st_mode & 0777, 0640u);
+}
+
+TEST_F(Files, WhatCanBeWrittenIsFoundOutWithoutATrace) {
+  EXPECT_TRUE(check_writable(path("a")).ok());
+  EXPECT_EQ(count(), 0u);
+  EXPECT_EQ(check_writable(path("none/a")).error().kind, ErrorKind::io);
+  EXPECT_EQ(check_writable(path(std::string(300, 'a').c_str())).error().kind, ErrorKind::io);
+  EXPECT_EQ(check_writable("/proc/a").error().kind, ErrorKind::io);
+  EXPECT_TRUE(check_writable("/dev/null").ok());
+  EXPECT_TRUE(check_writable("-").ok());
+  ASSERT_EQ(::mkfifo(path("pipe").c_str(), 0600), 0);
+  EXPECT_TRUE(check_writable(path("pipe")).ok());  // and nobody waits for its reader
 }
 
 TEST_F(Files, ErrorsNameThePath) {

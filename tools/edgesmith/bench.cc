@@ -191,7 +191,9 @@ class BenchRun {
     if (!flags_.save_input.empty()) {
       if (!flags_.data.data.path.empty()) return usage_error("--save-input is for seeded inputs, not for --data");
       EDGESMITH_TRY(refine::check_ending(flags_.save_input, "an .npz file", ".npz"));
-      EDGESMITH_TRY(refine::check_output(flags_.save_input, std::vector{flags_.model}, flags_.force));
+      for (const std::string& path : {flags_.save_input, data::description_of_inputs(flags_.save_input)}) {
+        EDGESMITH_TRY(refine::check_output(path, std::vector{flags_.model}, flags_.force));
+      }
     }
     if (!flags_.other.empty() && batch_sizes > 1) {
       return usage_error("bench: two models are compared at one batch size", "give --batch one number");
@@ -244,7 +246,7 @@ class BenchRun {
     if (!seeded) return seeded.error().in(shown_.paths[m]);
     const bool first = m == 0 && shown_.rounds.empty();
     if (first && !flags_.save_input.empty()) {
-      EDGESMITH_TRY(data::save_inputs(flags_.save_input, graphs_[m], *seeded));
+      EDGESMITH_TRY(data::save_inputs(flags_.save_input, graphs_[m], *seeded, replaced_if(flags_.force)));
     }
     return Inputs{std::move(*seeded)};
   }
@@ -319,7 +321,7 @@ class BenchRun {
       model.path = shown_.paths[m];
       model.sha256 = sha256_hex((*file)->bytes());
     }
-    return write_file(flags_.emit_costs, passes::costs_json(*costs) + "\n");
+    return write_file(flags_.emit_costs, passes::costs_json(*costs) + "\n", replaced_if(flags_.force));
   }
 
   Result<int> finish() {

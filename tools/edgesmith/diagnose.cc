@@ -177,7 +177,7 @@ Status search(const DiagnoseFlags& flags, const Models& models, const OpenData& 
   result.skip = std::move(*skip);
   if (!flags.output.empty()) {
     result.output = flags.output;
-    auto written = onnx::export_file(result.skip->graph, flags.output);
+    auto written = onnx::export_file(result.skip->graph, flags.output, {.existing = replaced_if(flags.force)});
     if (!written) return written.error();
     result.written = std::move(*written);
   }

@@ -126,7 +126,7 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   if (!tensors) return tensors.error().in(flags.model);
   Answers answers;
   for (size_t o = 0; o < tensors->size(); ++o) answers.arrays.push_back({graph->output_names()[o], (*tensors)[o]});
-  if (!flags.output.empty()) EDGESMITH_TRY(data::write_npz(flags.output, answers.arrays));
+  if (!flags.output.empty()) EDGESMITH_TRY(data::write_npz(flags.output, answers.arrays, replaced_if(flags.force)));
   answers.samples = (*data)->size();
   answers.sha256 = refine::outputs_sha256(*tensors);
   auto shown = describe_answers(answers.arrays, **data, *classes, flags.show);

@@ -91,7 +91,7 @@ Result<int> run_pack(const PackFlags& flags, const Common& common) {
   ThreadPool pool(common.threads);
   auto packed = pack::pack(*files, pool);
   if (!packed) return packed.error().in(flags.model);
-  EDGESMITH_TRY(write_file(flags.output, packed->bytes));
+  EDGESMITH_TRY(write_file(flags.output, packed->bytes, replaced_if(flags.force)));
   Done done{
       "pack", flags.output,    flags.model,         sha256_hex(std::as_bytes(std::span<const char>(packed->bytes))),
       {},     packed->summary, seconds_since(start)};
@@ -144,7 +144,7 @@ Result<int> run_unpack(const PackFlags& flags, const Common& common) {
   for (size_t i = places.size(); i-- > 0;) {
     std::error_code ignored;
     if (i > 0) fs::create_directories(fs::path(places[i]).parent_path(), ignored);
-    EDGESMITH_TRY(write_file(places[i], unpacked->files[i].bytes));
+    EDGESMITH_TRY(write_file(places[i], unpacked->files[i].bytes, replaced_if(flags.force)));
   }
   Done done{"unpack",
             flags.model,

@@ -285,7 +285,7 @@ Result<int> run(const ReduceFlags& flags, const Common& common) {
       *graph, [&](const ir::Graph& part, const std::string& bytes) { return trial.breaks(part, bytes); }, options);
   if (!report) return report.error().in(flags.model);
   reduced.report = *std::move(report);
-  auto written = onnx::export_file(*graph, flags.output);
+  auto written = onnx::export_file(*graph, flags.output, {.existing = replaced_if(flags.force)});
   if (!written) return written.error();
   reduced.written = *std::move(written);
   reduced.seconds = seconds_since(start);

@@ -103,7 +103,7 @@ Result<int> select_kernels(const SelectFlags& flags, const Common& common) {
   plan->model_path = flags.model;
   plan->model_sha256 = sha256_hex((*file)->bytes());
   const std::string document = refine::plan_json(*plan);
-  if (!flags.output.empty()) EDGESMITH_TRY(write_file(flags.output, document + "\n"));
+  if (!flags.output.empty()) EDGESMITH_TRY(write_file(flags.output, document + "\n", replaced_if(flags.force)));
   if (!common.report.empty()) {
     EDGESMITH_TRY(
         report::write_document("select " + flags.model, document, common.report, report::plan_picture(*plan)));

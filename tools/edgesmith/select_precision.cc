@@ -135,7 +135,7 @@ class PrecisionRun {
     EDGESMITH_TRY(choose(*graph, common));
     if (!flags_.model_output.empty()) EDGESMITH_TRY(write_model(*graph));
     const std::string document = as_json(chosen_, flags_.model_output);
-    if (!flags_.output.empty()) EDGESMITH_TRY(write_file(flags_.output, document + "\n"));
+    if (!flags_.output.empty()) EDGESMITH_TRY(write_file(flags_.output, document + "\n", replaced_if(flags_.force)));
     if (!common.report.empty()) {
       EDGESMITH_TRY(report::write_document("select " + flags_.model, document, common.report,
                                            report::plan_picture(chosen_.plan)));
@@ -237,7 +237,7 @@ class PrecisionRun {
       if (!done) return done.error().in(flags_.original);
       chosen_.constants = *done;
     }
-    auto written = onnx::export_file(graph, flags_.model_output);
+    auto written = onnx::export_file(graph, flags_.model_output, {.existing = replaced_if(flags_.force)});
     if (!written) return written.error();
     chosen_.output = std::move(*written);
     return {};

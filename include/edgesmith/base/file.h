@@ -49,12 +49,18 @@ inline constexpr size_t kPieceBytes = size_t{8} << 20;
 /// used again. Nothing happens to other memory. For whoever has read a large tensor once, and goes on to the next.
 void forget_pages(std::span<const std::byte> bytes);
 
-/// Writes `path` through a temporary file in the same folder and a rename: readers see the old file or the whole new
-/// one. A writer that is destroyed without commit() leaves nothing behind. Standard output, a device or a pipe
-/// (/dev/null) is written itself: it must not be replaced by a file.
+/// What becomes of a file that has the name when a new one is whole.
+enum class Existing : bool { replace, keep };
+/// Of results: only --force replaces what is there.
+constexpr Existing replaced_if(bool force) { return force ? Existing::replace : Existing::keep; }
+
+/// Writes `path` through a temporary file in the same folder: readers see the old file or the whole new one. A writer
+/// that is destroyed without commit() leaves nothing behind; nor does a killed process, where the file system has files
+/// without a name (O_TMPFILE: ext4, xfs, btrfs, tmpfs). Standard output, a device or a pipe (/dev/null) is written
+/// itself: it must not be replaced by a file.
 class AtomicFile {
  public:
-  static Result<std::unique_ptr<AtomicFile>> create(const std::string& path);
+  static Result<std::unique_ptr<AtomicFile>> create(const std::string& path, Existing existing = Existing::replace);
   ~AtomicFile();
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
@@ -63,21 +69,30 @@ class AtomicFile {
   void write(std::span<const std::byte> bytes);
   void write(std::string_view text);
   uint64_t size() const { return size_; }
-  /// Flushes to disk and renames. Errors: io.
+  /// Writes what is left and gives the file its name. Errors: io; usage, where a file has got that name by now and is
+  /// to be kept.
   Status commit();
 
  private:
   AtomicFile() = default;
   Status flush();
-  std::string path_, temporary_;
+  bool take_name();
+  bool take_free_name();
+  std::string path_, temporary_;  ///< temporary_ is "" for a file that has no name yet, or its own
+  Existing existing_ = Existing::replace;
+  bool unnamed_ = false;
   std::vector<std::byte> buffer_;
   uint64_t size_ = 0;
   int fd_ = -1;
   int failed_errno_ = 0;
 };
 
-/// Writes the whole `text` atomically.
-Status write_file(const std::string& path, std::string_view text);
+/// Whether an AtomicFile can be made at `path`, found out by making one and dropping it; of a device or a pipe the
+/// permissions are looked at. For what is written at the end of long work. Errors: io.
+Status check_writable(const std::string& path);
+
+/// Writes the whole `text` atomically. Errors: as AtomicFile.
+Status write_file(const std::string& path, std::string_view text, Existing existing = Existing::replace);
 /// Reads a whole (small) file.
 Result<std::string> read_file(const std::string& path);
 

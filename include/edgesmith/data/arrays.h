@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "edgesmith/base/file.h"
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/tensor.h"
 
@@ -26,6 +27,6 @@ Result<std::vector<NamedArray>> read_npz(const std::string& path);
 /// Writes arrays as an uncompressed .npz that numpy.load reads (zip64 where sizes need it), atomically. Names are
 /// UTF-8; bfloat16 goes out as float32. Equal arrays give equal bytes. Errors: io; unsupported (text, 4-bit or 8-bit
 /// floats).
-Status write_npz(const std::string& path, std::span<const NamedArray> arrays);
+Status write_npz(const std::string& path, std::span<const NamedArray> arrays, Existing existing = Existing::replace);
 
 }  // namespace edgesmith::data

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "edgesmith/base/file.h"
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
 #include "edgesmith/ir/tensor.h"
@@ -30,6 +31,9 @@ Result<std::vector<ir::Tensor>> seeded_inputs(const ir::Graph& graph, const Seed
 /// Writes `inputs` as the .npz `path`, and beside it, under the same name with .toml, the data description with which
 /// `infer` feeds them as they are (a model may remember preprocessing). Errors: io; usage (a name that does not end in
 /// .npz); unsupported (dtypes that NumPy lacks).
-Status save_inputs(const std::string& path, const ir::Graph& graph, const std::vector<ir::Tensor>& inputs);
+Status save_inputs(const std::string& path, const ir::Graph& graph, const std::vector<ir::Tensor>& inputs,
+                   Existing existing = Existing::replace);
+/// The description beside them: "DIR/x.toml" for "DIR/x.npz".
+std::string description_of_inputs(const std::string& path);
 
 }  // namespace edgesmith::data

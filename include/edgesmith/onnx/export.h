@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "edgesmith/base/file.h"
 #include "edgesmith/base/result.h"
 #include "edgesmith/ir/graph.h"
 
@@ -17,6 +18,7 @@ enum class QdqStyle {
 struct ExportOptions {
   QdqStyle style = QdqStyle::ort;
   bool hash = true;  ///< false: leave ExportSummary::sha256 empty. Hashing takes longer than writing
+  Existing existing = Existing::replace;
 };
 
 struct ExportSummary {
@@ -27,7 +29,8 @@ struct ExportSummary {
 };
 
 /// Writes the graph atomically as ONNX: the source's opset, raised only as far as needed; external data to
-/// `<path>.data` when the source had them or the file would pass 2 GB. Errors: io, unsupported.
+/// `<path>.data` when the source had them or the file would pass 2 GB. Errors: io, unsupported; usage, where a model
+/// has got that name by now and is to be kept.
 Result<ExportSummary> export_file(const ir::Graph& graph, const std::string& path, const ExportOptions& options = {});
 
 /// The bytes that export_bytes() would give, without making them.

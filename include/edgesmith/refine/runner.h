@@ -41,10 +41,12 @@ struct RunOptions {
 /// is the input, test data that the other data share), io, invalid, unsupported, interrupted.
 Result<RunReport> run_recipe(const Recipe& recipe, const RunOptions& options);
 
+/// Whether two paths lead to one file, by whatever names; it need not be there.
+bool same_file(const std::string& a, const std::string& b);
 /// Errors: usage, where `output` is one of the `inputs`, by whatever name.
 Status check_no_input(const std::string& output, std::span<const std::string> inputs);
 /// Errors of `output` as the place of a result: usage when it is one of the `inputs`, or exists and `force` is false;
-/// io when its folder is not there.
+/// io when its folder is not there, or takes no file.
 Status check_output(const std::string& output, std::span<const std::string> inputs, bool force);
 
 }  // namespace edgesmith::refine

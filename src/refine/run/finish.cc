@@ -98,7 +98,8 @@ Status Run::finish() {
   if (interrupted()) return Error{ErrorKind::interrupted, "interrupted before writing the result", ""};
   if (!writes_nothing()) {
     const ir::Graph result = stamped(*best_, nullptr, best_evaluations_);
-    auto written = write_output(result, recipe_.output, pool_, hashes_);
+    auto written =
+        write_output(result, recipe_.output, pool_, {.hash = hashes_, .existing = replaced_if(options_.force)});
     if (!written) return written.error();
     ModelFile output;
     output.path = recipe_.output;

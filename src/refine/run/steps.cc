@@ -153,7 +153,7 @@ Status Run::run_step(size_t index) {
 Error Run::save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass) {
   Error error{ErrorKind::interrupted, "interrupted in " + pass, ""};
   if (change == passes::Change::none || recipe_.output.empty()) return error;
-  auto written = write_output(candidate, recipe_.output, pool_);
+  auto written = write_output(candidate, recipe_.output, pool_, {.existing = replaced_if(options_.force)});
   if (!written) return written.error();
   error.hint = "the best weights so far are in " + recipe_.output + ", neither measured nor judged by the gate";
   return error;

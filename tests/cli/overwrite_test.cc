@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nothing of the user's is written over unasked, and what cannot be written is said before the work.
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include "cli/tool_test.h"
+#include "edgesmith/data/arrays.h"
+
+namespace edgesmith::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Has something to learn from kTinyModel.
+constexpr const char* kStudent = R"(graph @student(%x: f32[N,3]) -> (logits: f32[N,3]) {
+  %w = constant random(seed=4) : f32[3,3]
+  %y = mat_mul %x, %w : f32[N,3]
+  return %y
+}
+)";
+
+class Overwrite : public ToolTest {
+ protected:
+  void SetUp() override {
+    write_model(kStudent, folder_ / "m.onnx");
+    write_model(kTinyModel, folder_ / "t.onnx");
+    write_data(folder_ / "d.npz", 60, 1, 6);
+    put("notes.txt", "mine");
+  }
+  void put(const std::string& name, const std::string& text) { ASSERT_TRUE(write_file(folder_ / name, text).ok()); }
+  std::string get(const std::string& name) { return *read_file(folder_ / name); }
+  std::vector<std::string> distill(const std::vector<std::string>& more) {
+    std::vector<std::string> args = {"distill", "m.onnx", "-o",      "o.onnx", "--teacher", "t.onnx",
+                                     "--train", "d.npz",  "--steps", "4",      "-q",        "--force"};
+    args.insert(args.end(), more.begin(), more.end());
+    return args;
+  }
+  /// Runs a command that ends in an error, and expects every file to be what it was.
+  void expect_kept(const std::vector<std::string>& args, int code, const std::string& line) {
+    std::map<std::string, std::string> before;
+    for (const std::string& name : folder_.names()) {
+      if (fs::is_regular_file(folder_ / name)) before[name] = get(name);
+    }
+    expect_error(args, code, line);
+    for (const auto& [name, text] : before) EXPECT_EQ(get(name), text) << name;
+    EXPECT_EQ(fs::exists(folder_ / "o.onnx"), before.count("o.onnx") > 0);
+  }
+};
+
+TEST_F(Overwrite, ALinkToNothingIsSomething) {
+  fs::create_symlink("nowhere", folder_ / "link.onnx");
+  expect_kept({"simplify", "m.onnx", "-o", "link.onnx"}, 2,
+              "link.onnx: exists already; name another file, or add --force to overwrite it");
+  EXPECT_TRUE(fs::is_symlink(folder_ / "link.onnx"));
+}
+
+TEST_F(Overwrite, AFileThatComesDuringARunIsKept) {
+  ToolOptions options;
+  const auto put_late = [&](int) {
+    for (int i = 0; i < 3000; ++i) {  // it trains: what is checked before the work has been
+      const auto events = read_file(folder_ / "e.jsonl");
+      if (events.ok() && events->find("train to step") != std::string::npos) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    put("late.onnx", "mine");
+  };
+  options.while_running = put_late;
+  const std::vector<std::string> args = {"distill", "m.onnx",     "-o",       "late.onnx", "--teacher", "t.onnx",
+                                         "--train", "d.npz",      "--steps",  "3000",      "--threads", "1",
+                                         "-q",      "--no-cache", "--events", "e.jsonl"};
+  const ToolResult result = run(args, options);
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_NE(result.err.find("late.onnx: exists already: it came while this one was made; name another file, or add "
+                            "--force to overwrite it"),
+            std::string::npos)
+      << result.err;
+  EXPECT_EQ(get("late.onnx"), "mine");
+}
+
+TEST_F(Overwrite, SavedInputsReplaceNoDescription) {
+  put("x.toml", "mine");
+  expect_kept({"bench", "m.onnx", "--runs", "1", "--save-input", "x.npz"}, 2,
+              "x.toml: exists already; name another file, or add --force to overwrite it");
+  EXPECT_FALSE(fs::exists(folder_ / "x.npz"));
+}
+
+}  // namespace
+}  // namespace edgesmith::testing
