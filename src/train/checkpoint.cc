@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "train/checkpoint.h"
 
+#include <fstream>
+
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/data/arrays.h"
 #include "edgesmith/ir/text.h"
@@ -11,6 +13,8 @@ namespace {
 using data::NamedArray;
 
 constexpr const char* kFormat = "edgesmith.checkpoint.1";
+/// The first array is the format: the headers of the archive and of that array take less than half of these.
+constexpr size_t kStartBytes = 512;
 
 ir::Tensor bytes_of(const std::string& text) {
   return ir::Tensor::of<uint8_t>({static_cast<int64_t>(text.size())}, std::vector<uint8_t>(text.begin(), text.end()));
@@ -55,10 +59,26 @@ Status write_checkpoint(const std::string& path, const Checkpoint& checkpoint) {
   return data::write_npz(path, arrays);
 }
 
+bool is_checkpoint(const std::string& path) {
+  std::string start(kStartBytes, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(start.data(), static_cast<std::streamsize>(start.size()));
+  start.resize(static_cast<size_t>(file.gcount()));
+  return starts_with(start, "PK\3\4") && start.find(kFormat) != std::string::npos;
+}
+
+Error no_checkpoint_error(const std::string& path) {
+  return invalid_error(path + ": is no checkpoint of a training", "name a file that --checkpoint wrote");
+}
+
 Result<Checkpoint> read_checkpoint(const std::string& path) {
   auto arrays = data::read_npz(path);
+  if (!arrays && arrays.error().kind == ErrorKind::invalid) {
+    return is_checkpoint(path) ? invalid_error(path + ": is a damaged checkpoint", "start without --resume")
+                               : no_checkpoint_error(path);
+  }
   if (!arrays) return arrays.error();
-  const Error wrong = invalid_error(path + ": is no checkpoint of a training", "name a file that --checkpoint wrote");
+  const Error wrong = no_checkpoint_error(path);
   if (arrays->size() < 4 || (*arrays)[0].name != "format" || (*arrays)[0].tensor.dtype() != ir::DType::u8 ||
       text_of((*arrays)[0].tensor) != kFormat) {
     return wrong;

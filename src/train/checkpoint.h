@@ -25,7 +25,11 @@ struct Checkpoint {
 
 /// Errors: io.
 Status write_checkpoint(const std::string& path, const Checkpoint& checkpoint);
-/// Errors: io; invalid (no checkpoint of ours).
+/// Whether a file begins as a checkpoint does, which tells it from every other one. False where it cannot be read.
+bool is_checkpoint(const std::string& path);
+/// The error of reading something else.
+Error no_checkpoint_error(const std::string& path);
+/// Errors: io; invalid (no checkpoint of ours, or a damaged one).
 Result<Checkpoint> read_checkpoint(const std::string& path);
 
 /// A hash of the nodes and numbers of `graphs` and of `text`.

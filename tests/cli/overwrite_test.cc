@@ -52,6 +52,48 @@ class Overwrite : public ToolTest {
   }
 };
 
+TEST_F(Overwrite, ACheckpointReplacesACheckpointAndNothingElse) {
+  for (const char* input : {"m.onnx", "t.onnx", "d.npz"}) {
+    expect_kept(distill({"--checkpoint", input}), 2,
+                std::string(input) + ": the output is the input; name another file");
+  }
+  write_model(kTinyModel, folder_ / "u.onnx");
+  expect_kept(distill({"--second-teacher", "u.onnx", "--checkpoint", "u.onnx"}), 2,
+              "u.onnx: the output is the input; name another file");
+  expect_kept(distill({"--checkpoint", "notes.txt"}), 2,
+              "notes.txt: exists already, and holds no checkpoint; name another file for --checkpoint");
+  write_data(folder_ / "other.npz", 5, 9);
+  expect_kept(distill({"--checkpoint", "other.npz"}), 2,
+              "other.npz: exists already, and holds no checkpoint; name another file for --checkpoint");
+  expect_kept(distill({"--checkpoint", "./o.onnx"}), 2,
+              "./o.onnx: is the output, too; name another file for --checkpoint");
+  EXPECT_EQ(run(distill({"--checkpoint", "c.npz", "--no-cache", "--lr", "0.01"})).exit_code, 0);
+  ASSERT_TRUE(fs::exists(folder_ / "c.npz"));
+  const ToolResult again = run(distill({"--checkpoint", "c.npz", "--resume", "c.npz", "--lr", "0.01"}));
+  EXPECT_EQ(again.exit_code, 0) << again.err;
+}
+
+TEST_F(Overwrite, WhatIsResumedIsACheckpoint) {
+  expect_kept(distill({"--resume", "notes.txt"}), 3,
+              "notes.txt: is no checkpoint of a training; name a file that --checkpoint wrote");
+  ASSERT_EQ(run(distill({"--checkpoint", "c.npz", "--no-cache", "--lr", "0.01"})).exit_code, 0);
+  put("cut.npz", get("c.npz").substr(0, get("c.npz").size() / 2));
+  const ToolResult cut = run(distill({"--resume", "cut.npz", "--lr", "0.01"}));
+  EXPECT_EQ(cut.exit_code, 3);
+  EXPECT_NE(cut.err.find("cut.npz: is a damaged checkpoint; start without --resume"), std::string::npos) << cut.err;
+}
+
+// /proc takes no files, not even the superuser's.
+TEST_F(Overwrite, WhatCannotBeWrittenIsSaidBeforeTheWork) {
+  if (!fs::exists("/proc/self")) GTEST_SKIP() << "no /proc here";
+  const std::string why = ": cannot create: No such file or directory; check the path";
+  expect_kept({"quantize", "m.onnx", "-o", "/proc/x.onnx", "--calib", "missing.npz"}, 5, "/proc/x.onnx" + why);
+  expect_kept(distill({"--checkpoint", "/proc/c.npz"}), 5, "/proc/c.npz" + why);
+  expect_kept({"infer", "m.onnx", "--data", "d.npz", "-o", "/proc/x.npz"}, 5, "/proc/x.npz" + why);
+  expect_kept({"eval", "m.onnx", "--data", "d.npz", "--report", "/proc"}, 5, "/proc/report.json" + why);
+  expect_kept(distill({"--checkpoint", "none/c.npz"}), 5, "none/c.npz: its folder does not exist; create none first");
+}
+
 TEST_F(Overwrite, ALinkToNothingIsSomething) {
   fs::create_symlink("nowhere", folder_ / "link.onnx");
   expect_kept({"simplify", "m.onnx", "-o", "link.onnx"}, 2,

@@ -22,6 +22,13 @@ enum class OptionKind {
   text_list
 };
 
+/// What a pass does with a file that an option names.
+enum class FileUse {
+  read,
+  written,
+  gone_on_with,  ///< read, and the same step may write it as well
+};
+
 /// One option of a pass.
 struct OptionRow {
   std::string_view name;  ///< snake_case in recipes ("max_drop"), kebab-case on the command line (--max-drop)
@@ -30,7 +37,7 @@ struct OptionRow {
   std::string_view help;                     ///< one line, with the unit
   double min = 0, max = 0;                   ///< range of numbers; min == max: any
   std::vector<std::string_view> words = {};  ///< allowed words of kind word; empty: any text
-  bool is_output = false;                    ///< of kind path: the pass writes it
+  FileUse file_use = FileUse::read;          ///< of kind path
 };
 
 using OptionSchema = std::vector<OptionRow>;

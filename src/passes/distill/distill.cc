@@ -2,6 +2,7 @@
 // distill: trains the model against a teacher. The forms that passes before it gave the weights stay: masks, codebooks,
 // grids (src/train/parameters.h). Without a teacher of its own it is repair: the original is the teacher.
 #include <charconv>
+#include <filesystem>
 
 #include "edgesmith/base/text.h"
 #include "edgesmith/ops/op_info.h"
@@ -12,6 +13,7 @@
 #include "passes/distill/train_step.h"
 #include "passes/student/student.h"
 
+#include "train/checkpoint.h"
 namespace edgesmith::passes {
 namespace {
 
@@ -49,7 +51,9 @@ OptionSchema make_options() {
   schedule.words = names_of(train::all_schedules());
   OptionRow checkpoint =
       path("checkpoint", "where the state of the training is written from time to time, and on Ctrl-C");
-  checkpoint.is_output = true;
+  checkpoint.file_use = FileUse::written;
+  OptionRow resume = path("resume", "checkpoint to go on from");
+  resume.file_use = FileUse::gone_on_with;
   return {
       path("teacher", "the model to learn from; unset: the model as it was before the first step"),
       path("second_teacher", "another model: what is learned is the mean of its answers and the teacher's"),
@@ -102,7 +106,7 @@ OptionSchema make_options() {
       word("time_limit", "", "stop after this long, such as 10m, and keep the best so far"),
       word("memory_limit", "", "most memory for activations, such as 512MiB: fewer samples go through at a time"),
       checkpoint,
-      path("resume", "checkpoint to go on from"),
+      resume,
   };
 }
 
@@ -175,6 +179,20 @@ Result<train::DistillOptions> read_options(const Options& options) {
 }
 
 Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext& context) {
+/// Files that are there are checkpoints.
+Status check_distill(const Options& options) {
+  std::error_code ignored;
+  for (const char* name : {"checkpoint", "resume"}) {
+    if (!options.is_set(name)) continue;
+    const std::string& path = options.word(name);
+    if (!std::filesystem::is_regular_file(path, ignored) || train::is_checkpoint(path)) continue;
+    if (name == std::string_view("resume")) return train::no_checkpoint_error(path);
+    if (std::filesystem::file_size(path, ignored) == 0) continue;  // nothing to lose
+    return usage_error(path + ": exists already, and holds no checkpoint", "name another file for --checkpoint");
+  }
+  return {};
+}
+
   if (context.train == nullptr || context.train->size() == 0) {
     return usage_error("distill needs training data", "give some with --train");
   }
@@ -224,6 +242,7 @@ extern const PassInfo distill_pass = {
     .run = run_distill,
     .is_step = true,
     .needs_calib = false,
-    .needs_train = true};
+    .needs_train = true,
+    .check = check_distill};
 
 }  // namespace edgesmith::passes

@@ -23,21 +23,28 @@ std::vector<std::string> option_files(const Recipe& recipe, bool written) {
   std::vector<std::string> files;
   for (const Step& step : recipe.steps) {
     for (const passes::OptionRow& row : step.options.schema()) {
-      if (row.kind != passes::OptionKind::path || row.is_output != written || !step.options.given(row.name)) continue;
+      if (row.kind != passes::OptionKind::path || row.file_use != use || !step.options.given(row.name)) continue;
       files.push_back(step.options.word(row.name));
     }
   }
   return files;
 }
 
-/// Nothing that the run reads is written over. (A training may go on in the checkpoint that it resumes.)
+/// Nothing that the run reads is written over, and what it writes can be. (A training may go on in the checkpoint that
+/// it resumes; whether a file that is there is a checkpoint is for the pass to say.)
 Status check_outputs(const Recipe& recipe, bool force) {
   std::vector<std::string> files = {recipe.model};
   for (const auto* spec : {&recipe.data.calib, &recipe.data.train, &recipe.data.eval, &recipe.data.test}) {
     if (*spec) files.push_back((*spec)->path);
   }
-  for (const std::string& written : option_files(recipe, true)) EDGESMITH_TRY(check_no_input(written, files));
-  for (std::string& read : option_files(recipe, false)) files.push_back(std::move(read));
+  for (std::string& read : option_files(recipe, FileUse::read)) files.push_back(std::move(read));
+  for (const std::string& checkpoint : option_files(recipe, FileUse::written)) {
+    EDGESMITH_TRY(check_output(checkpoint, files, true));
+    if (!recipe.output.empty() && same_file(checkpoint, recipe.output)) {
+      return usage_error(checkpoint + ": is the output, too", "name another file for --checkpoint");
+    }
+  }
+  for (std::string& resumed : option_files(recipe, FileUse::gone_on_with)) files.push_back(std::move(resumed));
   EDGESMITH_TRY(check_output(recipe.output, files, force));
   return check_model_name(recipe.output);
 }
@@ -106,7 +113,7 @@ Status Run::check_steps() const {
     for (const passes::OptionRow& row : options.schema()) {
       if (row.kind != passes::OptionKind::path || !options.is_set(row.name)) continue;
       const std::string& path = options.word(row.name);
-      if (row.is_output) {
+      if (row.file_use == FileUse::written) {
         written.insert(path);
       } else if (path != kStdio && written.count(path) == 0 && !std::filesystem::exists(path)) {
         return MappedFile::open(path).error();
