@@ -116,6 +116,8 @@ Result<ModelDiff> compare_rows(const std::string& name, const Json* before, cons
 
 }  // namespace
 
+std::string compared_file(const std::string& path) { return is_zoo_run(path) ? summary_path(path) : report_path(path); }
+
 bool is_zoo_run(const std::string& path) {
   std::error_code error;
   if (fs::is_directory(path, error)) return !fs::exists(report_path(path), error);

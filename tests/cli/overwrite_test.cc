@@ -83,6 +83,39 @@ TEST_F(Overwrite, WhatIsResumedIsACheckpoint) {
   EXPECT_NE(cut.err.find("cut.npz: is a damaged checkpoint; start without --resume"), std::string::npos) << cut.err;
 }
 
+TEST_F(Overwrite, JUnitReplacesJUnitAndNothingElse) {
+  ASSERT_EQ(run({"simplify", "m.onnx", "-o", "a.onnx", "--report", "a", "-q"}).exit_code, 0);
+  ASSERT_EQ(run({"simplify", "m.onnx", "-o", "b.onnx", "--report", "b", "-q"}).exit_code, 0);
+  const std::string report = get("a/report.json");
+  expect_error({"report", "diff", "a", "b", "--junit", "a/report.json"}, 2,
+               "a/report.json: the output is the input; name another file");
+  EXPECT_EQ(get("a/report.json"), report);
+  expect_kept({"report", "diff", "a", "b", "--junit", "notes.txt"}, 2,
+              "notes.txt: exists already, and is no JUnit XML; name another file for --junit");
+  expect_kept({"report", "diff", "a", "b", "--junit", "m.onnx"}, 2,
+              "m.onnx: exists already, and is no JUnit XML; name another file for --junit");
+  EXPECT_EQ(run({"report", "diff", "a", "b", "--junit", "j.xml"}).exit_code, 0);
+  EXPECT_EQ(run({"report", "diff", "a", "b", "--junit", "j.xml"}).exit_code, 0);
+}
+
+TEST_F(Overwrite, AReportReplacesAReportAndNothingElse) {
+  fs::create_directory(folder_ / "r");
+  put("r/report.json", R"({"coverage": 80})");
+  const std::string line =
+      "r/report.json: exists already, and is no report of edgesmith; "
+      "name another folder for the report";
+  expect_error({"simplify", "m.onnx", "-o", "o.onnx", "--report", "r"}, 2, line);
+  expect_error({"eval", "m.onnx", "--data", "d.npz", "--report", "r"}, 2, line);
+  EXPECT_EQ(get("r/report.json"), R"({"coverage": 80})");
+  fs::remove(folder_ / "r/report.json");
+  put("r/report.html", "<html>mine</html>");
+  expect_error({"eval", "m.onnx", "--data", "d.npz", "--report", "r"}, 2,
+               "r/report.html: exists already, and is no report of edgesmith; name another folder for the report");
+  EXPECT_EQ(get("r/report.html"), "<html>mine</html>");
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(run({"eval", "m.onnx", "--data", "d.npz", "--report", "s"}).exit_code, 0);
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "o.onnx", "--report", "s"}).exit_code, 0);  // of another command
+}
+
 // /proc takes no files, not even the superuser's.
 TEST_F(Overwrite, WhatCannotBeWrittenIsSaidBeforeTheWork) {
   if (!fs::exists("/proc/self")) GTEST_SKIP() << "no /proc here";

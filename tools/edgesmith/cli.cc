@@ -16,6 +16,7 @@
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/report/document.h"
+#include "edgesmith/report/overwrite.h"
 #include "edgesmith/report/terminal.h"
 
 namespace edgesmith::cli {
@@ -76,7 +77,8 @@ Status check_report_folder(const std::string& folder) {
     return io_error("--report " + folder + ": cannot write into " + at.string() + ": " + std::strerror(errno),
                     "check the permissions");
   }
-  return {};
+  EDGESMITH_TRY(report::check_report_files(folder));
+  return check_writable((at / "report.json").string());  // no permission says that /proc takes no files
 }
 
 Status show_document(const Common& common, const std::string& title, const std::string& document,

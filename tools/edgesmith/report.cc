@@ -5,6 +5,7 @@
 #include "edgesmith/base/file.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/report/diff.h"
+#include "edgesmith/report/overwrite.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -27,7 +28,9 @@ Result<int> show(const Diff& diff, const ReportFlags& flags, const Common& commo
 
 Result<int> run(const ReportFlags& flags, const Common& common) {
   if (!flags.junit.empty()) {
-    EDGESMITH_TRY(refine::check_no_input(flags.junit, std::vector{flags.old_path, flags.new_path}));
+    const std::vector files = {report::compared_file(flags.old_path), report::compared_file(flags.new_path)};
+    EDGESMITH_TRY(refine::check_no_input(flags.junit, files));
+    EDGESMITH_TRY(report::check_junit_file(flags.junit));
   }
   if (report::is_zoo_run(flags.old_path) || report::is_zoo_run(flags.new_path)) {
     auto diff = report::diff_zoo_runs(flags.old_path, flags.new_path, flags.limits);

@@ -70,6 +70,9 @@ struct ZooDiff {
   int regressions = 0;            ///< figures beyond their limits, and results lost
 };
 
+/// The file that a comparison reads first of OLD or NEW: itself, or report.json or summary.json in a folder.
+std::string compared_file(const std::string& path);
+
 /// True for the summary.json of a zoo run, and for a folder that holds no report.json: the results of one.
 bool is_zoo_run(const std::string& path);
 
