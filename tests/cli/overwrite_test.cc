@@ -157,6 +157,19 @@ TEST_F(Overwrite, AFileThatComesDuringARunIsKept) {
   EXPECT_EQ(get("late.onnx"), "mine");
 }
 
+TEST_F(Overwrite, TwoRunsDoNotMixTheirFilesInOneFolder) {
+  put("r.toml", "model = \"m.onnx\"\n[[step]]\npass = \"simplify\"\n");
+  fs::create_directory(folder_ / "out");
+  const int other = ::open((folder_ / "out").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  ASSERT_EQ(::flock(other, LOCK_EX), 0);
+  expect_error({"run", "r.toml", "-o", "out", "-q"}, 5,
+               "out: another run is writing into this folder; wait for its end, or name another folder");
+  EXPECT_TRUE(fs::is_empty(folder_ / "out"));
+  ::close(other);
+  EXPECT_EQ(run({"run", "r.toml", "-o", "out", "-q"}).exit_code, 0);
+  EXPECT_EQ(run({"run", "r.toml", "-o", "out", "-q", "--force"}).exit_code, 0);
+}
+
 TEST_F(Overwrite, SavedInputsReplaceNoDescription) {
   put("x.toml", "mine");
   expect_kept({"bench", "m.onnx", "--runs", "1", "--save-input", "x.npz"}, 2,

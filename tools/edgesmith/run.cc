@@ -2,6 +2,7 @@
 // `edgesmith run RECIPE.toml`: a chain of passes, gated.
 #include <filesystem>
 
+#include "edgesmith/base/folder_lock.h"
 #include "edgesmith/base/log.h"
 #include "recipe_command.h"
 
@@ -49,6 +50,12 @@ Result<int> run(const RunFlags& given, const Common& common) {
   std::error_code error;
   const bool made = !flags.output.empty() && fs::create_directories(flags.output, error);
   if (error) return io_error(flags.output + ": cannot create the folder: " + error.message(), "check -o");
+  std::optional<FolderLock> lock;  // of two runs into one folder, each would leave a part
+  if (!flags.output.empty()) {
+    auto taken = FolderLock::take(flags.output);
+    if (!taken) return taken.error();
+    lock.emplace(std::move(*taken));
+  }
   auto code = run_and_show("run", *recipe, report, flags, common);
   if (!code && made) fs::remove(flags.output, error);  // nothing half-written: it goes if it is empty
   return code;
