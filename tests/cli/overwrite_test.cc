@@ -24,6 +24,13 @@ constexpr const char* kStudent = R"(graph @student(%x: f32[N,3]) -> (logits: f32
 }
 )";
 
+constexpr const char* kWider = R"(graph @wider(%x: f32[N,4]) -> (logits: f32[N,3]) {
+  %w = constant random(seed=3) : f32[4,3]
+  %y = mat_mul %x, %w : f32[N,3]
+  return %y
+}
+)";
+
 class Overwrite : public ToolTest {
  protected:
   void SetUp() override {
@@ -81,6 +88,15 @@ TEST_F(Overwrite, WhatIsResumedIsACheckpoint) {
   const ToolResult cut = run(distill({"--resume", "cut.npz", "--lr", "0.01"}));
   EXPECT_EQ(cut.exit_code, 3);
   EXPECT_NE(cut.err.find("cut.npz: is a damaged checkpoint; start without --resume"), std::string::npos) << cut.err;
+}
+
+TEST_F(Overwrite, ATeacherOfAnotherShapeIsNamedBeforeTheWork) {
+  write_model(kWider, folder_ / "w.onnx");
+  const std::string takes =
+      "w.onnx: this teacher takes f32[N,4] as 'x', the student f32[N,3]; "
+      "name a teacher that takes what the student takes";
+  expect_kept({"distill", "m.onnx", "-o", "o.onnx", "--teacher", "w.onnx", "--train", "d.npz"}, 3, takes);
+  expect_kept(distill({"--second-teacher", "w.onnx"}), 3, takes);
 }
 
 TEST_F(Overwrite, JUnitReplacesJUnitAndNothingElse) {

@@ -7,13 +7,14 @@
 #include "edgesmith/base/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
+#include "edgesmith/passes/teachers.h"
 #include "edgesmith/train/loss.h"
 #include "edgesmith/train/optimizer.h"
 #include "edgesmith/train/schedule.h"
 #include "passes/distill/train_step.h"
 #include "passes/student/student.h"
-
 #include "train/checkpoint.h"
+
 namespace edgesmith::passes {
 namespace {
 
@@ -178,7 +179,6 @@ Result<train::DistillOptions> read_options(const Options& options) {
   return result;
 }
 
-Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext& context) {
 /// Files that are there are checkpoints.
 Status check_distill(const Options& options) {
   std::error_code ignored;
@@ -193,11 +193,13 @@ Status check_distill(const Options& options) {
   return {};
 }
 
+Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext& context) {
   if (context.train == nullptr || context.train->size() == 0) {
     return usage_error("distill needs training data", "give some with --train");
   }
   auto settings = read_options(options);
   if (!settings) return settings.error();
+  EDGESMITH_TRY(check_teachers(options, graph));
   std::optional<ir::Graph> named, second;
   if (options.is_set("teacher")) {
     auto loaded = context.load_model(options.word("teacher"));

@@ -12,14 +12,17 @@
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
+#include "edgesmith/passes/teachers.h"
 #include "edgesmith/refine/output_name.h"
 
 namespace edgesmith::refine {
 namespace {
 
-/// Files that options of the steps name: those that are read (teachers, costs), or those that are written
-/// (checkpoints).
-std::vector<std::string> option_files(const Recipe& recipe, bool written) {
+using passes::FileUse;
+
+/// Files that options of the steps name: those that are read (teachers, costs), written (checkpoints), or read to go on
+/// in them.
+std::vector<std::string> option_files(const Recipe& recipe, FileUse use) {
   std::vector<std::string> files;
   for (const Step& step : recipe.steps) {
     for (const passes::OptionRow& row : step.options.schema()) {
@@ -105,11 +108,14 @@ std::string Run::step_name(size_t index) const {
 // With the model at hand, and before it is measured: what would end the run after minutes.
 Status Run::check_steps() const {
   std::set<std::string> written;  // by steps
+  bool takes_as_original = true;  // no step before has changed what the model takes
   for (size_t i = 0; i < recipe_.steps.size(); ++i) {
     const passes::Options& options = recipe_.steps[i].options;
     const Status status =
         i == 0 ? passes::check_first_step(options, *original_) : passes::check_later_step(options, *original_);
     if (!status) return i == 0 ? status.error() : status.error().in(step_name(i));
+    if (takes_as_original) EDGESMITH_TRY(passes::check_teachers(options, *original_));
+    takes_as_original = takes_as_original && recipe_.steps[i].pass != "fold-preprocess";
     for (const passes::OptionRow& row : options.schema()) {
       if (row.kind != passes::OptionKind::path || !options.is_set(row.name)) continue;
       const std::string& path = options.word(row.name);
