@@ -23,6 +23,14 @@ constexpr const char* kFloat = R"(graph @net(%x: f32[1,2,4,4]) -> (y) {
   return %y
 }
 )";
+constexpr const char* kOther = R"(graph @net(%x: f32[1,2,4,4]) -> (y) {
+  %w = constant {0.4, 0.3, -0.2, 0.1} : f32[2,2,1,1]
+  %a = conv %x, %w @"first"
+  %r = relu %a @"clamp"
+  %y = conv %r, %w @"second"
+  return %y
+}
+)";
 constexpr const char* kInt8 = R"(graph @net(%x: f32[1,2,4,4] q(u8, scale=0.01, zp=0)) -> (y) {
   %w = constant codes {10, -20, 30, 40} : f32[2,2,1,1] q(i8, scale=0.01, zp=0)
   %a = conv %x, %w : f32[1,2,4,4] @"first"
@@ -86,6 +94,14 @@ TEST_F(SelectPrecision, WritesThePlanAndTheModel) {
   const Json again = json_of({"select", "out.onnx", "--target", "ort-x86", "--costs", "costs.json"});
   ASSERT_EQ(again["nodes"].size(), 1u);
   EXPECT_EQ(again["nodes"][0]["precision"], "int8");
+}
+
+TEST_F(SelectPrecision, AnotherModelIsNoOriginal) {
+  write_model(kOther, folder_ / "w.onnx");
+  expect_error(with(kSelect, {"--model-output", "out.onnx", "--original", "w.onnx"}), 3,
+               "w.onnx: none of its weights are those that q.onnx was made of; name the float model that was "
+               "quantized, or leave out --original");
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "out.onnx"));
 }
 
 TEST_F(SelectPrecision, TheModelAnswersAsBothDo) {

@@ -132,6 +132,7 @@ class PrecisionRun {
     if (!graph) return graph.error();
     const Status types = ops::infer_types(*graph);
     if (!types) return types.error().in(flags_.model);
+    EDGESMITH_TRY(load_original(*graph));
     EDGESMITH_TRY(choose(*graph, common));
     if (!flags_.model_output.empty()) EDGESMITH_TRY(write_model(*graph));
     const std::string document = as_json(chosen_, flags_.model_output);
@@ -176,10 +177,26 @@ class PrecisionRun {
     return {};
   }
 
+  // A model that was trained after it was quantized has other weights than its float model, which --min-sqnr may well
+  // be about; without --min-sqnr a file of other weights is good for nothing.
+  Status load_original(const ir::Graph& graph) {
+    if (flags_.original.empty()) return {};
+    auto imported = onnx::import_file(flags_.original);
+    if (!imported) return imported.error();
+    original_ = std::move(*imported);
+    const auto fits = passes::has_weights_of(graph, target_, *original_);
+    if (!fits) return fits.error().in(flags_.original);
+    if (*fits) return {};
+    const std::string what = flags_.original + ": none of its weights are those that " + flags_.model + " was made of";
+    if (!flags_.min_sqnr) {
+      return invalid_error(what, "name the float model that was quantized, or leave out --original");
+    }
+    log::warning(what + ": results are compared with it, and weights come from their codes");
+    return {};
+  }
+
   // Only plans whose results stay near the float model's.
   Status choose_within(const ir::Graph& graph, const passes::NodePrices& prices, const Common& common) {
-    const auto original = onnx::import_file(flags_.original);
-    if (!original) return original.error();
     auto spec = make_spec(flags_.data.calib, flags_.data, common.color, common.seed.value_or(0));
     if (!spec) return spec.error();
     const auto calib = data::open_dataset(**spec, graph);
@@ -192,7 +209,7 @@ class PrecisionRun {
     context.target = &target_;
     context.pool = &pool;
     context.progress = progress->get();
-    auto plan = passes::choose_precision_within(graph, *original, prices, *flags_.min_sqnr, context);
+    auto plan = passes::choose_precision_within(graph, *original_, prices, *flags_.min_sqnr, context);
     if (!plan) return plan.error();
     chosen_.plan = std::move(*plan);
     return {};
@@ -226,14 +243,8 @@ class PrecisionRun {
   }
 
   Status write_model(ir::Graph& graph) {
-    std::optional<ir::Graph> original;
-    if (!flags_.original.empty()) {
-      auto imported = onnx::import_file(flags_.original);
-      if (!imported) return imported.error();
-      original = std::move(*imported);
-    }
     if (chosen_.plan.kind != PrecisionKind::all_int8) {
-      auto done = passes::set_float(graph, target_, chosen_.plan, original ? &*original : nullptr);
+      auto done = passes::set_float(graph, target_, chosen_.plan, original_ ? &*original_ : nullptr);
       if (!done) return done.error().in(flags_.original);
       chosen_.constants = *done;
     }
@@ -245,6 +256,7 @@ class PrecisionRun {
 
   const PrecisionFlags& flags_;
   const targets::Target& target_;
+  std::optional<ir::Graph> original_;
   Chosen chosen_;
 };
 

@@ -75,6 +75,10 @@ PrecisionPlan choose_precision(const ir::Graph& graph, const targets::Target& ta
 Result<PrecisionPlan> choose_precision_within(const ir::Graph& graph, const ir::Graph& original,
                                               const NodePrices& prices, double sqnr_db, PassContext& context);
 
+/// Whether some weight of `original`, simplified, is one that codes of `graph` were made of, so that set_float() takes
+/// it. Also true where `graph` has no weights on codes. Errors: those of simplifying it.
+Result<bool> has_weights_of(const ir::Graph& graph, const targets::Target& target, const ir::Graph& original);
+
 /// What set_float did with the constants of the nodes.
 struct FloatConstants {
   int original = 0, dequantized = 0;  ///< weight tensors

@@ -41,6 +41,23 @@ bool rounds_to(const std::vector<float>& reals, const ir::Tensor& tensor) {
   return static_cast<double>(off) <= kShareOff * static_cast<double>(reals.size());
 }
 
+/// The constant that `tensor` was made of, or null.
+const ir::Tensor* same_numbers(const ir::Tensor& tensor, const ir::Node& original, int operand, bool is_bias) {
+  const ir::Value* value = operand < original.num_inputs() ? original.input(operand) : nullptr;
+  const ir::Tensor* reals = value != nullptr ? value->constant() : nullptr;
+  const bool fits = reals != nullptr && reals->dtype() == ir::DType::f32 && reals->dims() == tensor.dims() &&
+                    reals->encoding() == ir::Encoding::dense;
+  return fits && (is_bias || rounds_to(reals->to_floats(), tensor)) ? reals : nullptr;
+}
+
+/// The nodes of a model by their keys.
+std::map<std::string, const ir::Node*> nodes_by_key(const ir::Graph& graph) {
+  std::map<std::string, const ir::Node*> nodes;
+  const std::vector<std::string> keys = node_keys(graph);
+  for (const ir::Node& node : graph.nodes()) nodes.emplace(keys[static_cast<size_t>(node.id())], &node);
+  return nodes;
+}
+
 class FloatSetter {
  public:
   FloatSetter(ir::Graph& graph, const targets::Target& target, const PrecisionPlan& plan, const ir::Graph* original)
@@ -54,9 +71,7 @@ class FloatSetter {
       if (!node.int8 && unit >= 0) mark(units_.list[static_cast<size_t>(unit)], true);
     }
     keys_ = node_keys(graph);
-    if (original == nullptr) return;
-    const std::vector<std::string> keys = node_keys(*original);
-    for (const ir::Node& node : original->nodes()) originals_.emplace(keys[static_cast<size_t>(node.id())], &node);
+    if (original != nullptr) originals_ = nodes_by_key(*original);
   }
 
   FloatConstants run() {
@@ -120,15 +135,6 @@ class FloatSetter {
     }
   }
 
-  /// The constant that `tensor` was made of, or null.
-  static const ir::Tensor* same_numbers(const ir::Tensor& tensor, const ir::Node& original, int operand, bool is_bias) {
-    const ir::Value* value = original.input(operand);
-    const ir::Tensor* reals = value != nullptr ? value->constant() : nullptr;
-    const bool fits = reals != nullptr && reals->dtype() == ir::DType::f32 && reals->dims() == tensor.dims() &&
-                      reals->encoding() == ir::Encoding::dense;
-    return fits && (is_bias || rounds_to(reals->to_floats(), tensor)) ? reals : nullptr;
-  }
-
   // Nodes that share a constant go on sharing it where it becomes the same.
   void set_constant(ir::Node& node, int operand, const ir::Tensor& tensor, bool is_original) {
     ir::Value& old = *node.input(operand);
@@ -167,6 +173,26 @@ FloatConstants set_float_from(ir::Graph& graph, const targets::Target& target, c
 }
 
 }  // namespace select
+
+Result<bool> has_weights_of(const ir::Graph& graph, const targets::Target& target, const ir::Graph& original) {
+  const auto cleaned = select::clean_original(original, target);
+  if (!cleaned) return cleaned.error();
+  const std::map<std::string, const ir::Node*> originals = nodes_by_key(*cleaned);
+  const std::vector<std::string> keys = node_keys(graph);
+  bool any = false;
+  for (const ir::Node& node : graph.nodes()) {
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ir::Tensor* tensor = node.input(i) != nullptr ? node.input(i)->constant() : nullptr;
+      if (tensor == nullptr || tensor->encoding() != ir::Encoding::affine) continue;
+      if (tensor->quant().dtype == ir::DType::i32) continue;  // a bias
+      any = true;
+      const auto found = originals.find(keys[static_cast<size_t>(node.id())]);
+      if (found == originals.end() || found->second->op() != node.op()) continue;
+      if (same_numbers(*tensor, *found->second, i, false) != nullptr) return true;
+    }
+  }
+  return !any;
+}
 
 Result<FloatConstants> set_float(ir::Graph& graph, const targets::Target& target, const PrecisionPlan& plan,
                                  const ir::Graph* original) {
