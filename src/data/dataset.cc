@@ -325,6 +325,10 @@ Result<std::unique_ptr<Dataset>> open_dataset(const DataSpec& given, const ir::G
   if ((*source)->has_labels()) {
     for (int64_t i = 0; i < (*source)->size(); ++i) labels.push_back((*source)->label(i));
   }
+  if (spec->limit > (*source)->size()) {
+    log::warning(given.path + ": has " + std::to_string((*source)->size()) + " samples, fewer than the limit of " +
+                 std::to_string(spec->limit) + ": all of them are used");
+  }
   std::vector<int64_t> chosen = choose_samples((*source)->size(), labels, spec->limit, spec->seed);
   EDGESMITH_TRY(check_labels(**source, chosen, signature));
   const bool whole = (*source)->whole_run();

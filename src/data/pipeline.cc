@@ -141,9 +141,9 @@ Status Pipeline::check_channels(int64_t channels, const std::string& name) const
                                                                       {"std", preprocess_.std}};
   for (const auto& [key, values] : lists) {
     if (values.size() > 1 && static_cast<int64_t>(values.size()) != channels) {
-      return invalid_error(name + ": " + key + " has " + std::to_string(values.size()) + " values, the data have " +
-                               std::to_string(channels) + " channels",
-                           "give one for each channel, or a single one");
+      return usage_error(name + ": " + key + " has " + std::to_string(values.size()) + " values, the data have " +
+                             std::to_string(channels) + " channels",
+                         "give one for each channel, or a single one");
     }
   }
   return {};

@@ -103,7 +103,7 @@ TEST(Preprocessing, NormalisesFloatArraysByChannel) {
   EXPECT_EQ(first_input(spec_with(path, p), image_model({-1, 2, 1, 2})), (std::vector<float>{0, 2, 2, 4}));
   p.mean = {1, 2, 3};
   const Error error = open_error(spec_with(path, p), image_model({-1, 2, 1, 2}));
-  EXPECT_EQ(error.kind, ErrorKind::invalid);
+  EXPECT_EQ(error.kind, ErrorKind::usage);
   EXPECT_NE(error.message.find("mean has 3 values, the data have 2 channels"), std::string::npos);
   p.mean = {};
   p.crop = 1;
@@ -288,6 +288,12 @@ TEST(Dataset, LimitsToABalancedSubset) {
   ASSERT_GOOD(write_npz(folder / "d.npz", std::vector<NamedArray>{{"x", f32({100, 1}, std::vector<float>(100, 1))},
                                                                   {"y", ir::Tensor::of<int64_t>({100}, labels)}}));
   DataSpec spec = spec_of(folder / "d.npz");
+  spec.limit = 101;
+  (void)log::take_warnings();
+  ASSERT_GOOD(open_dataset(spec, image_model({-1, 1})));
+  const std::vector<std::string> warnings = log::take_warnings();
+  ASSERT_EQ(warnings.size(), 1u);
+  EXPECT_EQ(warnings[0], folder / "d.npz" + ": has 100 samples, fewer than the limit of 101: all of them are used");
   spec.limit = 10;
   auto dataset = open_dataset(spec, image_model({-1, 1}));
   ASSERT_GOOD(dataset);

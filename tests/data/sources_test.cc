@@ -144,6 +144,8 @@ TEST(ClassFolders, NameThoseWithoutPictures) {
   const std::vector<std::string> warnings = log::take_warnings();
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_EQ(warnings[0], folder / "d" + ": 1 folder holds no pictures and is a class all the same: __MACOSX");
+  ASSERT_GOOD(open_dataset(as_it_is(folder / "d", "none"), image_model(kPicture)));
+  EXPECT_EQ(joined_warnings(), folder / "d" + ": 1 folder holds no pictures: __MACOSX\n");
 }
 
 TEST(ClassFolders, NameFoldersInThemThatAreLeftOut) {

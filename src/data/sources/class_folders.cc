@@ -84,9 +84,9 @@ Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& sign
     log::warning(spec.path + ": " + std::to_string(foreign) +
                  " pictures of other formats than JPEG and PNG are left out");
   }
-  if (ranks && !empty.empty()) {
-    warn_about(spec, empty, "folder holds no pictures and is a class all the same",
-               "folders hold no pictures and are classes all the same");
+  if (!empty.empty()) {
+    warn_about(spec, empty, ranks ? "folder holds no pictures and is a class all the same" : "folder holds no pictures",
+               ranks ? "folders hold no pictures and are classes all the same" : "folders hold no pictures");
   }
   if (!deeper.empty()) {
     warn_about(spec, deeper, "folder inside a class folder is left out", "folders inside class folders are left out");
