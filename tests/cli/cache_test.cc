@@ -35,6 +35,14 @@ pass = "quantize"
   }
 };
 
+TEST_F(CliCache, AFileIsNoCache) {
+  expect_error({"cache", "info", "--cache-dir", "m.onnx"}, 2,
+               "m.onnx: is a file, not the folder of a cache; name another --cache-dir");
+  expect_error({"cache", "clear", "--cache-dir", "m.onnx"}, 2,
+               "m.onnx: is a file, not the folder of a cache; name another --cache-dir");
+  EXPECT_EQ(json_of({"cache", "info", "--cache-dir", "none"})["entries"], 0);  // not there: empty
+}
+
 TEST_F(CliCache, IsOnSaysSoAndCanBeSwitchedOff) {
   EXPECT_FALSE(run_recipe()["steps"][0].contains("cached"));
   const Json cached = run_recipe();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `edgesmith cache info|clear`, and the options of the commands that use the cache.
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cache_flags.h"
@@ -19,11 +20,26 @@ std::string info_text(const refine::StepCache::Info& info) {
          report::bytes_text(info.bytes) + " of at most " + report::bytes_text(info.limit);
 }
 
+/// A folder that is not there is an empty cache; anything that is no folder, or cannot be read, is none.
+Status check_folder(const std::string& steps) {
+  std::error_code error;
+  for (const std::filesystem::path& path : {std::filesystem::path(steps).parent_path(), std::filesystem::path(steps)}) {
+    if (!std::filesystem::exists(path, error)) continue;
+    if (!std::filesystem::is_directory(path, error)) {
+      return usage_error(path.string() + ": is a file, not the folder of a cache", "name another --cache-dir");
+    }
+    const std::filesystem::directory_iterator entries(path, error);
+    if (error) return io_error(path.string() + ": cannot read the folder: " + error.message(), "check the permissions");
+  }
+  return {};
+}
+
 Result<int> run(const CacheCommand& flags, const Common& common) {
   auto cache = open_cache(flags.cache);
   if (!cache) return cache.error();
   if (!*cache) return usage_error("the cache is off", "name a --cache-dir, or unset EDGESMITH_CACHE");
   const refine::StepCache::Info info = (*cache)->info();
+  EDGESMITH_TRY(check_folder(info.folder));
   int64_t removed = 0;
   if (flags.what == "clear") {
     auto count = (*cache)->clear();
