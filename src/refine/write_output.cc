@@ -52,8 +52,10 @@ Result<int64_t> output_bytes(const ir::Graph& graph, const std::string& path, Th
   return static_cast<int64_t>(packed->bytes.size());
 }
 
-Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::string& path, ThreadPool& pool,
-                                         const onnx::ExportOptions& options) {
+namespace {
+
+Result<onnx::ExportSummary> write_once(const ir::Graph& graph, const std::string& path, ThreadPool& pool,
+                                       const onnx::ExportOptions& options) {
   if (!is_packed_name(path)) return onnx::export_file(graph, path, options);
   const Passing passing(path);
   if (!passing.made()) return io_error(path + ": cannot create a folder beside it", "check the permissions");
@@ -68,6 +70,38 @@ Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::stri
   written->bytes = packed->bytes.size();
   written->sha256 = sha256_hex(std::as_bytes(std::span<const char>(packed->bytes)));
   return written;
+}
+
+// "DIR/NAME-2.onnx" for "DIR/NAME.onnx".
+std::string numbered(const std::string& path, int number) {
+  const fs::path whole(path);
+  const std::string name = whole.stem().string() + "-" + std::to_string(number) + whole.extension().string();
+  return (whole.parent_path() / name).string();
+}
+
+/// Whether there is a file of that name, or external data of a model of that name.
+bool is_taken(const std::string& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored)) || fs::exists(fs::symlink_status(path + ".data", ignored));
+}
+
+}  // namespace
+
+Result<onnx::ExportSummary> write_output(const ir::Graph& graph, const std::string& path, ThreadPool& pool,
+                                         const onnx::ExportOptions& options) {
+  std::string place = path;
+  auto written = write_once(graph, place, pool, options);
+  const auto came_meanwhile = [&] {
+    return !written && written.error().kind == ErrorKind::usage && options.existing == Existing::keep &&
+           is_taken(place);
+  };
+  if (!came_meanwhile()) return written;
+  for (int number = 2; came_meanwhile(); ++number) {
+    place = numbered(path, number);
+    if (!is_taken(place)) written = write_once(graph, place, pool, options);
+  }
+  if (!written) return written.error();
+  return usage_error(path + ": exists already: it came during the run", "the result is in " + place);
 }
 
 }  // namespace edgesmith::refine

@@ -80,7 +80,8 @@ TEST_F(Files, AKilledWriterLeavesNothing) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   EXPECT_EQ(status, 0);
   const int unnamed = ::open(folder_.c_str(), O_TMPFILE | O_WRONLY, 0600);
-  if (unnamed < 0) GTEST_SKIP() << "this file system has no files without a name";
+  if (unnamed < 0 || ::access("/proc/self/fd", X_OK) != 0)
+    GTEST_SKIP() << "this file system has no files without a name";
   ::close(unnamed);
   EXPECT_EQ(count(), 0u);
 }

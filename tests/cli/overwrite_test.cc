@@ -166,11 +166,11 @@ TEST_F(Overwrite, AFileThatComesDuringARunIsKept) {
                                          "-q",      "--no-cache", "--events", "e.jsonl"};
   const ToolResult result = run(args, options);
   EXPECT_EQ(result.exit_code, 2) << result.err;
-  EXPECT_NE(result.err.find("late.onnx: exists already: it came while this one was made; name another file, or add "
-                            "--force to overwrite it"),
+  EXPECT_NE(result.err.find("late.onnx: exists already: it came during the run; the result is in late-2.onnx"),
             std::string::npos)
       << result.err;
   EXPECT_EQ(get("late.onnx"), "mine");
+  EXPECT_EQ(run({"eval", "late-2.onnx", "--data", "d.npz", "-q"}).exit_code, 0);  // hours of work are not lost either
 }
 
 TEST_F(Overwrite, TwoRunsDoNotMixTheirFilesInOneFolder) {
