@@ -62,11 +62,11 @@ class Overwrite : public ToolTest {
 TEST_F(Overwrite, ACheckpointReplacesACheckpointAndNothingElse) {
   for (const char* input : {"m.onnx", "t.onnx", "d.npz"}) {
     expect_kept(distill({"--checkpoint", input}), 2,
-                std::string(input) + ": the output is the input; name another file");
+                std::string(input) + ": is read by the run; name another file for --checkpoint");
   }
   write_model(kTinyModel, folder_ / "u.onnx");
   expect_kept(distill({"--second-teacher", "u.onnx", "--checkpoint", "u.onnx"}), 2,
-              "u.onnx: the output is the input; name another file");
+              "u.onnx: is read by the run; name another file for --checkpoint");
   expect_kept(distill({"--checkpoint", "notes.txt"}), 2,
               "notes.txt: exists already, and holds no checkpoint; name another file for --checkpoint");
   write_data(folder_ / "other.npz", 5, 9);

@@ -42,6 +42,9 @@ Status check_outputs(const Recipe& recipe, bool force) {
   }
   for (std::string& read : option_files(recipe, FileUse::read)) files.push_back(std::move(read));
   for (const std::string& checkpoint : option_files(recipe, FileUse::written)) {
+    if (std::any_of(files.begin(), files.end(), [&](const auto& read) { return same_file(checkpoint, read); })) {
+      return usage_error(checkpoint + ": is read by the run", "name another file for --checkpoint");
+    }
     EDGESMITH_TRY(check_output(checkpoint, files, true));
     if (!recipe.output.empty() && same_file(checkpoint, recipe.output)) {
       return usage_error(checkpoint + ": is the output, too", "name another file for --checkpoint");
