@@ -2,6 +2,7 @@
 // 28 to 38: numbers.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -39,8 +40,9 @@ std::function<void(const std::string&)> feed(const std::vector<int64_t>& dims,
 }
 
 /// SQNR of channels `first` to `last` of an output of [1, channels, inner].
-double channels_sqnr(const Ran& ran, const std::string& name, size_t channels, size_t first, size_t last) {
-  const std::vector<float> a = Ran::floats(ran.answers, name), b = Ran::floats(ran.int8_answers, name);
+double channels_sqnr(const Ran& ran, const Answers& answers, const std::string& name, size_t channels, size_t first,
+                     size_t last) {
+  const std::vector<float> a = Ran::floats(ran.answers, name), b = Ran::floats(answers, name);
   const size_t inner = a.size() / channels;
   double signal = 0, noise = 1e-30;
   for (size_t i = first * inner; i < last * inner && i < b.size(); ++i) {
@@ -53,6 +55,40 @@ double channels_sqnr(const Ran& ran, const std::string& name, size_t channels, s
 constexpr const char* kConv = R"(g (float[1,3,6,6] x) => (float[1,4,4,4] y) <float[4,3,3,3] w, float[4] b> {
     y = Conv(x, w, b)
   })";
+/// The first of four filters decayed: at most 1e-9, with a bias of 5.
+void decay(Model& model) {
+  with_numbers("w", [](auto& w) {
+    for (size_t i = 0; i < 27; ++i) w[i] *= 1e-9f;
+  })(model);
+  with_numbers("b", [](auto& b) { b[0] = 5; })(model);
+}
+
+/// Weights that are codes before the ranges of values are known have scales that a bias of such a filter does not fit:
+/// 1e-9 / 7 * 0.008 * 2^31 is 0.003.
+void codes_have_room(Ran& ran) {
+  const std::vector<std::vector<std::string>> forms = {
+      {"quantize", "--weights-only"},
+      {"quantize", "--weights", "int4"},
+      {"quantize", "--weights", "int4", "--asymmetric"},
+      {"share", "--bits", "3", "--codebook", "scaled"},
+      {"share", "--bits", "4", "--codebook", "scaled"},
+  };
+  for (const std::vector<std::string>& form : forms) {
+    std::vector<std::string> args = {form[0], "m.onnx", "-o", "codes.onnx", "--calib", "data", "--force"};
+    args.insert(args.end(), form.begin() + 1, form.end());
+    ran.written(args, "codes.onnx");
+    ran.written({"quantize", "codes.onnx", "-o", "both.onnx", "--calib", "data", "--force"}, "both.onnx");
+    const Answers codes = ran.answer("codes"), both = ran.answer("both");
+    EXPECT_GT(channels_sqnr(ran, both, "y", 4, 0, 1), 35) << form.back();
+    EXPECT_GT(channels_sqnr(ran, both, "y", 4, 1, 4), std::min(channels_sqnr(ran, codes, "y", 4, 1, 4), 43.0) - 8)
+        << form.back();
+  }
+  const std::vector<std::string> at_once = {"quantize", "m.onnx",    "-o",   "once.onnx",     "--calib",
+                                            "data",     "--weights", "int4", "--activations", "uint8"};
+  ran.written(at_once, "once.onnx");
+  EXPECT_GT(channels_sqnr(ran, ran.answer("once"), "y", 4, 0, 1), 35);
+}
+
 constexpr const char* kProduct = "g (float[1,4] x) => (float[1,4] y) <float[4,4] w> { y = MatMul(x, w) }";
 
 std::vector<Row> weight_rows() {
@@ -65,18 +101,20 @@ std::vector<Row> weight_rows() {
              with_numbers("w", [](auto& w) { std::fill(w.begin(), w.begin() + 27, 0.0f); })(model);
              with_numbers("b", [](auto& b) { b[0] = 3; })(model);
            },
-       .check = [](Ran& ran) { EXPECT_GT(channels_sqnr(ran, "y", 4, 0, 1), 35); }},
+       .check = [](Ran& ran) { EXPECT_GT(channels_sqnr(ran, ran.int8_answers, "y", 4, 0, 1), 35); }},
       {.number = "28b",
        .title = "a filter of at most 1e-9 with a bias of 5",
        .text = kConv,
-       .edit =
-           [](Model& model) {
-             with_numbers("w", [](auto& w) {
-               for (size_t i = 0; i < 27; ++i) w[i] *= 1e-9f;
-             })(model);
-             with_numbers("b", [](auto& b) { b[0] = 5; })(model);
-           },
-       .check = [](Ran& ran) { EXPECT_GT(channels_sqnr(ran, "y", 4, 0, 1), 35) << "the int32 bias overflowed"; }},
+       .edit = decay,
+       .check =
+           [](Ran& ran) {
+             EXPECT_GT(channels_sqnr(ran, ran.int8_answers, "y", 4, 0, 1), 35) << "the int32 bias overflowed";
+           }},
+      {.number = "28c",
+       .title = "such a filter whose weights are codes before values are",
+       .text = kConv,
+       .edit = decay,
+       .check = codes_have_room},
       {
           .number = "29a",
           .title = "a bias beyond what int32 holds in its scale",
@@ -243,8 +281,8 @@ std::vector<Row> concat_rows() {
         })",
        .check =
            [](Ran& ran) {
-             EXPECT_GT(channels_sqnr(ran, "y", 6, 0, 4), 25) << "boxes";
-             EXPECT_GT(channels_sqnr(ran, "y", 6, 4, 6), 25) << "scores share the scale of the boxes";
+             EXPECT_GT(channels_sqnr(ran, ran.int8_answers, "y", 6, 0, 4), 25) << "boxes";
+             EXPECT_GT(channels_sqnr(ran, ran.int8_answers, "y", 6, 4, 6), 25) << "scores share the scale of the boxes";
            }},
       {.number = "32b",
        .title = "concat of concats of one tensor twice and of a constant",

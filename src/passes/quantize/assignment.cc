@@ -6,6 +6,7 @@
 #include "edgesmith/base/check.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/node_form.h"
+#include "passes/quantize/raise_scales.h"
 
 namespace edgesmith::passes::quantize {
 namespace {
@@ -54,6 +55,13 @@ void set_weight(ir::Graph& graph, ir::Node& node, const WeightCodes& codes, cons
   }
 }
 
+// Whether the weights of an integer node of the plan were codes before.
+bool has_coded_weight(const ir::Node& node, const Plan& plan) {
+  if (static_cast<size_t>(node.id()) >= plan.nodes.size() || plan.of(node).role != Role::integer) return false;
+  const ir::Value* weight = weight_of(node);
+  return weight != nullptr && weight->constant()->encoding() == ir::Encoding::affine;
+}
+
 }  // namespace
 
 void set_constant(ir::Graph& graph, ir::Node& node, int index, ir::Tensor tensor) {
@@ -73,14 +81,20 @@ double input_scale(const Assignment& assignment, const Plan& plan, const ir::Nod
   return assignment.scales[static_cast<size_t>(set)].scale[0];
 }
 
-void apply(const Assignment& assignment, const Plan& plan, ir::Graph& graph) {
+std::vector<const ir::Node*> apply(const Assignment& assignment, const Plan& plan, ir::Graph& graph) {
   std::vector<ir::Node*> order;
   for (ir::Node& node : graph.nodes()) order.push_back(&node);
   const auto planned = static_cast<int>(plan.set_of.size());
   CodesInPlace in_place;
+  std::vector<const ir::Node*> raised;
   for (ir::Node* node : order) {
     const auto found = assignment.layers.find(node->id());
-    if (found == assignment.layers.end()) continue;
+    if (found == assignment.layers.end()) {
+      if (has_coded_weight(*node, plan) && make_room_for_bias(graph, *node, input_scale(assignment, plan, *node))) {
+        raised.push_back(node);
+      }
+      continue;
+    }
     ir::Tensor bias = assignment.float_bias
                           ? corrected_bias(*node, *found->second)
                           : quantize_bias(*node, *found->second, input_scale(assignment, plan, *node));
@@ -115,6 +129,7 @@ void apply(const Assignment& assignment, const Plan& plan, ir::Graph& graph) {
       if (value.unused()) graph.erase(*node);  // no copy of reals beside the codes
     }
   }
+  return raised;
 }
 
 }  // namespace edgesmith::passes::quantize

@@ -18,8 +18,9 @@ struct Assignment {
 };
 
 /// Writes the codes into `graph`: the planned graph itself or a clone of it (ids decide). Constants become affine
-/// tensors; one that others read in another form is copied for the reader.
-void apply(const Assignment& assignment, const Plan& plan, ir::Graph& graph);
+/// tensors; one that others read in another form is copied for the reader. Weights that are codes already get scales at
+/// which the biases fit (raise_scales.h). Returns the nodes whose weights did.
+std::vector<const ir::Node*> apply(const Assignment& assignment, const Plan& plan, ir::Graph& graph);
 
 /// Makes operand `index` of `node` the constant `tensor`, in place where nobody else reads the old one.
 void set_constant(ir::Graph& graph, ir::Node& node, int index, ir::Tensor tensor);

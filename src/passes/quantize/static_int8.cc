@@ -123,10 +123,15 @@ class Quantizer {
       cost = std::move(*measured);
     }
     const ir::Graph original = graph_.clone();
-    apply(choice->assignment, plan, graph_);
+    const auto raised = apply(choice->assignment, plan, graph_);
     EDGESMITH_TRY(ops::infer_types(graph_));
     EDGESMITH_TRY(report({original, graph_, plan, *choice, *extremes}, report_, reference_, context_));
     if (cost) report_one_scale(*cost, context_);
+    if (!raised.empty()) {
+      context_.notes.push_back(
+          "weights that were codes got coarser scales where biases would not have fit 32 bits: " + raised[0]->label() +
+          (raised.size() > 1 ? " and " + std::to_string(raised.size() - 1) + " more" : ""));
+    }
     return Change::changed;
   }
 
