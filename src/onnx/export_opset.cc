@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "edgesmith/ir/structural.h"
+#include "edgesmith/onnx/half_types.h"
 #include "onnx/foreign.h"
 #include "onnx/forms.h"
 #include "onnx/node_order.h"
@@ -28,32 +29,16 @@ const ir::Tensor* palette_of(const ir::Node& node) {
   return node.is(ir::OpKind::constant) && !node.output().unused() ? node.tensor().as_palette() : nullptr;
 }
 
-/// The opset from which on the operator of `node` takes bfloat16, where it does so.
-int64_t needed_for_bfloat16(const ir::Node& node) {
-  switch (node.op()) {
-    case ir::OpKind::average_pool:
-    case ir::OpKind::conv:
-    case ir::OpKind::conv_transpose:
-    case ir::OpKind::elu:
-    case ir::OpKind::global_average_pool:
-    case ir::OpKind::global_lp_pool:
-    case ir::OpKind::global_max_pool:
-    case ir::OpKind::gru:
-    case ir::OpKind::hard_sigmoid:
-    case ir::OpKind::hard_swish:
-    case ir::OpKind::instance_normalization:
-    case ir::OpKind::lp_pool:
-    case ir::OpKind::lstm:
-    case ir::OpKind::max_pool:
-    case ir::OpKind::mish:
-    case ir::OpKind::rnn:
-    case ir::OpKind::selu:
-    case ir::OpKind::softplus:
-    case ir::OpKind::softsign: return 22;
-    case ir::OpKind::leaky_relu:
-    case ir::OpKind::prelu: return 16;
-    default: return 13;
+/// The type of half floats that `node` computes in, or undefined.
+ir::DType half_type_of(const ir::Node& node) {
+  if (ir::is_structural(node) || node.is(ir::OpKind::opaque)) return ir::DType::undefined;
+  const auto is_half = [](const ir::Value* value) {
+    return value != nullptr && (value->type().dtype == ir::DType::f16 || value->type().dtype == ir::DType::bf16);
+  };
+  for (int i = 0; i < node.num_outputs(); ++i) {
+    if (is_half(&node.output(i))) return node.output(i).type().dtype;
   }
+  return node.num_inputs() > 0 && is_half(node.input(0)) ? node.input(0)->type().dtype : ir::DType::undefined;
 }
 
 struct Need {
@@ -77,11 +62,13 @@ Need needed_by(const ir::Graph& graph, bool packed_indices) {
       need.raise(packed ? kOpsetOfPackedIndices : kOpsetOfIndices,
                  packed ? "4-bit indices of codebooks need it" : "indices of codebooks need it");
     }
+    if (const ir::DType half = half_type_of(node); half != ir::DType::undefined) {
+      const int64_t opset = first_opset_of(node.op(), half);
+      const std::string type = half == ir::DType::f16 ? "float16" : "bfloat16";
+      if (opset <= kHighestOpsetForHalves) need.raise(opset, node.label() + " in " + type + " needs it");
+    }
     for (int i = 0; i < node.num_outputs(); ++i) {
       const ir::Value& value = node.output(i);
-      if (value.type().dtype == ir::DType::bf16 && !ir::is_structural(node)) {
-        need.raise(needed_for_bfloat16(node), node.label() + " in bfloat16 needs it");
-      }
       if (!value.quant()) continue;
       const ir::Quant& quant = *value.quant();
       std::string what(ir::dtype_name(quant.dtype));

@@ -5,14 +5,15 @@
 //     =>   x (f32) ─▶ cast ─▶ conv(f16) ─▶ relu(f16) ─▶ cast ─▶ y (f32)
 //
 // Every node is converted or left as it is; values and constants follow, and a Cast stands where the two kinds meet.
-// Left as they are: what works on codes, operators that the smaller types are not defined for, opaque nodes, nodes that
-// were not selected, and for float16 nodes that make or read numbers beyond its range (ranges.cc).
+// Left as they are: what works on codes, operators that ONNX does not define for the type (onnx/half_types.h), opaque
+// nodes, nodes that were not selected, and for float16 nodes that make or read numbers beyond its range (ranges.cc).
 #include <algorithm>
 #include <cstring>
 #include <map>
 #include <utility>
 
 #include "edgesmith/ir/structural.h"
+#include "edgesmith/onnx/half_types.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/convert/ranges.h"
@@ -52,7 +53,7 @@ std::string_view long_name(DType dtype) {
   return dtype == DType::f16 ? "float16" : dtype == DType::bf16 ? "bfloat16" : "float32";
 }
 
-/// Operators that ONNX defines for float32 alone, or whose element type an attribute says.
+/// Operators with operands that are always float32, or whose element type an attribute says.
 bool has_own_type(OpKind op) {
   switch (op) {
     case OpKind::blackman_window:
@@ -192,6 +193,7 @@ class Converter {
     if (!selected) return "it was not selected";
     if (touches_codes(node)) return "it works on codes";
     if (has_own_type(node.op())) return "its type is part of the operator";
+    if (!onnx::may_have_type(graph_, node.op(), to_)) return why_not_in(node.op());
     if (node.is(OpKind::layer_normalization) && node.num_outputs() > 1) return "its further results are float32";
     for (int i = 0; i < node.num_outputs(); ++i) {
       const std::string& reason = beyond_[static_cast<size_t>(node.output(i).id())];
@@ -203,6 +205,12 @@ class Converter {
       if (!reason.empty()) return "an operand " + reason;
     }
     return "";
+  }
+
+  std::string why_not_in(OpKind op) const {
+    const int64_t opset = onnx::first_opset_of(op, to_);
+    return "ONNX does not define " + std::string(ir::onnx_name(op)) + " for " + std::string(long_name(to_)) +
+           (opset == onnx::kNoOpset ? "" : " before opset " + std::to_string(opset));
   }
 
   void set_types(const std::vector<ir::Node*>& nodes) {
