@@ -296,6 +296,49 @@ TEST(PruneChannels, ZeroPaddedShortcutsCoupleTheirChannels) {
   EXPECT_LT(relative_error(before, *graph, pictures), 1);
 }
 
+TEST(PruneChannels, SaysWhenSimplifyWouldFreeChannels) {
+  auto graph = ir::parse(R"(graph @gated(%x: f32[N,6]) -> (y) {
+  %w1 = constant random(seed=1) : f32[6,16]
+  %w2 = constant random(seed=2) : f32[8,3]
+  %zero = constant {0} : i64[1]
+  %one = constant {1} : i64[1]
+  %two = constant {2} : i64[1]
+  %h = mat_mul %x, %w1 : f32[N,16] @"wide"
+  %s = shape %h : i64[2]
+  %n = gather %s, %one : i64[1]
+  %half = div %n, %two : i64[1]
+  %a = slice %h, %zero, %half, %one : f32[N,8]
+  %b = slice %h, %half, %n, %one : f32[N,8]
+  %g = mul %a, %b : f32[N,8]
+  %y = mat_mul %g, %w2 : f32[N,3]
+  return %y
+}
+)");
+  ASSERT_TRUE(graph.ok()) << graph.error().message;
+  ASSERT_TRUE(ops::infer_types(*graph).ok());
+  const Pictures rows({1, 6}, 16);
+  PassContext context;
+  const auto change = prune(*graph, &rows, {{"channels", "0.5"}, {"multiple", "1"}}, context);
+  ASSERT_TRUE(change.ok()) << change.error().message;
+  EXPECT_EQ(*change, Change::none);
+  ASSERT_EQ(context.notes.size(), 1U);
+  EXPECT_EQ(context.notes[0],
+            "there are no channels that may go; of the simplified model 8 may: first 'edgesmith simplify MODEL -o "
+            "SIMPLE.onnx'");
+  PassContext more;
+  ASSERT_TRUE(prune(*graph, &rows, {{"channels", "0.5"}, {"skip", "wide"}}, more).ok());
+  EXPECT_EQ(more.notes[0], "there are no channels that may go");
+  const PassInfo& simplify = *find_pass("simplify");
+  ThreadPool pool(1);
+  ProgressSink progress;
+  more.pool = &pool;
+  more.progress = &progress;
+  ASSERT_TRUE(run_pass(simplify, *graph, Options(simplify.options()), more).ok());
+  const auto after = prune(*graph, &rows, {{"channels", "0.5"}, {"multiple", "1"}});
+  ASSERT_TRUE(after.ok());
+  EXPECT_EQ(*after, Change::changed);
+}
+
 TEST(PruneChannels, RefusesWhatItCannotDo) {
   const Pictures pictures({1, 3, 8, 8}, 8);
   const auto refused = [&](const data::Dataset* calib, const Settings& settings) {

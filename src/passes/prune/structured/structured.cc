@@ -15,6 +15,7 @@
 #include <cmath>
 
 #include "passes/convert/half_weights.h"
+#include "passes/prune/structured/after_simplify.h"
 #include "passes/prune/structured/choose.h"
 #include "passes/prune/structured/rank.h"
 #include "passes/prune/structured/records.h"
@@ -81,7 +82,9 @@ Result<Change> prune_channels(ir::Graph& graph, const Options& options, const st
   EDGESMITH_TRY(check_channel_settings(settings, have_data));
   record_what_stays(candidates, context);
   if (!candidates.any()) {
-    context.notes.push_back("there are no channels that may go" + half_weights_hint(graph));
+    std::string hint = half_weights_hint(graph);
+    if (hint.empty()) hint = simplify_hint(graph, options, settings, context);
+    context.notes.push_back("there are no channels that may go" + hint);
     return Change::none;
   }
 
