@@ -27,7 +27,7 @@ class SelectCommand : public ToolTest {
   void SetUp() override {
     write_model(kNet, folder_ / "m.onnx");
     write_model(kTinyModel, folder_ / "t.onnx");
-    environment_ = {{"XDG_CACHE_HOME", (fs::path(folder_.path()) / "cache").string()}};
+    environment_ = {{"XDG_CACHE_HOME", (fs::path(folder_.path()) / "cache").string()}, {"EDGESMITH_CACHE", ""}};
   }
 
   std::string cache() { return (fs::path(folder_.path()) / "cache" / "edgesmith" / "kernel-times").string(); }
@@ -131,6 +131,28 @@ TEST_F(SelectCommand, KeepsTimesUnlessToldNotTo) {
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_NE(result.err.find("the file of kernel times is damaged and will be made again"), std::string::npos);
   EXPECT_EQ(run({"select", "m.onnx", "--target", "host", "-q"}).err, "");
+}
+
+TEST_F(SelectCommand, KeepsTimesWhereTheCacheIs) {
+  const std::vector<std::string> select = {"select", "m.onnx", "--target", "host"};
+  environment_["EDGESMITH_CACHE"] = "off";
+  json_of(select);
+  EXPECT_FALSE(fs::exists(cache()));
+  environment_["EDGESMITH_CACHE"] = folder_ / "mine";
+  json_of(select);
+  EXPECT_TRUE(fs::exists(folder_ / "mine/kernel-times"));
+  std::vector<std::string> elsewhere = select;
+  elsewhere.insert(elsewhere.end(), {"--cache-dir", "other"});
+  json_of(elsewhere);
+  EXPECT_TRUE(fs::exists(folder_ / "other/kernel-times"));
+  EXPECT_FALSE(fs::exists(cache()));
+
+  const Json info = json_of({"cache", "info"});
+  EXPECT_GT(info["kernel_times"], 0);
+  EXPECT_EQ(json_of({"cache", "clear"})["kernel_times"], info["kernel_times"]);
+  EXPECT_FALSE(fs::exists(folder_ / "mine/kernel-times"));
+  EXPECT_EQ(json_of({"cache", "info"})["kernel_times"], 0);
+  EXPECT_TRUE(fs::exists(folder_ / "other/kernel-times"));
 }
 
 TEST_F(SelectCommand, RefusesWrongUsage) {

@@ -17,6 +17,8 @@ struct CacheFlags {
 
 /// Adds --no-cache and --cache-dir.
 void add_cache_options(Command* command, CacheFlags& flags);
+/// The folder that they mean, for all that is kept; "": none.
+std::string cache_folder(const CacheFlags& flags);
 /// The cache to use; absent: none. Errors: usage (EDGESMITH_CACHE_LIMIT is no size).
 Result<std::optional<refine::StepCache>> open_cache(const CacheFlags& flags);
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "cache_flags.h"
 #include "cli.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/sha256.h"
@@ -30,7 +31,7 @@ using report::Table;
 struct SelectFlags : PrecisionFlags {
   ExecutorFlags executor;
   std::vector<std::string> dims;  ///< "H=64"
-  bool no_cache = false;
+  CacheFlags cache;
 };
 
 std::string nodes_text(const Plan& plan, bool color) {
@@ -92,7 +93,7 @@ Result<int> select_kernels(const SelectFlags& flags, const Common& common) {
   options.executor = *executor;
   options.version = EDGESMITH_VERSION;
   options.progress = progress->get();
-  refine::TimingCache cache(flags.no_cache ? "" : refine::TimingCache::default_path());
+  refine::TimingCache cache(refine::TimingCache::path_in(cache_folder(flags.cache)));
   auto plan = refine::select_kernels(*graph, *inputs, cache, options);
   if (!plan) {
     Error named = plan.error().in(flags.model);
@@ -161,7 +162,11 @@ void add_select(Program& program) {
   add_data_option(command, "calib", flags->data.calib, "samples that --min-sqnr is measured on");
   add_preprocess_options(command, flags->data);
   add_dim_option(command, flags->dims);
-  command->add_flag("--no-cache", flags->no_cache, "time everything again, and keep no times");
+  command->add_flag("--no-cache", flags->cache.off, "time everything again, and keep no times");
+  command
+      ->add_option("--cache-dir", flags->cache.folder,
+                   "where times are kept (default $EDGESMITH_CACHE, then ~/.cache/edgesmith)")
+      ->type_name("DIR");
   command->add_option("-o,--output", flags->output, "write the plan, for 'bench --plan'")
       ->type_name("plan.json")
       ->group("Output");

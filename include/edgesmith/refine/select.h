@@ -73,15 +73,18 @@ Status check_plan(const Plan& plan, const std::string& model_sha256, const ir::G
 /// a whole: other processes may read and write it at the same time.
 class TimingCache {
  public:
-  /// The file in $XDG_CACHE_HOME/edgesmith or ~/.cache/edgesmith; "" where neither is known.
-  static std::string default_path();
+  /// The file in a folder of the cache (StepCache::default_folder()); "" for "", which is no folder.
+  static std::string path_in(const std::string& folder);
   /// Reads `path` ("": keeps nothing). A file that is damaged is left out with a warning and rebuilt by save().
   explicit TimingCache(std::string path);
   ~TimingCache();
   std::optional<KernelTime> find(const std::string& key) const;
+  int64_t size() const;
   void put(const std::string& key, const KernelTime& time);
   /// Writes what is new, together with what others wrote meanwhile. A folder that cannot be written is a warning.
   void save();
+  /// Removes the file and forgets the times; a file that is not one of times stays. Errors: io.
+  Status clear();
 
  private:
   struct State;

@@ -7,7 +7,6 @@
 //
 // It is replaced as a whole by a rename, so readers never see half of it. Two writers at the same time keep what they
 // find: the later one reads the file again just before; the worst that can happen is that a time is measured once more.
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <sstream>
@@ -65,18 +64,8 @@ struct TimingCache::State {
   }
 };
 
-std::string TimingCache::default_path() {
-  std::filesystem::path folder;
-  const char* cache = std::getenv("XDG_CACHE_HOME");
-  const char* home = std::getenv("HOME");
-  if (cache != nullptr && *cache == '/') {  // the standard wants relative ones ignored
-    folder = cache;
-  } else if (home != nullptr && *home != '\0') {
-    folder = std::filesystem::path(home) / ".cache";
-  } else {
-    return "";
-  }
-  return (folder / "edgesmith" / "kernel-times").string();
+std::string TimingCache::path_in(const std::string& folder) {
+  return folder.empty() ? "" : (std::filesystem::path(folder) / "kernel-times").string();
 }
 
 TimingCache::TimingCache(std::string path) : state_(std::make_unique<State>()) {
@@ -89,6 +78,8 @@ std::optional<KernelTime> TimingCache::find(const std::string& key) const {
   const auto found = state_->known.find(key);
   return found == state_->known.end() ? std::nullopt : std::optional(found->second);
 }
+
+int64_t TimingCache::size() const { return static_cast<int64_t>(state_->known.size()); }
 
 void TimingCache::put(const std::string& key, const KernelTime& time) {
   state_->known[key] = time;
@@ -104,6 +95,18 @@ void TimingCache::save() {
   const Status written = write_file(state_->path, print_times(times));
   if (!written) log::warning(written.error().text() + ": kernel times are not kept");
   state_->added.clear();
+}
+
+Status TimingCache::clear() {
+  const auto text = read_file(state_->path);
+  if (!text || !text->starts_with(kHead)) return {};
+  std::error_code code;
+  if (!std::filesystem::remove(state_->path, code) && code) {
+    return io_error(state_->path + ": cannot remove: " + code.message(), "check who may write there");
+  }
+  state_->known.clear();
+  state_->added.clear();
+  return {};
 }
 
 }  // namespace edgesmith::refine
