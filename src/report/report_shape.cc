@@ -51,6 +51,7 @@ RunReport full_report() {
   report.final_drop = drop;
   report.final_agreement = 99.5;
   report.final_sqnr_db = 30.5;
+  report.final_needs = {256, 20.5, 1.5, {1.25, 1.75}, true};
   report.final_targets = {target};
   report.test_before = report.test_after = metric;
   report.test_drop = drop;
@@ -72,6 +73,7 @@ RunReport bare_report() {
   report.steps = {step};
   report.output.reset();
   report.final_metric.reset();
+  report.final_needs = {};
   report.final_targets.clear();
   report.test_before.reset();
   report.test_after.reset();
@@ -132,12 +134,22 @@ RunReport unmeasured_report() {
   return report;
 }
 
+/// Of what the target needs the memory alone is known, or the time alone.
+RunReport partly_known_report(bool memory) {
+  RunReport report = unmeasured_report();
+  if (memory) report.final_needs.ram_bytes = 256;
+  if (!memory) report.final_needs.latency_us = 20.5;
+  return report;
+}
+
 }  // namespace
 
 std::string report_shape() {
   const Json full = Json::parse(run_json(full_report())), bare = Json::parse(run_json(bare_report())),
-             unmeasured = Json::parse(run_json(unmeasured_report()));
-  Json shape = shape_of({&full, &bare, &unmeasured}, "");
+             unmeasured = Json::parse(run_json(unmeasured_report())),
+             memory = Json::parse(run_json(partly_known_report(true))),
+             time = Json::parse(run_json(partly_known_report(false)));
+  Json shape = shape_of({&full, &bare, &unmeasured, &memory, &time}, "");
   shape["properties"]["schema"] = {{"const", full["schema"]}};
   Json statuses = Json::array();
   for (const refine::StepStatus status :
