@@ -56,6 +56,13 @@ TEST_F(CliInfer, NamesTheClassesOfAFile) {
   ASSERT_TRUE(write_file(folder_ / "bad.csv", "label,name\nx,cat\n").ok());
   expect_error({"infer", "m.onnx", "--data", "d.npz", "--classes", "bad.csv"}, 3,
                "bad.csv: line 2: no label from 0 to 1000000 with a name");
+  for (const auto& [text, count] : {std::pair{"cat\ndog\n\n", "2 names"}, std::pair{"a\nb\nc\nd\n", "4 names"}}) {
+    ASSERT_TRUE(write_file(folder_ / "other.txt", text).ok());
+    expect_error({"infer", "m.onnx", "--data", "d.npz", "--classes", "other.txt", "-o", "a.npz", "-q"}, 3,
+                 std::string("other.txt: has ") + count +
+                     ", output 'logits' has 3 classes; name every class, or leave --classes out");
+    EXPECT_FALSE(std::filesystem::exists(folder_ / "a.npz"));
+  }
 }
 
 // Folder names are the classes, and the right one is told.

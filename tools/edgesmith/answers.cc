@@ -115,6 +115,20 @@ Result<std::vector<SampleAnswer>> describe_answers(std::span<const data::NamedAr
   return answers;
 }
 
+std::string unnamed_classes(std::span<const data::NamedArray> arrays, int64_t samples, int64_t names) {
+  std::string text;
+  for (const data::NamedArray& array : arrays) {
+    const ir::Dims& dims = array.tensor.dims();
+    if (!ir::is_float(array.tensor.dtype()) || samples == 0 || dims.size() < 2 || dims[0] != samples) continue;
+    const auto wide = std::count_if(dims.begin() + 1, dims.end(), [](int64_t dim) { return dim != 1; });
+    const int64_t scores = array.tensor.size() / samples;
+    if (wide != 1 || scores < 2) continue;
+    if (scores == names) return "";
+    if (text.empty()) text = "output '" + array.name + "' has " + std::to_string(scores) + " classes";
+  }
+  return text;
+}
+
 std::string answers_text(const std::vector<SampleAnswer>& answers) {
   std::string text;
   for (const SampleAnswer& answer : answers) {

@@ -49,6 +49,10 @@ struct SampleAnswer {
 Result<std::vector<SampleAnswer>> describe_answers(std::span<const data::NamedArray> arrays, const data::Dataset& data,
                                                    const std::vector<std::string>& classes, int64_t count);
 
+/// Outputs that are one score a class and sample, none of which has as many scores as there are names: "output 'logits'
+/// has 10 classes". "": the names fit, or there is no such output.
+std::string unnamed_classes(std::span<const data::NamedArray> arrays, int64_t samples, int64_t names);
+
 /// For stdout: a line for each sample, or for each of its outputs where there are several.
 std::string answers_text(const std::vector<SampleAnswer>& answers);
 

@@ -98,6 +98,24 @@ std::string as_text(const InferFlags& flags, const Answers& answers) {
   return text + "  sha256 of the outputs " + answers.sha256 + "\n";
 }
 
+/// Names that are as many as the scores of an output; those of folders are left out where they are not.
+Status check_classes(const InferFlags& flags, const Answers& answers, int64_t samples,
+                     std::vector<std::string>& classes) {
+  auto names = static_cast<int64_t>(classes.size());
+  while (names > 0 && classes[static_cast<size_t>(names) - 1].empty()) --names;  // empty lines at the end of a file
+  const std::string other = names == 0 ? "" : unnamed_classes(answers.arrays, samples, names);
+  if (other.empty()) return {};
+  if (!flags.classes.empty()) {
+    return invalid_error(
+        flags.classes + ": has " + std::to_string(names) + (names == 1 ? " name, " : " names, ") + other,
+        "name every class, or leave --classes out");
+  }
+  log::warning(flags.data.data.path + ": has " + std::to_string(names) + " folders, " + other +
+               ": classes are shown without names");
+  classes.clear();
+  return {};
+}
+
 Result<int> run(const InferFlags& flags, const Common& common) {
   auto spec = make_spec(flags.data.data, flags.data, common.color, common.seed.value_or(0));
   if (!spec) return spec.error();
@@ -126,6 +144,7 @@ Result<int> run(const InferFlags& flags, const Common& common) {
   if (!tensors) return tensors.error().in(flags.model);
   Answers answers;
   for (size_t o = 0; o < tensors->size(); ++o) answers.arrays.push_back({graph->output_names()[o], (*tensors)[o]});
+  EDGESMITH_TRY(check_classes(flags, answers, (*data)->size(), *classes));
   if (!flags.output.empty()) EDGESMITH_TRY(data::write_npz(flags.output, answers.arrays, replaced_if(flags.force)));
   answers.samples = (*data)->size();
   answers.sha256 = refine::outputs_sha256(*tensors);
