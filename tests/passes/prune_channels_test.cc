@@ -359,6 +359,7 @@ TEST(PruneChannels, RefusesWhatItCannotDo) {
   EXPECT_TRUE(names(refused(&pictures, {{"sparsity", "0.5"}, {"multiple", "4"}}), "multiple"));
   EXPECT_TRUE(names(refused(&pictures, {{"sparsity", "0.5"}, {"groups", "even"}}), "groups"));
   EXPECT_TRUE(names(refused(&pictures, {{"macs", "0.0001"}}), "cannot be reached"));
+  EXPECT_TRUE(names(refused(&pictures, {{"macs", "0.0001"}}), "channels stay: they are a result of the model"));
   EXPECT_TRUE(names(refused(&pictures, {{"macs", "0.5"}, {"criterion", "magnitude"}, {"budgets", "error"}}), "errors"));
   EXPECT_TRUE(names(refused(&pictures, {{"macs", "0.5"}, {"only", "nothing"}}), "nothing"));
   ir::Graph graph = network();

@@ -6,6 +6,7 @@
 #include <map>
 #include <tuple>
 
+#include "edgesmith/base/log.h"
 #include "edgesmith/ir/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
@@ -100,6 +101,20 @@ TEST(Prune, GivesTheSparsityThatIsAskedFor) {
     const Counts counts = count_weights(graph);
     EXPECT_NEAR(static_cast<double>(counts.zeros), 0.5 * static_cast<double>(counts.size), 4);
   }
+}
+
+TEST(Prune, WarnsWhereFewerWeightsGoThanWereAskedFor) {
+  const auto warnings = [](const std::string& sparsity) {
+    log::take_warnings();
+    ir::Graph graph = network();
+    EXPECT_TRUE(prune(graph, nullptr, {{"sparsity", sparsity}, {"repair", "none"}}).ok());
+    return log::take_warnings();
+  };
+  EXPECT_TRUE(warnings("0.5").empty());
+  const std::vector<std::string> told = warnings("1");
+  ASSERT_EQ(told.size(), 1u);
+  EXPECT_TRUE(told[0].starts_with("prune: sparsity 1 was asked for, 98.")) << told[0];
+  EXPECT_TRUE(told[0].ends_with(" of the weights are zero: every layer keeps at least one in 100")) << told[0];
 }
 
 TEST(Prune, RepairAndCriterionLowerTheErrorOnOtherSamples) {

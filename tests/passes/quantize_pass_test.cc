@@ -539,6 +539,32 @@ int count_norms(const ir::Graph& graph) {
   return norms;
 }
 
+TEST(Quantize, SaysWhereNormsStayBehindLayers) {
+  const Pictures pictures({1, 3, 8, 8}, 32);
+  ir::Graph graph = network_with_norms();
+  const Outcome outcome = quantize(graph, &pictures, {{"weights", "int4"}});
+  EXPECT_EQ(count_norms(graph), 2);
+  ASSERT_FALSE(outcome.notes.empty());
+  EXPECT_EQ(outcome.notes[0],
+            "2 BatchNormalization stay behind layers: run simplify first, which folds them into weights, for a smaller "
+            "model");
+}
+
+TEST(Quantize, SaysWhenRangesComeFromFewSamples) {
+  const auto told = [](int64_t samples) {
+    const Pictures pictures({1, 3, 8, 8}, samples);
+    ir::Graph graph = network();
+    const std::vector<std::string> notes = quantize(graph, &pictures).notes;
+    return std::count_if(notes.begin(), notes.end(), [&](const std::string& note) {
+      return note == "ranges come from " + std::to_string(samples) + (samples == 1 ? " sample" : " samples") +
+                         ", too few to stand for others: give 16 or more";
+    });
+  };
+  EXPECT_EQ(told(1), 1);
+  EXPECT_EQ(told(15), 1);
+  EXPECT_EQ(told(16), 0);
+}
+
 TEST(Quantize, FoldsBatchNormalizationAsSimplifyDoes) {
   ir::Graph graph = network_with_norms(), cleaned = network_with_norms();
   const PassInfo* simplify = find_pass("simplify");

@@ -8,8 +8,6 @@
 namespace edgesmith::passes::prune {
 namespace {
 
-// A layer keeps at least one weight of so many.
-constexpr int64_t kFewestKept = 100;
 // Neighbours of a pattern, and outputs or inputs of a block: more than any kernel has lanes.
 constexpr int kMostNeighbours = 64;
 

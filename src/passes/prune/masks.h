@@ -59,6 +59,9 @@ class Blocks {
   std::vector<size_t> weights_;  // empty: block b is weight b
 };
 
+/// A layer keeps at least one weight of so many.
+constexpr int64_t kFewestKept = 100;
+
 /// A layer that competes with others, and what removing each of its blocks costs.
 struct Contender {
   Layer* layer = nullptr;

@@ -129,6 +129,12 @@ Status check_goal(const Options& options) {
   if (options.is_set("time") && !options.is_set("macs") && !options.is_set("params")) {
     return usage_error("time is a second limit, beside one for multiply-adds or parameters", "add --macs 0.7");
   }
+  if (options.given("lanes") && !options.is_set("time")) {
+    return usage_error("lanes is about the cost model of time", "add --time 0.7, or leave it out");
+  }
+  if (options.flag("keep_order") && (blocks || !options.is_set("pattern"))) {
+    return usage_error("keep_order is about a pattern of N in M weights", "give --pattern 2:4, or leave it out");
+  }
   if (options.flag("branches") && !options.is_set("macs") && !options.is_set("params")) {
     return usage_error("branches go to save multiply-adds or parameters", "add --macs 0.7");
   }

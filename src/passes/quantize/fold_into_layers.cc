@@ -47,4 +47,10 @@ int fold_norms_into_layers(ir::Graph& graph, const std::vector<bool>& selected) 
   return norms;
 }
 
+int count_foldable_norms(ir::Graph& graph) {
+  int norms = 0;
+  for (ir::Node& node : graph.nodes()) norms += folds_into_layer(node) ? 1 : 0;
+  return norms;
+}
+
 }  // namespace edgesmith::passes::quantize

@@ -16,5 +16,7 @@ void fold_pads_into_layers(ir::Graph& graph);
 /// A BatchNormalization goes into the weights and bias of the layer before it, where `selected` (by node id; new ones
 /// are) has both. Returns how many did.
 int fold_norms_into_layers(ir::Graph& graph, const std::vector<bool>& selected);
+/// How many BatchNormalization nodes simplify would fold into a layer.
+int count_foldable_norms(ir::Graph& graph);
 
 }  // namespace edgesmith::passes::quantize

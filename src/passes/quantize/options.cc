@@ -137,6 +137,41 @@ Result<BitSharing> bit_sharing(const Options& options, bool data) {
   return rated ? BitSharing::rate_aware : BitSharing::knapsack;
 }
 
+Form form_of(const Options& options) {
+  const std::string& activations = options.word("activations");
+  const bool shared = options.word("bits_per_layer") == "auto" || options.word("rounding") == "rate-aware" ||
+                      options.is_set("size") || options.is_set("sqnr");
+  Form form;
+  form.few_bits = options.word("weights") != "int8" || shared;
+  form.integer_weights =
+      !form.few_bits && activations != "float" && !options.flag("asymmetric") && !options.is_set("block");
+  form.floating = activations == "float" || (activations == "auto" && form.few_bits) || options.flag("weights_only");
+  return form;
+}
+
+Status check_quantize(const Options& options) {
+  if (options.flag("dynamic")) return check_dynamic(options);
+  const Form form = form_of(options);
+  const std::string& calibrator = options.word("calibrator");
+  if (form.floating) {
+    for (const char* name : {"calibrator", "percentile", "pair_safe"}) {
+      if (!options.given(name)) continue;
+      return usage_error(std::string(name) + " is about integers between operators, and those values stay float here",
+                         "leave it out, or give --activations int8 and no --weights-only");
+    }
+  }
+  if (options.given("percentile") && calibrator != "percentile" && calibrator != "auto") {
+    return usage_error("percentile is for the calibrator of that name, and " + calibrator + " was asked for",
+                       "leave it out, or give --calibrator percentile");
+  }
+  if (options.flag("per_tensor") && !form.integer_weights) {
+    return usage_error(options.is_set("block") ? "block and per_tensor say two things of one scale"
+                                               : "per_tensor is for symmetric int8 weights and integer values",
+                       options.is_set("block") ? "leave one of them out" : "leave it out");
+  }
+  return {};
+}
+
 Status check_dynamic(const Options& options) {
   for (const char* name : {"weights", "bits_per_layer", "size", "sqnr", "activations", "asymmetric", "block", "repair",
                            "calibrator", "percentile", "rounding", "bias_correction", "weights_only"}) {

@@ -18,6 +18,17 @@ WeightSettings weight_settings(const Options& options, const targets::Target& ta
 /// together.
 Result<BitSharing> bit_sharing(const Options& options, bool data);
 
+/// Which numbers become integers.
+struct Form {
+  bool few_bits = false;         ///< weights of 2 to 7 bits, or of bits that layers share
+  bool integer_weights = false;  ///< one int8 code a weight, as the target wants them; else low_bit_layers.h
+  bool floating = false;         ///< values between operators stay float
+};
+Form form_of(const Options& options);
+
+/// Errors: usage, for options that would do nothing beside the others.
+Status check_quantize(const Options& options);
+
 /// Errors: usage, for options beside `dynamic` that say how calibration data are used, or ask for another form.
 Status check_dynamic(const Options& options);
 

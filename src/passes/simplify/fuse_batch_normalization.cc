@@ -66,6 +66,8 @@ bool fuse_batch_normalization(ir::Graph& graph, ir::Node& node) {
   return true;
 }
 
+bool folds_into_layer(ir::Node& node) { return match_norm(node).has_value(); }
+
 extern const PassInfo fuse_batch_normalization_pass = {
     "fuse-batch-normalization",
     "fold BatchNormalization into the Conv, ConvTranspose or Gemm before it",

@@ -10,4 +10,7 @@ namespace edgesmith::passes {
 /// reads, and erases it. False, and nothing done: it is none, or the layer's weight is not its alone.
 bool fuse_batch_normalization(ir::Graph& graph, ir::Node& node);
 
+/// Whether fuse_batch_normalization() would fold `node`.
+bool folds_into_layer(ir::Node& node);
+
 }  // namespace edgesmith::passes

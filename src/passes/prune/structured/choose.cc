@@ -6,6 +6,7 @@
 
 #include "edgesmith/base/text.h"
 #include "passes/prune/percent.h"
+#include "passes/prune/structured/records.h"
 #include "passes/prune/structured/trials.h"
 #include "passes/quantize/network_error.h"
 
@@ -102,11 +103,12 @@ Result<std::vector<int64_t>> choose(const ir::Graph& original, const Candidates&
   if (settings.time && model.of(all) <= limits[0].most) {
     return usage_error("time " + shortest(*settings.time) + " cannot be reached: about " +
                            percent(time.of(all) / time.of(none)) + " stays by the cost model",
-                       "ask for less");
+                       "ask for a larger share");
   }
+  const std::string stays = what_stays(candidates);
   return usage_error(std::string(settings.option) + " " + shortest(settings.asked) + " cannot be reached: at least " +
                          percent(model.of(all) / whole) + " stays with the channels that may go",
-                     "ask for less, or see the report for what keeps the others");
+                     "ask for a larger share" + (stays.empty() ? "" : "; " + stays));
 }
 
 }  // namespace edgesmith::passes::prune

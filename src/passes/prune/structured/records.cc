@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/text.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/layer_record.h"
 #include "passes/prune/percent.h"
@@ -40,6 +41,22 @@ void note_sizes(const Candidates& candidates, const ChannelSettings& settings, c
 }
 
 }  // namespace
+
+std::string what_stays(const Candidates& candidates) {
+  constexpr size_t kMostNamed = 3;
+  std::vector<std::pair<int64_t, std::string>> all;
+  for (const ChannelGroup& group : candidates.groups) {
+    if (group.reason.empty() || group.name.empty()) continue;
+    const int64_t channels = static_cast<int64_t>(group.units.size()) * candidates.channels_per_unit(group);
+    all.emplace_back(channels,
+                     "'" + group.name + "': its " + std::to_string(channels) + " channels stay: " + group.reason);
+  }
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::vector<std::string> named;
+  for (size_t i = 0; i < std::min(all.size(), kMostNamed); ++i) named.push_back(all[i].second);
+  if (all.size() > kMostNamed) named.push_back("and " + std::to_string(all.size() - kMostNamed) + " more");
+  return join(named, "; ");
+}
 
 void record_what_stays(const Candidates& candidates, PassContext& context) {
   for (const ChannelGroup& group : candidates.groups) {
