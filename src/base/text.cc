@@ -60,6 +60,19 @@ bool is_obeyed(uint32_t c) {
          (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) || c == 0xfeff;
 }
 
+/// Three significant digits with a unit.
+std::string scaled(double value, const char* const* units, int num_units) {
+  int unit = 0;
+  while (std::abs(value) >= 999.5 && unit + 1 < num_units) {
+    value /= 1000;
+    ++unit;
+  }
+  char buffer[48];
+  const int digits = unit == 0 || std::abs(value) >= 99.95 ? 0 : std::abs(value) >= 9.995 ? 1 : 2;
+  std::snprintf(buffer, sizeof buffer, "%.*f%s", digits, value, units[unit]);
+  return buffer;
+}
+
 }  // namespace
 
 std::string join(std::span<const std::string> parts, std::string_view separator) {
@@ -83,7 +96,8 @@ std::vector<std::string> split(std::string_view text, char separator) {
 
 std::string nearest(std::string_view word, std::span<const std::string> candidates) {
   std::string best;
-  size_t best_distance = std::max<size_t>(2, word.size() / 3) + 1;
+  // Two letters of three are another word.
+  size_t best_distance = std::max<size_t>(word.size() < 4 ? 1 : 2, word.size() / 3) + 1;
   for (const std::string& candidate : candidates) {
     const size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) {
@@ -92,6 +106,23 @@ std::string nearest(std::string_view word, std::span<const std::string> candidat
     }
   }
   return best;
+}
+
+std::string quotes_hint(std::string_view toml, size_t line) {
+  const std::vector<std::string> lines = split(toml, '\n');
+  if (line < 1 || line > lines.size()) return "";
+  const std::string& text = lines[line - 1];
+  const size_t equals = text.find('=');
+  if (equals == std::string::npos) return "";
+  const auto trimmed = [](std::string_view part) {
+    const size_t first = part.find_first_not_of(" \t"), last = part.find_last_not_of(" \t\r");
+    return first == part.npos ? std::string() : std::string(part.substr(first, last - first + 1));
+  };
+  const std::string key = trimmed(text.substr(0, equals)), value = trimmed(text.substr(equals + 1));
+  const bool bare = !value.empty() && (std::isalpha(static_cast<unsigned char>(value[0])) != 0 || value[0] == '/' ||
+                                       value[0] == '.' || value[0] == '~');
+  if (!bare || value.find_first_of("\"'#") != std::string::npos) return "";
+  return "texts want quotes: " + key + " = \"" + value + "\"";
 }
 
 bool glob_match(std::string_view pattern, std::string_view text) {
@@ -132,6 +163,16 @@ std::optional<int64_t> parse_bytes(std::string_view text) {
   const double bytes = number * scale;
   if (!(bytes >= 1) || bytes > 0x1p62) return std::nullopt;
   return static_cast<int64_t>(bytes);
+}
+
+std::string bytes_text(int64_t bytes) {
+  static constexpr const char* kUnits[] = {" B", " kB", " MB", " GB", " TB"};
+  return scaled(static_cast<double>(bytes), kUnits, 5);
+}
+
+std::string count_text(int64_t count) {
+  static constexpr const char* kUnits[] = {"", " k", " M", " G", " T"};
+  return scaled(static_cast<double>(count), kUnits, 5);
 }
 
 std::optional<double> parse_seconds(std::string_view text) {

@@ -191,7 +191,8 @@ Result<toml::table> parse_toml(std::string_view text, const Place& where) {
   try {
     return toml::parse(text);
   } catch (const toml::parse_error& error) {
-    return usage_error(where.at(error.source()) + "not TOML: " + std::string(error.description()));
+    return usage_error(where.at(error.source()) + "not TOML: " + std::string(error.description()),
+                       quotes_hint(text, error.source().begin.line));
   }
 }
 

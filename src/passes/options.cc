@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 
 #include "edgesmith/base/text.h"
 
@@ -161,6 +162,12 @@ Error unknown_option(const OptionSchema& schema, std::string_view name) {
 
 }  // namespace
 
+bool is_selector(const OptionRow& row) {
+  static constexpr std::string_view kSelectors[] = {"only", "skip", "skip_op", "freeze"};
+  return row.kind == OptionKind::text_list &&
+         std::find(std::begin(kSelectors), std::end(kSelectors), row.name) != std::end(kSelectors);
+}
+
 Options::Options(const OptionSchema& schema) : schema_(&schema), entries_(schema.size()) {
   for (size_t i = 0; i < schema.size(); ++i) {
     const OptionRow& row = schema[i];
@@ -205,6 +212,7 @@ const Options::Entry& Options::entry(std::string_view name) const {
   return entries_[static_cast<size_t>(index)];
 }
 
+bool Options::has(std::string_view name) const { return find_row(*schema_, name) >= 0; }
 bool Options::is_set(std::string_view name) const { return entry(name).has_value; }
 bool Options::given(std::string_view name) const { return entry(name).given; }
 bool Options::flag(std::string_view name) const { return std::get<bool>(entry(name).value); }

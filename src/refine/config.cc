@@ -72,8 +72,11 @@ const ConfigNode* ConfigReader::get(RecipeKey key) {
 }
 
 Error ConfigReader::error(const ConfigNode& node, const std::string& message, const std::string& hint) const {
-  const std::string place = origin_ + (node.line > 0 ? ": line " + std::to_string(node.line) : kAsSet);
-  return usage_error(place + ": " + message, hint);
+  return usage_error(place(node) + ": " + message, hint);
+}
+
+std::string ConfigReader::place(const ConfigNode& node) const {
+  return origin_ + (node.line > 0 ? ": line " + std::to_string(node.line) : kAsSet);
 }
 
 Error ConfigReader::wrong_kind(std::string_view key, const ConfigNode& node, const std::string& wanted) const {

@@ -114,6 +114,8 @@ class ConfigReader {
   /// The keys that were not asked for.
   std::vector<std::string> rest() const;
   Status finish() const;
+  /// Where `node` stands: "r.toml: line 8".
+  std::string place(const ConfigNode& node) const;
   /// A usage error at `node`.
   Error error(const ConfigNode& node, const std::string& message, const std::string& hint = {}) const;
 

@@ -82,7 +82,8 @@ Result<ConfigNode> parse_toml(const std::string& text, const std::string& origin
     return convert(toml::parse(text));
   } catch (const toml::parse_error& error) {
     return usage_error(origin + ": line " + std::to_string(error.source().begin.line) +
-                       ": not TOML: " + std::string(error.description()));
+                           ": not TOML: " + std::string(error.description()),
+                       quotes_hint(text, error.source().begin.line));
   }
 }
 

@@ -114,11 +114,16 @@ Result<Step> read_step(const ConfigNode& node, const Source& source, size_t numb
     return reader->error(*node.find("pass"), "unknown pass '" + name + "'",
                          suggestion(name, names_of(passes::all_passes())));
   }
-  Step step{name, passes::Options(pass->options()), {}, {}};
+  Step step{name, passes::Options(pass->options()), {}, {}, reader->place(node)};
   EDGESMITH_TRY(reader->number("max_drop", step.max_drop, 0));
   EDGESMITH_TRY(reader->bytes("max_bytes", step.max_bytes));
   for (const std::string& key : reader->rest()) {
     const ConfigNode& member = *node.find(key);
+    if (!step.options.has(key)) {
+      std::vector<std::string> known = names_of(pass->options());
+      known.insert(known.end(), {"max_drop", "max_bytes"});  // what the gate asks of this step
+      return reader->error(member, name + ": unknown option '" + key + "'", suggestion(key, known));
+    }
     auto value = to_option_value(member);
     if (!value) return reader->error(member, "option '" + key + "' of " + name + " cannot be " + toml_text(member));
     auto* text = std::get_if<std::string>(&*value);

@@ -42,19 +42,6 @@ std::string escaped_markdown(const std::string& cell) {
   return text;
 }
 
-/// Three significant digits with a unit.
-std::string scaled(double value, const char* const* units, int num_units) {
-  int unit = 0;
-  while (std::abs(value) >= 999.5 && unit + 1 < num_units) {
-    value /= 1000;
-    ++unit;
-  }
-  char buffer[48];
-  const int digits = unit == 0 || std::abs(value) >= 99.95 ? 0 : std::abs(value) >= 9.995 ? 1 : 2;
-  std::snprintf(buffer, sizeof buffer, "%.*f%s", digits, value, units[unit]);
-  return buffer;
-}
-
 }  // namespace
 
 std::string printable_but_paint(std::string_view text) {
@@ -120,16 +107,6 @@ std::string Table::markdown() const {
   out += "\n";
   for (const auto& cells : rows_) out += line_of(cells);
   return out;
-}
-
-std::string bytes_text(int64_t bytes) {
-  static constexpr const char* kUnits[] = {" B", " kB", " MB", " GB", " TB"};
-  return scaled(static_cast<double>(bytes), kUnits, 5);
-}
-
-std::string count_text(int64_t count) {
-  static constexpr const char* kUnits[] = {"", " k", " M", " G", " T"};
-  return scaled(static_cast<double>(count), kUnits, 5);
 }
 
 std::string seconds_text(double seconds) {

@@ -290,7 +290,8 @@ Result<Target> parse_profile(std::string_view text, const std::string& origin) {
     return ProfileReader(origin).read(toml::parse(text));
   } catch (const toml::parse_error& error) {
     return usage_error(origin + ": line " + std::to_string(error.source().begin.line) +
-                       ": not TOML: " + std::string(error.description()));
+                           ": not TOML: " + std::string(error.description()),
+                       quotes_hint(text, error.source().begin.line));
   }
 }
 

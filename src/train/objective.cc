@@ -113,11 +113,13 @@ class Maker {
       const std::string name = text.substr(0, equals);
       const LossInfo* loss = find_loss(name);
       std::vector<std::string> names;
-      for (const LossInfo& row : all_losses()) names.emplace_back(row.name);
+      for (const LossInfo& row : all_losses()) {
+        if (row.name != "features") names.emplace_back(row.name);  // --feature asks for that one
+      }
       if (loss == nullptr) {
         const std::string near = nearest(name, names);
         return usage_error("unknown loss '" + name + "'",
-                           near.empty() ? "known are " + join(names, ", ") : "did you mean '" + near + "'?");
+                           near.empty() ? "known: " + join(names, ", ") : "did you mean '" + near + "'?");
       }
       if (loss->name == "features") return usage_error("loss 'features' says no values", "name them with --feature");
       double weight = 1;

@@ -27,6 +27,17 @@ TEST(Text, NearestSuggestsOnlyNearWords) {
   EXPECT_EQ(nearest("quantise", words), "quantize");
   EXPECT_EQ(nearest("simplfy", words), "simplify");
   EXPECT_EQ(nearest("banana", words), "");
+  EXPECT_EQ(nearest("bce", std::vector<std::string>{"mse", "kl"}), "");  // another word, not a slip
+  EXPECT_EQ(nearest("msw", std::vector<std::string>{"mse", "kl"}), "mse");
+}
+
+TEST(Text, QuotesAreAskedForWhereATextHasNone) {
+  EXPECT_EQ(quotes_hint("seed = 1\nmodel = fashion-cnn.onnx\n", 2), "texts want quotes: model = \"fashion-cnn.onnx\"");
+  EXPECT_EQ(quotes_hint("path=/data/a b.npz", 1), "texts want quotes: path = \"/data/a b.npz\"");
+  for (const char* line : {"", "model", "model =", "model = \"open", "model = 1x", "[[step"}) {
+    EXPECT_EQ(quotes_hint(line, 1), "") << line;
+  }
+  EXPECT_EQ(quotes_hint("a = b", 0) + quotes_hint("a = b", 2), "");
 }
 
 TEST(Text, SizesHaveUnits) {

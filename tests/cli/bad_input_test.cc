@@ -307,7 +307,7 @@ TEST_F(BadInput, WrongUsageIsExitCode2OfEveryCommand) {
     expect_refused({"quantize", "m.onnx", "--calib", "d.npz", "-o", "out", "-q", selector, "stem*"}, 2, selector,
                    "'stem*' matches nothing");
   }
-  expect_refused({"run", "skip.toml", "m.onnx", "-q"}, 2, "--skip", "'stem*' matches nothing");
+  expect_refused({"run", "skip.toml", "m.onnx", "-q"}, 2, "skip.toml", "skip 'stem*' matches nothing");
 }
 
 TEST_F(BadInput, AFullDiskIsExitCode5OfEveryCommandThatWrites) {

@@ -51,6 +51,16 @@ class Distill : public ToolTest {
   }
 };
 
+TEST_F(Distill, ATrainingThatDivergesSaysWhyOnce) {
+  const ToolResult result = run({"distill", "t.onnx", "-o", "o.onnx", "--teacher", "s.onnx", "--train", "train.npz",
+                                 "--optimizer", "sgd", "--lr", "1000000", "--weight-decay", "1", "-q"});
+  EXPECT_EQ(result.exit_code, 0) << "a step that is unchanged";
+  const size_t first = result.err.find("is not a number");
+  ASSERT_NE(first, std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("is not a number", first + 1), std::string::npos) << result.err;
+  EXPECT_TRUE(result.err.ends_with("edgesmith: warning: distill changed nothing\n")) << result.err;
+}
+
 TEST_F(Distill, TrainsAndReports) {
   const Json json = json_of(command({"--loss", "kl", "--eval", "eval.npz", "--report", "r"}));
   const Json& step = json["steps"][0];

@@ -50,6 +50,85 @@ TEST_F(Mistakes, TablesShowOneRow) {
   expect_error({"metrics", "top2"}, 2, "unknown metric 'top2'; did you mean 'top1'?");
 }
 
+TEST_F(Mistakes, OptionsThatWouldDoNothingAreRefused) {
+  struct Case {
+    std::vector<std::string> arguments;
+    std::string error;
+  };
+  const std::string stays_float =
+      " is about integers between operators, and those values stay float here; leave it "
+      "out, or give --activations int8 and no --weights-only";
+  for (const Case& slip :
+       {Case{{"prune", "--sparsity", "0.5", "--lanes", "8"},
+             "lanes is about the cost model of time; add --time 0.7, or leave it out"},
+        Case{{"prune", "--sparsity", "0.5", "--keep-order"},
+             "keep_order is about a pattern of N in M weights; give --pattern 2:4, or leave it out"},
+        Case{{"quantize", "--calibrator", "mse", "--percentile", "99"},
+             "percentile is for the calibrator of that name, and mse was asked for; leave it out, or give --calibrator "
+             "percentile"},
+        Case{{"quantize", "--weights", "int4", "--repair", "none", "--calibrator", "mse"}, "calibrator" + stays_float},
+        Case{{"quantize", "--weights", "int4", "--repair", "none", "--pair-safe", "on"}, "pair_safe" + stays_float},
+        Case{{"quantize", "--weights-only", "--percentile", "99"}, "percentile" + stays_float},
+        Case{{"quantize", "--block", "16", "--per-tensor"},
+             "block and per_tensor say two things of one scale; leave one of them out"},
+        Case{{"quantize", "--weights", "int4", "--per-tensor"},
+             "per_tensor is for symmetric int8 weights and integer values; leave it out"}}) {
+    std::vector<std::string> arguments = slip.arguments;
+    arguments.insert(arguments.begin() + 1, {"m.onnx", "-o", "o.onnx", "--calib", "d.npz"});
+    expect_error(arguments, 2, slip.error);
+  }
+  for (std::vector<std::string> fine : {std::vector<std::string>{"--percentile", "99", "--calibrator", "auto"},
+                                        {"--weights", "int4", "--activations", "int8", "--calibrator", "mse"},
+                                        {"--weights-only", "--per-tensor"}}) {
+    fine.insert(fine.begin(), {"quantize", "m.onnx", "-o", "o.onnx", "--force", "--calib", "d.npz", "-q"});
+    const ToolResult result = run(fine);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+  }
+}
+
+TEST_F(Mistakes, AnOptionOfOneValueIsGivenOnce) {
+  const auto twice = [&](const std::string& option, const std::string& one, const std::string& other) {
+    return std::vector<std::string>{"quantize", "m.onnx", "-o", "o.onnx", "--calib",
+                                    "d.npz",    option,   one,  option,   other};
+  };
+  expect_error(twice("--weights", "int4", "int2"), 2,
+               "quantize: --weights: given more than once; leave all but one of them out");
+  expect_error(twice("--metric", "top1", "top5"), 2,
+               "quantize: --metric: given more than once; see 'edgesmith quantize --help'");
+  EXPECT_EQ(run(twice("--skip-op", "Conv", "Relu")).exit_code, 2) << "neither is in the model";
+  EXPECT_EQ(
+      run({"quantize", "m.onnx", "--calib", "d.npz", "--skip-op", "Add", "--skip-op", "MatMul", "--print-recipe"}).out,
+      run({"quantize", "m.onnx", "--calib", "d.npz", "--skip-op", "Add,MatMul", "--print-recipe"}).out);
+}
+
+TEST_F(Mistakes, AnErrorNamesTheFileThatIsToBeChanged) {
+  expect_error({"quantize", "m.onnx", "-o", "o.onnx", "--calib", "d.npz", "--skip", "hed.*"}, 2,
+               "m.onnx: --skip 'hed.*' matches nothing in the model; `edgesmith inspect -v` lists the names");
+  ASSERT_TRUE(
+      write_file(folder_ / "twice.toml",
+                 "model = \"m.onnx\"\noutput = \"t.onnx\"\n[[step]]\npass = \"simplify\"\n"
+                 "[[step]]\npass = \"quantize\"\nweights_only = true\n[[step]]\npass = \"share\"\nrepair = \"none\"\n")
+          .ok());
+  const ToolResult shared = run({"run", "twice.toml", "--no-cache", "-q"});
+  EXPECT_EQ(shared.exit_code, 2);
+  EXPECT_TRUE(shared.err.starts_with("edgesmith: error: twice.toml: line 8: step 3 (share): ")) << shared.err;
+  ASSERT_TRUE(write_file(folder_ / "both.toml",
+                         "model = \"m.onnx\"\noutput = \"u.onnx\"\n[[step]]\npass = \"prune\"\nlanes = 8\n"
+                         "sparsity = 0.5\nrepair = \"none\"\n")
+                  .ok());
+  expect_error({"run", "both.toml"}, 2,
+               "both.toml: line 3: step 1 (prune): lanes is about the cost model of time; add time 0.7, or leave it "
+               "out");
+}
+
+TEST_F(Mistakes, PassesShowsOneInJsonToo) {
+  const Json json = Json::parse(run({"passes", "quantize", "--json"}).out);
+  ASSERT_EQ(json["passes"].size(), 1u);
+  EXPECT_EQ(json["passes"][0]["name"], "quantize");
+  expect_error({"passes", "quantize", "--markdown"}, 2, "passes: --markdown is of all passes; leave out the name");
+  EXPECT_EQ(run({"passes", "quantise", "--json", "-q"}).exit_code, 2);
+}
+
 TEST_F(Mistakes, ATargetOnTheCommandLineHasNoLineOfAFile) {
   expect_error({"simplify", "m.onnx", "-o", "s.onnx", "--target", "tensort-orin"}, 2,
                "simplify: unknown target 'tensort-orin'; did you mean 'tensorrt-orin'?");
@@ -184,12 +263,17 @@ TEST_F(Mistakes, OfLaterStepsAreFoundBeforeTheFirst) {
   const std::vector<std::string> run = {"run",    "late.toml", "--calib",    "d.npz",    "--train", "d.npz",
                                         "--eval", "e.npz",     "--no-cache", "--events", "e.jsonl"};
   recipe("pass = \"quantize\"\nskip = [\"logit\"]");
-  expect_error(run, 2, "step 2 (quantize): --skip 'logit' matches nothing in the model; did you mean 'logit*'?");
+  expect_error(
+      run, 2,
+      "late.toml: line 5: step 2 (quantize): skip 'logit' matches nothing in the model; did you mean 'logit*'?");
   recipe("pass = \"quantize\"\nskip = [\"ogit\"]");
-  expect_error(run, 2, "step 2 (quantize): --skip 'ogit' matches nothing in the model; did you mean '*ogit*'?");
+  expect_error(
+      run, 2, "late.toml: line 5: step 2 (quantize): skip 'ogit' matches nothing in the model; did you mean '*ogit*'?");
   EXPECT_EQ(*read_file(folder_ / "e.jsonl"), "");
   recipe("pass = \"quantize\"\nskip_op = [\"Sotfmax\"]");
-  expect_error(run, 2, "step 2 (quantize): --skip-op 'Sotfmax' matches nothing in the model; did you mean 'Softmax'?");
+  expect_error(
+      run, 2,
+      "late.toml: line 5: step 2 (quantize): skip_op 'Sotfmax' matches nothing in the model; did you mean 'Softmax'?");
   recipe("pass = \"distill\"\nteacher = \"none.onnx\"");
   expect_error(run, 5, "none.onnx: cannot open: No such file or directory; check the path");
   EXPECT_EQ(*read_file(folder_ / "e.jsonl"), "");

@@ -250,6 +250,15 @@ TEST(Recipe, ReadsTheRecipesOfTheDemo) {
 TEST(Recipe, ExplainsWhatIsNotToml) {
   const std::string error = error_of("model = \n");
   EXPECT_EQ(error.substr(0, 25), "r.toml: line 1: not TOML:") << error;
+  const std::string bare = error_of("seed = 1\nmodel = fashion-cnn.onnx\n");
+  EXPECT_EQ(bare.substr(0, 25), "r.toml: line 2: not TOML:") << bare;
+  EXPECT_NE(bare.find("; texts want quotes: model = \"fashion-cnn.onnx\""), std::string::npos) << bare;
+}
+
+TEST(Recipe, SuggestsWhatTheGateAsksOfAStep) {
+  const std::string step = "[[step]]\npass = \"simplify\"\n";
+  EXPECT_EQ(error_of(step + "max_dropp = 1\n"),
+            "r.toml: line 3: simplify: unknown option 'max_dropp'; did you mean 'max_drop'?");
 }
 
 TEST(Recipe, NamesTheMissingFile) {

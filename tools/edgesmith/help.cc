@@ -82,6 +82,13 @@ std::string command_help(const CLI::App& command) {
     }
     if (!lines.empty()) text += "\n" + std::string(group) + "\n" + lines;
   }
+  const std::vector<const CLI::Option*> options = command.get_options();
+  const auto takes_list = [](const CLI::Option* option) {
+    return type_of(*option) == "GLOB" || type_of(*option) == "LIST";
+  };
+  if (std::any_of(options.begin(), options.end(), takes_list)) {
+    text += "\nGLOB and LIST: an option given twice means the same as a,b in one. A GLOB may hold * and ?.\n";
+  }
   return text;
 }
 

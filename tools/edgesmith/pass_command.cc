@@ -41,7 +41,7 @@ const char* type_text(const OptionRow& row) {
     case OptionKind::real: return "X";
     case OptionKind::word: return "WORD";
     case OptionKind::path: return "FILE";
-    case OptionKind::text_list: return "GLOB";
+    case OptionKind::text_list: return passes::is_selector(row) ? "GLOB" : "LIST";
   }
   return "";
 }
@@ -64,6 +64,12 @@ void add_pass_option(Command* command, const OptionRow& row, PassFlags& flags) {
       ->group("Pass");
 }
 
+bool is_list(const passes::PassInfo& pass, const std::string& option) {
+  const passes::OptionSchema& rows = pass.options();
+  return std::any_of(rows.begin(), rows.end(),
+                     [&](const OptionRow& row) { return row.name == option && row.kind == OptionKind::text_list; });
+}
+
 /// What is wrong in the recipe that a command line becomes, without the line of a text that nobody wrote.
 Error without_line(Error error, const std::string& pass) {
   const std::string begin = "command line: line ";
@@ -76,8 +82,11 @@ Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common)
   refine::Recipe recipe;
   EDGESMITH_TRY(apply_flags(flags, common, recipe));
   recipe.output = flags.output;
-  refine::Step step{std::string(flags.pass->name), passes::Options(flags.pass->options()), {}, {}};
+  refine::Step step{std::string(flags.pass->name), passes::Options(flags.pass->options()), {}, {}, {}};
   for (const auto& [name, values] : flags.values) {
+    if (values.size() > 1 && !is_list(*flags.pass, name)) {
+      return usage_error(step.pass + ": --" + kebab(name) + ": given more than once", "leave all but one of them out");
+    }
     for (const std::string& value : values) {
       const Status status = step.options.set_text(name, value);
       if (!status.ok()) return status.error().in(step.pass);
@@ -86,7 +95,9 @@ Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common)
   recipe.steps.push_back(std::move(step));
   // Through text, so that a command line is checked like a recipe and --set works on both.
   auto checked = refine::parse_recipe(refine::print_recipe(recipe), "command line", "", overrides_of(flags.overrides));
-  return checked ? std::move(checked) : without_line(checked.error(), std::string(flags.pass->name));
+  if (!checked) return without_line(checked.error(), std::string(flags.pass->name));
+  for (refine::Step& one : checked->steps) one.place.clear();  // it has no lines that anybody wrote
+  return checked;
 }
 
 Result<int> run_pass_command(const PassFlags& flags, const Common& common) {

@@ -41,9 +41,11 @@ nlohmann::ordered_json option_json(const OptionRow& row) {
   return json;
 }
 
-std::string all_as_json() {
+/// All passes, or the one of that name.
+std::string as_json(const std::string& name) {
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   for (const PassInfo& pass : passes::all_passes()) {
+    if (!name.empty() && pass.name != name) continue;
     nlohmann::ordered_json options = nlohmann::ordered_json::array();
     for (const OptionRow& row : pass.options()) options.push_back(option_json(row));
     list.push_back({{"name", pass.name},
@@ -106,19 +108,20 @@ std::vector<std::string> pass_names() {
 }
 
 Result<int> run(const std::string& name, bool markdown, const Common& common) {
+  const PassInfo* pass = name.empty() ? nullptr : passes::find_pass(name);
+  if (!name.empty() && pass == nullptr) {
+    const std::string near = nearest(name, pass_names());
+    return usage_error("unknown pass '" + name + "'",
+                       near.empty() ? "see 'edgesmith passes'" : "did you mean '" + near + "'?");
+  }
+  if (pass != nullptr && markdown) return usage_error("passes: --markdown is of all passes", "leave out the name");
   if (common.json) {
-    print(all_as_json());
+    print(as_json(name));
   } else if (markdown) {
     print(all_as_markdown());
-  } else if (name.empty()) {
+  } else if (pass == nullptr) {
     print(all_as_text(use_color(common)));
   } else {
-    const PassInfo* pass = passes::find_pass(name);
-    if (pass == nullptr) {
-      const std::string near = nearest(name, pass_names());
-      return usage_error("unknown pass '" + name + "'",
-                         near.empty() ? "see 'edgesmith passes'" : "did you mean '" + near + "'?");
-    }
     print(std::string(pass->name) + ": " + std::string(pass->summary) + "\n" +
           (pass->options().empty() ? "  no options\n" : options_table(*pass).text(use_color(common))));
   }

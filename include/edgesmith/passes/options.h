@@ -40,6 +40,9 @@ struct OptionRow {
   FileUse file_use = FileUse::read;          ///< of kind path
 };
 
+/// True for lists of names or operators of nodes, which take globs: only, skip, skip_op, freeze.
+bool is_selector(const OptionRow& row);
+
 using OptionSchema = std::vector<OptionRow>;
 using OptionValue = std::variant<bool, int64_t, double, std::string, std::vector<std::string>>;
 
@@ -53,6 +56,7 @@ class Options {
   Status set_text(std::string_view name, std::string_view text);
   Status set(std::string_view name, OptionValue value);
 
+  bool has(std::string_view name) const;     ///< the schema knows it
   bool is_set(std::string_view name) const;  ///< given, or has a default
   bool given(std::string_view name) const;
   bool flag(std::string_view name) const;

@@ -23,6 +23,7 @@ struct Step {
   passes::Options options;
   std::optional<double> max_drop;    ///< what this step alone may cost, against the model before it
   std::optional<int64_t> max_bytes;  ///< judged right after this step
+  std::string place;                 ///< "r.toml: line 8"; empty: it was written on a command line
 };
 
 /// The data of a run by role.

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "edgesmith/base/text.h"
 #include "edgesmith/refine/run_report.h"
 
 namespace edgesmith::report {
@@ -41,10 +42,8 @@ class Table {
   std::vector<Style> styles_;
 };
 
-/// "1.08 MB", "297 kB", "812 B" (powers of 1000, three digits).
-std::string bytes_text(int64_t bytes);
-/// "40.6 M", "1.2 G", "512".
-std::string count_text(int64_t count);
+using edgesmith::bytes_text;
+using edgesmith::count_text;
 /// "1.2 s", "3 min 20 s", "35 ms".
 std::string seconds_text(double seconds);
 

@@ -43,9 +43,9 @@ Result<train::DistillReport> train_step(ir::Graph& graph, const train::Teachers&
   std::move(report->curves.begin(), report->curves.end(), std::back_inserter(context.curves));
   if (report->samples_per_second > 0) context.measured["images_per_second"] = report->samples_per_second;
   if (report->activation_bytes > 0) {
-    context.notes.push_back("training keeps " + std::to_string(report->activation_bytes) +
-                            " bytes of activations for the " + std::to_string(report->shard) +
-                            (report->shard == 1 ? " sample" : " samples") + " that a thread works on");
+    context.notes.push_back("training keeps " + bytes_text(report->activation_bytes) + " of activations for the " +
+                            std::to_string(report->shard) + (report->shard == 1 ? " sample" : " samples") +
+                            " that a thread works on");
   }
   return report;
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 
 #include "edgesmith/base/log.h"
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/ir/subgraphs.h"
 
 namespace edgesmith::passes {
@@ -168,8 +169,9 @@ Change simplify_bodies(ir::Graph& graph, const std::function<Result<Change>(ir::
 }
 
 int count_nodes(const ir::Graph& graph) {
-  int count = graph.num_nodes();
+  int count = 0;
   for (const ir::Node& node : graph.nodes()) {
+    if (!ir::is_structural(node)) ++count;
     if (!has_bodies(node)) continue;
     for (const ir::Graph& body : node.subgraphs->graphs) count += count_nodes(body);
   }

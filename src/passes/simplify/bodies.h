@@ -12,7 +12,7 @@ namespace edgesmith::passes {
 /// the nodes inside of those graphs is its own affair: it may call this again.
 Change simplify_bodies(ir::Graph& graph, const std::function<Result<Change>(ir::Graph& body)>& simplify);
 
-/// Nodes of the graph, those inside of If, Loop and Scan included.
+/// Operators of the graph, those inside of If, Loop and Scan included.
 int count_nodes(const ir::Graph& graph);
 
 }  // namespace edgesmith::passes

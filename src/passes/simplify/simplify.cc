@@ -172,7 +172,7 @@ Result<Change> run_simplify(ir::Graph& graph, const Options& options, PassContex
     context.notes.push_back("not verified by running it: it is large (--verify always does)");
   }
   if (*change == Change::changed) {
-    context.notes.push_back("nodes: " + std::to_string(before) + " -> " + std::to_string(count_nodes(graph)));
+    context.notes.push_back("operators: " + std::to_string(before) + " -> " + std::to_string(count_nodes(graph)));
   }
   return change;
 }

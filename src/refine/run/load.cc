@@ -85,7 +85,9 @@ Result<RunReport> Run::run() {
 // Before any work is done.
 Status Run::check_data() const {
   for (const Step& step : recipe_.steps) {
-    EDGESMITH_TRY(passes::check_options(*passes::find_pass(step.pass), step.options));
+    const auto index = static_cast<size_t>(&step - recipe_.steps.data());
+    const Status status = passes::check_options(*passes::find_pass(step.pass), step.options);
+    if (!status) return option_error(index, status.error());
     if (passes::find_pass(step.pass)->needs_train && !recipe_.data.train) {
       return usage_error(step.pass + " needs training data", "give some with --train");
     }
@@ -108,6 +110,33 @@ std::string Run::step_name(size_t index) const {
   return "step " + std::to_string(index + 1) + " (" + recipe_.steps[index].pass + ")";
 }
 
+Error Run::step_error(size_t index, Error error) const {
+  if (!recipe_.steps[index].place.empty()) return option_error(index, std::move(error));
+  return (index > 0 ? error.in(step_name(index)) : error).in(recipe_.model);
+}
+
+Error Run::option_error(size_t index, Error error) const {
+  const Step& step = recipe_.steps[index];
+  if (step.place.empty()) return error;
+  const auto as_keys = [&](std::string text) {
+    std::vector<std::string> keys;
+    for (const passes::OptionRow& row : step.options.schema()) keys.emplace_back(row.name);
+    // The longest first: skip_op before skip.
+    std::sort(keys.begin(), keys.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
+    for (const std::string& key : keys) {
+      std::string flag = "--" + key;
+      std::replace(flag.begin(), flag.end(), '_', '-');
+      for (size_t at = text.find(flag); at != text.npos; at = text.find(flag, at + key.size())) {
+        text.replace(at, flag.size(), key);
+      }
+    }
+    return text;
+  };
+  error.message = as_keys(std::move(error.message));
+  error.hint = as_keys(std::move(error.hint));
+  return error.in(step_name(index)).in(step.place);
+}
+
 // With the model at hand, and before it is measured: what would end the run after minutes.
 Status Run::check_steps() const {
   std::set<std::string> written;  // by steps
@@ -116,7 +145,7 @@ Status Run::check_steps() const {
     const passes::Options& options = recipe_.steps[i].options;
     const Status status =
         i == 0 ? passes::check_first_step(options, *original_) : passes::check_later_step(options, *original_);
-    if (!status) return i == 0 ? status.error() : status.error().in(step_name(i));
+    if (!status) return step_error(i, status.error());
     if (takes_as_original) EDGESMITH_TRY(passes::check_teachers(options, *original_));
     takes_as_original = takes_as_original && recipe_.steps[i].pass != "fold-preprocess";
     for (const passes::OptionRow& row : options.schema()) {

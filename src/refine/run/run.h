@@ -58,6 +58,11 @@ class Run {
   Status check_steps() const;
   /// For errors: "step 2 (quantize)".
   std::string step_name(size_t index) const;
+  /// A usage error of a step with the file that is to be changed: the recipe, where one was written, and keys in place
+  /// of flags; else the model.
+  Error step_error(size_t index, Error error) const;
+  /// The same, of options alone: nothing is said of the model.
+  Error option_error(size_t index, Error error) const;
   Status load();
   Status measure_baseline();
   Status run_step(size_t index);
@@ -98,7 +103,8 @@ class Run {
   }
   /// Writes what a pass left that the user stopped; returns the error that ends the run.
   Error save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass);
-  void settle(const Step& step, const Decision& decision, StepReport& report);
+  /// `warnings`: how many there were before the step.
+  void settle(const Step& step, const Decision& decision, size_t warnings, StepReport& report);
   Status measure_test();
   Status finish();
   bool writes_nothing() const;

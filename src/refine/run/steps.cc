@@ -2,6 +2,8 @@
 // One step after another: the pass on a copy of the best model, then the decision.
 #include "refine/run/run.h"
 
+#include <algorithm>
+
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
@@ -85,8 +87,9 @@ Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepRep
   const size_t warnings = log::num_warnings();
   const auto change = passes::run_pass(*passes::find_pass(step.pass), candidate, step.options, context);
   if (!change) {
-    if (change.error().kind == ErrorKind::usage && index > 0) return change.error().in(step_name(index));
-    return other_file || change.error().kind == ErrorKind::usage ? change.error() : change.error().in(recipe_.model);
+    if (other_file) return change.error();
+    return change.error().kind == ErrorKind::usage ? step_error(index, change.error())
+                                                   : change.error().in(recipe_.model);
   }
   if (context.stopped_early) return save_interrupted(candidate, *change, step.pass);
   report.seconds = seconds_since(start);
@@ -108,6 +111,7 @@ Status Run::run_step(size_t index) {
   report.pass = step.pass;
   report.options = step.options.effective();
   ir::Graph candidate = best_->clone();
+  const size_t warnings = log::num_warnings();
   const auto change = run_pass(index, candidate, report);
   if (!change) return change.error();
   StepEvidence evidence;
@@ -133,7 +137,7 @@ Status Run::run_step(size_t index) {
   }
   const Decision decision =
       decide(recipe_.gate, step.max_drop, step.max_bytes, metrics_.empty() ? nullptr : metrics_[0], evidence);
-  settle(step, decision, report);
+  settle(step, decision, warnings, report);
   if (decision.kept) {
     best_ = std::move(candidate);
     kept_steps_.push_back(&step);
@@ -159,7 +163,7 @@ Error Run::save_interrupted(const ir::Graph& candidate, passes::Change change, c
   return error;
 }
 
-void Run::settle(const Step& step, const Decision& decision, StepReport& report) {
+void Run::settle(const Step& step, const Decision& decision, size_t warnings, StepReport& report) {
   report.status = decision.status;
   report.kept = decision.kept;
   report.reason = decision.reason;
@@ -168,7 +172,9 @@ void Run::settle(const Step& step, const Decision& decision, StepReport& report)
   stopped_ = decision.refused && recipe_.gate.on_fail == OnFail::fail;
   if (decision.status == StepStatus::unchanged) {
     report.reason = report.notes.empty() ? "found nothing to do" : report.notes.front();
-    log::warning(step.pass + " changed nothing: " + report.reason);
+    const std::vector<std::string> said = log::warnings_after(warnings);
+    const bool known = std::find(said.begin(), said.end(), report.reason) != said.end();
+    log::warning(step.pass + " changed nothing" + (known ? "" : ": " + report.reason));
   }
   const bool undone = decision.status == StepStatus::rolled_back || decision.status == StepStatus::failed;
   if (!undone && decision.decided) return;
