@@ -38,12 +38,13 @@ TEST_F(DistillStudent, TrainsASmallerModelAgainstTheOneGiven) {
 }
 
 TEST_F(DistillStudent, RefusesOtherWords) {
-  expect_error(command({"--student", "widht=0.5"}), 2, "student: unknown word 'widht'; did you mean 'width'?");
+  expect_error(command({"--student", "widht=0.5"}), 2, "t.onnx: student: unknown word 'widht'; did you mean 'width'?");
   expect_error(command({"--student", "width=0.5", "--augment", "flop"}), 2,
-               "augment: unknown word 'flop'; did you mean 'flip'?");
-  expect_error(command({"--student", "depth=0.5,weights=teacher", "-q"}), 2,
-               "student: depth 0.5 drops none of the 0 residual blocks with equal input and output shapes; take a "
-               "smaller depth, or width");
+               "t.onnx: augment: unknown word 'flop'; did you mean 'flip'?");
+  expect_error(
+      command({"--student", "depth=0.5,weights=teacher", "-q"}), 2,
+      "t.onnx: student: depth 0.5 drops none of the 0 residual blocks with equal input and output shapes; take a "
+      "smaller depth, or width");
 }
 
 }  // namespace

@@ -178,18 +178,18 @@ TEST_F(Distill, SaysWhatIsMissing) {
                "distill needs training data; give some with --train");
   expect_error(
       {"distill", "s.onnx", "-o", "o.onnx", "--train", "train.npz", "-q"}, 2,
-      "the student is its own teacher: no step before distill changed what it answers; name another model with "
+      "s.onnx: the student is its own teacher: no step before distill changed what it answers; name another model with "
       "--teacher");
   expect_error({"distill", "s.onnx", "-o", "o.onnx", "--train", "train.npz", "--teacher", "none.onnx", "-q"}, 5,
                "none.onnx: cannot open: No such file or directory; check the path");
-  expect_error(
-      command({"--loss", "cross-entropy", "--labels", "none", "-q"}), 2,
-      "a loss needs labels, the training data have none; name them with --labels, or use a loss that needs none: "
-      "kl or mse");
-  expect_error(
-      command({"--batch", "1000", "-q"}), 2,
-      "a batch of 1000 is larger than the 270 samples that are trained on (30 are held out); use --batch 270 or "
-      "fewer");
+  expect_error(command({"--loss", "cross-entropy", "--labels", "none", "-q"}), 2,
+               "s.onnx: a loss needs labels, the training data have none; name them with --labels, or use a loss that "
+               "needs none: "
+               "kl or mse");
+  expect_error(command({"--batch", "1000", "-q"}), 2,
+               "s.onnx: a batch of 1000 is larger than the 270 samples that are trained on (30 are held out); use "
+               "--batch 270 or "
+               "fewer");
   EXPECT_EQ(folder_.names().size(), 4u);
 }
 
@@ -203,7 +203,7 @@ TEST_F(Distill, LearnsFromTwoTeachers) {
   const auto alone = made({"-q", "--force"}), with = made({"-q", "--force", "--second-teacher", "u.onnx"});
   EXPECT_NE(alone, with);
   expect_error(command({"-q", "--force", "--mirror-teacher"}), 2,
-               "mirror_teacher: the model takes f32[1,3], no pictures; leave it out");
+               "s.onnx: mirror_teacher: the model takes f32[1,3], no pictures; leave it out");
   expect_error(command({"-q", "--force", "--second-teacher", "none.onnx"}), 5,
                "none.onnx: cannot open: No such file or directory; check the path");
 }
@@ -217,13 +217,15 @@ TEST_F(Distill, SaysHowToMapOutputs) {
 }
 )",
               folder_ / "t.onnx");
-  expect_error(command({"-q"}), 2,
-               "output 'a' of the student has no counterpart among the teacher's (b, c); map it with --match a=NAME");
+  expect_error(
+      command({"-q"}), 2,
+      "s.onnx: output 'a' of the student has no counterpart among the teacher's (b, c); map it with --match a=NAME");
   EXPECT_EQ(run(command({"--match", "a=b", "-q"})).exit_code, 0);
 }
 
 TEST_F(Distill, WarnsWhereNothingIsBetter) {
-  const ToolResult result = run(command({"--lr", "0", "-q"}));
+  const ToolResult result =
+      run({"distill", "s.onnx", "-o", "o.onnx", "--teacher", "t.onnx", "--train", "train.npz", "--lr", "0", "-q"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_NE(result.err.find("distill changed nothing: no weights did better on the 30 held-out samples"),
             std::string::npos)

@@ -243,7 +243,8 @@ TEST_F(SelectPrecision, RefusesWrongUsage) {
                "costs.json, or name another target");
   ASSERT_TRUE(write_file(folder_ / "r.toml", "[[step]]\npass = \"select\"\nmin_sqnr = 30\n").ok());
   expect_error({"run", "r.toml", "q.onnx", "--target", "ort-x86", "-o", "out"}, 2,
-               "select: min_sqnr needs calibration data; give --calib D, or a [data] calib table in the recipe");
+               "r.toml: line 1: step 1 (select): select: min_sqnr needs calibration data; give --calib D, or a [data] "
+               "calib table in the recipe");
   costs_.nodes.pop_back();
   write_costs();
   expect_error(kSelect, 3,
