@@ -198,7 +198,7 @@ TEST_F(Mistakes, NothingThatIsReadIsWrittenOver) {
   };
   expect_error(with({"-o", "teacher.onnx"}), 2, "teacher.onnx: the output is the input; name another file");
   expect_error(with({"-o", "o.onnx", "--checkpoint", "m.onnx"}), 2,
-               "m.onnx: the output is the input; name another file");
+               "m.onnx: is read by the run; name another file for --checkpoint");
   EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--report", "old", "-q"}).exit_code, 0);
   expect_error({"report", "diff", "old/report.json", "old", "--junit", "old/../old/report.json"}, 2,
                "old/../old/report.json: the output is the input; name another file");
