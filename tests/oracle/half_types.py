@@ -10,8 +10,8 @@ import sys
 from onnx import defs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-# Types that an attribute or another operand says: of results, and of operands by their place.
-OWN = {"CastLike", "ConstantOfShape", "DequantizeLinear", "DynamicQuantizeLinear", "EyeLike", "QuantizeLinear"}
+# Types that an attribute or another operand says, or (the last) constants of the function: of results, and of operands by their place.
+OWN = {"CastLike", "ConstantOfShape", "DequantizeLinear", "DynamicQuantizeLinear", "EyeLike", "QuantizeLinear", "MeanVarianceNormalization"}
 OWN_OPERANDS = {("Resize", 1), ("Resize", 2), ("GridSample", 1), ("Pow", 1)}
 FIRST = {"float16": 1, "bfloat16": 13}
 
