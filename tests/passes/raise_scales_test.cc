@@ -37,6 +37,22 @@ TEST(RaiseScales, RoundsTheCodesOfAChannelAnew) {
   expect_near(weight, raised, 1, 0);
 }
 
+TEST(RaiseScales, FindsTheChannelsOfAnInnerAxis) {
+  const ir::Tensor weight = ir::Tensor::affine(
+      ir::Tensor::of<int8_t>({2, 3, 2}, {90, 1, -3, 1, 7, 1, 64, 1, -127, 1, 2, 1}), scales({1, 1, 1}, 1));
+  const ir::Tensor raised = with_raised_scales(weight, 1, {10, 0, 100});
+  ASSERT_TRUE(raised.valid());
+  EXPECT_EQ(raised.codes().to_int64s(), (std::vector<int64_t>{9, 0, -3, 1, 0, 0, 6, 0, -127, 1, 0, 0}));
+}
+
+TEST(RaiseScales, LeavesScalesOfAnotherAxisAndOfBlocks) {
+  const ir::Tensor codes = ir::Tensor::of<int8_t>({2, 4}, {1, 2, 3, 4, 5, 6, 7, 8});
+  EXPECT_FALSE(with_raised_scales(ir::Tensor::affine(codes, scales({1, 1}, 0)), 1, {9, 9, 9, 9}).valid());
+  ir::Quant blocks = scales({1, 1, 1, 1}, 1);
+  blocks.block_size = 2;
+  EXPECT_FALSE(with_raised_scales(ir::Tensor::affine(codes, blocks), 0, {9, 9}).valid());
+}
+
 TEST(RaiseScales, RaisesTheOneScaleOfATensor) {
   const ir::Tensor weight =
       ir::Tensor::affine(ir::Tensor::of<int8_t>({2, 4}, {127, -127, 60, 5, 127, -9, 0, 8}), scales({0.5F}, -1));
