@@ -29,6 +29,8 @@ TEST(Text, NearestSuggestsOnlyNearWords) {
   EXPECT_EQ(nearest("banana", words), "");
   EXPECT_EQ(nearest("bce", std::vector<std::string>{"mse", "kl"}), "");  // another word, not a slip
   EXPECT_EQ(nearest("msw", std::vector<std::string>{"mse", "kl"}), "mse");
+  EXPECT_EQ(nearest("rbg", std::vector<std::string>{"gray", "rgb"}), "rgb");  // neighbours that changed places
+  EXPECT_EQ(nearest("qauntiez", words), "quantize");
 }
 
 TEST(Text, QuotesAreAskedForWhereATextHasNone) {
