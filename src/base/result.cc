@@ -3,6 +3,8 @@
 
 #include <cstdlib>
 
+#include "edgesmith/base/interruptible.h"
+
 namespace edgesmith {
 
 Error::Error() = default;
@@ -46,7 +48,7 @@ int exit_code_of(ErrorKind kind) {
     case ErrorKind::invalid: return 3;
     case ErrorKind::unsupported: return 4;
     case ErrorKind::io: return 5;
-    case ErrorKind::interrupted: return 130;
+    case ErrorKind::interrupted: return interrupt_exit_code();
     case ErrorKind::internal: return 70;
   }
   return 70;

@@ -23,6 +23,7 @@
 #include <memory>
 #include <utility>
 
+#include "edgesmith/base/progress.h"
 #include "pack/channel_means.h"
 #include "pack/elements.h"
 #include "pack/mix_four.h"
@@ -45,7 +46,8 @@ class NumberModel {
 
   NumberModel() : state_(std::make_unique<State>()) {}
 
-  /// Codes `count` elements from or to `elements` (one 64-bit word each). False when a decoder met nonsense.
+  /// Codes `count` elements from or to `elements` (one 64-bit word each). False when a decoder met nonsense, or the
+  /// user asked to stop.
   template <typename Coder, typename Load, typename Store>
   bool code(Coder& coder, const NumberParams& params, size_t count, Load&& load, Store&& store);
 
@@ -240,8 +242,11 @@ inline bool NumberModel::code_all(Coder& coder, const NumberParams& params, size
       if (std::abs(moved) < kMostCorner) state_->corner = moved;
     }
     readings.add(signed_reading);
-    if constexpr (!Coder::kEncodes) {
-      if ((i & 4095) == 0 && coder.failed()) return false;
+    if ((i & 4095) == 0) {
+      if (interrupted()) return false;
+      if constexpr (!Coder::kEncodes) {
+        if (coder.failed()) return false;
+      }
     }
     store(i, splitter.join(out));
   }

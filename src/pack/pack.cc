@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <map>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/base/sha256.h"
 #include "pack/byte_model.h"
 #include "pack/container.h"
@@ -12,6 +13,9 @@
 
 namespace edgesmith::pack {
 namespace {
+
+/// Bytes of the rest that are coded between two looks at whether the user asked to stop: some milliseconds.
+constexpr size_t kBytesBetweenLooks = 4096;
 
 void put_varint(std::string& out, uint64_t value) {
   for (; value > 127; value >>= 7) out.push_back(static_cast<char>((value & 127) | 128));
@@ -173,6 +177,7 @@ Result<std::string> decode_rest(const Container& container, const std::string& n
   Decoder decoder(container.rest, {});
   std::string rest;
   for (uint64_t i = 0; i < container.rest_bytes; ++i) {
+    if (i % kBytesBetweenLooks == 0) EDGESMITH_TRY(check_interrupted());
     rest.push_back(static_cast<char>(model.byte(decoder, 0)));
     if (decoder.failed()) return damaged();
   }
@@ -203,7 +208,10 @@ Result<Content> take_apart(std::span<const ModelFile> files) {
 
 void encode_rest(const Content& content, Encoder& coder) {
   ByteModel model = taught_model(content.rest.size(), content.names);
-  for (const char c : content.rest) model.byte(coder, static_cast<uint8_t>(c));
+  for (size_t i = 0; i < content.rest.size(); ++i) {
+    if (i % kBytesBetweenLooks == 0 && interrupted()) return;
+    model.byte(coder, static_cast<uint8_t>(content.rest[i]));
+  }
   coder.finish();
 }
 
@@ -230,12 +238,13 @@ Result<Packed> pack(std::span<const ModelFile> files, ThreadPool& pool) {
   const auto chunks = cut(tensors);
   std::vector<Encoder> coders(chunks.size() + 1);
   // The rest is one more piece of work beside the chunks.
-  pool.parallel_for(static_cast<int64_t>(coders.size()), [&](int64_t index, int) {
+  interruptible_for(pool, static_cast<int64_t>(coders.size()), [&](int64_t index, int) {
     const auto i = static_cast<size_t>(index);
     if (i == 0) return encode_rest(*content, coders[0]);
     const auto [begin, end] = chunks[i - 1];
     encode_tensors(std::span(tensors).subspan(begin, end - begin), coders[i]);
   });
+  EDGESMITH_TRY(check_interrupted());
 
   Container container;
   container.digest = digest_of(files);
@@ -264,7 +273,7 @@ Result<uint64_t> estimate_packed_bytes(std::span<const ModelFile> files, ThreadP
   const size_t count = std::min(chunks.size(), kSampled);
   std::vector<Encoder> coders(count + 1);
   std::vector<uint64_t> coded(count + 1);
-  pool.parallel_for(static_cast<int64_t>(coders.size()), [&](int64_t index, int) {
+  interruptible_for(pool, static_cast<int64_t>(coders.size()), [&](int64_t index, int) {
     const auto i = static_cast<size_t>(index);
     if (i == count) return encode_rest(*content, coders[i]);
     const auto [begin, end] = chunks[i * chunks.size() / count];
@@ -275,6 +284,7 @@ Result<uint64_t> estimate_packed_bytes(std::span<const ModelFile> files, ThreadP
     }
     encode_tensors(parts, coders[i]);
   });
+  EDGESMITH_TRY(check_interrupted());
   uint64_t all = 0, sampled = 0;
   double bytes = 0;
   for (const PackedTensor& tensor : tensors) all += elements_of(tensor);
@@ -300,7 +310,7 @@ Result<Unpacked> unpack(std::span<const std::byte> bytes, ThreadPool& pool) {
   }
   std::vector<std::vector<PackedTensor>> decoded(container->chunks.size());
   std::vector<Status> statuses(decoded.size());
-  pool.parallel_for(static_cast<int64_t>(decoded.size()), [&](int64_t index, int) {
+  interruptible_for(pool, static_cast<int64_t>(decoded.size()), [&](int64_t index, int) {
     const auto i = static_cast<size_t>(index);
     const Chunk& chunk = container->chunks[i];
     Decoder decoder(chunk.coded, chunk.plain);
@@ -310,6 +320,7 @@ Result<Unpacked> unpack(std::span<const std::byte> bytes, ThreadPool& pool) {
     else
       statuses[i] = tensors.error();
   });
+  EDGESMITH_TRY(check_interrupted());
   for (const Status& status : statuses) EDGESMITH_TRY(status);
   std::vector<PackedTensor> tensors;
   std::string names;

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 
+#include "edgesmith/base/progress.h"
 #include "pack/elements.h"
 #include "pack/entry_model.h"
 #include "pack/number_model.h"
@@ -236,6 +237,7 @@ void encode_tensors(std::span<const PackedTensor> tensors, Encoder& encoder) {
   EntryModel entries;
   NumberModel numbers;
   for (const PackedTensor& original : tensors) {
+    if (interrupted()) return;
     PackedTensor tensor = original;
     Plan plan;
     if (tensor.same_as < 0) plan = plan_of(tensor);

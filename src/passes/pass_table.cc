@@ -4,6 +4,7 @@
 #include <array>
 #include <optional>
 
+#include "edgesmith/base/progress.h"
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
@@ -75,9 +76,16 @@ Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& o
   EDGESMITH_TRY(check_options(pass, options));
   Status types = ops::infer_types(graph);
   if (!types) return types.error().in("before pass " + name);
+  // A pass that was interrupted may leave anything, and say anything of it; a training that was knows what it leaves.
+  const auto cancelled = [&](const Status& said) {
+    if (!interrupted() || context.stopped_early) return said;
+    return Status(Error{ErrorKind::interrupted, "interrupted in " + name, ""});
+  };
   auto change = pass.run(graph, options, context);
-  if (!change) return change.error();
-  if (*change == Change::changed && asks_for_training(options)) EDGESMITH_TRY(repair_by_training(graph, context));
+  EDGESMITH_TRY(cancelled(change.ok() ? Status() : Status(change.error())));
+  if (*change == Change::changed && asks_for_training(options)) {
+    EDGESMITH_TRY(cancelled(repair_by_training(graph, context)));
+  }
   Status status = ir::verify(graph);
   if (status.ok() && *change == Change::changed) status = ops::infer_types(graph);
   if (!status) {

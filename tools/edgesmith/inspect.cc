@@ -67,7 +67,9 @@ Result<int> run(const Flags& flags, const Common& common) {
     inspection.weights = std::move(*facts);
   }
   if (inspection.looked_at_weights && !flags.no_forecast) {
-    inspection.forecasts = make_forecasts(*graph, model, inspection.size.bytes, *target, pool);
+    auto forecasts = make_forecasts(*graph, model, inspection.size.bytes, *target, pool);
+    if (!forecasts) return forecasts.error().in(model);
+    inspection.forecasts = std::move(*forecasts);
   }
   EDGESMITH_TRY(show_document(common, "inspect " + model, inspection_json(*graph, model, inspection, wanted), [&] {
     return inspection_text(*graph, model, inspection, wanted, common.verbose, use_color(common));

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ir/node_text.h"
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/pack/pack.h"
@@ -78,8 +79,8 @@ int64_t bytes_with_external_data(const std::string& path, int64_t otherwise) {
   return bytes ? *bytes : otherwise;
 }
 
-std::vector<Forecast> make_forecasts(const ir::Graph& graph, const std::string& path, int64_t bytes,
-                                     const targets::Target& target, ThreadPool& pool) {
+Result<std::vector<Forecast>> make_forecasts(const ir::Graph& graph, const std::string& path, int64_t bytes,
+                                             const targets::Target& target, ThreadPool& pool) {
   std::vector<Forecast> forecasts;
   Forecast as_it_is{"pack", "pack", "the model as it is; a sample of large ones", {}, {}, ""};
   if (auto files = pack::read_model(path)) {
@@ -87,10 +88,12 @@ std::vector<Forecast> make_forecasts(const ir::Graph& graph, const std::string& 
   } else {
     as_it_is.reason = files.error().message;
   }
+  EDGESMITH_TRY(check_interrupted());
   as_it_is.bytes = bytes;
   forecasts.push_back(std::move(as_it_is));
   for (const passes::Technique& technique : passes::forecast_techniques()) {
     Forecast line = forecast_one(technique, graph, target, pool);
+    EDGESMITH_TRY(check_interrupted());
     if (line.reason == kNothing) line.bytes = bytes, line.packed_bytes = forecasts[0].packed_bytes;
     forecasts.push_back(std::move(line));
   }

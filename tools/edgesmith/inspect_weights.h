@@ -26,9 +26,9 @@ struct Forecast {
 int64_t bytes_with_external_data(const std::string& path, int64_t otherwise);
 
 /// Works out every technique on a copy of `graph`, which was read from `path` and has `bytes` there. A technique that
-/// fails says why in its line.
-std::vector<Forecast> make_forecasts(const ir::Graph& graph, const std::string& path, int64_t bytes,
-                                     const targets::Target& target, ThreadPool& pool);
+/// fails says why in its line. Errors: interrupted.
+Result<std::vector<Forecast>> make_forecasts(const ir::Graph& graph, const std::string& path, int64_t bytes,
+                                             const targets::Target& target, ThreadPool& pool);
 
 /// Members of the document as JSON text.
 std::string weights_json(const passes::ModelFacts& facts);

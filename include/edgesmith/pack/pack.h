@@ -42,13 +42,13 @@ struct Unpacked {
 Result<std::vector<ModelFile>> read_model(const std::string& path);
 /// Bytes of these files, without reading the external ones. Errors: as read_model().
 Result<int64_t> model_bytes(const std::string& path);
-/// The .esm of a model. The bytes do not depend on the number of threads. Errors: invalid (no ONNX model).
+/// The .esm of a model. The bytes do not depend on the number of threads. Errors: invalid (no ONNX model), interrupted.
 Result<Packed> pack(std::span<const ModelFile> files, ThreadPool& pool);
 /// About how many bytes pack() would take, in much less time: of large models a sample of the weights is coded. Within
 /// some percent; a few bytes off for models of up to a million weights. Errors: as pack().
 Result<uint64_t> estimate_packed_bytes(std::span<const ModelFile> files, ThreadPool& pool);
-/// The files that were packed. Errors: invalid (no .esm, another version, damaged); memory grows only with what was
-/// really decoded.
+/// The files that were packed. Errors: invalid (no .esm, another version, damaged), interrupted; memory grows only with
+/// what was really decoded.
 Result<Unpacked> unpack(std::span<const std::byte> bytes, ThreadPool& pool);
 /// True when `bytes` begin as an .esm does.
 bool is_packed(std::span<const std::byte> bytes);

@@ -25,7 +25,8 @@ struct Technique {
 std::span<const Technique> forecast_techniques();
 
 /// Does `technique` to `graph` (a copy of the model) with the nearest codes in place of repaired ones, which take the
-/// same bytes. Change::none: there is nothing to do. Errors: those of the passes (weights that are NaN, compressed).
+/// same bytes. Change::none: there is nothing to do. Errors: those of the passes (weights that are NaN, compressed);
+/// interrupted.
 Result<Change> forecast(const Technique& technique, const targets::Target& target, ThreadPool& pool, ir::Graph& graph);
 
 }  // namespace edgesmith::passes

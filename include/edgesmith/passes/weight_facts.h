@@ -31,7 +31,7 @@ struct ModelFacts {
   int64_t removable = 0;            ///< channels that simplify would remove, those that go together counted once
 };
 
-/// Looks at every weight once. Errors: as find_dead_channels().
+/// Looks at every weight once. Errors: as find_dead_channels(); interrupted.
 Result<ModelFacts> find_weight_facts(const ir::Graph& graph, ThreadPool& pool);
 
 }  // namespace edgesmith::passes

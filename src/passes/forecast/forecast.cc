@@ -14,6 +14,7 @@
 #include <optional>
 #include <utility>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/fold_into_layers.h"
@@ -115,10 +116,11 @@ class Int8 {
                                   .per_tensor = !context_.target->per_channel,
                                   .compensate = false,
                                   .correct_bias = false};
-    context_.pool->parallel_for(static_cast<int64_t>(layers.size()), [&](int64_t index, int) {
+    interruptible_for(*context_.pool, static_cast<int64_t>(layers.size()), [&](int64_t index, int) {
       auto& [node, codes] = layers[static_cast<size_t>(index)];
       codes = quantize_weight(*node, settings, nullptr, {});
     });
+    EDGESMITH_TRY(check_interrupted());
     for (auto& [node, codes] : layers) {
       if (!*codes) return codes->error();
       codes_.push_back(std::move(**codes));
@@ -155,7 +157,9 @@ Result<Change> forecast(const Technique& technique, const targets::Target& targe
   context.target = &target;
   context.pool = &pool;
   context.progress = &silent;
-  return technique.run(graph, context);
+  auto change = technique.run(graph, context);
+  EDGESMITH_TRY(check_interrupted());
+  return change;
 }
 
 }  // namespace edgesmith::passes

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 
 namespace edgesmith::passes {
@@ -51,10 +52,11 @@ Result<ModelFacts> find_weight_facts(const ir::Graph& graph, ThreadPool& pool) {
       facts.weights.push_back(std::move(own));
     }
   }
-  pool.parallel_for(static_cast<int64_t>(facts.weights.size()), [&](int64_t index, int) {
+  interruptible_for(pool, static_cast<int64_t>(facts.weights.size()), [&](int64_t index, int) {
     WeightFacts& own = facts.weights[static_cast<size_t>(index)];
     look_at(*own.value->constant(), own);
   });
+  EDGESMITH_TRY(check_interrupted());
   for (const WeightFacts& own : facts.weights) {
     facts.elements += own.elements;
     facts.nonzero += own.nonzero;

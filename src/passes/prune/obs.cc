@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/progress.h"
 #include "passes/reconstruct/moments.h"
 
 namespace edgesmith::passes::prune {
@@ -95,7 +96,7 @@ RemovalTrace trace_removals(std::span<const double> weights, std::span<const dou
     state.remove(place);
   };
   for (const int weight : first) remove(state.place_of(weight));
-  while (static_cast<int>(trace.order.size()) < steps && state.left() > 0) {
+  while (static_cast<int>(trace.order.size()) < steps && state.left() > 0 && !interrupted()) {
     size_t best = state.left();
     double least = INFINITY;
     for (size_t i = 0; i < state.left(); ++i) {
@@ -125,7 +126,7 @@ RemovalTrace trace_blocks(std::span<const double> weights, std::span<const doubl
   };
   RemovalTrace trace;
   std::vector<double> scratch;
-  while (!blocks.empty()) {
+  while (!blocks.empty() && !interrupted()) {
     size_t best = 0;
     double least = INFINITY;
     for (size_t b = 0; b < blocks.size(); ++b) {
@@ -258,7 +259,7 @@ void exchange_removals(std::span<const double> weights, std::span<const double> 
   size_t unchanged = 0;  // turns since the last exchange
   const size_t n = weights.size();
   for (int round = 0; round < rounds; ++round) {
-    for (size_t i = 0; i < n && unchanged < n; ++i, ++unchanged) {
+    for (size_t i = 0; i < n && unchanged < n && !interrupted(); ++i, ++unchanged) {
       if (kept[i] || groups[i] < 0) continue;
       const size_t gone = state.try_one(i, groups);
       if (gone == i) continue;

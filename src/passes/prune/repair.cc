@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "edgesmith/base/interruptible.h"
 #include "passes/prune/obs.h"
 #include "passes/prune/scores.h"
 #include "passes/reconstruct/aim.h"
@@ -73,7 +74,7 @@ std::vector<double> repair(Layer& layer, const reconstruct::Gram& gram, const Ma
     const auto width = static_cast<size_t>(block.width);
     const std::vector<double> inverse = choosing ? reconstruct::inverse(moments[b], width) : std::vector<double>{};
     std::vector<std::vector<bool>> masks(static_cast<size_t>(per_group));  // rows share words of layer.kept
-    pool.parallel_for(per_group, [&](int64_t index, int) {
+    interruptible_for(pool, per_group, [&](int64_t index, int) {
       const auto at = static_cast<size_t>((block.group * per_group + index) * layer.width + block.first);
       const std::span<double> row = std::span(layer.weights).subspan(at, width);
       std::vector<int> zeros;

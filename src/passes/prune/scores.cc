@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/interruptible.h"
 #include "passes/prune/obs.h"
 #include "passes/reconstruct/moments.h"
 
@@ -77,7 +78,7 @@ std::vector<double> trace_scores(const Layer& layer, const Blocks& blocks, const
   for (size_t b = 0; b < moments.size(); ++b) {
     const std::vector<double> inverted = inverse(moments[b], width);
     const auto [first, count] = rows_of(layer, inputs, inputs.blocks()[b]);
-    pool.parallel_for(count / shape.outputs, [&, first_row = first](int64_t index, int) {
+    interruptible_for(pool, count / shape.outputs, [&, first_row = first](int64_t index, int) {
       const size_t row = static_cast<size_t>(first_row) + static_cast<size_t>(index) * rows;
       const size_t first_block = row / rows * per_rows;
       std::vector<int> columns;
@@ -119,7 +120,7 @@ std::vector<double> output_power(const Layer& layer, const quantize::LayerInputs
     const Block& block = inputs.blocks()[b];
     const auto [first, count] = rows_of(layer, inputs, block);
     double& power = powers[static_cast<size_t>(block.group)];
-    for (int64_t m = first; m < first + count; ++m) {
+    for (int64_t m = first; m < first + count && !interrupted(); ++m) {
       const double* w = &layer.weights[static_cast<size_t>(m * layer.width + block.first)];
       for (int i = 0; i < block.width; ++i) {
         double sum = 0;
@@ -159,7 +160,7 @@ std::vector<double> score_blocks(const Layer& layer, const Blocks& blocks, const
     const auto width = static_cast<size_t>(block.width);
     const std::vector<double> inverted = criterion == "obs" ? inverse(moments[b], width) : std::vector<double>{};
     const auto [first, count] = rows_of(layer, *inputs, block);
-    pool.parallel_for(count, [&, first_row = first](int64_t index, int) {
+    interruptible_for(pool, count, [&, first_row = first](int64_t index, int) {
       const auto at = static_cast<size_t>((first_row + index) * layer.width + block.first);
       const auto weights = std::span(layer.weights).subspan(at, width);
       const auto own = std::span(scores).subspan(at, width);

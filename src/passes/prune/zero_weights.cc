@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/ops/op_info.h"
@@ -61,6 +62,7 @@ class Pruner {
     if (!repair_ || competing()) {
       if (scores_need_data()) EDGESMITH_TRY(observe());
       mask();
+      EDGESMITH_TRY(check_interrupted());
     }
     EDGESMITH_TRY(write());
     EDGESMITH_TRY(ops::infer_types(graph_));
@@ -193,6 +195,7 @@ class Pruner {
     if (scores_need_data()) EDGESMITH_TRY(observe());
     std::vector<PatternLayer> layers;
     for (const size_t l : takers_) {
+      EDGESMITH_TRY(check_interrupted());
       const Moments moments = seen_moments(layers_[l]);
       layers.push_back({&layers_[l], contender(layers_[l], seen_inputs(layers_[l]), moments).scores});
       if (scores_need_data()) {
@@ -211,12 +214,16 @@ class Pruner {
 
   void mask() {
     if (!competing()) {
-      for (const size_t l : takers_) mask(layers_[l], seen_inputs(layers_[l]), seen_moments(layers_[l]));
+      for (const size_t l : takers_) {
+        if (interrupted()) return;
+        mask(layers_[l], seen_inputs(layers_[l]), seen_moments(layers_[l]));
+      }
       return;
     }
     std::vector<Contender> contenders;
     context_.progress->begin("score weights", static_cast<int64_t>(takers_.size()));
     for (const size_t l : takers_) {
+      if (interrupted()) return;
       const Moments moments = seen_moments(layers_[l]);
       contenders.push_back(contender(layers_[l], seen_inputs(layers_[l]), moments));
       if (scores_need_data()) {
@@ -252,6 +259,7 @@ class Pruner {
       for (Layer& layer : layers_) {
         const std::vector<double> before = layer.weights;
         write(layer, before, {}, seen_inputs(layer), seen_moments(layer));
+        EDGESMITH_TRY(check_interrupted());
       }
     }
     int64_t zeros = 0, size = 0;

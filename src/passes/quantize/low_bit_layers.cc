@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/convert/half_weights.h"
 #include "passes/quantize/assignment.h"
@@ -59,7 +60,10 @@ class Coder {
 
   Status run(bool reconstruct, BitSharing sharing, const reconstruct::BitBudget& budget) {
     if (!reconstruct) {
-      for (size_t l = 0; l < layers_.size(); ++l) code(l, nullptr);
+      for (size_t l = 0; l < layers_.size(); ++l) {
+        code(l, nullptr);
+        EDGESMITH_TRY(check_interrupted());
+      }
       return {};
     }
     const Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);

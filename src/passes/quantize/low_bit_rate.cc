@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ir/short_floats.h"
 #include "passes/quantize/low_bit_target.h"
 #include "passes/reconstruct/rate.h"
@@ -139,7 +140,7 @@ class RateRounder {
       return scales_around(scales_[static_cast<size_t>(m)], least, kNarrow, kNarrowStep);
     });
     learn();
-    pool_.parallel_for(layer_.outputs, [&](int64_t m, int) { refine(m); });
+    interruptible_for(pool_, layer_.outputs, [&](int64_t m, int) { refine(m); });
     learn();
     return result();
   }

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <optional>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/choice.h"
 #include "passes/quantize/findings.h"
@@ -230,7 +231,7 @@ class Quantizer {
     std::vector<std::optional<Error>> errors(layers.size());
     const std::vector<int64_t> order = longest_first(layers);
     context_.progress->begin("round weights", static_cast<int64_t>(layers.size()));
-    context_.pool->parallel_for(static_cast<int64_t>(layers.size()), [&](int64_t place, int) {
+    interruptible_for(*context_.pool, static_cast<int64_t>(layers.size()), [&](int64_t place, int) {
       const int64_t index = order[static_cast<size_t>(place)];
       LayerGroup& layer = layers[static_cast<size_t>(index)];
       const std::vector<double> smallest = smallest_scales(plan, candidates, layer);
@@ -248,6 +249,7 @@ class Quantizer {
       }
     });
     context_.progress->end();
+    EDGESMITH_TRY(check_interrupted());
     for (const auto& error : errors) {
       if (error) return *error;
     }

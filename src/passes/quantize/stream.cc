@@ -5,6 +5,8 @@
 #include <optional>
 #include <string>
 
+#include "edgesmith/base/interruptible.h"
+
 namespace edgesmith::passes::quantize {
 namespace {
 
@@ -68,16 +70,17 @@ Result<std::vector<ir::Tensor>> Stream::load(int64_t batch) const {
 Status Stream::run(std::string_view what, const std::function<Status(const Batch&)>& work,
                    const std::function<void(int batches)>& fold, const Tasks& beside) const {
   const int64_t total = num_batches();
+  const auto interruption = [&] {
+    progress_.end();
+    return Error{ErrorKind::interrupted, "interrupted during calibration", ""};
+  };
   progress_.begin(what, num_samples());
   for (int64_t first = 0; first < total; first += kSlots) {
-    if (interrupted()) {
-      progress_.end();
-      return Error{ErrorKind::interrupted, "interrupted during calibration", ""};
-    }
+    if (interrupted()) return interruption();
     const int64_t count = std::min<int64_t>(kSlots, total - first);
     std::vector<std::optional<Error>> errors(static_cast<size_t>(count));
     const int64_t tasks = first > 0 ? beside.count : 0;
-    pool_.parallel_for(count + tasks, [&](int64_t slot, int thread) {
+    interruptible_for(pool_, count + tasks, [&](int64_t slot, int thread) {
       if (slot >= count) return beside.body(slot - count);
       auto inputs = load(first + slot);
       if (!inputs) {
@@ -87,6 +90,7 @@ Status Stream::run(std::string_view what, const std::function<Status(const Batch
       const Status status = work({*inputs, first + slot, static_cast<int>(slot), thread});
       if (!status) errors[static_cast<size_t>(slot)] = status.error();
     });
+    if (interrupted()) return interruption();
     for (const auto& error : errors) {
       if (!error) continue;
       progress_.end();
@@ -95,7 +99,8 @@ Status Stream::run(std::string_view what, const std::function<Status(const Batch
     if (fold) fold(static_cast<int>(count));
     progress_.update(std::min(num_samples(), (first + count) * batch_size_));
   }
-  if (total > 0) pool_.parallel_for(beside.count, [&](int64_t task, int) { beside.body(task); });
+  if (total > 0) interruptible_for(pool_, beside.count, [&](int64_t task, int) { beside.body(task); });
+  if (interrupted()) return interruption();
   progress_.end();
   return {};
 }

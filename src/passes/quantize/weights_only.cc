@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "passes/quantize/weights_only.h"
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/choice.h"
 #include "passes/quantize/findings.h"
@@ -20,6 +21,7 @@ Result<Change> quantize_weights_only(ir::Graph& graph, const Options& options, c
                         weight->constant()->encoding() != ir::Encoding::affine &&
                         weight->constant()->dtype() == ir::DType::f32 && weight->constant()->rank() >= 2;
     if (!wanted) continue;
+    EDGESMITH_TRY(check_interrupted());
     auto codes = quantize_weight(node, settings, nullptr, {});
     if (!codes) return codes.error();
     layers.push_back({.nodes = {&node}, .plain = std::move(*codes)});

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 
+#include "edgesmith/base/interruptible.h"
+
 namespace edgesmith::passes::reconstruct {
 namespace {
 
@@ -78,13 +80,13 @@ Aim find_aim(const Gram& gram, bool centred, std::span<const Damped> moments, st
   const double rows = all_rows(gram);
   Aim aim{.change = std::vector<double>(weights.size(), 0.0)};
   std::vector<Agreement> agreements(moments.size());
-  pool.parallel_for(static_cast<int64_t>(moments.size()), [&](int64_t index, int) {
+  interruptible_for(pool, static_cast<int64_t>(moments.size()), [&](int64_t index, int) {
     const auto b = static_cast<size_t>(index);
     const Gram::Block& block = inputs.blocks()[b];
     const auto n = static_cast<size_t>(block.width);
     const std::vector<double> of_moments = factor_of(moments[b], n);
     const std::array<Sides, Gram::kHalves> asked = {sides_of(gram, b, 0, centred), sides_of(gram, b, 1, centred)};
-    for (int64_t m = 0; m < per_group; ++m) {
+    for (int64_t m = 0; m < per_group && !interrupted(); ++m) {
       const size_t at = static_cast<size_t>(block.group * per_group + m) * width + static_cast<size_t>(block.first);
       std::array<std::vector<double>, Gram::kHalves> sides, solved;
       for (size_t h = 0; h < Gram::kHalves; ++h) {
@@ -114,13 +116,13 @@ std::vector<double> find_change(const Gram& gram, bool centred, std::span<const 
   const int64_t per_group = inputs.outputs() / inputs.groups();
   const auto width = static_cast<size_t>(inputs.width());
   std::vector<double> change(weights.size(), 0.0);
-  pool.parallel_for(static_cast<int64_t>(moments.size()), [&](int64_t index, int) {
+  interruptible_for(pool, static_cast<int64_t>(moments.size()), [&](int64_t index, int) {
     const auto b = static_cast<size_t>(index);
     const Gram::Block& block = inputs.blocks()[b];
     const auto n = static_cast<size_t>(block.width);
     const std::vector<double> of_moments = factor_of(moments[b], n);
     const Sides asked = sides_of_all(gram, b, centred);
-    for (int64_t m = 0; m < per_group; ++m) {
+    for (int64_t m = 0; m < per_group && !interrupted(); ++m) {
       const size_t at = static_cast<size_t>(block.group * per_group + m) * width + static_cast<size_t>(block.first);
       std::vector<double> solved = wanted_change(weights.subspan(at, n), asked.differences, asked.added, m);
       solve(of_moments, n, solved);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/progress.h"
+
 namespace edgesmith::passes::reconstruct {
 
 namespace {
@@ -24,9 +26,9 @@ double dot(const double* a, const double* b, size_t n) {
 }
 
 // The lower factor in place of the lower triangle. False where a pivot is too small and `strict`; otherwise the row of
-// such a pivot stands alone.
+// such a pivot stands alone. An interrupt leaves it half done.
 bool factor_lower(std::span<double> matrix, size_t n, double least, double largest, bool strict) {
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < n && !interrupted(); ++i) {
     double* row = &matrix[i * n];
     for (size_t j = 0; j < i; ++j) {
       const double* other = &matrix[j * n];
@@ -96,7 +98,7 @@ void solve(std::span<const double> factor, size_t n, std::span<double> b) {
 std::vector<double> inverse(std::vector<double> matrix, size_t n) {
   factor(matrix, n);
   std::vector<double> out(n * n, 0.0);
-  for (size_t i = 0; i < n; ++i) {
+  for (size_t i = 0; i < n && !interrupted(); ++i) {
     const std::span<double> column = std::span(out).subspan(i * n, n);
     column[i] = 1;
     solve(matrix, n, column);

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <optional>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
 #include "passes/quantize/network_error.h"
@@ -82,7 +83,10 @@ Status visit_inputs(const ir::Graph& graph, const std::vector<ir::Node*>& layers
       bytes += 2 * grams.back().inputs().bytes();
     }
     EDGESMITH_TRY(observe(graph, layers, first, grams, stream));
-    for (size_t l = 0; l < grams.size(); ++l) EDGESMITH_TRY(visit(first + l, grams[l]));
+    for (size_t l = 0; l < grams.size(); ++l) {
+      EDGESMITH_TRY(visit(first + l, grams[l]));
+      EDGESMITH_TRY(check_interrupted());
+    }
     first += grams.size();
   }
   return {};

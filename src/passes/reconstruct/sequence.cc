@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/runtime/executor.h"
 #include "passes/reconstruct/layer.h"
@@ -230,6 +231,7 @@ Status compress_in_order(ir::Graph& graph, const std::vector<ir::Node*>& layers,
       for (const Gram::Block& block : grams[l].inputs().blocks()) weights = std::max<int64_t>(weights, block.width);
       shortage.see(*stages[s][l], grams[l].inputs().num_rows(), weights);
       EDGESMITH_TRY(compress(*stages[s][l], grams[l]));
+      EDGESMITH_TRY(check_interrupted());
     }
   }
   shortage.note(stream.num_samples(), notes);

@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "edgesmith/base/check.h"
+#include "edgesmith/base/progress.h"
 #include "passes/reconstruct/descent.h"
 #include "passes/reconstruct/moments.h"
 #include "runtime/isa.h"
@@ -27,7 +28,7 @@ void sweep_some(std::span<const Row> rows, size_t first_row, const MomentFactor&
   const auto& table = runtime::native::statistics_table(*runtime::isa_in_use());
   const size_t lanes = (rows.size() + kLanes - 1) / kLanes * kLanes;
   std::vector<double> errors(n * lanes, 0.0), pending;  // [place][row]
-  for (size_t last = n; last > 0;) {
+  for (size_t last = n; last > 0 && !interrupted();) {
     const size_t first = (last - 1) / kPlaces * kPlaces;
     // From the places after this block, the ones set first coming first.
     pending.assign((last - first) * lanes, 0.0);
@@ -67,10 +68,11 @@ void sweep_some(std::span<const Row> rows, size_t first_row, const MomentFactor&
 }
 
 // Cholesky by blocks of rows: what the rows above contribute is a product of matrices, the rest goes row by row. False
-// where a pivot is not above `least` and `strict`; otherwise it becomes `instead`, and its row stands alone.
+// where a pivot is not above `least` and `strict`; otherwise it becomes `instead`, and its row stands alone. An
+// interrupt leaves it half done.
 bool factor_upper(double* u, size_t n, size_t stride, double least, double instead, bool strict) {
   const auto& table = runtime::native::statistics_table(*runtime::isa_in_use());
-  for (size_t first = 0; first < n; first += kPlaces) {
+  for (size_t first = 0; first < n && !interrupted(); first += kPlaces) {
     const size_t last = std::min(n, first + kPlaces), column = first / kLanes * kLanes;
     const auto whole = [](size_t size) { return static_cast<int64_t>(size); };
     table.product64({.a = u + first,

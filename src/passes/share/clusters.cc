@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/progress.h"
+
 namespace edgesmith::passes::share {
 namespace {
 
@@ -123,7 +125,7 @@ std::vector<double> cluster(std::vector<Point> points, int64_t k) {
   std::vector<double> before(n + 1), after(n + 1);
   for (size_t i = 0; i <= n; ++i) before[i] = sums.error(0, i);
   std::vector<uint32_t> begins(rows * (n + 1), 0);
-  for (size_t q = 1; q < rows; ++q) {
+  for (size_t q = 1; q < rows && !interrupted(); ++q) {
     // q + 1 clusters need as many points; fewer get the error 0 that they have anyway.
     after[0] = 0;
     Row(sums, before, after, &begins[q * (n + 1)]).solve(1, n, 0, n);

@@ -16,6 +16,7 @@
 #include <cmath>
 #include <optional>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "passes/convert/half_weights.h"
@@ -134,6 +135,7 @@ class Sharer {
     context_.progress->begin("share weights", static_cast<int64_t>(weights_.size()));
     for (size_t w = 0; w < weights_.size(); ++w) {
       share(weights_[w], nullptr);
+      EDGESMITH_TRY(check_interrupted());
       context_.progress->update(static_cast<int64_t>(w) + 1);
     }
     context_.progress->end();

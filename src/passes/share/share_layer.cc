@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/progress.h"
 #include "edgesmith/ir/short_floats.h"
 #include "passes/quantize/node_form.h"
 #include "passes/reconstruct/aim.h"
@@ -200,6 +201,10 @@ SharedLayer share_layer(ir::Node& node, bool tied, const ShareSettings& settings
   const std::vector<Block> blocks = gram != nullptr ? prepare(centred, tied, *gram, rows, pool) : std::vector<Block>{};
   cluster_rows(rows, int64_t{1} << settings.bits, importance_of(rows, blocks), pool);
   SharedLayer shared;
+  if (interrupted()) {  // codebooks may be missing
+    shared.too_small = true;
+    return shared;
+  }
   if (stored_bytes(rows, settings) + kLookUpBytes >= before.stored_bytes()) {
     shared.too_small = true;
     return shared;

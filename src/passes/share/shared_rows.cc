@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ir/short_floats.h"
 #include "passes/reconstruct/moments.h"
 #include "passes/share/clusters.h"
@@ -134,7 +135,7 @@ void improve_row(SharedRows& rows, const Block& block, int64_t row) {
 
 void improve_all(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
   for (const Block& block : blocks) {
-    pool.parallel_for(block.rows, [&](int64_t m, int) { improve_row(rows, block, block.first_row + m); });
+    interruptible_for(pool, block.rows, [&](int64_t m, int) { improve_row(rows, block, block.first_row + m); });
   }
 }
 
@@ -170,12 +171,12 @@ void solve_codebook(SharedRows& rows, const std::vector<Block>& blocks, int64_t 
   const size_t k = codebook.size();
   const int64_t first = group * rows.group, last = std::min(rows.outputs, first + rows.group);
   std::vector<Normal> parts(static_cast<size_t>(std::min(kParts, last - first)), Normal(k));
-  pool.parallel_for(static_cast<int64_t>(parts.size()), [&](int64_t part, int) {
+  interruptible_for(pool, static_cast<int64_t>(parts.size()), [&](int64_t part, int) {
     const auto count = static_cast<int64_t>(parts.size());
     for (const Block& block : blocks) {
       const int64_t from = std::max(block.first_row, first + (last - first) * part / count);
       const int64_t to = std::min(block.first_row + block.rows, first + (last - first) * (part + 1) / count);
-      for (int64_t m = from; m < to; ++m) add_row(rows, block, m, parts[static_cast<size_t>(part)]);
+      for (int64_t m = from; m < to && !interrupted(); ++m) add_row(rows, block, m, parts[static_cast<size_t>(part)]);
     }
   });
   Normal normal(k);
@@ -211,7 +212,7 @@ void solve_codebook(SharedRows& rows, const std::vector<Block>& blocks, int64_t 
 void solve_scales(SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
   std::vector<double> wanted(rows.scale.size(), 0.0), power(rows.scale.size(), 0.0);
   for (const Block& block : blocks) {
-    pool.parallel_for(block.rows, [&](int64_t index, int) {
+    interruptible_for(pool, block.rows, [&](int64_t index, int) {
       const int64_t m = block.first_row + index;
       const auto n = static_cast<size_t>(block.width);
       const std::vector<double> values = values_of(rows, block, m);
@@ -285,7 +286,7 @@ std::vector<double> SharedRows::values() const {
 std::vector<double> output_errors(const SharedRows& rows, const std::vector<Block>& blocks, ThreadPool& pool) {
   std::vector<double> errors(static_cast<size_t>(rows.outputs), 0.0);
   for (const Block& block : blocks) {
-    pool.parallel_for(block.rows, [&](int64_t m, int) {
+    interruptible_for(pool, block.rows, [&](int64_t m, int) {
       errors[static_cast<size_t>(block.first_row + m)] += error_of(rows, block, block.first_row + m);
     });
   }
@@ -300,7 +301,7 @@ void cluster_rows(SharedRows& rows, int64_t entries, const std::vector<double>& 
   const int64_t groups = (rows.outputs + rows.group - 1) / rows.group;
   rows.codebooks.assign(static_cast<size_t>(groups), {});
   rows.index.assign(rows.wanted.size(), 0);
-  pool.parallel_for(groups, [&](int64_t g, int) {
+  interruptible_for(pool, groups, [&](int64_t g, int) {
     const int64_t first = g * rows.group, last = std::min(rows.outputs, first + rows.group);
     std::vector<Point> points;
     for (int64_t m = first; m < last; ++m) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/progress.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/seeded_inputs.h"
 #include "edgesmith/ops/op_info.h"
@@ -130,6 +131,7 @@ Comparison compare_answers(const ir::Graph& before, const ir::Graph& after, Thre
   Comparison result{Verdict::unknown, "no inputs could be made up"};
   size_t runs = 0;
   for (const Trial& trial : kTrials) {
+    if (interrupted()) return {Verdict::unknown, "interrupted"};
     data::SeededOptions seeded{.seed = runs, .memory_limit = kMemoryLimit};
     for (const std::string& symbol : symbols) seeded.free_dims.emplace_back(symbol, trial.dim);
     seeded.batch = symbols.empty() ? 0 : trial.batch;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
@@ -157,6 +158,7 @@ Status Run::run_step(size_t index) {
 Error Run::save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass) {
   Error error{ErrorKind::interrupted, "interrupted in " + pass, ""};
   if (change == passes::Change::none || recipe_.output.empty()) return error;
+  const Uninterrupted saving;
   auto written = write_output(candidate, recipe_.output, pool_, {.existing = replaced_if(options_.force)});
   if (!written) return written.error();
   error.hint = "the best weights so far are in " + recipe_.output + ", neither measured nor judged by the gate";

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "edgesmith/base/progress.h"
 #include "edgesmith/ops/op_info.h"
 
 namespace edgesmith::passes::prune {
@@ -135,7 +136,7 @@ class Search {
   template <typename Visit>
   void for_each_move(const std::vector<int64_t>& removed, size_t fixed, const Visit& visit) const {
     std::vector<int64_t> next = removed;
-    for (size_t p = 0; p < removed.size(); ++p) {
+    for (size_t p = 0; p < removed.size() && !interrupted(); ++p) {
       for (const int64_t count : removals_.steps[p]) {
         if (p == fixed || count == removed[p]) continue;
         next[p] = count;

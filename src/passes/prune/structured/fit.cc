@@ -5,6 +5,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "edgesmith/base/interruptible.h"
 #include "passes/channels/layer_weights.h"
 #include "passes/reconstruct/moments.h"
 
@@ -211,7 +212,7 @@ std::vector<double> damped_moments(const RowSums& sums, const Linear& linear, bo
 double output_power(const Linear& linear, const std::vector<double>& moments, ThreadPool& pool) {
   std::vector<double> powers(static_cast<size_t>(linear.outputs), 0.0);
   const auto n = static_cast<size_t>(linear.width);
-  pool.parallel_for(linear.outputs, [&](int64_t m, int) {
+  interruptible_for(pool, linear.outputs, [&](int64_t m, int) {
     const double* w = &linear.weights[static_cast<size_t>(m) * n];
     for (size_t i = 0; i < n; ++i) {
       if (w[i] == 0) continue;
@@ -235,7 +236,7 @@ void refit_kept(Linear& linear, const std::vector<bool>& kept, const std::vector
     for (size_t b = 0; b < m; ++b) matrix[a * m + b] = moments[at[a] * n + at[b]];
   }
   factor(matrix, m);
-  pool.parallel_for(linear.outputs, [&](int64_t row, int) {
+  interruptible_for(pool, linear.outputs, [&](int64_t row, int) {
     double* w = &linear.weights[static_cast<size_t>(row) * n];
     std::vector<double> target(m, 0.0);
     for (size_t a = 0; a < m; ++a) {
@@ -265,7 +266,7 @@ UnitTrace trace_units(std::vector<Reader> readers, size_t num_units, const std::
     return by_power(readers, num_units);
   }
   std::vector<Surgery> surgeries(readers.size());
-  pool.parallel_for(static_cast<int64_t>(readers.size()), [&](int64_t r, int) {
+  interruptible_for(pool, static_cast<int64_t>(readers.size()), [&](int64_t r, int) {
     const auto at = static_cast<size_t>(r);
     surgeries[at].inverted = inverse(std::move(readers[at].moments), static_cast<size_t>(readers[at].linear.width));
     surgeries[at].reader = std::move(readers[at]);
@@ -273,9 +274,9 @@ UnitTrace trace_units(std::vector<Reader> readers, size_t num_units, const std::
   std::vector<bool> gone(num_units, false);
   UnitTrace trace;
   trace.errors = {0.0};
-  for (size_t step = 0; step < num_units; ++step) {
+  for (size_t step = 0; step < num_units && !interrupted(); ++step) {
     std::vector<double> costs(num_units, 0.0);
-    pool.parallel_for(static_cast<int64_t>(num_units), [&](int64_t unit, int) {
+    interruptible_for(pool, static_cast<int64_t>(num_units), [&](int64_t unit, int) {
       for (const Surgery& surgery : surgeries) {
         if (!gone[static_cast<size_t>(unit)])
           costs[static_cast<size_t>(unit)] += surgery.cost(static_cast<size_t>(unit));
@@ -288,7 +289,7 @@ UnitTrace trace_units(std::vector<Reader> readers, size_t num_units, const std::
     gone[best] = true;
     trace.order.push_back(best);
     trace.errors.push_back(trace.errors.back() + std::max(0.0, costs[best]));
-    pool.parallel_for(static_cast<int64_t>(surgeries.size()),
+    interruptible_for(pool, static_cast<int64_t>(surgeries.size()),
                       [&](int64_t r, int) { surgeries[static_cast<size_t>(r)].remove(best); });
   }
   return trace;

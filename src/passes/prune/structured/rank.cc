@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "edgesmith/base/progress.h"
 #include "passes/prune/structured/magnitude.h"
 #include "passes/prune/structured/trials.h"
 #include "passes/quantize/network_error.h"
@@ -45,7 +46,7 @@ std::vector<UnitTrace> rank_units(const Candidates& candidates, const std::strin
                                   ThreadPool& pool, ProgressSink& progress) {
   std::vector<UnitTrace> traces;
   progress.begin("rank channels", static_cast<int64_t>(candidates.groups.size()));
-  for (size_t g = 0; g < candidates.groups.size(); ++g) {
+  for (size_t g = 0; g < candidates.groups.size() && !interrupted(); ++g) {
     const ChannelGroup& group = candidates.groups[g];
     if (candidates.steps[g].size() <= 1) {
       traces.emplace_back().errors.assign(group.units.size() + 1, 0.0);

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/prune/structured/fit.h"
 #include "passes/prune/structured/observe_rows.h"
@@ -67,7 +68,7 @@ void solve_layer(ir::Graph& graph, const MixLayer& layer, const RowSums& sums, T
   std::vector<double> bias_change(linear.has_bias ? static_cast<size_t>(linear.outputs) : 0, 0.0);
   const ir::Value* bias = linear.has_bias ? layer.node->input(layer.mixing.bias) : nullptr;
   const std::vector<float> old = bias == nullptr ? std::vector<float>{} : bias->constant()->to_floats();
-  pool.parallel_for(linear.outputs, [&](int64_t m, int) {
+  interruptible_for(pool, linear.outputs, [&](int64_t m, int) {
     double* w = &linear.weights[static_cast<size_t>(m) * n];
     const int64_t column = linear.width + 1 + m;
     const double target = linear.has_bias ? sums.mean(linear.width, column) : 0.0;
@@ -119,6 +120,7 @@ Status refit_in_turn(ir::Graph& graph, const ir::Graph& original, std::vector<Mi
     for (const WantedRows& want : wanted) {
       shortage.see(*want.layer->node, want.sums.num_rows(), inputs_of_row(*want.layer));
       solve_layer(graph, *want.layer, want.sums, stream.pool());
+      EDGESMITH_TRY(check_interrupted());
     }
   }
   shortage.note(stream.num_samples(), notes);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/ops/window.h"
 #include "runtime/isa.h"
 #include "runtime/native/packing.h"
@@ -74,7 +75,7 @@ void RowSums::add(const float* rows, int64_t count, ThreadPool& pool) {
   const runtime::Epilogue none;
   num_rows_ += count;
   const int64_t pieces = (width_ + kRowsPerPiece - 1) / kRowsPerPiece;
-  pool.parallel_for(pieces, [&](int64_t piece, int) {
+  interruptible_for(pool, pieces, [&](int64_t piece, int) {
     const int64_t first = piece * kRowsPerPiece, last = std::min(width_, first + kRowsPerPiece);
     const int64_t height = last - first, columns = width_ - first;
     std::vector<float> packed(static_cast<size_t>(packed_columns_size(columns, kRowsPerSum, table)));

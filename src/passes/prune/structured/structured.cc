@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/interruptible.h"
 #include "passes/convert/half_weights.h"
 #include "passes/prune/structured/after_simplify.h"
 #include "passes/prune/structured/choose.h"
@@ -97,6 +98,7 @@ Result<Change> prune_channels(ir::Graph& graph, const Options& options, const st
     sums = std::move(*observed);
   }
   std::vector<UnitTrace> traces = rank_units(candidates, settings.criterion, sums, *context.pool, *context.progress);
+  EDGESMITH_TRY(check_interrupted());
   const Cutter cutter(candidates, sums, traces, settings.repair, *context.pool);
   if (settings.by_error) {
     EDGESMITH_TRY(scale_errors(traces, original, candidates, cutter, settings.lost(), context));
