@@ -86,5 +86,16 @@ TEST_F(Stop, CommandsThatLookAtEveryWeightWriteNothing) {
   }
 }
 
+TEST_F(Stop, ReduceSaysNothingOfAModelWhoseTrialWasEnded) {
+  // It fails on the model itself, and takes for ever on the one that is written anew.
+  const std::string command = "case {} in m.onnx) exit 1;; esac; touch begun; sleep 60";
+  const auto begun = [&] { return fs::exists(folder_ / "begun"); };
+  expect_stop({"reduce", "m.onnx", "-o", "out.onnx", "--command", command, "-q"}, SIGINT, 130,
+              "interrupted while reducing", begun);
+  const ToolResult late = run({"reduce", "m.onnx", "-o", "out.onnx", "--command", command, "--time-limit", "1s", "-q"});
+  EXPECT_EQ(late.exit_code, 5) << late.err;
+  EXPECT_NE(late.err.find("the time limit is over before the model itself was tried"), std::string::npos) << late.err;
+}
+
 }  // namespace
 }  // namespace edgesmith::testing

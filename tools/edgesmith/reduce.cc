@@ -90,8 +90,8 @@ double difference_of(const Tensors& a, const Tensors& b) {
 /// Whether a model breaks what the user said.
 class Trial {
  public:
-  Trial(const ReduceFlags& flags, uint64_t seed, double time_limit, const Scratch& scratch)
-      : flags_(flags), seed_(seed), time_limit_(time_limit), scratch_(scratch) {}
+  Trial(const ReduceFlags& flags, const refine::ReduceOptions& options, const Scratch& scratch)
+      : flags_(flags), options_(options), scratch_(scratch) {}
 
   /// What the model as it is does: the same is asked of the candidates. Errors: usage (it breaks nothing).
   Status learn(const ir::Graph& graph) {
@@ -135,12 +135,14 @@ class Trial {
   }
 
  private:
+  bool limited() const { return options_.time_limit > 0; }
+
   Result<std::optional<int>> run(const std::string& path) {
-    const double left = time_limit_ > 0 ? time_limit_ - seconds_since(start_) : 0;
+    const double left = limited() ? options_.time_limit - seconds_since(options_.start) : 0;
     const std::string& text = flags_.differs.empty() ? flags_.command : flags_.differs;
     const std::string command =
         with_replaced(with_replaced(text, "{out}", shell_quoted(scratch_ / "out.onnx")), "{}", shell_quoted(path));
-    return run_shell(command, scratch_ / "log", scratch_ / "log", time_limit_ > 0 ? std::max(left, 0.01) : 0);
+    return run_shell(command, scratch_ / "log", scratch_ / "log", limited() ? std::max(left, 0.01) : 0);
   }
 
   static Error ended() {
@@ -169,12 +171,12 @@ class Trial {
     fs::remove(scratch_ / "out.onnx", ignored);
     auto code = run(path);
     if (!code) return code.error();
-    if (!*code) return time_limit_ > 0 && !interrupted() ? Result<std::optional<double>>(std::nullopt) : ended();
+    if (!*code) return limited() && !interrupted() ? Result<std::optional<double>>(std::nullopt) : ended();
     if (**code != 0) return fail("the command ends with exit code " + std::to_string(**code) + log_text());
     auto other = onnx::import_file(scratch_ / "out.onnx");
     if (!other) return fail(other.error().text());
     data::SeededOptions options;
-    options.seed = seed_;
+    options.seed = options_.seed;
     options.memory_limit = memory_bytes();
     const auto inputs = data::seeded_inputs(graph, options);
     if (!inputs) return fail(inputs.error().text());
@@ -199,10 +201,8 @@ class Trial {
   }
 
   const ReduceFlags& flags_;
-  uint64_t seed_;
-  double time_limit_;
+  const refine::ReduceOptions& options_;
   const Scratch& scratch_;
-  Clock::time_point start_ = Clock::now();
   int exit_code_ = 0;
   std::string failure_;
 };
@@ -277,7 +277,7 @@ Result<int> run(const ReduceFlags& flags, const Common& common) {
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   options.progress = progress->get();
-  Trial trial(flags, options.seed, options.time_limit, **scratch);
+  Trial trial(flags, options, **scratch);
   EDGESMITH_TRY(trial.learn(*graph));
   Reduced reduced;
   reduced.bytes_before = static_cast<uint64_t>(refine::model_file_bytes(*graph, flags.model));

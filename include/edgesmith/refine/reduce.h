@@ -2,6 +2,7 @@
 // Shrinks a model that breaks something to a small one that still does (docs/reduce.md).
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -16,7 +17,8 @@ namespace edgesmith::refine {
 struct ReduceOptions {
   bool random_weights = false;  ///< replace weights by seeded random numbers first
   uint64_t seed = 0;
-  double time_limit = 0;  ///< seconds after which the smallest model so far is taken; 0: none
+  double time_limit = 0;  ///< seconds from `start` after which the smallest model so far is taken; 0: none
+  std::chrono::steady_clock::time_point start = std::chrono::steady_clock::now();
   ProgressSink* progress = nullptr;
 };
 

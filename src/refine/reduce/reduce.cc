@@ -4,7 +4,6 @@
 #include "edgesmith/base/clock.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 
@@ -19,7 +18,6 @@
 namespace edgesmith::refine {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using ir::OpKind;
 
 /// A chunk of nodes or results is tried alone while it is at least this share of all: later it seldom succeeds.
@@ -86,17 +84,23 @@ class Reducer {
     return false;
   }
 
-  bool out_of_time() const { return options_.time_limit > 0 && seconds_since(start_) >= options_.time_limit; }
+  bool out_of_time() const { return options_.time_limit > 0 && seconds_since(options_.start) >= options_.time_limit; }
+
+  static Status interruption() {
+    return interrupted() ? Status(Error{ErrorKind::interrupted, "interrupted while reducing", ""}) : Status();
+  }
 
   /// Takes the candidate if it still breaks.
   Result<bool> attempt(std::optional<ir::Graph> candidate) {
-    if (interrupted()) return Error{ErrorKind::interrupted, "interrupted while reducing", ""};
+    EDGESMITH_TRY(interruption());
     stopped_ = stopped_ || out_of_time();
     if (stopped_ || !candidate || !ir::verify(*candidate).ok()) return false;
     const auto bytes = onnx::export_bytes(*candidate);
     if (!bytes || !tried_.insert(sha256_hex(std::as_bytes(std::span<const char>(*bytes)))).second) return false;
     ++report_.tests;
     const auto broken = breaks_(*candidate, *bytes);
+    EDGESMITH_TRY(interruption());  // a command that was ended says nothing of the model
+    stopped_ = stopped_ || out_of_time();
     if (!broken || !*broken) return broken;
     graph_ = *std::move(candidate);
     progress_ = true;
@@ -326,7 +330,6 @@ class Reducer {
   const Breaks& breaks_;
   const ReduceOptions& options_;
   ReduceReport report_;
-  Clock::time_point start_ = Clock::now();
   std::set<std::string> tried_;  ///< hashes of files
   bool progress_ = false, stopped_ = false;
 };
