@@ -24,6 +24,7 @@ using Clock = std::chrono::steady_clock;
 [[noreturn]] void become_shell(const char* command, const char* out_path, const char* err_path) {
   setpgid(0, 0);  // so that it can be ended with what it starts
   signal(SIGINT, SIG_DFL);
+  signal(SIGTERM, SIG_DFL);
   const int in = open("/dev/null", O_RDONLY);
   const int out = open(out_path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
   const bool one_file = std::strcmp(out_path, err_path) == 0;

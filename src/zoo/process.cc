@@ -46,6 +46,7 @@ void become(const ProcessOptions& options, char* const* arguments, pid_t parent)
     if (::setrlimit(RLIMIT_DATA, &limit) != 0) return;
   }
   ::signal(SIGINT, SIG_DFL);
+  ::signal(SIGTERM, SIG_DFL);
   ::execv(kOwnProgram, arguments);
 }
 

@@ -97,5 +97,41 @@ TEST_F(Stop, ReduceSaysNothingOfAModelWhoseTrialWasEnded) {
   EXPECT_NE(late.err.find("the time limit is over before the model itself was tried"), std::string::npos) << late.err;
 }
 
+TEST_F(Stop, SigtermEndsAMetricProgramAndItsFolder) {
+  write_data(folder_ / "d.npz", 20, 1);
+  fs::create_directory(folder_ / "tmp");
+  const std::string program = "echo $$ > pid; touch begun; sleep 60; #";
+  for (const auto& [signal, code] : {std::pair{SIGTERM, 143}, std::pair{SIGINT, 130}}) {
+    const auto begun = [&] { return fs::exists(folder_ / "begun"); };
+    expect_stop({"eval", "m.onnx", "--data", "d.npz", "--metric-command", program, "-q"}, signal, code,
+                "interrupted in the metric program", begun, {{"TMPDIR", folder_ / "tmp"}});
+    EXPECT_TRUE(fs::is_empty(folder_ / "tmp"));
+    const pid_t pid = std::atoi(read_file(folder_ / "pid")->c_str());
+    ASSERT_GT(pid, 0);
+    EXPECT_NE(kill(pid, 0), 0) << "the program goes on";
+    fs::remove(folder_ / "begun");
+  }
+}
+
+TEST_F(Stop, SigtermIsExitCode143InTheJsonToo) {
+  write_data(folder_ / "many.npz", 1000000, 3);
+  ToolOptions options;
+  options.while_running = [&](int pid) {
+    wait_for([&] {
+      const auto events = read_file(folder_ / "e.jsonl");
+      return events.ok() && events->find("begin") != std::string::npos;
+    });
+    kill(pid, SIGTERM);
+  };
+  const ToolResult result = run(
+      {"simplify", "m.onnx", "-o", "s.onnx", "--eval", "many.npz", "--events", "e.jsonl", "--threads", "1", "--json"},
+      options);
+  EXPECT_EQ(result.exit_code, 143) << result.err;
+  const Json json = Json::parse(result.out);
+  EXPECT_EQ(json["error"]["kind"], "interrupted");
+  EXPECT_EQ(json["error"]["exit_code"], 143);
+  EXPECT_FALSE(fs::exists(folder_ / "s.onnx"));
+}
+
 }  // namespace
 }  // namespace edgesmith::testing

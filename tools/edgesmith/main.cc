@@ -16,20 +16,23 @@
 
 #include "arguments.h"
 #include "cli.h"
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/base/log.h"
 
 namespace {
 
 using namespace edgesmith;
 
-extern "C" void on_interrupt(int) { request_interrupt(); }
+extern "C" void on_signal(int signal) { signal == SIGTERM ? request_termination() : request_interrupt(); }
 
-/// The first Ctrl-C asks the running loops to stop; a second one ends the process the hard way.
-void install_interrupt_handler() {
+/// The first Ctrl-C, or the SIGTERM of a batch system, asks the running loops to stop; a second one ends the process
+/// the hard way.
+void install_signal_handlers() {
   struct sigaction action {};
-  action.sa_handler = on_interrupt;
+  action.sa_handler = on_signal;
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
 }
 
 /// The first memory that the main thread asks for comes in large pages where the system has them: five hundred times
@@ -138,7 +141,7 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  install_interrupt_handler();
+  install_signal_handlers();
   keep_freed_memory();
   try {
     return run(argc, argv);
