@@ -7,8 +7,10 @@
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace edgesmith {
@@ -41,9 +43,25 @@ struct ThreadPool::Impl {
   alignas(64) std::atomic<int> inside{0};
   std::atomic<int> sleepers{0};
   std::atomic<bool> stop{false};
+  std::exception_ptr failure;  // the first that a body threw: memory that ran out on any thread is the caller's to tell
+
+  ~Impl() {
+    {
+      const std::lock_guard<std::mutex> lock(mutex);
+      stop = true;
+    }
+    wake.notify_all();
+    for (std::thread& worker : workers) worker.join();
+  }
 
   void drain(int thread) {
-    for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) (*body)(i, thread);
+    try {
+      for (int64_t i = next.fetch_add(1); i < count; i = next.fetch_add(1)) (*body)(i, thread);
+    } catch (...) {
+      next = count;
+      const std::lock_guard<std::mutex> lock(mutex);
+      if (!failure) failure = std::current_exception();
+    }
   }
 
   // Waits until a job newer than `seen` was opened; false when the pool ends.
@@ -93,14 +111,7 @@ ThreadPool::ThreadPool(int num_threads, const Around& around) : impl_(std::make_
   }
 }
 
-ThreadPool::~ThreadPool() {
-  {
-    const std::lock_guard<std::mutex> lock(impl_->mutex);
-    impl_->stop = true;
-  }
-  impl_->wake.notify_all();
-  for (std::thread& worker : impl_->workers) worker.join();
-}
+ThreadPool::~ThreadPool() = default;
 
 void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t, int)>& body) {
   if (num_threads_ == 1 || count <= 1) {
@@ -116,6 +127,7 @@ void ThreadPool::parallel_for(int64_t count, const std::function<void(int64_t, i
   ++impl_->state;
   for (int looks = 0; impl_->inside.load() != 0; ++looks)
     looks % kLooks == kLooks - 1 ? std::this_thread::yield() : pause();
+  if (impl_->failure) std::rethrow_exception(std::exchange(impl_->failure, nullptr));
 }
 
 }  // namespace edgesmith

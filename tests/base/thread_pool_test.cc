@@ -4,7 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdlib>
+#include <new>
 #include <vector>
+
+#include "edgesmith/base/interruptible.h"
 
 namespace edgesmith {
 namespace {
@@ -32,6 +36,54 @@ TEST(ThreadPool, NoTwoBodiesShareAThreadNumberAtOnce) {
     EXPECT_EQ(++busy[static_cast<size_t>(thread)], 1);
     --busy[static_cast<size_t>(thread)];
   });
+}
+
+TEST(ThreadPool, ThrowsOnTheCallersThreadWhatABodyThrowsOnAny) {
+  for (int threads : {1, 2, 5}) {
+    ThreadPool pool(threads);
+    for (int64_t place : {0, 7, 99}) {
+      const auto fail = [&](int64_t i, int) {
+        if (i == place) throw std::bad_alloc();
+      };
+      EXPECT_THROW(pool.parallel_for(100, fail), std::bad_alloc);
+    }
+    std::atomic<int> runs{0};
+    pool.parallel_for(100, [&](int64_t, int) { ++runs; });
+    EXPECT_EQ(runs, 100) << "it goes on working";
+  }
+}
+
+TEST(InterruptibleFor, LeavesOutWhatWasNotBegunWhenTheUserAskedToStop) {
+  ThreadPool pool(3);
+  std::atomic<int> runs{0};
+  interruptible_for(pool, 100, [&](int64_t, int) { ++runs; });
+  EXPECT_EQ(runs, 100);
+  EXPECT_TRUE(check_interrupted().ok());
+  // There is no way back from an interrupt, and other tests live in this process.
+  const auto interrupt = [&] {
+    runs = 0;
+    interruptible_for(pool, 1000, [&](int64_t, int) {
+      ++runs;
+      request_interrupt();
+    });
+    if (runs > pool.num_threads() || check_interrupted().ok()) std::_Exit(1);
+    const Uninterrupted saving;
+    if (interrupted()) std::_Exit(2);
+    interruptible_for(pool, 1000, [&](int64_t, int) { ++runs; });
+    std::_Exit(runs >= 1000 ? exit_code_of(ErrorKind::interrupted) : 3);
+  };
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(interrupt(), ::testing::ExitedWithCode(130), "");
+}
+
+TEST(Interrupt, HasTheExitCodeOfItsSignal) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        request_termination();
+        std::_Exit(interrupted() ? exit_code_of(ErrorKind::interrupted) : 1);
+      },
+      ::testing::ExitedWithCode(143), "");
 }
 
 }  // namespace
