@@ -40,11 +40,6 @@ void become(const ProcessOptions& options, char* const* arguments, pid_t parent)
     return;
   }
   if (options.inherited >= 0 && ::fcntl(options.inherited, F_SETFD, 0) != 0) return;
-  if (options.memory_limit) {
-    const auto bytes = static_cast<rlim_t>(*options.memory_limit);
-    const rlimit limit{bytes, bytes};
-    if (::setrlimit(RLIMIT_DATA, &limit) != 0) return;
-  }
   ::signal(SIGINT, SIG_DFL);
   ::signal(SIGTERM, SIG_DFL);
   ::execv(kOwnProgram, arguments);

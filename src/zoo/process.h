@@ -14,11 +14,10 @@
 namespace edgesmith::zoo {
 
 struct ProcessOptions {
-  std::vector<std::string> arguments;   ///< after the program's name
-  std::string folder;                   ///< working directory
-  std::string output, errors;           ///< files in it for stdout and stderr
-  std::optional<int64_t> memory_limit;  ///< bytes of private memory; beyond it allocations fail
-  int inherited = -1;                   ///< an open file that it keeps
+  std::vector<std::string> arguments;  ///< after the program's name
+  std::string folder;                  ///< working directory
+  std::string output, errors;          ///< files in it for stdout and stderr
+  int inherited = -1;                  ///< an open file that it keeps
 };
 
 /// Starts this program again. It has a process group of its own, so that Ctrl-C reaches it only through us, and dies

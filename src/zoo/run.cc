@@ -17,6 +17,7 @@
 #include "edgesmith/base/cpu.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/memory_limit.h"
 #include "edgesmith/base/progress.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/report/json.h"
@@ -37,6 +38,9 @@ constexpr auto kPause = std::chrono::milliseconds(20);
 constexpr auto kLongPause = std::chrono::milliseconds(200);
 /// What a process has to end by itself after an interruption, in seconds.
 constexpr double kGrace = 5;
+
+/// What a process that is short of memory begins its error with.
+constexpr const char* kOutOfMemory = "out of memory";
 
 // Files of a job while it runs; not part of its results.
 constexpr const char *kAnswer = ".answer.json", *kEvents = ".events.jsonl";
@@ -88,6 +92,11 @@ class Zoo {
   Result<Summary> run();
 
  private:
+  /// Of each process; nothing when there is no limit.
+  std::optional<int64_t> part_of_memory() const {
+    return options_.memory_limit ? std::optional(*options_.memory_limit / options_.jobs) : std::nullopt;
+  }
+  Status check_memory() const;
   Status prepare();
   bool is_finished(const Job& job, const std::vector<JobInput>& inputs) const;
   Status start_some();
@@ -128,7 +137,18 @@ bool Zoo::is_finished(const Job& job, const std::vector<JobInput>& inputs) const
   return record && is_final(*record) && record->tool_sha256 == tool_sha256_ && record->inputs == inputs;
 }
 
+Status Zoo::check_memory() const {
+  const auto bytes = part_of_memory();
+  const int64_t least = least_process_memory(threads_);
+  if (!bytes || *bytes >= least) return {};
+  return io_error("--memory-limit: the part of each process is " + report::bytes_text(*bytes) + ", starting it on " +
+                      std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads") + " takes " +
+                      report::bytes_text(least),
+                  "raise it, or use fewer --jobs or --threads");
+}
+
 Status Zoo::prepare() {
+  EDGESMITH_TRY(check_memory());
   auto names = select_names(manifest_, options_.only);
   if (!names) return names.error();
   names_ = std::move(*names);
@@ -159,7 +179,9 @@ Status Zoo::start(const Job& job, Claim claim) {
   process.output = kAnswer;
   process.errors = "log.txt";
   process.inherited = claim.descriptor();
-  if (options_.memory_limit) process.memory_limit = std::max<int64_t>(1, *options_.memory_limit / options_.jobs);
+  if (const auto bytes = part_of_memory()) {
+    process.arguments.insert(process.arguments.end(), {"--memory-limit", std::to_string(*bytes)});
+  }
   auto started = start_process(process);
   if (!started) return started.error();
   workers_.push_back({&job, std::move(claim), {}, *started, Clock::now(), {}, {}});
@@ -219,9 +241,10 @@ Status Zoo::settle(Worker& worker, const ProcessEnd& end) {
     record.message = "ended with exit code " + std::to_string(end.exit_code);
     record.hint = "see its log.txt";
     if (auto answer = read_file(in(folder, kAnswer))) parse_error(*answer, record);
-    if (options_.memory_limit && record.message == "out of memory") {
-      record.hint = "its part of --memory-limit is " + report::bytes_text(*options_.memory_limit / options_.jobs) +
-                    ": use fewer --jobs, or a larger limit";
+    if (const auto bytes = part_of_memory(); bytes && record.message.starts_with(kOutOfMemory)) {
+      record.message = kOutOfMemory;
+      record.hint =
+          "its part of --memory-limit is " + report::bytes_text(*bytes) + ": use fewer --jobs, or a larger limit";
     }
   }
   std::error_code error;

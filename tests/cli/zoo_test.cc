@@ -238,6 +238,15 @@ TEST_F(CliZoo, AModelWithoutMemoryCostsItsRowOnly) {
   EXPECT_NE(result.out.find("its part of --memory-limit is 5"), std::string::npos) << result.out;
 }
 
+TEST_F(CliZoo, RefusesAMemoryLimitThatNoProcessStartsWith) {
+  put("zoo.toml", std::string(kQuick) + "[[model]]\npath = \"a.onnx\"\n");
+  expect_error(
+      {"zoo", "zoo.toml", "-o", "r", "--memory-limit", "1kB", "--threads", "1", "-q"}, 5,
+      "--memory-limit: the part of each process is 1.00 kB, starting it on 1 thread takes 4.00 MB; raise it, or "
+      "use fewer --jobs or --threads");
+  EXPECT_FALSE(has("r"));
+}
+
 TEST_F(CliZoo, GoesOnAfterItsParentWasKilled) {
   put_slow_manifest();
   ASSERT_EQ(run({"zoo", "slow-zoo.toml", "-o", "undisturbed", "-q"}).exit_code, 0);

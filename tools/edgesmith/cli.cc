@@ -18,6 +18,7 @@
 #include "edgesmith/report/document.h"
 #include "edgesmith/report/overwrite.h"
 #include "edgesmith/report/terminal.h"
+#include "memory_flags.h"
 
 namespace edgesmith::cli {
 
@@ -45,12 +46,10 @@ void add_memory_option(Command* command, Common& common) {
 }
 
 Result<runtime::ExecutorOptions> executor_options(const Common& common, int threads) {
-  const auto limit = common.memory_limit.empty() ? memory_bytes() : parse_bytes(common.memory_limit);
-  if (!limit) {
-    return usage_error("--memory-limit: '" + common.memory_limit + "' is no size", "write 2GiB, 512MB or bytes");
-  }
+  const auto limit = parse_memory_limit(common.memory_limit);
+  if (!limit) return limit.error();
   runtime::ExecutorOptions options;
-  options.memory_limit = std::max<int64_t>(1, *limit / threads);
+  options.memory_limit = std::max<int64_t>(1, limit->value_or(memory_bytes()) / threads);
   return options;
 }
 

@@ -18,6 +18,8 @@
 #include "cli.h"
 #include "edgesmith/base/interruptible.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/memory_limit.h"
+#include "memory_flags.h"
 
 namespace {
 
@@ -146,9 +148,9 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
-    return cli::report_error(io_error("out of memory", "use fewer threads or a smaller --calib-limit"),
-                             wants_json(argc, argv));
+    return cli::report_error(cli::out_of_memory(), wants_json(argc, argv));
   } catch (const std::system_error& error) {  // a thread that could not be started
+    if (process_memory_limit()) return cli::report_error(cli::out_of_memory(), wants_json(argc, argv));
     return cli::report_error(io_error(std::string("the system refused: ") + error.what(), "use fewer threads"),
                              wants_json(argc, argv));
   } catch (const std::exception& error) {

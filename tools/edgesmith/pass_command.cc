@@ -5,6 +5,7 @@
 
 #include "edgesmith/base/text.h"
 #include "edgesmith/passes/pass.h"
+#include "memory_flags.h"
 #include "recipe_command.h"
 
 namespace edgesmith::cli {
@@ -44,6 +45,11 @@ const char* type_text(const OptionRow& row) {
     case OptionKind::text_list: return passes::is_selector(row) ? "GLOB" : "LIST";
   }
   return "";
+}
+
+bool has_option(const passes::PassInfo& pass, std::string_view name) {
+  const auto& rows = pass.options();
+  return std::any_of(rows.begin(), rows.end(), [&](const OptionRow& row) { return row.name == name; });
 }
 
 void add_pass_option(Command* command, const OptionRow& row, PassFlags& flags) {
@@ -131,6 +137,8 @@ void add_pass_command(Program& program, const std::string& pass, const std::stri
     add_data_option(command, "train", flags->data.train, "samples to train on (never those of --eval)");
   }
   add_recipe_options(command, program.common, *flags);
+  // A pass that has a limit of its own says what it means there.
+  if (!has_option(*flags->pass, "memory_limit")) add_process_memory_option(command, program.common);
   for (const OptionRow& row : flags->pass->options()) add_pass_option(command, row, *flags);
 }
 

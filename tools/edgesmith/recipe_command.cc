@@ -11,6 +11,7 @@
 #include "edgesmith/report/html.h"
 #include "edgesmith/report/json.h"
 #include "edgesmith/report/terminal.h"
+#include "memory_flags.h"
 
 namespace edgesmith::cli {
 
@@ -94,6 +95,7 @@ Result<int> run_and_show(const std::string& command, const refine::Recipe& recip
                          const RecipeFlags& flags, const Common& common) {
   EDGESMITH_TRY(check_stdout(common, recipe.output));
   EDGESMITH_TRY(check_report_folder(report_folder));
+  EDGESMITH_TRY(limit_memory(common));
   auto progress = make_progress(common);
   if (!progress) return progress.error();
   refine::RunOptions options;

@@ -4,6 +4,7 @@
 
 #include "edgesmith/base/folder_lock.h"
 #include "edgesmith/base/log.h"
+#include "memory_flags.h"
 #include "recipe_command.h"
 
 namespace edgesmith::cli {
@@ -91,6 +92,7 @@ void add_run(Program& program) {
   add_data_option(command, "train", flags->data.train, "samples to train with");
   add_data_option(command, "test", flags->data.test, "measured once at the end, for the report only");
   add_recipe_options(command, program.common, *flags);
+  add_process_memory_option(command, program.common);
 }
 
 }  // namespace edgesmith::cli

@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/zoo/plan.h"
+#include "memory_flags.h"
 #include "recipe_command.h"
 #include "zoo_live.h"
 
@@ -22,13 +23,6 @@ struct ZooFlags {
   bool resume = false, force = false;
   std::vector<std::string> only, overrides;
 };
-
-Result<std::optional<int64_t>> memory_limit(const Common& common) {
-  if (common.memory_limit.empty()) return std::optional<int64_t>();
-  const auto bytes = parse_bytes(common.memory_limit);
-  if (bytes) return std::optional(*bytes);
-  return usage_error("--memory-limit: '" + common.memory_limit + "' is no size", "write 2GiB, 512MB or bytes");
-}
 
 std::string results_folder(const ZooFlags& flags, const zoo::Manifest& manifest) {
   return flags.output.empty() ? manifest.folder : flags.output;
@@ -49,7 +43,7 @@ Result<int> run(const ZooFlags& flags, const Common& common) {
                        "write zoo MANIFEST.toml, zoo plan MANIFEST.toml or zoo collect DIR");
   }
   if (!flags.format.empty()) return usage_error("--format goes with zoo plan", "write zoo plan " + flags.first);
-  auto limit = memory_limit(common);
+  auto limit = parse_memory_limit(common.memory_limit);
   if (!limit) return limit.error();
   auto manifest = zoo::load_manifest(flags.first, overrides_of(flags.overrides), flags.only);
   if (!manifest) return manifest.error();
@@ -76,7 +70,7 @@ Result<int> plan(const ZooFlags& flags, const Common& common) {
   if (flags.resume || flags.force || !flags.only.empty()) {
     return usage_error("zoo plan takes no --resume, --force or --only", "it writes commands, and runs nothing");
   }
-  auto limit = memory_limit(common);
+  auto limit = parse_memory_limit(common.memory_limit);
   if (!limit) return limit.error();
   auto manifest = zoo::load_manifest(flags.second, overrides_of(flags.overrides));
   if (!manifest) return manifest.error();
