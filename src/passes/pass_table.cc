@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "edgesmith/base/progress.h"
+#include "edgesmith/base/time_limit.h"
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
@@ -78,7 +79,8 @@ Result<Change> run_pass(const PassInfo& pass, ir::Graph& graph, const Options& o
   if (!types) return types.error().in("before pass " + name);
   // A pass that was interrupted may leave anything, and say anything of it; a training that was knows what it leaves.
   const auto cancelled = [&](const Status& said) {
-    if (!interrupted() || context.stopped_early) return said;
+    const bool stopped = context.out_of_time ? stop_requested() : interrupted();
+    if (!stopped || context.stopped_early) return said;
     return Status(Error{ErrorKind::interrupted, "interrupted in " + name, ""});
   };
   auto change = pass.run(graph, options, context);

@@ -79,6 +79,7 @@ std::string_view status_name(StepStatus status) {
     case StepStatus::failed: return "failed";
     case StepStatus::unchanged: return "unchanged";
     case StepStatus::undecided: return "undecided";
+    case StepStatus::cancelled: return "cancelled";
   }
   return "";
 }

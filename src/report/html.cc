@@ -30,6 +30,7 @@ const char* badge_style(StepStatus status) {
     case StepStatus::unchanged: return "plain";
     case StepStatus::undecided: return "warn";
     case StepStatus::rolled_back:
+    case StepStatus::cancelled:
     case StepStatus::failed: return "bad";
   }
   return "plain";

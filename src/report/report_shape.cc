@@ -154,7 +154,7 @@ std::string report_shape() {
   Json statuses = Json::array();
   for (const refine::StepStatus status :
        {refine::StepStatus::accepted, refine::StepStatus::rolled_back, refine::StepStatus::failed,
-        refine::StepStatus::unchanged, refine::StepStatus::undecided}) {
+        refine::StepStatus::unchanged, refine::StepStatus::undecided, refine::StepStatus::cancelled}) {
     statuses.push_back(refine::status_name(status));
   }
   shape["properties"]["steps"]["items"]["properties"]["status"] = {{"enum", std::move(statuses)}};

@@ -19,6 +19,7 @@ Style status_style(StepStatus status) {
     case StepStatus::unchanged: return Style::dim;
     case StepStatus::undecided: return Style::yellow;
     case StepStatus::rolled_back:
+    case StepStatus::cancelled:
     case StepStatus::failed: return Style::red;
   }
   return Style::plain;

@@ -73,5 +73,82 @@ TEST_F(Limits, ALimitBelowWhatStartingTakesIsRefusedBeforeTheWork) {
   EXPECT_FALSE(fs::exists(folder_ / "o.onnx"));
 }
 
+TEST_F(Limits, WhatWasAcceptedInTimeIsWrittenAndWhatWasNotIsCancelled) {
+  write_data(folder_ / "many.npz", 1000000, 3);
+  ASSERT_TRUE(write_file(folder_ / "r.toml",
+                         "output = \"out.onnx\"\n[data]\ncalib = \"many.npz\"\n[[step]]\npass = \"simplify\"\n"
+                         "[[step]]\npass = \"quantize\"\n[[step]]\npass = \"simplify\"\n")
+                  .ok());
+  ASSERT_EQ(run({"simplify", "m.onnx", "-o", "simple.onnx", "-q"}).exit_code, 0);
+  const auto limited = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> args = {"run", "r.toml", "m.onnx", "--time-limit", "1s", "--threads", "1", "-q", "--json"};
+    args.insert(args.end(), more.begin(), more.end());
+    return run(args);
+  };
+  const ToolResult result = limited({});
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  const Json report = Json::parse(result.out);
+  EXPECT_EQ(report["exit_code"], 1);
+  EXPECT_EQ(report["verdict"], "quantize was cancelled: the time limit of 1 s was over before it was done");
+  ASSERT_EQ(report["steps"].size(), 3u);
+  EXPECT_EQ(report["steps"][0]["status"], "accepted");
+  EXPECT_EQ(report["steps"][1]["status"], "cancelled");
+  EXPECT_EQ(report["steps"][1]["kept"], false);
+  EXPECT_EQ(report["steps"][2]["status"], "cancelled");
+  EXPECT_EQ(report["steps"][2]["reason"], "the time limit of 1 s was over before it began");
+  EXPECT_LT(report["seconds"].get<double>(), 10);
+  EXPECT_EQ(*read_file(folder_ / "out.onnx"), *read_file(folder_ / "simple.onnx"));
+  EXPECT_EQ(limited({"--force", "--allow-rollback"}).exit_code, 0);
+  fs::remove(folder_ / "out.onnx");
+  EXPECT_EQ(limited({"--on-fail", "fail", "--allow-rollback"}).exit_code, 1);
+  EXPECT_FALSE(fs::exists(folder_ / "out.onnx"));
+}
+
+TEST_F(Limits, NothingIsWrittenWhenNothingWasAcceptedInTime) {
+  write_data(folder_ / "many.npz", 1000000, 3);
+  const ToolResult result = run({"quantize", "m.onnx", "-o", "out.onnx", "--calib", "many.npz", "--threads", "1",
+                                 "--time-limit", "0.5s", "-q", "--json"});
+  EXPECT_EQ(result.exit_code, 1) << result.err;
+  const Json report = Json::parse(result.out);
+  EXPECT_EQ(report["steps"][0]["status"], "cancelled");
+  EXPECT_EQ(report["output"], Json());
+  EXPECT_FALSE(fs::exists(folder_ / "out.onnx"));
+}
+
+TEST_F(Limits, ATrainingEndsInTimeWithItsBest) {
+  write_model(R"(graph @net(%x: f32[N,3]) -> (logits: f32[N,3]) {
+  %w1 = constant random(seed=1) : f32[3,16]
+  %w2 = constant random(seed=2) : f32[16,3]
+  %h = mat_mul %x, %w1 : f32[N,16]
+  %r = relu %h : f32[N,16]
+  %y = mat_mul %r, %w2 : f32[N,3]
+  return %y
+}
+)",
+              folder_ / "net.onnx");
+  ASSERT_TRUE(
+      write_file(folder_ / "r.toml",
+                 "output = \"out.onnx\"\n[data]\ntrain = \"d.npz\"\neval = \"e.npz\"\n[[step]]\npass = \"prune\"\n"
+                 "sparsity = 0.5\nrepair = \"none\"\ncriterion = \"magnitude\"\n"
+                 "[[step]]\npass = \"distill\"\nsteps = 100000000\n")
+          .ok());
+  write_data(folder_ / "e.npz", 50, 2);
+  const Json report = json_of({"run", "r.toml", "net.onnx", "--time-limit", "1s", "--threads", "1"});
+  EXPECT_EQ(report["steps"][1]["status"], "accepted") << report["steps"][1];
+  EXPECT_NE(report["steps"][1]["notes"].dump().find("stopped by the time limit after"), std::string::npos);
+  EXPECT_TRUE(report["steps"][1]["metric"].is_object()) << "it is judged";
+  EXPECT_TRUE(fs::exists(folder_ / "out.onnx"));
+}
+
+TEST_F(Limits, ATimeLimitThatLeavesNoTimeToMeasureTheOriginalIsExitCode5) {
+  write_data(folder_ / "many.npz", 1000000, 3);
+  expect_error({"simplify", "m.onnx", "-o", "o.onnx", "--eval", "many.npz", "--time-limit", "0.01s", "-q"}, 5,
+               "the time limit of 0.01 s was over before the original was measured; raise --time-limit");
+  expect_error({"simplify", "m.onnx", "-o", "o.onnx", "--time-limit", "soon", "-q"}, 2,
+               "--time-limit: 'soon' is no time; write 90s, 10m or 2h");
+  EXPECT_FALSE(fs::exists(folder_ / "o.onnx"));
+  EXPECT_EQ(run({"simplify", "m.onnx", "-o", "o.onnx", "--time-limit", "10m", "-q"}).exit_code, 0);
+}
+
 }  // namespace
 }  // namespace edgesmith::testing

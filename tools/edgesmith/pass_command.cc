@@ -139,6 +139,7 @@ void add_pass_command(Program& program, const std::string& pass, const std::stri
   add_recipe_options(command, program.common, *flags);
   // A pass that has a limit of its own says what it means there.
   if (!has_option(*flags->pass, "memory_limit")) add_process_memory_option(command, program.common);
+  if (!has_option(*flags->pass, "time_limit")) add_time_option(command, *flags);
   for (const OptionRow& row : flags->pass->options()) add_pass_option(command, row, *flags);
 }
 

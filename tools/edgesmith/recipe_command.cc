@@ -51,6 +51,15 @@ void add_recipe_options(Command* command, Common& common, RecipeFlags& flags) {
   add_work_options(command, common);
 }
 
+void add_time_option(Command* command, RecipeFlags& flags) {
+  command
+      ->add_option(
+          "--time-limit", flags.time_limit,
+          "cancel the step at work then, such as 10m, and write what was accepted; a training ends with its best")
+      ->type_name("TIME")
+      ->group("Common");
+}
+
 Status apply_flags(const RecipeFlags& flags, const Common& common, refine::Recipe& recipe) {
   if (!flags.model.empty()) recipe.model = flags.model;
   if (!flags.target.empty()) recipe.target = flags.target;
@@ -104,6 +113,11 @@ Result<int> run_and_show(const std::string& command, const refine::Recipe& recip
   options.force = flags.force;
   options.allow_rollback = flags.gate.allow_rollback;
   options.progress = progress->get();
+  if (!flags.time_limit.empty()) {
+    const auto seconds = parse_seconds(flags.time_limit);
+    if (!seconds) return usage_error("--time-limit: '" + flags.time_limit + "' is no time", "write 90s, 10m or 2h");
+    options.time_limit = *seconds;
+  }
   options.provenance = !flags.no_provenance;
   options.hashes = options.layer_errors = common.json || !report_folder.empty();
   auto from = find_from(flags.from, recipe);

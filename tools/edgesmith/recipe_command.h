@@ -14,6 +14,7 @@ struct RecipeFlags {
   std::string from;          ///< a step's number or pass; "": none
   std::string from_results;  ///< folder of an earlier run with --keep-steps; "": none
   std::string keep_steps;    ///< folder for the models after the steps; "": none
+  std::string time_limit;    ///< "10m"; "": none
   bool force = false, print_recipe = false, no_provenance = false;
   CacheFlags cache;
   std::vector<std::string> overrides;
@@ -23,6 +24,9 @@ struct RecipeFlags {
 
 /// What --set gives: a path typed here starts in the working directory.
 std::vector<refine::Override> overrides_of(const std::vector<std::string>& texts);
+
+/// Adds --time-limit, of a whole run.
+void add_time_option(Command* command, RecipeFlags& flags);
 
 /// Adds output, report, --set, --print-recipe, target, gate, evaluation and preprocessing options.
 void add_recipe_options(Command* command, Common& common, RecipeFlags& flags);

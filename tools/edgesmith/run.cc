@@ -93,6 +93,7 @@ void add_run(Program& program) {
   add_data_option(command, "test", flags->data.test, "measured once at the end, for the report only");
   add_recipe_options(command, program.common, *flags);
   add_process_memory_option(command, program.common);
+  add_time_option(command, *flags);
 }
 
 }  // namespace edgesmith::cli

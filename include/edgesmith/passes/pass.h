@@ -55,6 +55,8 @@ struct PassContext {
   std::map<std::string, double> measured;
   /// The user asked to stop, and the graph holds the best that there was until then: the runner saves it.
   bool stopped_early = false;
+  /// The time limit in force ended a training, and the graph holds its best: a result like any other.
+  bool out_of_time = false;
 };
 
 /// One row of the pass table.

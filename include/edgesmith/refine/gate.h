@@ -44,7 +44,7 @@ struct Gate {
   bool times() const { return max_latency_us.has_value() || min_speedup.has_value(); }
 };
 
-enum class StepStatus { accepted, rolled_back, failed, unchanged, undecided };
+enum class StepStatus { accepted, rolled_back, failed, unchanged, undecided, cancelled };
 /// "accepted", "rolled_back", ...
 std::string_view status_name(StepStatus status);
 

@@ -77,7 +77,7 @@ struct StepReport {
   std::vector<TargetMetric> targets;           ///< that the gate names; the numbers above are of the first
   ModelSize size;
   TargetNeeds needs;   ///< of the model after it, as far as budgets ask
-  std::string reason;  ///< why it was not accepted, or what is undecided
+  std::string reason;  ///< why it was not accepted, what is undecided, or what cancelled it
   std::vector<std::string> notes;
   std::vector<passes::LayerRecord> layers;
   std::vector<WeightPicture> weights;

@@ -15,10 +15,13 @@
 namespace edgesmith::refine {
 
 struct RunOptions {
-  std::string command = "run";       ///< for the report
-  int threads = 0;                   ///< 0: all cores
-  bool force = false;                ///< overwrite an existing output
-  bool allow_rollback = false;       ///< a step that was rolled back does not make the exit code 1
+  std::string command = "run";  ///< for the report
+  int threads = 0;              ///< 0: all cores
+  bool force = false;           ///< overwrite an existing output
+  bool allow_rollback = false;  ///< a step that was rolled back, or cancelled, does not make the exit code 1
+  /// Seconds after which the step at work is cancelled and no other begins; what was accepted until then is written. A
+  /// training ends with its best so far. 0: any time.
+  double time_limit = 0;
   ProgressSink* progress = nullptr;  ///< null: nobody looks
   StepCache* cache = nullptr;        ///< results that need not be computed again; null: everything is
   /// Index of the first step that is run although the cache has it; those before it must be in the cache, or in
@@ -38,7 +41,8 @@ struct RunOptions {
 /// Runs every step of `recipe` on its model and writes the best model to `recipe.output` ("" writes nothing, and only
 /// measures). The report's exit_code is 0 or 1; everything else that goes wrong is an error, and nothing is written.
 /// Errors: usage (no model, no data where a pass needs them, what comes before `from` is not there, output exists or
-/// is the input, test data that the other data share), io, invalid, unsupported, interrupted.
+/// is the input, test data that the other data share), io (also: the time limit was over before the original was
+/// measured), invalid, unsupported, interrupted.
 Result<RunReport> run_recipe(const Recipe& recipe, const RunOptions& options);
 
 /// Whether two paths lead to one file, by whatever names; it need not be there.

@@ -2,13 +2,19 @@
 #include "passes/distill/train_step.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 
+#include "edgesmith/base/interruptible.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/time_limit.h"
 #include "edgesmith/ops/op_info.h"
 
 namespace edgesmith::passes {
 namespace {
+
+// A time limit of 0 would be none.
+constexpr double kLeastSeconds = 1e-3;
 
 bool may_repair_by_training(const OptionSchema& schema) {
   return std::any_of(schema.begin(), schema.end(), [](const OptionRow& row) {
@@ -23,6 +29,23 @@ Status simplify(ir::Graph& graph) {
   return change ? Status() : change.error();
 }
 
+// Under a time limit a training is not cut off: it ends like under its own, with the best so far.
+Result<train::DistillReport> train_in_time(ir::Graph& graph, const train::Teachers& teachers, const data::Dataset& data,
+                                           train::DistillOptions options, PassContext& context) {
+  EDGESMITH_TRY(check_interrupted());
+  if (const std::optional<double> left = seconds_left()) {
+    const double own = options.time_limit > 0 ? options.time_limit : HUGE_VAL;
+    options.time_limit = std::max(kLeastSeconds, std::min(*left, own));
+  }
+  auto report = [&] {
+    const TimeLimit its_own(std::nullopt);
+    return train::distill(graph, teachers, data, options,
+                          {.pool = context.pool, .progress = context.progress, .simplify = simplify});
+  }();
+  context.out_of_time = out_of_time();
+  return report;
+}
+
 }  // namespace
 
 Result<train::DistillReport> train_step(ir::Graph& graph, const train::Teachers& teachers, const data::Dataset& data,
@@ -35,8 +58,7 @@ Result<train::DistillReport> train_step(ir::Graph& graph, const train::Teachers&
   train::Teachers ready;
   for (const ir::Graph& teacher : typed) ready.push_back(&teacher);
   options.seed = context.random.next();
-  auto report = train::distill(graph, ready, data, options,
-                               {.pool = context.pool, .progress = context.progress, .simplify = simplify});
+  auto report = train_in_time(graph, ready, data, options, context);
   if (!report) return report.error();
   for (const std::string& warning : report->warnings) log::warning(warning);
   context.notes.insert(context.notes.end(), report->notes.begin(), report->notes.end());

@@ -7,6 +7,7 @@
 
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
+#include "edgesmith/base/time_limit.h"
 #include "refine/write_output.h"
 
 namespace edgesmith::refine {
@@ -21,6 +22,15 @@ int64_t peak_rss_bytes() {
 }  // namespace
 
 Status Run::measure_test() {
+  const TimeLimit limit(time_end_);
+  const Status status = measure_test_data();
+  if (!ended_by_time(status)) return status;
+  report_.test_before = report_.test_after = std::nullopt;
+  log::warning("test data were not measured: " + time_limit_text() + " was over");
+  return {};
+}
+
+Status Run::measure_test_data() {
   if (feed_.data.test == nullptr || writes_nothing()) return {};
   auto metrics = choose_metrics(recipe_, *feed_.data.test, measure_.program);
   if (!metrics) return metrics.error();
@@ -44,6 +54,7 @@ std::string Run::verdict() const {
     if (step.status == StepStatus::failed) return step.pass + " failed the gate: " + step.reason;
     if (step.status == StepStatus::rolled_back) return step.pass + " was rolled back: " + step.reason;
     if (step.status == StepStatus::undecided && !step.kept) return step.pass + " is undecided: " + step.reason;
+    if (step.status == StepStatus::cancelled) return step.pass + " was cancelled: " + step.reason;
   }
   if (!broken_.empty()) return broken_;
   const std::vector<std::string> kept = kept_budgets();
@@ -121,7 +132,8 @@ Status Run::finish() {
   }
   bool rolled_back_only = true;
   for (const StepReport& step : report_.steps) {
-    if (step.status == StepStatus::failed || (step.status == StepStatus::undecided && !step.kept)) {
+    const bool cancelled = step.status == StepStatus::cancelled && stopped_;  // under on_fail = fail
+    if (step.status == StepStatus::failed || (step.status == StepStatus::undecided && !step.kept) || cancelled) {
       rolled_back_only = false;
     }
   }

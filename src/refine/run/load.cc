@@ -10,6 +10,7 @@
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/sha256.h"
+#include "edgesmith/base/time_limit.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/passes/teachers.h"
@@ -65,21 +66,28 @@ bool only_cleans(const Step& step) { return step.pass == "simplify" || !passes::
 Result<RunReport> Run::run() {
   EDGESMITH_TRY(check_outputs(recipe_, options_.force));
   EDGESMITH_TRY(check_data());
-  EDGESMITH_TRY(load());
-  EDGESMITH_TRY(check_steps());
-  EDGESMITH_TRY(measure_baseline());
-  size_t first = 0;
-  if (!options_.from_folder.empty() && options_.from.value_or(0) > 0) {
-    first = *options_.from;
-    EDGESMITH_TRY(begin_behind(first));
-  }
-  for (size_t i = first; i < recipe_.steps.size() && !stopped_; ++i) {
-    EDGESMITH_TRY(run_step(i));
-    EDGESMITH_TRY(keep_step(i + 1));
+  EDGESMITH_TRY(begin());
+  for (size_t i = report_.steps.size(); i < recipe_.steps.size() && !stopped_; ++i) {
+    EDGESMITH_TRY(run_step_in_time(i));
+    if (report_.steps[i].status != StepStatus::cancelled) EDGESMITH_TRY(keep_step(i + 1));
   }
   EDGESMITH_TRY(measure_test());
   EDGESMITH_TRY(finish());
   return std::move(report_);
+}
+
+Status Run::begin() {
+  const TimeLimit limit(time_end_);
+  const auto all = [&]() -> Status {
+    EDGESMITH_TRY(load());
+    EDGESMITH_TRY(check_steps());
+    EDGESMITH_TRY(measure_baseline());
+    const size_t first = options_.from_folder.empty() ? 0 : options_.from.value_or(0);
+    return first > 0 ? begin_behind(first) : Status();
+  };
+  const Status status = all();
+  if (!ended_by_time(status)) return status;
+  return io_error(time_limit_text() + " was over before the original was measured", "raise --time-limit");
 }
 
 // Before any work is done.

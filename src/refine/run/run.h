@@ -49,6 +49,10 @@ class Run {
     measure_.progress = options.progress != nullptr ? options.progress : &silent_;
     report_.command = options.command;
     report_.recipe = recipe;
+    if (options.time_limit > 0) {
+      time_end_ =
+          start_ + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(options.time_limit));
+    }
   }
 
   Result<RunReport> run();
@@ -65,7 +69,15 @@ class Run {
   Error option_error(size_t index, Error error) const;
   Status load();
   Status measure_baseline();
+  /// Everything before the first step: load(), measure_baseline(), begin_behind().
+  Status begin();
   Status run_step(size_t index);
+  /// run_step(), or a report that the time limit cancelled the step.
+  Status run_step_in_time(size_t index);
+  void cancel(size_t index, bool begun, double seconds);
+  /// Whether it was the time limit that ended what returned `status`.
+  static bool ended_by_time(const Status& status);
+  std::string time_limit_text() const;
   /// Takes the models after the first `count` steps from the folder of an earlier run, and measures them.
   Status begin_behind(size_t count);
   /// Writes the model after the first `count` steps, where that is asked for.
@@ -106,6 +118,7 @@ class Run {
   /// `warnings`: how many there were before the step.
   void settle(const Step& step, const Decision& decision, size_t warnings, StepReport& report);
   Status measure_test();
+  Status measure_test_data();
   Status finish();
   bool writes_nothing() const;
   std::string verdict() const;
@@ -119,6 +132,7 @@ class Run {
   MeasureContext measure_;
   RunReport report_;
   Clock::time_point start_ = Clock::now();
+  std::optional<Clock::time_point> time_end_;
 
   std::optional<targets::Target> target_;
   std::optional<ir::Graph> original_, best_;
@@ -133,10 +147,11 @@ class Run {
   Evaluation baseline_;           ///< of the original
   Evaluations best_evaluations_;  ///< of the best model, by arithmetic
   std::optional<TargetNeeds> best_needs_;
-  std::string broken_;     ///< the budget that the result breaks
-  bool stopped_ = false;   ///< on_fail = fail said no
-  bool refused_ = false;   ///< some step, or the finished model, broke a budget
-  bool any_kept_ = false;  ///< some step changed the model and was kept
+  std::string broken_;                   ///< the budget that the result breaks
+  bool stopped_ = false;                 ///< on_fail = fail said no
+  bool refused_ = false;                 ///< some step, or the finished model, broke a budget
+  bool any_kept_ = false;                ///< some step changed the model and was kept
+  bool training_ended_by_time_ = false;  ///< in the step at work
 };
 
 }  // namespace edgesmith::refine

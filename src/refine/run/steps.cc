@@ -7,6 +7,7 @@
 #include "edgesmith/base/interruptible.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
+#include "edgesmith/base/time_limit.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/onnx/import.h"
 #include "refine/advise.h"
@@ -93,6 +94,7 @@ Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepRep
                                                    : change.error().in(recipe_.model);
   }
   if (context.stopped_early) return save_interrupted(candidate, *change, step.pass);
+  training_ended_by_time_ = context.out_of_time;
   report.seconds = seconds_since(start);
   report.curves = std::move(context.curves);
   report.measured = std::move(context.measured);
@@ -101,8 +103,47 @@ Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepRep
   add_losses(*best_, report.layers);
   report.weights = draw_weights(*best_, candidate);
   candidate = candidate.clone();  // as it comes back from the cache: uses in the order of nodes
-  cache_->keep_step(key, *change, candidate, report, log::warnings_after(warnings));
+  // What the time cut short would be something else next time.
+  if (!training_ended_by_time_) cache_->keep_step(key, *change, candidate, report, log::warnings_after(warnings));
   return *change;
+}
+
+bool Run::ended_by_time(const Status& status) {
+  return !status.ok() && status.error().kind == ErrorKind::interrupted && !stop_requested();
+}
+
+std::string Run::time_limit_text() const { return "the time limit of " + shortest(options_.time_limit) + " s"; }
+
+void Run::cancel(size_t index, bool begun, double seconds) {
+  const Step& step = recipe_.steps[index];
+  StepReport report;
+  report.pass = step.pass;
+  report.options = step.options.effective();
+  report.status = StepStatus::cancelled;
+  report.kept = false;
+  report.reason = time_limit_text() + " was over before it " + (begun ? "was done" : "began");
+  report.seconds = seconds;
+  report.size = best_size_;
+  if (feed_.data.eval != nullptr) record(best_evaluations_, report);
+  log::warning(step.pass + " was cancelled: " + report.reason);
+  report_.steps.push_back(std::move(report));
+  refused_ = true;
+  stopped_ = recipe_.gate.on_fail == OnFail::fail;
+}
+
+Status Run::run_step_in_time(size_t index) {
+  const Clock::time_point start = Clock::now();
+  const bool begun = !time_end_ || start < *time_end_;
+  training_ended_by_time_ = false;
+  Status status;
+  if (begun) {
+    const TimeLimit limit(time_end_);
+    status = run_step(index);
+  }
+  if (begun && !ended_by_time(status)) return status;
+  if (stop_requested()) return Error{ErrorKind::interrupted, "interrupted before " + recipe_.steps[index].pass, ""};
+  cancel(index, begun, seconds_since(start));
+  return {};
 }
 
 Status Run::run_step(size_t index) {
@@ -115,6 +156,7 @@ Status Run::run_step(size_t index) {
   const size_t warnings = log::num_warnings();
   const auto change = run_pass(index, candidate, report);
   if (!change) return change.error();
+  const TimeLimit judging(training_ended_by_time_ ? std::nullopt : time_end_);  // the best of a training is judged
   StepEvidence evidence;
   evidence.changed = *change == passes::Change::changed;
   evidence.last = index + 1 == recipe_.steps.size();
