@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "edgesmith/base/progress.h"
 #include "edgesmith/ops/op_info.h"
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/low_bit_target.h"
@@ -68,7 +69,8 @@ class Rounder {
     const int64_t tasks = (per_group + kRowsPerTask - 1) / kRowsPerTask;
     pool_.parallel_for(target_.groups * tasks, [&](int64_t task, int) {
       const int64_t group = task / tasks, first = task % tasks * kRowsPerTask;
-      round_rows(group, group * per_group + first, std::min(kRowsPerTask, per_group - first));
+      const int64_t row = group * per_group + first, count = std::min(kRowsPerTask, per_group - first);
+      interrupted() ? leave_rows(row, count) : round_rows(group, row, count);
     });
     return result();
   }
@@ -122,6 +124,13 @@ class Rounder {
           choices[s][static_cast<size_t>(std::min_element(errors[s].begin(), errors[s].end()) - errors[s].begin())]);
     }
     return best;
+  }
+
+  // Codes that nobody will see, but that are some.
+  void leave_rows(int64_t first, int64_t count) {
+    for (int64_t m = first; m < first + count; ++m) {
+      grids_[static_cast<size_t>(m)].assign(static_cast<size_t>(segments_.count), candidate_grids(0, 0, settings_)[0]);
+    }
   }
 
   void round_rows(int64_t group, int64_t first, int64_t count) {
@@ -184,7 +193,7 @@ class Rounder {
   // Descent on the codes and least squares on the scales, in turns, until neither helps.
   void refine(int64_t group, int64_t m, size_t candidate, Grids& grids, std::span<double> values) {
     const auto wanted = target_.row(target_.wanted, m);
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < kRounds && !interrupted(); ++round) {
       bool changed = false;
       for (const LayerTarget::Block& own : target_.blocks) {
         if (own.inputs->group != group) continue;

@@ -158,7 +158,7 @@ class RateRounder {
   template <typename Scales>
   void round_all(const Scales& scales) {
     const int64_t per_group = target_.rows_per_group, tasks = (per_group + kRowsPerTask - 1) / kRowsPerTask;
-    pool_.parallel_for(target_.groups * tasks, [&](int64_t task, int) {
+    interruptible_for(pool_, target_.groups * tasks, [&](int64_t task, int) {
       const int64_t group = task / tasks, first = task % tasks * kRowsPerTask;
       const int64_t count = std::min(kRowsPerTask, per_group - first);
       round_rows(group, group * per_group + first, count, scales);
