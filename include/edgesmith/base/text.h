@@ -17,9 +17,8 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 std::vector<std::string> split(std::string_view text, char separator);
 /// The candidate with the smallest edit distance to `word`, or "" when none is near (for "did you mean").
 std::string nearest(std::string_view word, std::span<const std::string> candidates);
-/// What to do about a line of TOML (from 1) whose value is a text without quotes: "texts want quotes: model =
-/// "a.onnx"";
-/// "" where that is not what is wrong with it.
+/// What to do about a line of TOML (from 1) whose value is a text without quotes, with the line as it should be; ""
+/// where that is not what is wrong with it.
 std::string quotes_hint(std::string_view toml, size_t line);
 /// Shell-style match: `*` any run, `?` any one character; the whole text must match.
 bool glob_match(std::string_view pattern, std::string_view text);
