@@ -7,6 +7,7 @@
 
 #include "edgesmith/base/interruptible.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/base/text.h"
 #include "edgesmith/base/time_limit.h"
 #include "edgesmith/ops/op_info.h"
 
