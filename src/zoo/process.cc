@@ -87,6 +87,9 @@ std::optional<ProcessEnd> process_end(pid_t process) {
   ProcessEnd end;
   end.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
   end.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  for (const int signal : {SIGINT, SIGTERM}) {
+    if (end.exit_code == 128 + signal) end.signal = signal;
+  }
   end.peak_rss_bytes = static_cast<int64_t>(usage.ru_maxrss) * 1024;
   return end;
 }

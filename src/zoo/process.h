@@ -26,7 +26,8 @@ Result<pid_t> start_process(const ProcessOptions& options);
 
 struct ProcessEnd {
   int exit_code = 0;
-  int signal = 0;  ///< that ended it; 0: it ended itself
+  /// That ended it; 0: it ended itself. One that stopped its work on SIGINT or SIGTERM was ended by that, too.
+  int signal = 0;
   int64_t peak_rss_bytes = 0;
 };
 /// nullopt while it runs. Called once more after it ended is a bug of ours.

@@ -39,6 +39,9 @@ constexpr auto kLongPause = std::chrono::milliseconds(200);
 /// What a process has to end by itself after an interruption, in seconds.
 constexpr double kGrace = 5;
 
+/// How long after one of its processes this one may get the signal that ends them all, in seconds.
+constexpr double kSameSignal = 2;
+
 /// What a process that is short of memory begins its error with.
 constexpr const char* kOutOfMemory = "out of memory";
 
@@ -273,6 +276,14 @@ Result<Row> Zoo::row_of(const Job& job) const {
   return summary->rows.at(0);
 }
 
+/// True when what ended a process ends this one, too: schedulers signal the processes of a job one after the other.
+bool is_signalled_too(const ProcessEnd& end) {
+  if (end.signal != SIGINT && end.signal != SIGTERM) return false;
+  const auto start = Clock::now();
+  while (!interrupted() && seconds_since(start) < kSameSignal) std::this_thread::sleep_for(kPause);
+  return interrupted();
+}
+
 Status Zoo::settle_ended() {
   for (size_t i = 0; i < workers_.size();) {
     const auto end = process_end(workers_[i].process);
@@ -282,6 +293,11 @@ Status Zoo::settle_ended() {
     }
     Worker worker = std::move(workers_[i]);
     workers_.erase(workers_.begin() + static_cast<ptrdiff_t>(i));
+    if (is_signalled_too(*end)) {  // its work is to be done again
+      worker.events.close();
+      worker.claim.abandon();
+      continue;
+    }
     EDGESMITH_TRY(settle(worker, *end));
   }
   return {};

@@ -194,7 +194,7 @@ TEST_F(CliZoo, AFailingModelCostsItsRowOnly) {
 
 TEST_F(CliZoo, AKilledProcessCostsItsRowOnlyAndIsDoneAgain) {
   put_slow_manifest();
-  for (const auto& [signal, code] : {std::pair{SIGKILL, 5}, std::pair{SIGSEGV, 70}}) {
+  for (const auto& [signal, code] : {std::pair{SIGKILL, 5}, std::pair{SIGTERM, 5}, std::pair{SIGSEGV, 70}}) {
     const std::string results = "r" + std::to_string(signal);
     bool killed = false;
     const ToolResult result =
@@ -207,7 +207,7 @@ TEST_F(CliZoo, AKilledProcessCostsItsRowOnlyAndIsDoneAgain) {
     const Json json = json_file(results + "/summary.json");
     EXPECT_EQ(json["models"][0]["status"], "done");
     EXPECT_EQ(json["models"][1]["status"], "killed");
-    EXPECT_EQ(json["models"][1]["error"]["kind"], signal == SIGKILL ? "io" : "internal");
+    EXPECT_EQ(json["models"][1]["error"]["kind"], signal == SIGSEGV ? "internal" : "io");
     EXPECT_EQ(json["models"][2]["status"], "done");
   }
   const ToolResult again = run({"zoo", "slow-zoo.toml", "-o", "r9", "--resume"});
@@ -281,6 +281,23 @@ TEST_F(CliZoo, StopsAtOnceWhenInterrupted) {
   EXPECT_FALSE(has("r/summary.json"));
   EXPECT_EQ(run({"zoo", "slow-zoo.toml", "-o", "r", "--resume", "-q"}).exit_code, 0);
   EXPECT_TRUE(has("r/summary.json"));
+}
+
+TEST_F(CliZoo, FinishesNothingWhenASchedulerSignalsItsProcessesFirst) {
+  put_slow_manifest();
+  const ToolResult result = run({"zoo", "slow-zoo.toml", "-o", "r", "-q"}, {.while_running = [&](int pid) {
+                                  wait_for([&] { return is_in_the_middle("r", pid); });
+                                  const std::vector<int> children = children_of(pid);
+                                  for (const int child : children) kill(child, SIGTERM);
+                                  for (const int child : children) {
+                                    wait_for([&] { return !is_alive(std::to_string(child)); });
+                                  }
+                                  kill(pid, SIGTERM);
+                                }});
+  EXPECT_EQ(result.exit_code, 143);
+  EXPECT_EQ(result.err, "edgesmith: error: interrupted: 1 of 3 models are finished; go on with --resume\n");
+  EXPECT_FALSE(has("r/s")) << "looks finished";
+  EXPECT_FALSE(has("r/.s.part")) << "half written";
 }
 
 TEST_F(CliZoo, DoesAgainWhatHasChanged) {
