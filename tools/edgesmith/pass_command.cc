@@ -47,9 +47,11 @@ const char* type_text(const OptionRow& row) {
   return "";
 }
 
-bool has_option(const passes::PassInfo& pass, std::string_view name) {
-  const auto& rows = pass.options();
-  return std::any_of(rows.begin(), rows.end(), [&](const OptionRow& row) { return row.name == name; });
+/// Null: the pass has no such option.
+const OptionRow* find_option(const passes::PassInfo& pass, std::string_view name) {
+  const passes::OptionSchema& rows = pass.options();
+  const auto found = std::find_if(rows.begin(), rows.end(), [&](const OptionRow& row) { return row.name == name; });
+  return found == rows.end() ? nullptr : &*found;
 }
 
 void add_pass_option(Command* command, const OptionRow& row, PassFlags& flags) {
@@ -70,12 +72,6 @@ void add_pass_option(Command* command, const OptionRow& row, PassFlags& flags) {
       ->group("Pass");
 }
 
-bool is_list(const passes::PassInfo& pass, const std::string& option) {
-  const passes::OptionSchema& rows = pass.options();
-  return std::any_of(rows.begin(), rows.end(),
-                     [&](const OptionRow& row) { return row.name == option && row.kind == OptionKind::text_list; });
-}
-
 /// What is wrong in the recipe that a command line becomes, without the line of a text that nobody wrote.
 Error without_line(Error error, const std::string& pass) {
   const std::string begin = "command line: line ";
@@ -90,7 +86,7 @@ Result<refine::Recipe> make_recipe(const PassFlags& flags, const Common& common)
   recipe.output = flags.output;
   refine::Step step{std::string(flags.pass->name), passes::Options(flags.pass->options()), {}, {}, {}};
   for (const auto& [name, values] : flags.values) {
-    if (values.size() > 1 && !is_list(*flags.pass, name)) {
+    if (values.size() > 1 && find_option(*flags.pass, name)->kind != OptionKind::text_list) {
       return usage_error(step.pass + ": --" + kebab(name) + ": given more than once", "leave all but one of them out");
     }
     for (const std::string& value : values) {
@@ -138,8 +134,8 @@ void add_pass_command(Program& program, const std::string& pass, const std::stri
   }
   add_recipe_options(command, program.common, *flags);
   // A pass that has a limit of its own says what it means there.
-  if (!has_option(*flags->pass, "memory_limit")) add_process_memory_option(command, program.common);
-  if (!has_option(*flags->pass, "time_limit")) add_time_option(command, *flags);
+  if (find_option(*flags->pass, "memory_limit") == nullptr) add_process_memory_option(command, program.common);
+  if (find_option(*flags->pass, "time_limit") == nullptr) add_time_option(command, *flags);
   for (const OptionRow& row : flags->pass->options()) add_pass_option(command, row, *flags);
 }
 
