@@ -10,6 +10,7 @@
 #include "passes/convert/half_weights.h"
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/findings.h"
+#include "passes/quantize/low_bit_budget.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/stream.h"
 #include "passes/reconstruct/plan_trial.h"
@@ -17,6 +18,8 @@
 
 namespace edgesmith::passes::quantize {
 namespace {
+
+using reconstruct::BitSharing;
 
 // Scales of rate-aware codes are short floats.
 constexpr double kShortScaleBits = 16;
@@ -58,7 +61,7 @@ class Coder {
     }
   }
 
-  Status run(bool reconstruct, BitSharing sharing, const reconstruct::BitBudget& budget) {
+  Status run(bool reconstruct, const reconstruct::BitOptions& bits) {
     if (!reconstruct) {
       for (size_t l = 0; l < layers_.size(); ++l) {
         code(l, nullptr);
@@ -67,8 +70,8 @@ class Coder {
       return {};
     }
     const Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
-    if (sharing == BitSharing::rate_aware) return code_within(static_cast<double>(*budget.bytes), stream);
-    if (sharing == BitSharing::knapsack) EDGESMITH_TRY(share_bits(budget, stream));
+    if (bits.sharing == BitSharing::rate_aware) return code_within(static_cast<double>(*bits.budget.bytes), stream);
+    if (bits.sharing == BitSharing::knapsack) EDGESMITH_TRY(share_bits(bits.budget, stream));
     return code_in_order(stream);
   }
 
@@ -190,8 +193,8 @@ class Coder {
 }  // namespace
 
 Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& settings, bool reconstruct,
-                                   BitSharing sharing, const reconstruct::BitBudget& budget,
-                                   const std::vector<bool>& selected, PassContext& context) {
+                                   const reconstruct::BitOptions& bits, const std::vector<bool>& selected,
+                                   PassContext& context) {
   auto layers = find_layers(graph, selected, context);
   if (!layers) return layers.error();
   if (layers->empty()) {
@@ -206,7 +209,7 @@ Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& setti
                        "give a --block that does, or none");
   }
   Coder coder(graph, settings, *layers, context);
-  EDGESMITH_TRY(coder.run(reconstruct, sharing, budget));
+  EDGESMITH_TRY(coder.run(reconstruct, bits));
   coder.summarize();
   return Change::changed;
 }

@@ -5,16 +5,9 @@
 
 #include "edgesmith/passes/pass.h"
 #include "passes/quantize/low_bit.h"
-#include "passes/quantize/low_bit_budget.h"
+#include "passes/reconstruct/bit_options.h"
 
 namespace edgesmith::passes::quantize {
-
-/// How layers get their bits.
-enum class BitSharing {
-  uniform,    ///< the same for all
-  knapsack,   ///< 2 to 8 bits each, by error
-  rate_aware  ///< the same for all, but codes are chosen by what a packer spends on them as well
-};
 
 /// Gives the selected Conv, Gemm and MatMul weights codes of few bits; arithmetic stays float. With `reconstruct`
 /// layers go in order, each on statistics through the layers before it, and need context.calib; sharing bits asks for
@@ -22,7 +15,7 @@ enum class BitSharing {
 /// notes to the context. Errors: usage (a block size that divides no layer, a budget that cannot be met), invalid (NaN
 /// or infinite weights), those of the runs.
 Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& settings, bool reconstruct,
-                                   BitSharing sharing, const reconstruct::BitBudget& budget,
-                                   const std::vector<bool>& selected, PassContext& context);
+                                   const reconstruct::BitOptions& bits, const std::vector<bool>& selected,
+                                   PassContext& context);
 
 }  // namespace edgesmith::passes::quantize

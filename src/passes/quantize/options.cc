@@ -5,6 +5,8 @@
 
 namespace edgesmith::passes::quantize {
 
+using reconstruct::BitSharing;
+
 const OptionSchema& quantize_options() {
   static const OptionSchema kSchema = {
       {.name = "weights",
@@ -26,12 +28,7 @@ const OptionSchema& quantize_options() {
            "bytes that codes and scales may take: counted at their bits; rate-aware: as pack is expected to code them",
        .min = 1,
        .max = 1e15},
-      {.name = "sqnr",
-       .kind = OptionKind::real,
-       .fallback = "",
-       .help = "instead of a size: the fewest bytes with this expected ratio of output to error, in dB",
-       .min = 0,
-       .max = 200},
+      reconstruct::sqnr_option(),
       {.name = "activations",
        .kind = OptionKind::word,
        .fallback = "auto",
@@ -111,21 +108,10 @@ WeightSettings weight_settings(const Options& options, const targets::Target& ta
   return settings;
 }
 
-Result<BitSharing> bit_sharing(const Options& options, bool data) {
-  const bool rated = options.word("rounding") == "rate-aware", mixed = options.word("bits_per_layer") == "auto";
-  const bool sized = options.is_set("size"), by_error = options.is_set("sqnr");
-  if (!rated && !mixed) {
-    if (!sized && !by_error) return BitSharing::uniform;
-    return usage_error(std::string(sized ? "size" : "sqnr") += " is a budget for bits that layers share",
-                       "give --bits-per-layer auto or --rounding rate-aware with it");
-  }
-  if (rated && mixed) {
-    return usage_error("rate-aware rounding shares bits out by itself", "leave --bits-per-layer out");
-  }
-  if (rated && (!sized || by_error)) {
-    return usage_error("rate-aware rounding takes a size", "say what codes and scales may take, such as --size 80000");
-  }
-  if (rated && (options.flag("asymmetric") || options.is_set("block"))) {
+Result<reconstruct::BitOptions> bit_options(const Options& options, bool data) {
+  auto bits = reconstruct::read_bit_options(options, "weights", "codes and scales");
+  if (!bits || bits->sharing == BitSharing::uniform) return bits;
+  if (bits->sharing == BitSharing::rate_aware && (options.flag("asymmetric") || options.is_set("block"))) {
     return usage_error("rate-aware rounding gives every output one symmetric scale",
                        "leave --asymmetric and --block out");
   }
@@ -134,7 +120,7 @@ Result<BitSharing> bit_sharing(const Options& options, bool data) {
                        "leave --repair none, --rounding nearest and --weights-only out");
   }
   if (!data) return usage_error("sharing bits out needs calibration data", "give some with --calib");
-  return rated ? BitSharing::rate_aware : BitSharing::knapsack;
+  return bits;
 }
 
 Form form_of(const Options& options) {

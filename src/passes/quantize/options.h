@@ -5,7 +5,7 @@
 #include "edgesmith/passes/options.h"
 #include "edgesmith/targets/target.h"
 #include "passes/quantize/layer_codes.h"
-#include "passes/quantize/low_bit_layers.h"
+#include "passes/reconstruct/bit_options.h"
 
 namespace edgesmith::passes::quantize {
 
@@ -14,9 +14,9 @@ const OptionSchema& quantize_options();
 /// How the target's int8 weights are rounded.
 WeightSettings weight_settings(const Options& options, const targets::Target& target);
 
-/// Whether layers share bits. `data`: there are some to calibrate with. Errors: usage, where options do not fit
+/// How layers get their bits. `data`: there are some to calibrate with. Errors: usage, where options do not fit
 /// together.
-Result<BitSharing> bit_sharing(const Options& options, bool data);
+Result<reconstruct::BitOptions> bit_options(const Options& options, bool data);
 
 /// Which numbers become integers.
 struct Form {

@@ -49,19 +49,12 @@ Result<Change> quantize_low_bit(ir::Graph& graph, const Options& options, const 
                                 .block_size = options.is_set("block") ? options.integer("block") : 0};
   const bool data = context.calib != nullptr && context.calib->size() > 0;
   const bool repair = options.word("repair") != "none" && options.word("rounding") != "nearest";
-  auto sharing = bit_sharing(options, data);
-  if (!sharing) return sharing.error();
+  const auto bits = bit_options(options, data);
+  if (!bits) return bits.error();
   if (repair && !data && !options.flag("weights_only")) {
     return usage_error("quantize needs calibration data", "give some with --calib, or use --repair none");
   }
-  reconstruct::BitBudget budget;
-  if (*sharing == BitSharing::rate_aware) budget.bytes = options.integer("size");
-  if (*sharing == BitSharing::knapsack) {
-    auto read = reconstruct::read_budget(options, "weights");
-    if (!read) return read.error();
-    budget = *read;
-  }
-  return set_low_bit_weights(graph, settings, repair && data, *sharing, budget, selected, context);
+  return set_low_bit_weights(graph, settings, repair && data, *bits, selected, context);
 }
 
 // A graph input that is a result too must not be annotated: its codes would be the result. Other readers get an

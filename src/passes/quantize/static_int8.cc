@@ -15,6 +15,7 @@
 #include "passes/quantize/options.h"
 #include "passes/quantize/plan.h"
 #include "passes/quantize/tensor_scales.h"
+#include "passes/reconstruct/layer.h"
 
 namespace edgesmith::passes::quantize {
 namespace {

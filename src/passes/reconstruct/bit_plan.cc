@@ -31,21 +31,6 @@ void find_equal_width(const std::vector<std::vector<Choice>>& layers, int fewest
 
 }  // namespace
 
-Result<BitBudget> read_budget(const Options& options, const char* width) {
-  BitBudget budget;
-  if (options.is_set("size")) budget.bytes = options.integer("size");
-  if (options.is_set("sqnr")) budget.sqnr_db = options.real("sqnr");
-  if (budget.bytes && budget.sqnr_db) {
-    return usage_error("size and sqnr are two budgets for the same bits", "leave one of them out");
-  }
-  if ((budget.bytes || budget.sqnr_db) && options.given(width)) {
-    std::string what = budget.bytes ? "size and " : "sqnr and ";
-    what += width;
-    return usage_error(what + " are two budgets for the same bits", "leave one of them out");
-  }
-  return budget;
-}
-
 Result<BitPlan> plan_bits(const std::vector<std::vector<Choice>>& layers, int fewest, int uniform,
                           const BitBudget& budget) {
   BitPlan plan;

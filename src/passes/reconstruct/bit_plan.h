@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "edgesmith/base/result.h"
-#include "edgesmith/passes/options.h"
 #include "passes/reconstruct/knapsack.h"
 
 namespace edgesmith::passes::reconstruct {
@@ -18,9 +17,6 @@ struct BitBudget {
   std::optional<int64_t> bytes;
   std::optional<double> sqnr_db;
 };
-/// Reads `size` and `sqnr`, of which one may be given, and neither beside `width`: an option that says the same.
-/// Errors: usage.
-Result<BitBudget> read_budget(const Options& options, const char* width);
 
 struct BitPlan {
   std::vector<int> bits;                    ///< by layer

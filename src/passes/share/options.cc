@@ -32,12 +32,7 @@ const OptionSchema& share_options() {
            "them",
        .min = 1,
        .max = 1e15},
-      {.name = "sqnr",
-       .kind = OptionKind::real,
-       .fallback = "",
-       .help = "instead of a size: the fewest bytes with this expected ratio of output to error, in dB",
-       .min = 0,
-       .max = 200},
+      reconstruct::sqnr_option(),
       {.name = "codebook",
        .kind = OptionKind::word,
        .fallback = "group",
@@ -73,28 +68,6 @@ const OptionSchema& share_options() {
   return kSchema;
 }
 
-namespace {
-
-Result<ShareOptions> with_rate(const Options& options, ShareOptions read) {
-  if (options.word("bits_per_layer") == "auto") {
-    return usage_error("rate-aware rounding shares bits out by itself", "leave --bits-per-layer out");
-  }
-  if (!options.is_set("size") || options.is_set("sqnr")) {
-    return usage_error("rate-aware rounding takes a size",
-                       "say what indices and codebooks may take, such as --size 80000");
-  }
-  if (!read.repair) {
-    return usage_error("rate-aware rounding needs the errors of layers on calibration data", "leave --repair none out");
-  }
-  if (read.settings.bits < kFewestRatedBits) {
-    return usage_error("rate-aware rounding chooses among four entries or more", "give --bits 2 or more");
-  }
-  read.budget.bytes = options.integer("size");
-  return read;
-}
-
-}  // namespace
-
 Result<ShareOptions> read_options(const Options& options, bool data) {
   ShareOptions read;
   ShareSettings& settings = read.settings;
@@ -104,25 +77,20 @@ Result<ShareOptions> read_options(const Options& options, bool data) {
   settings.whole = options.word("codebook") != "group";
   settings.int8 = settings.scaled || options.word("entries") == "int8";
   read.repair = options.word("repair") != "none";
-  const bool rated = options.word("rounding") == "rate-aware", mixed = options.word("bits_per_layer") == "auto";
-  if (mixed) read.sharing = BitSharing::knapsack;
-  if (rated) read.sharing = BitSharing::rate_aware;
   if (settings.scaled && options.given("entries") && options.word("entries") == "float") {
     return usage_error("a scaled codebook has entries of int8", "leave --entries out, or use --codebook group");
   }
   if (read.repair && !data) {
     return usage_error("share needs calibration data", "give some with --calib, or use --repair none");
   }
-  if (rated) return with_rate(options, std::move(read));
-  auto budget = reconstruct::read_budget(options, "bits");
-  if (!budget) return budget.error();
-  read.budget = *budget;
-  if (read.sharing == BitSharing::uniform && (read.budget.bytes || read.budget.sqnr_db)) {
-    return usage_error(std::string(read.budget.bytes ? "size" : "sqnr") += " is a budget for bits that layers share",
-                       "give --bits-per-layer auto or --rounding rate-aware with it");
-  }
-  if (read.sharing == BitSharing::knapsack && !read.repair) {
+  auto bits = reconstruct::read_bit_options(options, "bits", "indices and codebooks");
+  if (!bits) return bits.error();
+  read.bits = *std::move(bits);
+  if (read.bits.sharing != BitSharing::uniform && !read.repair) {
     return usage_error("sharing bits out needs the errors of layers on calibration data", "leave --repair none out");
+  }
+  if (read.bits.sharing == BitSharing::rate_aware && settings.bits < kFewestRatedBits) {
+    return usage_error("rate-aware rounding chooses among four entries or more", "give --bits 2 or more");
   }
   return read;
 }

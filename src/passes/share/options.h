@@ -3,25 +3,19 @@
 #pragma once
 
 #include "edgesmith/passes/options.h"
-#include "passes/reconstruct/bit_plan.h"
+#include "passes/reconstruct/bit_options.h"
 #include "passes/share/share_layer.h"
 
 namespace edgesmith::passes::share {
 
-inline constexpr int kFewestBits = 1, kMostBits = 8;
+using reconstruct::BitSharing;
 
-/// How layers get the bits of their indices.
-enum class BitSharing {
-  uniform,    ///< the same for all
-  knapsack,   ///< 1 to 8 each, by error
-  rate_aware  ///< the same for all, but entries are chosen by what a packer spends on their indices as well
-};
+inline constexpr int kFewestBits = 1, kMostBits = 8;
 
 struct ShareOptions {
   ShareSettings settings;
   bool repair = true;  ///< indices and codebooks are fitted to what layers give on calibration data
-  BitSharing sharing = BitSharing::uniform;
-  reconstruct::BitBudget budget;
+  reconstruct::BitOptions bits;
 };
 
 const OptionSchema& share_options();

@@ -158,8 +158,8 @@ class Sharer {
     }
     if (layers.empty()) return {};
     const quantize::Stream stream(*context_.calib, graph_, *context_.pool, *context_.progress);
-    if (options_.sharing == BitSharing::rate_aware) return share_within(layers, stream);
-    if (options_.sharing == BitSharing::knapsack) EDGESMITH_TRY(plan(layers, stream));
+    if (options_.bits.sharing == BitSharing::rate_aware) return share_within(layers, stream);
+    if (options_.bits.sharing == BitSharing::knapsack) EDGESMITH_TRY(plan(layers, stream));
     return share_in_order(layers, stream);
   }
 
@@ -207,10 +207,10 @@ class Sharer {
       const double gain = reconstruct::gain_of((*alone)[l], trials[l].error, trials[l].power);
       for (reconstruct::Choice& choice : choices[l]) choice.loss *= gain;
     }
-    auto plan = reconstruct::plan_bits(choices, kFewestBits, settings_.bits, options_.budget);
+    auto plan = reconstruct::plan_bits(choices, kFewestBits, settings_.bits, options_.bits.budget);
     if (!plan) return plan.error();
     context_.notes.push_back(
-        reconstruct::describe_plan(*plan, options_.budget, std::to_string(settings_.bits) + " bits"));
+        reconstruct::describe_plan(*plan, options_.bits.budget, std::to_string(settings_.bits) + " bits"));
     const auto try_codebooks = [&](size_t l, int bits, ir::Graph& copy, ir::Node& node, const reconstruct::Gram& gram) {
       ShareSettings settings = settings_;
       settings.bits = bits;
@@ -235,7 +235,7 @@ class Sharer {
       return codebook_bits(*layers[l], settings_, std::min<double>(settings_.bits, bits / size + 1));
     };
     const std::vector<quantize::LowBitSettings> like(layers.size(), {.bits = settings_.bits});
-    const auto bytes = static_cast<double>(*options_.budget.bytes);
+    const auto bytes = static_cast<double>(*options_.bits.budget.bytes);
     auto plan = quantize::RatePlan::make(graph_, layers, like, codebooks, bytes, stream, context_);
     if (!plan) return plan.error();
     rates_ = std::move(*plan);
