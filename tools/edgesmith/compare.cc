@@ -8,6 +8,7 @@
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/data/preprocess.h"
+#include "edgesmith/ir/align_inputs.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/report/terminal.h"
@@ -194,6 +195,7 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
   if (!a) return a.error();
   auto b = onnx::import_file(flags.b);
   if (!b) return b.error();
+  ir::align_inputs(*b, *a);
   if (a->num_outputs() != b->num_outputs() || a->inputs().size() != b->inputs().size()) {
     return invalid_error(flags.b + ": has " + std::to_string(b->inputs().size()) + " inputs and " +
                              std::to_string(b->num_outputs()) + " outputs, " + flags.a + " has " +

@@ -10,6 +10,7 @@
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
+#include "edgesmith/ir/align_inputs.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/runner.h"
 #include "edgesmith/report/diagnosis.h"
@@ -137,6 +138,7 @@ Result<Models> load_models(const DiagnoseFlags& flags) {
   if (!original) return original.error();
   auto other = onnx::import_file(flags.other);
   if (!other) return other.error();
+  ir::align_inputs(*other, *original);
   if (holds_codes(*original) && !holds_codes(*other)) {
     return usage_error(
         flags.original + " is quantized and " + flags.other + " is not",

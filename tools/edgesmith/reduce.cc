@@ -16,6 +16,7 @@
 #include "edgesmith/base/shell.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/seeded_inputs.h"
+#include "edgesmith/ir/align_inputs.h"
 #include "edgesmith/onnx/export.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/gate.h"
@@ -175,6 +176,7 @@ class Trial {
     if (**code != 0) return fail("the command ends with exit code " + std::to_string(**code) + log_text());
     auto other = onnx::import_file(scratch_ / "out.onnx");
     if (!other) return fail(other.error().text());
+    ir::align_inputs(*other, graph);
     data::SeededOptions options;
     options.seed = options_.seed;
     options.memory_limit = memory_bytes();

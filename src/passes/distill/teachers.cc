@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "edgesmith/ir/align_inputs.h"
 #include "edgesmith/onnx/import.h"
 
 namespace edgesmith::passes {
@@ -23,8 +24,9 @@ bool may_go_into(const ir::Type& input, const ir::Type& taken) {
 }
 
 Status check_teacher(const std::string& path, const ir::Graph& student) {
-  const auto teacher = onnx::import_file(path);
+  auto teacher = onnx::import_file(path);
   if (!teacher) return teacher.error();
+  ir::align_inputs(*teacher, student);
   const auto &inputs = teacher->inputs(), &fed = student.inputs();
   const char* const hint = "name a teacher that takes what the student takes";
   if (inputs.size() > fed.size()) {
