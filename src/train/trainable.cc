@@ -12,6 +12,9 @@ namespace {
 
 using ir::OpKind;
 
+/// Numbers as low as this, or infinite ones, are a mask of attention.
+constexpr float kMasked = -9999;
+
 /// Operands of a node that are trained when they are constants.
 struct Operands {
   std::vector<int> weights, others;
@@ -23,7 +26,8 @@ Operands operands_of(const ir::Node& node) {
     case OpKind::conv:
     case OpKind::conv_transpose: return {.weights = {1}, .others = {2}};
     case OpKind::gemm: return {.weights = {0, 1}, .others = {2}};
-    case OpKind::mat_mul: return {.weights = {0, 1}};
+    case OpKind::mat_mul:
+    case OpKind::einsum: return {.weights = {0, 1}};
     case OpKind::batch_normalization:
     case OpKind::instance_normalization:
     case OpKind::layer_normalization:
@@ -71,18 +75,19 @@ class Finder {
 
   // Numbers of an Add or Mul, and of a Gather, are not always learned: single ones are part of a formula, vectors that
   // a Gather reads are lists, codes belong to the operator that reads them.
-  static bool is_learned(const ir::Node& node, int index, bool element_wise) {
-    const ir::Tensor* tensor = node.input(index) == nullptr ? nullptr : node.input(index)->constant();
+  static bool is_learned(ir::Node& node, int index, bool element_wise) {
+    const ir::Use read = first_read({&node, index});
+    const ir::Value* value = read.node->input(read.index);
+    const ir::Tensor* tensor = value == nullptr ? nullptr : value->constant();
     if (tensor == nullptr) return false;
-    if (element_wise) return tensor->size() > 1 && tensor->encoding() == ir::Encoding::dense && is_finite(*tensor);
+    if (element_wise) return tensor->size() > 1 && tensor->encoding() == ir::Encoding::dense && !is_mask(*tensor);
     return !node.is(OpKind::gather) || tensor->rank() >= 2;
   }
 
-  // Infinite numbers are a mask of attention.
-  static bool is_finite(const ir::Tensor& tensor) {
-    if (tensor.dtype() != ir::DType::f32) return true;
+  static bool is_mask(const ir::Tensor& tensor) {
+    if (tensor.dtype() != ir::DType::f32) return false;
     const auto numbers = tensor.data<float>();
-    return std::all_of(numbers.begin(), numbers.end(), [](float number) { return number - number == 0; });
+    return std::any_of(numbers.begin(), numbers.end(), [](float number) { return !(number > kMasked); });
   }
 
   // The read of what operators that only change the dims made into an operand: some exporters leave weights transposed.

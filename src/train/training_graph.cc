@@ -26,8 +26,14 @@ ir::Type vector_of_samples(const ir::Graph& graph, const Objective& objective, c
   return {ir::DType::f32, ir::Shape{type.shape->front()}};
 }
 
+/// By its own name or that of the weight whose step or codebook it is.
 bool frozen(const std::string& name, const std::vector<std::string>& globs) {
-  return std::any_of(globs.begin(), globs.end(), [&](const std::string& glob) { return glob_match(glob, name); });
+  std::string_view weight = name;
+  for (const std::string_view part : {".step", ".codebook"}) {
+    if (weight.ends_with(part)) weight.remove_suffix(part.size());
+  }
+  return std::any_of(globs.begin(), globs.end(),
+                     [&](const std::string& glob) { return glob_match(glob, name) || glob_match(glob, weight); });
 }
 
 /// The error of a node without a gradient, with the weights behind it, which may be frozen.

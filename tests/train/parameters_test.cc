@@ -178,6 +178,28 @@ TEST(Parameters, AreFoundBehindOperatorsThatOnlyChangeDims) {
   expect_round_trip(student.clone(), random_input({5, 4}, 3));
 }
 
+TEST(Parameters, OfElementWiseOperatorsAreFoundThereToo) {
+  const ir::Graph student = parsed(R"(graph @g(%x: f32[N,4,3]) -> (y) {
+  %axes = constant {1} : i64[1]
+  %g = constant random(seed=1) : f32[4]
+  %scale = unsqueeze %g, %axes
+  %first = constant random(seed=4) : f32[3,3]
+  %h = mat_mul %x, %first
+  %scaled = mul %h, %scale
+  %s = constant random(seed=2) : f32[4]
+  %slope = unsqueeze %s, %axes
+  %r = prelu %scaled, %slope
+  %w = constant random(seed=3) : f32[4,5]
+  %e = einsum %r, %w {equation="nct,cd->ndt"}
+  %mask = constant {0, -10000, 0} : f32[3]
+  %y = add %e, %mask
+  return %y
+})");
+  EXPECT_EQ(names_of(Trained(student).parameters), (std::vector<std::string>{"first", "g", "s", "w"}))
+      << "and a mask is none";
+  expect_round_trip(student.clone(), random_input({5, 4, 3}, 3));
+}
+
 TEST(Parameters, MasksKeepTheirZerosAndOtherZerosLearn) {
   ir::Graph student = parsed(kNetwork);
   Trained trained(student);
