@@ -2,8 +2,10 @@
 #include "train/objective.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "edgesmith/base/text.h"
+#include "train/scores.h"
 
 namespace edgesmith::train {
 namespace {
@@ -62,20 +64,14 @@ bool same_dims(const ir::Type& a, const ir::Type& b) {
   return true;
 }
 
-/// Scores before the softmax that makes the value, when one does.
-ir::Value* scores_of(ir::Value& value) {
-  ir::Node& node = value.node();
-  if (node.is(ir::OpKind::identity)) return scores_of(*node.input(0));
-  return node.is(ir::OpKind::softmax) ? node.input(0) : nullptr;
-}
-
-Pair describe(const ir::Value& student, const ir::Value* teacher, const std::string& name) {
+/// `class_axis`: 0: tokens by classes, where there are three dims; else channels are classes.
+Pair describe(const ir::Value& student, const ir::Value* teacher, const std::string& name, int class_axis = 0) {
   Pair pair;
   pair.student = student.id();
   pair.teacher = teacher != nullptr ? teacher->id() : -1;
   pair.name = name;
   pair.rank = student.type().rank();
-  pair.class_axis = pair.rank == 3 ? 2 : 1;  // tokens by classes; else channels are classes
+  pair.class_axis = class_axis > 0 ? class_axis : pair.rank == 3 ? 2 : 1;
   if (pair.rank > 1) {
     const ir::Dim& dim = (*student.type().shape)[static_cast<size_t>(pair.class_axis)];
     if (dim.known()) pair.classes = dim.value();
@@ -126,9 +122,12 @@ class Maker {
       if (equals != std::string::npos) {
         char* end = nullptr;
         weight = std::strtod(text.c_str() + equals + 1, &end);
-        if (*end != '\0' || equals + 1 == text.size() || !(weight > 0)) {
+        if (*end != '\0' || equals + 1 == text.size() || !(weight > 0) || !std::isfinite(weight)) {
           return usage_error("loss '" + text + "' has no weight above 0", "write " + name + "=0.5");
         }
+      }
+      if (std::any_of(losses_.begin(), losses_.end(), [&](const Asked& asked) { return asked.loss == loss; })) {
+        return usage_error("loss '" + name + "' is given twice", "give it once, with a weight as " + name + "=2");
       }
       losses_.push_back({loss, weight});
       with_teacher_ = with_teacher_ || !loss->needs_labels;
@@ -148,8 +147,15 @@ class Maker {
         if (teacher == nullptr) return no_output("teacher", names->teacher, teacher_);
         const auto& outputs = student_.output_names();
         const auto index = std::find(outputs.begin(), outputs.end(), names->student) - outputs.begin();
+        if (std::any_of(objective_.pairs.begin(), objective_.pairs.end(),
+                        [&](const Pair& pair) { return pair.output == index; })) {
+          return usage_error("--match: output '" + names->student + "' of the student is given twice",
+                             "give each output once");
+        }
         EDGESMITH_TRY(add_output(static_cast<int>(index), teacher, names->teacher));
       }
+      std::stable_partition(objective_.pairs.begin(), objective_.pairs.end(),
+                            [&](const Pair& pair) { return pair.output == labelled_output(); });
       return {};
     }
     for (int i = 0; i < student_.num_outputs(); ++i) {
@@ -178,6 +184,14 @@ class Maker {
     return {};
   }
 
+  /// The first of floats.
+  int labelled_output() const {
+    for (int i = 0; i < student_.num_outputs(); ++i) {
+      if (has_numbers(*student_.output_node().input(i))) return i;
+    }
+    return 0;
+  }
+
   static Error no_output(const char* whose, const std::string& name, const ir::Graph& graph) {
     return usage_error("--match: the " + std::string(whose) + " has no output '" + name + "'",
                        "its outputs are " + list(graph.output_names()));
@@ -187,13 +201,27 @@ class Maker {
     const std::string& name = student_.output_names()[static_cast<size_t>(index)];
     ir::Value& student = *student_.output_node().input(index);
     EDGESMITH_TRY(check_types(student, teacher, name, partner, "output"));
-    // Losses of probabilities take scores: the softmax is theirs.
-    ir::Value* student_scores = scores_of(student);
-    ir::Value* teacher_scores = teacher != nullptr ? scores_of(*teacher) : nullptr;
-    const bool both = student_scores != nullptr && (teacher == nullptr || teacher_scores != nullptr);
-    Pair pair = describe(both ? *student_scores : student, both ? teacher_scores : teacher, name);
+    // Losses of probabilities take scores: the softmax is theirs. Whose output is no probability gives scores.
+    const auto own = scores_before(student);
+    const auto other = teacher != nullptr ? scores_before(*teacher) : std::nullopt;
+    if (own && other && own->axis != other->axis) {
+      return usage_error("output '" + name + "': the Softmax of the student is over axis " + std::to_string(own->axis) +
+                             ", that of the teacher over axis " + std::to_string(other->axis),
+                         "name a teacher that has its classes there");
+    }
+    const bool scores =
+        (own || !holds_probabilities(student)) && (teacher == nullptr || other || !holds_probabilities(*teacher));
+    if (scores && teacher != nullptr && own.has_value() != other.has_value()) {
+      objective_.notes.push_back("output '" + (own ? name : partner) + "' of the " + (own ? "student" : "teacher") +
+                                 " is taken before its Softmax: the other model has none");
+    }
+    Pair pair = describe(scores && own ? *own->value : student, scores && other ? other->value : teacher, name,
+                         own     ? own->axis
+                         : other ? other->axis
+                                 : 0);
     pair.output = index;
-    pair.scores = both;
+    pair.scores = scores && own;
+    pair.probabilities = !scores;
     objective_.pairs.push_back(std::move(pair));
     return {};
   }
@@ -218,11 +246,21 @@ class Maker {
       // What did better in repair, by measurement: docs/distill.md.
       if (losses_.empty()) objective_.terms.push_back({find_loss("mse"), p, 1});
       for (const Asked& asked : losses_) {
-        if (asked.loss->needs_labels && p > 0) continue;  // labels belong to the first output
+        if (asked.loss->needs_labels && p > 0) continue;
+        if (asked.loss->needs_labels && pair.output != labelled_output()) {
+          const std::string& first = student_.output_names()[static_cast<size_t>(labelled_output())];
+          return usage_error("labels belong to the first output, '" + first + "', and --match leaves it out",
+                             "match it, too, or leave " + std::string(asked.loss->name) + " out");
+        }
         if (asked.loss->needs_classes && (pair.rank < 2 || pair.classes == 1 ||
                                           (asked.loss->needs_labels && (pair.rank != 2 || pair.classes < 2)))) {
           return usage_error("loss '" + std::string(asked.loss->name) + "' needs scores of classes, output '" +
                                  pair.name + "' holds none",
+                             "use --loss mse");
+        }
+        if (asked.loss->needs_classes && pair.probabilities) {
+          return usage_error("loss '" + std::string(asked.loss->name) + "' needs scores, output '" + pair.name +
+                                 "' holds probabilities that no Softmax at its end makes",
                              "use --loss mse");
         }
         objective_.terms.push_back({asked.loss, p, asked.weight});
@@ -292,7 +330,7 @@ ir::Value* find_value(const ir::Graph& graph, int id) {
 ir::Value& student_value(const ir::Graph& clone, const Pair& pair) {
   if (pair.output < 0) return *find_value(clone, pair.student);
   ir::Value& output = *clone.output_node().input(pair.output);
-  return pair.scores ? *scores_of(output) : output;
+  return pair.scores ? *scores_before(output)->value : output;
 }
 
 }  // namespace edgesmith::train

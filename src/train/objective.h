@@ -14,10 +14,11 @@ namespace edgesmith::train {
 /// A value of the student, and the teacher's that it is held against, by their ids.
 struct Pair {
   int student = -1;
-  int teacher = -1;     ///< -1: no loss needs one
-  int output = -1;      ///< the student's output that it is, by index; -1: a value inside
-  bool scores = false;  ///< it is what the softmax before that output reads
-  std::string name;     ///< of the student's, for messages
+  int teacher = -1;            ///< -1: no loss needs one
+  int output = -1;             ///< the student's output that it is, by index; -1: a value inside
+  bool scores = false;         ///< it is what the softmax before that output reads
+  bool probabilities = false;  ///< one of the two holds probabilities, and not by a softmax at its end
+  std::string name;            ///< of the student's, for messages
   int rank = 0;
   int class_axis = 1;
   int64_t classes = -1;  ///< along class_axis; -1: not known
@@ -35,6 +36,7 @@ struct Objective {
   std::vector<LossTerm> terms;
   double temperature = 1;
   bool needs_teacher = false, needs_labels = false;
+  std::vector<std::string> notes;  ///< what users might not expect
 
   /// The pair whose largest score is the answer; null where no value holds scores of classes.
   const Pair* answer() const;
