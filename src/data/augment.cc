@@ -130,6 +130,12 @@ Status check_augment(const Augment& augment, const Sample& sample) {
                            (sample.inputs.empty() ? "nothing" : sample.inputs[0].type().text()),
                        "leave it out; noise and mixup suit any floats");
   }
+  const auto is_float = [](const ir::Tensor& input) { return input.dtype() == ir::DType::f32; };
+  if (!augment.empty() && std::none_of(sample.inputs.begin(), sample.inputs.end(), is_float)) {
+    return usage_error(std::string("augment: ") + (augment.mixup > 0 ? "mixup" : "noise") +
+                           " changes float32 numbers, and the model takes none",
+                       "leave it out");
+  }
   const bool maps = std::any_of(sample.targets.begin(), sample.targets.end(),
                                 [](const ir::Tensor& target) { return target.rank() >= 3; });
   if (moves && maps) {

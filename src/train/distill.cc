@@ -10,11 +10,13 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstring>
 
 #include "edgesmith/base/clock.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/train/optimizer.h"
 #include "edgesmith/train/schedule.h"
+#include "train/activation_steps.h"
 #include "train/checkpoint.h"
 #include "train/code_bits.h"
 #include "train/feed.h"
@@ -54,6 +56,17 @@ std::string number(const char* format, double value) {
   return text;
 }
 
+/// "0.3206 to 0.3201", with as many digits as show that it is less.
+std::string fall_text(double from, double to) {
+  char first[32], second[32];
+  for (int digits = 4; digits <= 17; ++digits) {
+    std::snprintf(first, sizeof first, "%.*g", digits, from);
+    std::snprintf(second, sizeof second, "%.*g", digits, to);
+    if (std::strcmp(first, second) != 0) break;
+  }
+  return std::string(first) + " to " + second;
+}
+
 /// soap repairs best what zeros or codebooks have left of a trained model. Adam goes further where much must be
 /// learned, and with codes and indices, whose gradients pass straight through a rounding. A rate without an optimizer
 /// is adam's.
@@ -86,6 +99,7 @@ class Distiller {
 
  private:
   Status prepare();
+  Status check_forms() const;
   Status make_objectives();
   TrainableOptions trainable() const {
     return {.learn_steps = !options_.keep_steps,
@@ -109,6 +123,10 @@ class Distiller {
   void add_point(const std::string& name, const std::string& unit, double value);
   double price(double bits) const { return options_.entropy * std::max(0.0, bits - options_.code_bits); }
   void add_code_point(std::span<const Parameter> parameters);
+  std::string held_out_text() const {
+    return std::to_string(split_.held_out.size()) +
+           (split_.held_out.size() == 1 ? " held-out sample" : " held-out samples");
+  }
   int64_t next_judgement() const { return std::min(total_, (at_.step / interval_ + 1) * interval_); }
 
   ir::Graph& student_;
@@ -157,6 +175,7 @@ Status Distiller::prepare() {
     return usage_error("entropy needs steps that learn: codes that cost less are larger ones of a coarser grid",
                        "leave keep_steps out");
   }
+  EDGESMITH_TRY(check_forms());
   short_floats_ = have_short_floats(student_);
   if (data_.size() < 2) {
     return usage_error(
@@ -219,7 +238,30 @@ Status Distiller::prepare() {
                        judged_draw_ ? &*judged_draw_ : nullptr});
   std::vector<const ir::Graph*> graphs = {&student_};
   graphs.insert(graphs.end(), teachers_.begin(), teachers_.end());
-  identity_ = training_identity(graphs, options_text(options_, data_.size()));
+  if (options_.checkpoint.empty() && options_.resume.empty()) return {};
+  const auto samples = samples_text(data_);
+  if (!samples) return samples.error();
+  identity_ = training_identity(graphs, options_text(options_) + *samples);
+  return {};
+}
+
+// Options for forms of weights that the student does not have.
+Status Distiller::check_forms() const {
+  bool steps = !find_step_groups(student_).empty(), codebooks = false;
+  for (const ir::Node& node : student_.nodes()) {
+    const ir::Tensor* tensor = node.is(ir::OpKind::constant) ? node.output().constant() : nullptr;
+    if (tensor == nullptr) continue;
+    steps = steps || tensor->encoding() == ir::Encoding::affine;
+    codebooks = codebooks || tensor->encoding() == ir::Encoding::palette;
+  }
+  if (options_.keep_steps && !steps) {
+    return usage_error("keep_steps is about the steps of codes, and the student has none",
+                       "leave it out, or quantize the model first");
+  }
+  if (options_.learn_indices && !codebooks) {
+    return usage_error("learn_indices is about weights with float codebooks, and the student has none",
+                       "leave it out, or share weights first");
+  }
   return {};
 }
 
@@ -232,6 +274,11 @@ Status Distiller::make_objectives() {
                                      .feature_weight = options_.feature_weight,
                                      .temperature = options_.temperature});
     if (!objective) return t == 0 ? objective.error() : objective.error().in("second teacher");
+    for (std::string& note : objective->notes) {
+      if (std::find(report_.notes.begin(), report_.notes.end(), note) == report_.notes.end()) {
+        report_.notes.push_back(std::move(note));
+      }
+    }
     if (t == 0)
       objective_ = std::move(*objective);
     else
@@ -378,7 +425,7 @@ void Distiller::say_progress() {
   const double each = train_seconds_ / static_cast<double>(done_here_);
   const double left = seconds_since(start_) / static_cast<double>(done_here_) * static_cast<double>(total_ - at_.step);
   context_.progress->detail("loss " + number("%.4g", last_loss_) + ", " +
-                            number("%.0f", static_cast<double>(batch_) / each) + " images/s, " + time_text(left) +
+                            number("%.0f", static_cast<double>(batch_) / each) + " samples/s, " + time_text(left) +
                             " left");
 }
 
@@ -412,6 +459,7 @@ Status Distiller::judge() {
   auto verdict = judge_->judge(candidate, "judge step " + std::to_string(at_.step));
   if (!verdict) return verdict.error();
   verdict->loss += code_cost(parameters);
+  if (!std::isfinite(verdict->loss)) return stop_diverged(at_.step - 1, "the held-out loss is not a number"), Status();
   add_point("held-out loss", "", verdict->loss);
   if (verdict->hits) add_point(judge_->hits_name(), "%", *verdict->hits);
   add_code_point(parameters);
@@ -448,9 +496,10 @@ Status Distiller::finish() {
     report_.samples_per_second = static_cast<double>(done_here_ * batch_) / train_seconds_;
   }
   if (at_.best.empty()) {
-    if (!report_.interrupted) {
-      report_.notes.push_back("no weights did better on the " + std::to_string(split_.held_out.size()) +
-                              " held-out samples than those that the student came with");
+    if (!report_.interrupted) {  // the reason that nothing changed, but for a training that went wrong
+      const auto place = diverged_ ? report_.notes.end() : report_.notes.begin();
+      report_.notes.insert(place, "no weights did better on the " + held_out_text() +
+                                                      " than those that the student came with");
     }
     return {};
   }
@@ -460,9 +509,9 @@ Status Distiller::finish() {
   report_.changed = true;
   const std::string priced = options_.entropy > 0 ? ", " + shortest(options_.entropy) + " bits of a code" : "";
   report_.notes.push_back(std::to_string(at_.step) + " steps of " + std::to_string(batch_) + " samples by " +
-                          std::string(optimizer_->name) + " against " + objective_.text() + priced + ": the loss on " +
-                          std::to_string(split_.held_out.size()) + " held-out samples fell from " +
-                          number("%.4g", at_.first_loss) + " to " + number("%.4g", at_.best_loss));
+                          std::string(optimizer_->name) + " at " + shortest(rate_) + " against " + objective_.text() +
+                          priced + ": the loss on " + held_out_text() + " fell from " +
+                          fall_text(at_.first_loss, at_.best_loss));
   if (options_.entropy > 0) {
     report_.notes.push_back("by their frequencies, codes of weights take " + number("%.3f", *mean_code_bits(best)) +
                             " bits on average, " + number("%.3f", *mean_code_bits(training_.parameters)) + " before");

@@ -305,6 +305,11 @@ Status Feed::ask_teachers(std::span<const int64_t> indices, std::span<const data
     int64_t bytes = 0;
     for (ir::Tensor& value : rows[s]) {
       if (answers > 1) value = scaled(value, 1 / static_cast<float>(answers));
+      const auto numbers = value.data<float>();
+      if (!std::all_of(numbers.begin(), numbers.end(), [](float number) { return std::isfinite(number); })) {
+        return invalid_error(data_.sample_name(indices[s]) + ": the teacher answers NaN or infinity",
+                             "leave this sample out, or name another teacher");
+      }
       bytes += static_cast<int64_t>(value.bytes().size());
     }
     if (!keep || kept_bytes_.load() + bytes > kMostKeptBytes) continue;

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "cli/tool_test.h"
+#include "edgesmith/data/arrays.h"
 
 namespace edgesmith::testing {
 namespace {
@@ -83,7 +84,7 @@ TEST_F(Distill, SaysLossRateAndTimeLeft) {
   const ToolResult result = run(command({"--steps", "8"}));
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_NE(result.err.find("train to step 8 of 8: "), std::string::npos) << result.err;
-  for (const char* part : {"  loss ", " images/s, ", " left\n", "agreement "}) {
+  for (const char* part : {"  loss ", " samples/s, ", " left\n", "agreement "}) {
     EXPECT_NE(result.err.find(part), std::string::npos) << part << " in " << result.err;
   }
 }
@@ -193,6 +194,50 @@ TEST_F(Distill, SaysWhatIsMissing) {
   EXPECT_EQ(folder_.names().size(), 4u);
 }
 
+TEST_F(Distill, RefusesOptionsThatDoNothing) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> useless = {
+      {{"--code-bits", "2"}, "code_bits is what entropy does not count; give --entropy with it"},
+      {{"--feature-weight", "3"}, "feature_weight is the weight of features; name some with --feature"},
+      {{"--augment-holdout"}, "augment_holdout is about augmentation; say what is done with --augment"},
+      {{"--temperature", "2"}, "temperature is for the loss kl; leave it out, or give --loss kl"},
+      {{"--loss", "cross-entropy", "--mirror-teacher"},
+       "mirror_teacher does nothing: cross-entropy learns from labels; add --loss kl"},
+      {{"--lr", "0"}, "lr 0 changes no weight; give one above 0, or leave it out"},
+  };
+  for (const auto& [options, error] : useless) {
+    std::vector<std::string> args = {"distill", "s.onnx", "-o", "o.onnx", "--train", "train.npz", "-q"};
+    args.insert(args.end(), options.begin(), options.end());
+    expect_error(args, 2, error);
+  }
+}
+
+TEST_F(Distill, FeedsATeacherByTheNamesOfItsInputs) {
+  const auto model = [&](const std::string& inputs, const std::string& name) {
+    write_model("graph @g(" + inputs + R"() -> (y) {
+  %w = constant random(seed=1) : f32[3,3]
+  %h = mat_mul %left, %w
+  %y = sub %h, %right
+  return %y
+}
+)",
+                folder_ / name);
+  };
+  model("%left: f32[N,3], %right: f32[N,3]", "s.onnx");
+  model("%right: f32[N,3], %left: f32[N,3]", "t.onnx");
+  std::vector<float> left, right;
+  for (int i = 0; i < 120; ++i) {
+    left.push_back(static_cast<float>(i % 7));
+    right.push_back(static_cast<float>(i % 5));
+  }
+  const std::vector<data::NamedArray> arrays = {{"left", ir::Tensor::of<float>({40, 3}, left)},
+                                                {"right", ir::Tensor::of<float>({40, 3}, right)}};
+  ASSERT_TRUE(data::write_npz(folder_ / "train.npz", arrays).ok());
+  const ToolResult result = run(command({"-q", "--force"}));
+  EXPECT_NE(result.err.find("there is nothing to learn"), std::string::npos) << result.err;
+  const Json json = json_of({"compare", "s.onnx", "t.onnx", "--data", "train.npz"});
+  EXPECT_EQ(json["agreement"], 100.0) << json.dump(2);
+}
+
 TEST_F(Distill, LearnsFromTwoTeachers) {
   write_model(student(), folder_ / "u.onnx");
   const auto made = [&](const std::vector<std::string>& more) {
@@ -225,7 +270,7 @@ TEST_F(Distill, SaysHowToMapOutputs) {
 
 TEST_F(Distill, WarnsWhereNothingIsBetter) {
   const ToolResult result =
-      run({"distill", "s.onnx", "-o", "o.onnx", "--teacher", "t.onnx", "--train", "train.npz", "--lr", "0", "-q"});
+      run({"distill", "s.onnx", "-o", "o.onnx", "--teacher", "t.onnx", "--train", "train.npz", "--lr", "1e-30", "-q"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_NE(result.err.find("distill changed nothing: no weights did better on the 30 held-out samples"),
             std::string::npos)

@@ -257,13 +257,13 @@ TEST(Distill, ChoosesTheOptimizerByWhatIsTrained) {
     const std::string& note = done.report->notes[0];
     return note.substr(0, note.find(" against"));
   };
-  EXPECT_EQ(chosen(masked_network(), {.epochs = 4}), "16 steps of 64 samples by soap");
-  EXPECT_EQ(chosen(masked_network(), {.rate = 0.01, .epochs = 4}), "16 steps of 64 samples by adam");
-  EXPECT_EQ(chosen(network(2), {.epochs = 4}), "16 steps of 64 samples by adam");
+  EXPECT_EQ(chosen(masked_network(), {.epochs = 4}), "16 steps of 64 samples by soap at 0.005");
+  EXPECT_EQ(chosen(masked_network(), {.rate = 0.01, .epochs = 4}), "16 steps of 64 samples by adam at 0.01");
+  EXPECT_EQ(chosen(network(2), {.epochs = 4}), "16 steps of 64 samples by adam at 0.001");
   // Of the shared network the codebook alone, and its indices too.
-  EXPECT_EQ(chosen(shared_network(), {.freeze = {"w2"}, .epochs = 4}), "16 steps of 64 samples by soap");
+  EXPECT_EQ(chosen(shared_network(), {.freeze = {"w2"}, .epochs = 4}), "16 steps of 64 samples by soap at 0.005");
   EXPECT_EQ(chosen(shared_network(), {.learn_indices = true, .freeze = {"w2"}, .epochs = 4}),
-            "16 steps of 64 samples by adam");
+            "16 steps of 64 samples by adam at 0.001");
 }
 
 TEST(Distill, StopsWithoutABetterJudgement) {
@@ -331,6 +331,13 @@ TEST_F(Resume, GoesOnWithTheAxesOfGradients) {
   EXPECT_EQ(text_of(resumed.student), undisturbed);
 }
 
+/// As many points as there are by default, others.
+class Shifted final : public Points {
+ public:
+  Shifted() : Points({1, 4}, 300) {}
+  Result<data::Sample> sample(int64_t index) const override { return Points::sample(index + 1); }
+};
+
 TEST_F(Resume, RefusesTheCheckpointOfAnotherTraining) {
   DistillOptions first = options_;
   first.checkpoint = folder_ / "c.npz";
@@ -339,6 +346,8 @@ TEST_F(Resume, RefusesTheCheckpointOfAnotherTraining) {
   second.resume = folder_ / "c.npz";
   expect_error(run(network(3), network(1), second), ErrorKind::usage, "another training", "without --resume");
   expect_error(run(network(2), network(4), second), ErrorKind::usage, "another training", "without --resume");
+  expect_error(run(network(2), network(1), second, Shifted()), ErrorKind::usage, "another training",
+               "without --resume");
   second.rate = 0.02;
   expect_error(run(network(2), network(1), second), ErrorKind::usage, "another training", "without --resume");
 }
@@ -365,6 +374,19 @@ TEST(DistillErrors, NameOutputsThatDoNotFit) {
   expect_error(run(network(2), network(1), {.features = {"rely=relu"}}), ErrorKind::usage,
                "the student has no value 'rely'", "");
   expect_error(run(network(2), network(1), {.losses = {"k1"}}), ErrorKind::usage, "unknown loss 'k1'", "kl");
+}
+
+TEST(DistillErrors, NameFormsThatTheStudentDoesNotHave) {
+  expect_error(run(network(2), network(1), {.keep_steps = true}), ErrorKind::usage, "the student has none", "quantize");
+  expect_error(run(network(2), network(1), {.learn_indices = true}), ErrorKind::usage, "the student has none", "share");
+}
+
+TEST(DistillErrors, NameTheSampleThatATeacherFailsOn) {
+  ir::Graph teacher = network(1);
+  for (ir::Node& node : teacher.nodes()) {
+    if (node.is(ir::OpKind::relu)) teacher.set_op(node, ir::OpKind::log);
+  }
+  expect_error(run(network(2), teacher, {}), ErrorKind::invalid, ": the teacher answers NaN or infinity", "sample");
 }
 
 TEST(DistillErrors, MapOutputsOfOtherNames) {

@@ -15,7 +15,7 @@ class ProgressSink {
   virtual void begin(std::string_view /*what*/, int64_t /*total*/) {}
   /// `done` units of the current piece are finished, in all.
   virtual void update(int64_t /*done*/) {}
-  /// What the current piece has to say of itself ("loss 0.12, 300 images/s, 2 min left"); the last words stay at its
+  /// What the current piece has to say of itself ("loss 0.12, 300 samples/s, 2 min left"); the last words stay at its
   /// end.
   virtual void detail(std::string_view /*text*/) {}
   virtual void end() {}

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "edgesmith/base/text.h"
+#include "edgesmith/ir/align_inputs.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
 #include "edgesmith/passes/teachers.h"
@@ -179,8 +180,41 @@ Result<train::DistillOptions> read_options(const Options& options) {
   return result;
 }
 
+bool has_loss(const Options& options, std::string_view name) {
+  const std::vector<std::string>& losses = options.list("loss");
+  return std::any_of(losses.begin(), losses.end(),
+                     [&](const std::string& loss) { return std::string_view(loss).substr(0, loss.find('=')) == name; });
+}
+
+/// Options that would do nothing beside the others.
+Status check_effects(const Options& options) {
+  const auto useless = [&](bool asked, const char* name, const char* why, const char* hint) -> Status {
+    return asked ? Status(usage_error(std::string(name) + " " + why, hint)) : Status();
+  };
+  const bool features = options.is_set("feature") && !options.list("feature").empty();
+  const bool augmented = options.list("augment") != std::vector<std::string>{"none"};
+  const bool taught = has_loss(options, "kl") || has_loss(options, "mse") || features;
+  EDGESMITH_TRY(useless(options.given("code_bits") && !(options.real("entropy") > 0), "code_bits",
+                        "is what entropy does not count", "give --entropy with it"));
+  EDGESMITH_TRY(useless(options.given("feature_weight") && !features, "feature_weight", "is the weight of features",
+                        "name some with --feature"));
+  EDGESMITH_TRY(useless(options.flag("augment_holdout") && !augmented, "augment_holdout", "is about augmentation",
+                        "say what is done with --augment"));
+  EDGESMITH_TRY(useless(options.given("temperature") && !has_loss(options, "kl"), "temperature", "is for the loss kl",
+                        "leave it out, or give --loss kl"));
+  EDGESMITH_TRY(useless(options.is_set("second_teacher") && !taught, "second_teacher",
+                        "does nothing: cross-entropy learns from labels", "add --loss kl"));
+  EDGESMITH_TRY(useless(options.flag("mirror_teacher") && !taught, "mirror_teacher",
+                        "does nothing: cross-entropy learns from labels", "add --loss kl"));
+  if (options.is_set("lr") && !(options.real("lr") > 0)) {
+    return usage_error("lr 0 changes no weight", "give one above 0, or leave it out");
+  }
+  return {};
+}
+
 /// Files that are there are checkpoints.
 Status check_distill(const Options& options) {
+  EDGESMITH_TRY(check_effects(options));
   std::error_code ignored;
   for (const char* name : {"checkpoint", "resume"}) {
     if (!options.is_set(name)) continue;
@@ -205,12 +239,14 @@ Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext
     auto loaded = context.load_model(options.word("teacher"));
     if (!loaded) return loaded.error();
     named = std::move(*loaded);
+    ir::align_inputs(*named, graph);
   }
   train::Teachers teachers = {named ? &*named : context.original};
   if (options.is_set("second_teacher")) {
     auto loaded = context.load_model(options.word("second_teacher"));
     if (!loaded) return loaded.error();
     second = std::move(*loaded);
+    ir::align_inputs(*second, graph);
     teachers.push_back(&*second);
   }
   const bool derived = options.is_set("student");
@@ -229,7 +265,7 @@ Result<Change> run_distill(ir::Graph& graph, const Options& options, PassContext
       return usage_error("the student is its own teacher: no step before distill changed what it answers",
                          "name another model with --teacher");
     }
-    context.notes.insert(context.notes.begin(), "there is nothing to learn: the student gives what the teacher gives");
+    context.notes.insert(context.notes.begin(), "there is nothing to learn: the loss is 0 before any training");
   }
   context.stopped_early = report->interrupted;
   return report->changed || derived ? Change::changed : Change::none;

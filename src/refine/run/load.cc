@@ -34,6 +34,16 @@ std::vector<std::string> option_files(const Recipe& recipe, FileUse use) {
   return files;
 }
 
+bool trains(const Step& step) {
+  return passes::find_pass(step.pass)->needs_train ||
+         (step.options.has("repair") && step.options.word("repair") == "distill");
+}
+
+bool has_teachers(const Recipe& recipe) {
+  return std::any_of(recipe.steps.begin(), recipe.steps.end(),
+                     [](const Step& step) { return step.options.has("teacher") && step.options.is_set("teacher"); });
+}
+
 /// Nothing that the run reads is written over, and what it writes can be. (A training may go on in the checkpoint that
 /// it resumes; whether a file that is there is a checkpoint is for the pass to say.)
 Status check_outputs(const Recipe& recipe, bool force) {
@@ -166,6 +176,9 @@ Status Run::check_steps() const {
       }
     }
   }
+  if (recipe_.data.train && std::none_of(recipe_.steps.begin(), recipe_.steps.end(), trains)) {
+    log::warning("the training data are not used: no step trains");
+  }
   return {};
 }
 
@@ -238,6 +251,10 @@ Status Run::measure_baseline() {
   auto metrics = choose_metrics(recipe_, *feed_.data.eval, measure_.program);
   if (!metrics) return metrics.error();
   metrics_ = std::move(*metrics);
+  if (metrics_[0]->needs_reference && has_teachers(recipe_)) {
+    log::warning(std::string(metrics_[0]->name) + " is with the model before training, not with its teacher; give " +
+                 "labels with --eval, or compare the result with the teacher");
+  }
   feed_.reference = std::make_unique<Reference>(*feed_.original);
   if (options_.cache == nullptr) {
     const auto executor = feed_.reference->executor();

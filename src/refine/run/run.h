@@ -114,7 +114,7 @@ class Run {
     return paired_difference(before.metrics[0], after.metrics[0]);
   }
   /// Writes what a pass left that the user stopped; returns the error that ends the run.
-  Error save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass);
+  Error save_interrupted(const ir::Graph& candidate, passes::Change change, const Step& step);
   /// `warnings`: how many there were before the step.
   void settle(const Step& step, const Decision& decision, size_t warnings, StepReport& report);
   Status measure_test();

@@ -93,7 +93,7 @@ Result<passes::Change> Run::run_pass(size_t index, ir::Graph& candidate, StepRep
     return change.error().kind == ErrorKind::usage ? step_error(index, change.error())
                                                    : change.error().in(recipe_.model);
   }
-  if (context.stopped_early) return save_interrupted(candidate, *change, step.pass);
+  if (context.stopped_early) return save_interrupted(candidate, *change, step);
   training_ended_by_time_ = context.out_of_time;
   report.seconds = seconds_since(start);
   report.curves = std::move(context.curves);
@@ -197,13 +197,21 @@ Status Run::run_step(size_t index) {
 }
 
 // The result is not measured: whoever pressed Ctrl-C does not want to wait.
-Error Run::save_interrupted(const ir::Graph& candidate, passes::Change change, const std::string& pass) {
-  Error error{ErrorKind::interrupted, "interrupted in " + pass, ""};
-  if (change == passes::Change::none || recipe_.output.empty()) return error;
+Error Run::save_interrupted(const ir::Graph& candidate, passes::Change change, const Step& step) {
+  Error error{ErrorKind::interrupted, "interrupted in " + step.pass, ""};
+  const std::string resume = step.options.has("checkpoint") && step.options.is_set("checkpoint")
+                                 ? "go on with --resume " + step.options.word("checkpoint")
+                                 : "";
+  if (change == passes::Change::none || recipe_.output.empty()) {
+    error.message += ", before any weights did better: nothing is written";
+    error.hint = resume;
+    return error;
+  }
   const Uninterrupted saving;
   auto written = write_output(candidate, recipe_.output, pool_, {.existing = replaced_if(options_.force)});
   if (!written) return written.error();
-  error.hint = "the best weights so far are in " + recipe_.output + ", neither measured nor judged by the gate";
+  error.hint = "the best weights so far are in " + recipe_.output + ", neither measured nor judged by the gate" +
+               (resume.empty() ? "" : "; " + resume);
   return error;
 }
 
