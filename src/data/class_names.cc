@@ -6,8 +6,10 @@
 #include <filesystem>
 
 #include "data/csv.h"
-#include "data/sources/file_source.h"
+#include "data/signature.h"
+#include "data/sources/forms.h"
 #include "edgesmith/base/file.h"
+#include "edgesmith/base/log.h"
 #include "edgesmith/data/preprocess.h"
 
 namespace edgesmith::data {
@@ -51,9 +53,8 @@ Result<std::vector<std::string>> names_of_table(const std::string& text, const s
   return names;
 }
 
-}  // namespace
-
-std::vector<std::string> folder_class_names(const DataSpec& given) {
+/// The class folders of data whose labels are the ranks of their folders, also of data that a .toml describes.
+std::vector<std::string> ranked_folders(const DataSpec& given) {
   DataSpec spec = given;
   if (std::filesystem::path(given.path).extension() == ".toml") {
     const auto text = read_file(given.path);
@@ -64,12 +65,29 @@ std::vector<std::string> folder_class_names(const DataSpec& given) {
     if (!given.labels.empty()) spec.labels = given.labels;
   }
   std::error_code ignored;
-  const bool ranks = spec.labels.empty() || spec.labels == "folders";
-  if (!ranks || !std::filesystem::is_directory(spec.path, ignored)) return {};
+  if (!(spec.labels.empty() || spec.labels == "folders") || !std::filesystem::is_directory(spec.path, ignored))
+    return {};
   auto listing = list_folder(spec.path);
-  const auto& names = listing ? listing->folders : std::vector<std::string>();
-  if (!listing || !listing->samples.empty() || std::all_of(names.begin(), names.end(), is_number)) return {};
+  if (!listing || !holds_classes(spec, *listing)) return {};
+  return std::move(listing->folders);
+}
+
+}  // namespace
+
+std::vector<std::string> folder_class_names(const DataSpec& spec) {
+  std::vector<std::string> names = ranked_folders(spec);
+  if (std::all_of(names.begin(), names.end(), is_number)) return {};
   return names;
+}
+
+void warn_about_missing_classes(const DataSpec& spec, const ir::Graph& graph) {
+  const auto folders = static_cast<int64_t>(ranked_folders(spec).size());
+  const Signature signature = signature_of(graph);
+  const int64_t scores = signature.num_classes(), classes = scores == 1 ? 2 : scores;  // one score says yes or no
+  if (folders == 0 || classes < 0 || folders == classes) return;
+  log::warning(spec.path + ": has " + std::to_string(folders) + (folders == 1 ? " folder, " : " folders, ") +
+               "output '" + signature.output_names[0] + "' has " + std::to_string(classes) +
+               " classes: a folder's label is its rank, so those behind a missing one are labelled as other classes");
 }
 
 Result<std::vector<std::string>> read_class_names(const std::string& path) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "edgesmith/base/log.h"
+#include "edgesmith/data/class_names.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/refine/measure.h"
 
@@ -76,6 +77,10 @@ Result<RunData> open_run_data(const Recipe& recipe, const ir::Graph& graph) {
   EDGESMITH_TRY(open_role("train", recipe, recipe.data.train, graph, data, data.train));
   EDGESMITH_TRY(open_role("eval", recipe, recipe.data.eval, graph, data, data.eval));
   EDGESMITH_TRY(open_role("test", recipe, recipe.data.test, graph, data, data.test));
+  // Not those of calibration, whose labels nobody asks for.
+  for (const auto* judged : {&recipe.data.train, &recipe.data.eval, &recipe.data.test}) {
+    if (*judged) data::warn_about_missing_classes(**judged, graph);
+  }
   if (data.preprocess.empty()) data.preprocess = data::preprocess_json(recipe.preprocess);
   EDGESMITH_TRY(check_overlap("calibration", data.calib.get(), "evaluation", data.eval.get(), false));
   EDGESMITH_TRY(check_overlap("training", data.train.get(), "evaluation", data.eval.get(), false));

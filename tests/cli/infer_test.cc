@@ -81,6 +81,26 @@ TEST_F(CliInfer, NamesTheClassesOfFolders) {
   EXPECT_EQ(run({"infer", "m.onnx", "--data", "pets.toml"}).out, result.out);
 }
 
+// Labels are ranks: without a folder those behind it are of other classes, and the number means nothing.
+TEST_F(CliInfer, AsAllThatTakeLabelsSaysWhenAFolderIsMissing) {
+  for (const char* name : {"cat", "frog"}) fs::create_directories(folder_ / (std::string("pets/") + name));
+  write_array("pets/cat/c.npz", ir::Tensor::of<float>({3}, std::vector<float>{7, 0, 0}));
+  write_array("pets/frog/b.npz", ir::Tensor::of<float>({3}, std::vector<float>{1, 0, 2}));
+  const std::string fewer = "pets: has 2 folders, output 'logits' has 3 classes: ";
+  const std::vector<std::vector<std::string>> commands = {{"infer", "m.onnx", "--data", "pets"},
+                                                          {"eval", "m.onnx", "--data", "pets"},
+                                                          {"compare", "m.onnx", "m.onnx", "--data", "pets"},
+                                                          {"simplify", "m.onnx", "-o", "o.onnx", "--eval", "pets"}};
+  for (const auto& command : commands) {
+    const ToolResult result = run(command);
+    EXPECT_EQ(result.exit_code, 0) << result.err;
+    EXPECT_NE(result.err.find(fewer), std::string::npos) << command[0] << ": " << result.err;
+    EXPECT_EQ(result.err.find(fewer), result.err.rfind(fewer)) << command[0] << " says it once";
+  }
+  const ToolResult calibrated = run({"quantize", "m.onnx", "-o", "q.onnx", "--calib", "pets"});
+  EXPECT_EQ(calibrated.err.find(fewer), std::string::npos) << "calibration asks for no labels: " << calibrated.err;
+}
+
 TEST_F(CliInfer, TellsOfLargeOutputsTheirRangeAndOfScoresTheLargest) {
   write_model(R"(graph @two(%x: f32[N,3]) -> (scores: f32[N,12], map: f32[N,2,6]) {
   %w = constant {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0} : f32[3,12]

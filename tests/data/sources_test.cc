@@ -8,6 +8,7 @@
 #include "data/data_helper.h"
 #include "data/sources/file_source.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/data/class_names.h"
 
 namespace edgesmith::data {
 namespace {
@@ -160,6 +161,42 @@ TEST(ClassFolders, NameFoldersInThemThatAreLeftOut) {
   const std::vector<std::string> warnings = log::take_warnings();
   ASSERT_EQ(warnings.size(), 1u);
   EXPECT_EQ(warnings[0], folder / "d" + ": 2 folders inside class folders are left out: a/more, b/more");
+}
+
+TEST(FlatFolder, NamesThePictureThatLeavesFoldersOut) {
+  TempFolder folder;
+  for (const char* path : {"d/stray.png", "d/a/1.jpg", "d/b/1.jpg"}) folder.write(path, slurp(fixture("420.jpg")));
+  folder.write("d/notes/read.me", "");
+  (void)log::take_warnings();
+  auto flat = open_dataset(as_it_is(folder / "d"), image_model(kPicture));
+  ASSERT_GOOD(flat);
+  EXPECT_EQ((*flat)->size(), 1);
+  EXPECT_EQ(joined_warnings(), folder / "d" +
+                                   ": 2 folders of pictures are left out beside stray.png; where the folders are the "
+                                   "classes, say labels = \"folders\" (--labels folders)\n");
+  auto classes = open_dataset(as_it_is(folder / "d", "folders"), image_model(kPicture));
+  ASSERT_GOOD(classes);
+  EXPECT_EQ((*classes)->size(), 2);
+  EXPECT_EQ(folder_class_names(spec_of(folder / "d", "folders")), (std::vector<std::string>{"a", "b", "notes"}));
+  EXPECT_TRUE(folder_class_names(spec_of(folder / "d")).empty());
+}
+
+// Ranks are the labels: one folder fewer shifts those behind it.
+TEST(ClassFolders, AreHeldAgainstTheClassesOfTheModel) {
+  TempFolder folder;
+  for (const char* path : {"d/0/1.jpg", "d/2/1.jpg"}) folder.write(path, slurp(fixture("420.jpg")));
+  const auto warnings = [&](const std::string& labels, int64_t classes) {
+    (void)log::take_warnings();
+    warn_about_missing_classes(spec_of(folder / "d", labels), image_model(kPicture, classes));
+    return joined_warnings();
+  };
+  EXPECT_EQ(warnings("", 3), folder / "d" +
+                                 ": has 2 folders, output 'scores' has 3 classes: a folder's label is its rank, so "
+                                 "those behind a missing one are labelled as other classes\n");
+  EXPECT_NE(warnings("folders", 3), "");
+  EXPECT_EQ(warnings("folder-numbers", 3), "");
+  EXPECT_EQ(warnings("", 2), "");
+  EXPECT_EQ(warnings("", 1), "") << "one score says yes or no";
 }
 
 TEST(Picture, IsAFolderOfOne) {

@@ -7,6 +7,7 @@
 #include "data_flags.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/data/class_names.h"
 #include "edgesmith/data/preprocess.h"
 #include "edgesmith/ir/align_inputs.h"
 #include "edgesmith/onnx/import.h"
@@ -206,6 +207,7 @@ Result<int> run(const CompareFlags& flags, const Common& common) {
   EDGESMITH_TRY(share_preprocess(*a, *b));
   auto data = open_for(**spec, *a);
   if (!data) return data.error();
+  data::warn_about_missing_classes(**spec, *a);
   // One that does preprocessing itself is fed with something else.
   std::unique_ptr<data::Dataset> other;
   if (folded_text(*a) != folded_text(*b)) {

@@ -8,6 +8,7 @@
 #include "data_flags.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
+#include "edgesmith/data/class_names.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/measure.h"
 #include "edgesmith/report/terminal.h"
@@ -176,6 +177,7 @@ Result<int> run(const EvalFlags& flags, const Common& common) {
   if (!graph) return graph.error();
   auto data = data::open_dataset(**spec, *graph);
   if (!data) return data.error();
+  data::warn_about_missing_classes(**spec, *graph);
   const auto program = make_program(flags.program, program_name(flags));
   if (!program) return program.error();
   auto metrics = choose_metrics(flags, **data, program->get());

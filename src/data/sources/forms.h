@@ -7,6 +7,8 @@
 
 namespace edgesmith::data {
 
+/// Whether a folder is one of class folders: samples of its own make it a flat one, unless its labels are of folders.
+bool holds_classes(const DataSpec& spec, const FolderListing& listing);
 /// A folder of class folders of pictures. `listing` is what open_source() saw in it.
 Result<SourcePtr> open_class_folders(const DataSpec& spec, const Signature& signature, const FolderListing& listing);
 /// A folder of pictures (or .npy, .npz samples) without classes, sorted by name.

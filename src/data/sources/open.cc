@@ -36,10 +36,8 @@ Result<SourcePtr> open_folder(const DataSpec& spec, const Signature& signature) 
   }
   auto listing = list_folder(spec.path);
   if (!listing) return listing.error();
-  if (!listing->samples.empty() && !(spec.labels == "folders" || spec.labels == "folder-numbers")) {
-    return open_flat_folder(spec, signature, *listing);
-  }
-  if (!listing->folders.empty()) return open_class_folders(spec, signature, *listing);
+  if (holds_classes(spec, *listing)) return open_class_folders(spec, signature, *listing);
+  if (!listing->samples.empty()) return open_flat_folder(spec, signature, *listing);
   if (const std::string file = readable_file(folder); !file.empty()) {
     return invalid_error(spec.path + ": holds files of data, but no samples of its own", "name one of them: " + file);
   }
@@ -50,6 +48,11 @@ Result<SourcePtr> open_folder(const DataSpec& spec, const Signature& signature) 
 }
 
 }  // namespace
+
+bool holds_classes(const DataSpec& spec, const FolderListing& listing) {
+  const bool told = spec.labels == "folders" || spec.labels == "folder-numbers";
+  return !listing.folders.empty() && (told || listing.samples.empty());
+}
 
 Error labels_mismatch(const DataSpec& spec, const std::string& what, const std::string& choices) {
   return usage_error(spec.path + ": labels = \"" + spec.labels + "\" does not go with " + what, "use " + choices);
