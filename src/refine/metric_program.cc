@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "data/metrics/metrics.h"
+#include "edgesmith/base/characters.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/progress.h"
 #include "edgesmith/base/shell.h"
@@ -89,7 +90,7 @@ std::string last_line(const std::string& path) {
   if (!text) return "";
   std::string line;
   for (const std::string& one : split(*text, '\n')) {
-    if (one.find_first_not_of(" \t\r") != std::string::npos) line = one;
+    if (!is_blank(one)) line = one;
   }
   return line.substr(0, 200);
 }
@@ -138,6 +139,7 @@ MetricProgram::MetricProgram(MetricProgramOptions options) : options_(std::move(
 }
 
 Result<std::shared_ptr<const MetricProgram>> MetricProgram::create(MetricProgramOptions options) {
+  if (is_blank(options.command)) return usage_error("the metric command is empty", "name the program");
   if (data::find_metric(options.name) != nullptr) {
     return usage_error("metric '" + options.name + "' is one of ours, and not what a metric command computes",
                        "give it another name, or leave the name out");

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "edgesmith/base/characters.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/data/preprocess.h"
@@ -61,6 +62,9 @@ Status read_metric(ConfigReader& reader, const ConfigNode& node, Gate& gate) {
   EDGESMITH_TRY(reader.word("metric_better", better, {"higher", "lower"}));
   gate.metric_lower = better == "lower";
   const data::MetricInfo* known = data::find_metric(gate.metric);
+  if (const ConfigNode* command = node.find("metric_command"); command != nullptr && is_blank(gate.metric_command)) {
+    return reader.error(*command, "metric_command is empty", "name the program, or leave the key out");
+  }
   if (!gate.metric_command.empty()) {
     if (known == nullptr) return {};
     return reader.error(*node.find("metric"), "metric '" + gate.metric + "' is one of ours, and not a program's",

@@ -303,6 +303,10 @@ TEST_F(BadInput, WrongUsageIsExitCode2OfEveryCommand) {
     expect_refused(args, 2, "", "unknown option '--bogus'");
   }
   for (const char* command : {"passes", "ops", "metrics"}) expect_refused({command, "--bogus"}, 2, "", "'--bogus'");
+  // A script's variable that is not set: without evaluation data there would be no gate, and no word of it.
+  for (const char* option : {"--eval", "--metric-command", "--skip", "--report"}) {
+    expect_refused({"quantize", "m.onnx", "--calib", "d.npz", "-o", "out", "-q", option, ""}, 2, option, "'' is empty");
+  }
   for (const char* selector : {"--only", "--skip", "--skip-op"}) {
     expect_refused({"quantize", "m.onnx", "--calib", "d.npz", "-o", "out", "-q", selector, "stem*"}, 2, selector,
                    "'stem*' matches nothing");

@@ -184,6 +184,8 @@ print(json.dumps({"value": 0.5, "per_sample": [0, 1] * 30, "names": names}))
       run(with(kSimplifyAll, {"-o", "o.onnx", "--metric-command", "sleep 30 #", "--metric-timeout", "0.1"})).exit_code,
       5);
   EXPECT_EQ(run(with(kSimplifyAll, {"-o", "o.onnx", "--metric-better", "lower"})).exit_code, 2);
+  expect_error({"eval", "m.onnx", "--data", "eval.npz", "--metric-command", " "}, 2,
+               "the metric command is empty; name the program");
   EXPECT_EQ(run(with(kSimplifyAll, {"-o", "o.onnx", "--metric", "top1", "--metric-command", "true"})).exit_code, 2);
   EXPECT_FALSE(wrote("o.onnx"));
 }

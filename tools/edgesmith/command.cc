@@ -29,6 +29,11 @@ CLI::Validator word_of(const std::vector<std::string>& words) {
   return CLI::Validator(check, "");
 }
 
+/// A script's variable that is not set makes '--eval ""': without the data there would be no gate, and no word of it.
+CLI::Validator not_empty() {
+  return CLI::Validator([](const std::string& text) { return text.empty() ? "'' is empty" : std::string(); }, "");
+}
+
 }  // namespace
 
 Option* Option::required() { return option_->required(), this; }
@@ -78,7 +83,7 @@ void Command::also_called(const std::string& lines) { app_->footer(lines); }
 Option* Command::keep(CLI::Option* option) { return &options_.emplace_back(option); }
 
 Option* Command::add_option(const std::string& names, std::string& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help));
+  return keep(app_->add_option(names, value, help)->check(not_empty()));
 }
 Option* Command::add_option(const std::string& names, int& value, const std::string& help) {
   return keep(app_->add_option(names, value, help));
@@ -102,7 +107,7 @@ Option* Command::add_option(const std::string& names, std::optional<double>& val
   return keep(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, std::vector<std::string>& values, const std::string& help) {
-  return keep(app_->add_option(names, values, help)->allow_extra_args(false));
+  return keep(app_->add_option(names, values, help)->allow_extra_args(false)->check(not_empty()));
 }
 Option* Command::add_flag(const std::string& names, bool& value, const std::string& help) {
   return keep(app_->add_flag(names, value, help));
