@@ -26,6 +26,9 @@ using nlohmann::json;
 /// A number for each of ten million samples is less.
 constexpr int64_t kMostPrinted = int64_t{256} << 20;
 
+/// Of a value that was printed with few digits, as a share of it.
+constexpr double kMostRounding = 0.01;
+
 constexpr const char* kContract = "it must print one JSON object {\"value\": ..., \"per_sample\": [...]} on stdout";
 
 /// A folder that goes away with its object.
@@ -103,6 +106,14 @@ Error nonsense(const MetricProgram& program, const std::string& what) {
   return invalid_error("the metric program '" + program.options().command + "' " + what, kContract);
 }
 
+/// Up to rounding: with a value in percent and samples from 0 to 1, intervals would be 100 times too narrow.
+bool is_mean(double value, const std::vector<double>& per_sample) {
+  const double mean = data::mean_of(per_sample, 1);
+  double spread = 0;  // a mean near 0 of large numbers is not known to a share of itself
+  for (const double number : per_sample) spread += std::abs(number) / static_cast<double>(per_sample.size());
+  return std::abs(mean - value) <= kMostRounding * std::max(std::abs(value), spread);
+}
+
 Result<ProgramResult> parse(const MetricProgram& program, const std::string& text, size_t samples) {
   const json parsed = json::parse(text, nullptr, false);
   if (!parsed.is_object()) {
@@ -126,6 +137,10 @@ Result<ProgramResult> parse(const MetricProgram& program, const std::string& tex
       return nonsense(program, "gave something else than numbers in \"per_sample\"");
     }
     result.per_sample.push_back(number.get<double>());
+  }
+  if (!is_mean(result.value, result.per_sample)) {
+    return nonsense(program, "gave " + shortest(result.value) + " as \"value\", but the mean of \"per_sample\" is " +
+                                 shortest(data::mean_of(result.per_sample, 1)));
   }
   return result;
 }

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "cli/tool_test.h"
+#include "edgesmith/base/text.h"
 #include "edgesmith/onnx/import.h"
 
 namespace edgesmith::testing {
@@ -179,6 +180,13 @@ print(json.dumps({"value": 0.5, "per_sample": [0, 1] * 30, "names": names}))
   expect_error({"eval", "m.onnx", "--data", "eval.npz", "-q", "--metric-command", "python3 gone.py; true"}, 3,
                "m.onnx: the metric program 'python3 gone.py; true' printed nothing; it must print one JSON object "
                "{\"value\": ..., \"per_sample\": [...]} on stdout");
+  // In percent: the interval would be of the samples, the value another scale.
+  const std::string percent =
+      "echo '{\"value\": 50, \"per_sample\": [" + join(std::vector(60, std::string("0.5")), ",") + "]}' #";
+  expect_error({"eval", "m.onnx", "--data", "eval.npz", "-q", "--metric-command", percent}, 3,
+               "m.onnx: the metric program '" + percent +
+                   "' gave 50 as \"value\", but the mean of \"per_sample\" is 0.5; it must print one JSON object "
+                   "{\"value\": ..., \"per_sample\": [...]} on stdout");
   EXPECT_EQ(run(with(kSimplifyAll, {"-o", "o.onnx", "--metric-command", "exit 3;"})).exit_code, 5);
   EXPECT_EQ(
       run(with(kSimplifyAll, {"-o", "o.onnx", "--metric-command", "sleep 30 #", "--metric-timeout", "0.1"})).exit_code,
