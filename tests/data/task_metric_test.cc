@@ -107,9 +107,14 @@ TEST(Miou, SaysWhatIsMissing) {
   EXPECT_EQ(error_of("miou", scores, labelled(1)).message, "the sample has no classes of its pixels");
   EXPECT_EQ(error_of("miou", scores, with_target(ir::Tensor::of<int64_t>({1, 2, 2}, std::vector<int64_t>(4, 0)))).kind,
             ErrorKind::invalid);
-  EXPECT_EQ(
-      error_of("miou", scores, with_target(ir::Tensor::of<int64_t>({1, 1, 3}, std::vector<int64_t>{0, 0, 200}))).kind,
-      ErrorKind::unsupported);
+  const auto error_with = [](const Tensors& outputs, int64_t label) {
+    return error_of("miou", outputs,
+                    with_target(ir::Tensor::of<int64_t>({1, 1, 3}, std::vector<int64_t>{0, 0, label})));
+  };
+  // A label map that counts from 1 would make a class of its own.
+  EXPECT_EQ(error_with(scores, 2).message, "a pixel's label is 2, the output has classes 0 to 1");
+  EXPECT_EQ(error_with({ir::Tensor::of<int64_t>({1, 1, 3}, std::vector<int64_t>(3, 0))}, 200).kind,
+            ErrorKind::unsupported);
 }
 
 /// Rows x1, y1, x2, y2, class.

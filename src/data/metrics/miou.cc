@@ -13,7 +13,9 @@ constexpr int64_t kIgnoredPixel = 255;            // of PASCAL VOC, Cityscapes a
 constexpr int kMiouWidth = 3 * kMostMiouClasses;  // pixels by class: labelled, answered, both
 
 /// Classes of the pixels: the output itself when it holds integers, else the largest score along axis 1.
-Result<std::vector<int64_t>> pixel_classes(const ir::Tensor& output, int64_t pixels) {
+/// Errors: invalid (another shape, a label of no class of the scores).
+Result<std::vector<int64_t>> pixel_classes(const ir::Tensor& output, std::span<const int64_t> labels) {
+  const auto pixels = static_cast<int64_t>(labels.size());
   if (ir::is_integer(output.dtype()) && output.size() == pixels) return output.to_int64s();
   if (output.rank() < 3 || output.dims()[1] < 2 || output.size() != pixels * output.dims()[1]) {
     return invalid_error(
@@ -23,6 +25,12 @@ Result<std::vector<int64_t>> pixel_classes(const ir::Tensor& output, int64_t pix
   const std::vector<float> scores = output.to_floats();
   const auto classes = static_cast<size_t>(output.dims()[1]), count = static_cast<size_t>(pixels);
   std::vector<int64_t> found(count);
+  for (const int64_t label : labels) {
+    if (label == kIgnoredPixel || label < output.dims()[1]) continue;
+    return invalid_error("a pixel's label is " + std::to_string(label) + ", the output has classes 0 to " +
+                             std::to_string(output.dims()[1] - 1),
+                         "255 marks pixels that do not count");
+  }
   std::vector<float> at(classes);
   for (size_t i = 0; i < count; ++i) {
     for (size_t c = 0; c < classes; ++c) at[c] = scores[c * count + i];
@@ -38,7 +46,7 @@ Status sample_miou(std::span<const ir::Tensor> outputs, std::span<const ir::Tens
     return invalid_error("the sample has no classes of its pixels", "give an integer array y [N,H,W]");
   }
   const std::vector<int64_t> labels = sample.targets[0].to_int64s();
-  auto found = pixel_classes(outputs[0], static_cast<int64_t>(labels.size()));
+  auto found = pixel_classes(outputs[0], labels);
   if (!found) return found.error();
   std::fill(numbers.begin(), numbers.end(), 0.0);
   const auto count = [&](int64_t label, int part) {
