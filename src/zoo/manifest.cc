@@ -184,6 +184,10 @@ Result<refine::Recipe> read_recipe(const Settings& settings, std::span<const ref
   std::vector<refine::Override> overrides;
   for (const std::string& text : settings.overrides) overrides.push_back({text, source.folder});
   overrides.insert(overrides.end(), line.begin(), line.end());
+  for (const refine::Override& one : overrides) {
+    if (!one.text.starts_with("model=")) continue;
+    return reader.error(node, "set " + one.text + ": the model is " + model, "models are what path and glob name");
+  }
   auto recipe = refine::load_recipe(absolute_in(source, *path), overrides);
   if (!recipe) return recipe.error().in(source.origin + ": line " + std::to_string(node.line));
   recipe->model = model;

@@ -180,6 +180,28 @@ TEST_F(CliZoo, ThatTheGateSaidNoIsExitCodeOneWithTheList) {
   EXPECT_EQ(json["models"][1]["exit_code"], 5);
 }
 
+TEST_F(CliZoo, QuietlySaysWhatWentWrong) {
+  put("bad.onnx", "no model");
+  put("zoo.toml", std::string(kQuick) + "[[model]]\npath = [\"a.onnx\", \"bad.onnx\"]\n");
+  const ToolResult result = run({"zoo", "zoo.toml", "-o", "r", "-q"});
+  EXPECT_EQ(result.exit_code, 3);
+  EXPECT_EQ(result.out, "");
+  EXPECT_NE(result.err.find("edgesmith: error: bad: "), std::string::npos) << result.err;
+  EXPECT_EQ(result.err.find("error: a: "), std::string::npos) << result.err;
+  EXPECT_NE(run({"zoo", "collect", "r", "-q"}).err.find("edgesmith: error: bad: "), std::string::npos);
+  put("strict.toml", std::string(kQuick) + "set = { gate.max_bytes = 10 }\n[[model]]\npath = \"a.onnx\"\n");
+  const ToolResult refused = run({"zoo", "strict.toml", "-o", "s", "-q"});
+  EXPECT_EQ(refused.exit_code, 1);
+  EXPECT_NE(refused.err.find("edgesmith: warning: a: "), std::string::npos) << refused.err;
+}
+
+TEST_F(CliZoo, RefusesAModelThatIsSet) {
+  put("zoo.toml", std::string(kQuick) + "set = { model = \"b.onnx\" }\n[[model]]\npath = \"a.onnx\"\n");
+  const ToolResult result = run({"zoo", "zoo.toml", "-o", "r", "-q"});
+  EXPECT_EQ(result.exit_code, 2);
+  EXPECT_NE(result.err.find("set model=\"b.onnx\": the model is "), std::string::npos) << result.err;
+}
+
 TEST_F(CliZoo, AFailingModelCostsItsRowOnly) {
   put("broken.onnx", "no model");
   put("zoo.toml", std::string(kQuick) + "[[model]]\npath = [\"broken.onnx\", \"none.onnx\", \"a.onnx\"]\n");

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cli.h"
+#include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/zoo/plan.h"
 #include "memory_flags.h"
@@ -28,10 +29,21 @@ std::string results_folder(const ZooFlags& flags, const zoo::Manifest& manifest)
   return flags.output.empty() ? manifest.folder : flags.output;
 }
 
+/// What is left to say where nobody sees the table.
+void say_what_went_wrong(const zoo::Summary& summary) {
+  for (const zoo::Row& row : summary.rows) {
+    if (row.status == zoo::RowStatus::done) continue;
+    const std::string line = row.name + ": " + row.reason;
+    row.status == zoo::RowStatus::gate_failed ? log::warning(line) : log::error(line);
+  }
+}
+
 void show(const zoo::Summary& summary, const Common& common, bool whole) {
   if (common.json) {
     print(zoo::summary_json(summary));
-  } else if (!common.quiet) {
+  } else if (common.quiet) {
+    say_what_went_wrong(summary);
+  } else {
     print(zoo::summary_text(summary, use_color(common)) +
           (whole ? "  results   " + (fs::path(summary.folder) / "index.html").string() : ""));
   }
