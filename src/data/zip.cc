@@ -100,7 +100,7 @@ Result<Bytes> zip_read(const Bytes& bytes, const ZipEntry& entry, const std::str
   if (!has(bytes, begin, entry.compressed)) return corrupt;
   const Bytes data = bytes.part(begin, entry.compressed);
   if (entry.method == 0) {
-    if (entry.compressed != entry.size) return corrupt;
+    if (entry.compressed != entry.size || crc32_of(data.span) != entry.crc) return corrupt;
     return data;
   }
   if (entry.method != 8) {

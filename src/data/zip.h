@@ -24,7 +24,8 @@ struct ZipEntry {
 
 /// The entries of the archive in `bytes`, in the order of its directory. Errors: invalid, naming `name`.
 Result<std::vector<ZipEntry>> zip_entries(const Bytes& bytes, const std::string& name);
-/// The content of `entry`: shared with `bytes` when it is stored, inflated (and held against its CRC) otherwise.
+/// The content of `entry`: shared with `bytes` when it is stored, else inflated. Errors: invalid (also
+/// another CRC-32 than the directory's), unsupported.
 Result<Bytes> zip_read(const Bytes& bytes, const ZipEntry& entry, const std::string& name);
 
 }  // namespace edgesmith::data

@@ -128,7 +128,8 @@ TEST(Zip, ReadsSizesFromZip64Fields) {
   };
   const std::string body = "hello", name = "a.npy";
   const std::string all = le(0xffffffff, 4);
-  const std::string fixed = le(45, 2) + le(0, 2) + le(0, 2) + le(0, 4) + le(0, 4) + all + all + le(name.size(), 2);
+  const std::string crc = le(crc32_of(std::as_bytes(std::span(body))), 4);
+  const std::string fixed = le(45, 2) + le(0, 2) + le(0, 2) + le(0, 4) + crc + all + all + le(name.size(), 2);
   std::string zip = le(0x04034b50, 4) + fixed + le(20, 2) + name + le(1, 2) + le(16, 2) + le(5, 8) + le(5, 8) + body;
   const size_t directory = zip.size();
   zip += le(0x02014b50, 4) + le(45, 2) + fixed + le(28, 2) + le(0, 8) + le(0, 2) + all + name + le(1, 2) + le(24, 2) +
@@ -171,6 +172,20 @@ TEST(Npz, NoticesWrongBytesInDeflatedArrays) {
   auto arrays = read_npz(folder.write("bad.npz", damaged));
   ASSERT_FALSE(arrays.ok());
   EXPECT_NE(arrays.error().message.find("rgb_420.jpg.npy"), std::string::npos) << arrays.error().message;
+}
+
+TEST(Npz, NoticesWrongBytesInStoredArrays) {
+  TempFolder folder;
+  const ir::Tensor numbers = ir::Tensor::of<float>({2}, std::vector<float>{1, 2});
+  ASSERT_GOOD(write_npz(folder / "a.npz", std::vector<NamedArray>{{"x", numbers}}));
+  std::string damaged = slurp(folder / "a.npz");
+  const std::string two("\0\0\0\x40", 4);
+  ASSERT_NE(damaged.find(two), std::string::npos);
+  damaged[damaged.find(two)] = 1;
+  const auto arrays = read_npz(folder.write("bad.npz", damaged));
+  ASSERT_FALSE(arrays.ok());
+  EXPECT_EQ(arrays.error().kind, ErrorKind::invalid);
+  EXPECT_EQ(arrays.error().message, folder / "bad.npz" + ": x.npy: corrupt zip entry");
 }
 
 TEST(Idx, ReadsBigEndianDimsAndElements) {
