@@ -4,6 +4,7 @@
 
 #include <sstream>
 
+#include "edgesmith/base/characters.h"
 #include "edgesmith/base/text.h"
 #include "refine/config.h"
 
@@ -68,6 +69,17 @@ void flatten(const ConfigNode& table, const std::string& prefix, FlatToml& out) 
   }
 }
 
+/// TOML is UTF-8. Errors: usage, with the line that is not.
+Status check_characters(const std::string& text, const std::string& origin) {
+  const std::vector<std::string> lines = split(text, '\n');
+  for (size_t i = 0; i < lines.size(); ++i) {
+    if (is_utf8(lines[i])) continue;
+    return usage_error(origin + ": line " + std::to_string(i + 1) + ": not UTF-8: " + lines[i],
+                       "rename the file, or give it a second name with ln -s");
+  }
+  return {};
+}
+
 }  // namespace
 
 FlatToml flat_toml(const ConfigNode& table) {
@@ -81,6 +93,7 @@ Result<ConfigNode> parse_toml(const std::string& text, const std::string& origin
   try {
     return convert(toml::parse(text));
   } catch (const toml::parse_error& error) {
+    EDGESMITH_TRY(check_characters(text, origin));
     return usage_error(origin + ": line " + std::to_string(error.source().begin.line) +
                            ": not TOML: " + std::string(error.description()),
                        quotes_hint(text, error.source().begin.line));

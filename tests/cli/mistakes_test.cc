@@ -129,6 +129,41 @@ TEST_F(Mistakes, PassesShowsOneInJsonToo) {
   EXPECT_EQ(run({"passes", "quantise", "--json", "-q"}).exit_code, 2);
 }
 
+TEST_F(Mistakes, JsonIsAllThatAScriptReads) {
+  const std::vector<std::vector<std::string>> commands = {{"quantize", "m.onnx", "--calib", "d.npz", "--print-recipe"},
+                                                          {"run", "r.toml", "m.onnx", "--print-recipe"},
+                                                          {"completion", "bash"},
+                                                          {"passes", "--markdown"},
+                                                          {"ops", "--markdown"},
+                                                          {"metrics", "--markdown"},
+                                                          {"targets", "--markdown"},
+                                                          {"report", "diff", "a", "b", "--markdown"},
+                                                          {"report", "diff", "a", "b", "--junit", "-"}};
+  for (std::vector<std::string> command : commands) {
+    command.push_back("--json");
+    const ToolResult result = run(command);
+    EXPECT_EQ(result.exit_code, 2) << command[0];
+    EXPECT_NE(result.out.find("--json does not go with "), std::string::npos) << command[0] << ": " << result.out;
+  }
+}
+
+// The command line becomes a recipe, and a recipe is UTF-8.
+TEST_F(Mistakes, ANameThatIsNoUtf8IsTold) {
+  write_model(kTinyModel, folder_ / "\xff.onnx");
+  expect_error({"convert", "\xff.onnx", "-o", "c.onnx", "--to", "fp16"}, 2,
+               "convert: not UTF-8: model = \"\\xff.onnx\"; rename the file, or give it a second name with ln -s");
+}
+
+TEST_F(Mistakes, AFolderThatIsGoneIsTold) {
+  const std::string gone = folder_ / "gone";
+  fs::create_directory(gone);
+  const std::string script = "cd " + gone + " && rmdir " + gone + " && " + EDGESMITH_BINARY + " simplify " +
+                             (folder_ / "m.onnx") + " -o s.onnx 2>" + (folder_ / "said");
+  EXPECT_NE(std::system(script.c_str()), 0);
+  EXPECT_EQ(*read_file(folder_ / "said"),
+            "edgesmith: error: the working directory is gone; change into one that is there\n");
+}
+
 TEST_F(Mistakes, ATargetOnTheCommandLineHasNoLineOfAFile) {
   expect_error({"simplify", "m.onnx", "-o", "s.onnx", "--target", "tensort-orin"}, 2,
                "simplify: unknown target 'tensort-orin'; did you mean 'tensorrt-orin'?");

@@ -510,6 +510,10 @@ TEST_F(CliZoo, ReportDiffComparesTwoRuns) {
   EXPECT_EQ(worse.exit_code, 1);
   EXPECT_NE(worse.out.find("2 of 2 models beyond the limits"), std::string::npos) << worse.out;
   EXPECT_NE(read_file(folder_ / "diff.xml")->find("classname=\"a\" name=\"bytes\""), std::string::npos);
+  const ToolResult piped = run({"report", "diff", "old", "new", "--junit", "-"});
+  EXPECT_TRUE(piped.out.starts_with("<?xml")) << piped.out;
+  EXPECT_TRUE(piped.out.ends_with("</testsuites>\n")) << piped.out;
+  EXPECT_NE(piped.err.find("2 models"), std::string::npos) << piped.err;
   fs::remove(folder_ / "new/summary.json");
   expect_error({"report", "diff", "old", "new"}, 3, "new: has no summary.json; write it with zoo collect new");
   expect_error({"report", "diff", "old", "old/a/report.json"}, 3,

@@ -64,6 +64,11 @@ Status check_stdout(const Common& common, const std::string& output) {
   return usage_error("--json and -o " + output + " both write to stdout", "name a file for one of them");
 }
 
+Status check_no_json(const Common& common, const std::string& option) {
+  if (!common.json) return {};
+  return usage_error("--json does not go with " + option + ", which prints something else", "leave one of them out");
+}
+
 Status check_report_folder(const std::string& folder) {
   if (folder.empty()) return {};
   std::error_code error;

@@ -90,6 +90,8 @@ Result<runtime::ExecutorOptions> executor_options(const Common& common, int thre
 
 /// Errors: usage, where `output` is standard output and --json wants that, too.
 Status check_stdout(const Common& common, const std::string& output);
+/// Errors: usage, where --json asks for a document in place of what `option` prints.
+Status check_no_json(const Common& common, const std::string& option);
 /// Errors: usage or io, where `folder` cannot hold a report: before the work, not after it. "" is none.
 Status check_report_folder(const std::string& folder);
 

@@ -154,7 +154,8 @@ std::string zsh_script(const Program& program) {
 void add_completion(Program& program) {
   auto shell = std::make_shared<std::string>();
   Command* command = program.add_command("completion", "Print what completes edgesmith's command lines in a shell",
-                                         [shell, &program](const Common&) -> Result<int> {
+                                         [shell, &program](const Common& common) -> Result<int> {
+                                           EDGESMITH_TRY(check_no_json(common, "completion"));
                                            print_exactly(*shell == "bash" ? bash_script(program) : zsh_script(program));
                                            return 0;
                                          });

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 #include <iterator>
 #include <new>
 #include <string_view>
@@ -149,6 +150,12 @@ int main(int argc, char** argv) {
     return run(argc, argv);
   } catch (const std::bad_alloc&) {
     return cli::report_error(cli::out_of_memory(), wants_json(argc, argv));
+  } catch (const std::filesystem::filesystem_error& error) {
+    std::error_code gone;
+    (void)std::filesystem::current_path(gone);
+    const Error said = gone ? io_error("the working directory is gone", "change into one that is there")
+                            : io_error(error.path1().string() + ": " + error.code().message(), "check the path");
+    return cli::report_error(said, wants_json(argc, argv));
   } catch (const std::system_error& error) {  // a thread that could not be started
     if (process_memory_limit()) return cli::report_error(cli::out_of_memory(), wants_json(argc, argv));
     return cli::report_error(io_error(std::string("the system refused: ") + error.what(), "use fewer threads"),

@@ -78,6 +78,7 @@ std::string needs(const data::MetricInfo& metric) {
 }
 
 Result<int> list_metrics(const std::string& name, bool markdown, const Common& common) {
+  if (markdown) EDGESMITH_TRY(check_no_json(common, "--markdown"));
   if (!name.empty()) {
     const auto known = metric_named(name);
     if (!known) return known.error();

@@ -52,6 +52,7 @@ std::vector<std::string> onnx_names() {
 }
 
 Result<int> list_ops(const std::string& only, bool markdown, const Common& common) {
+  if (markdown) EDGESMITH_TRY(check_no_json(common, "--markdown"));
   nlohmann::ordered_json list = nlohmann::ordered_json::array();
   Table table({Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left, Table::Align::left,
                Table::Align::left});

@@ -106,6 +106,7 @@ Result<int> run_pass_command(const PassFlags& flags, const Common& common) {
   auto recipe = make_recipe(flags, common);
   if (!recipe) return recipe.error();
   if (flags.print_recipe) {
+    EDGESMITH_TRY(check_no_json(common, "--print-recipe"));
     print_exactly(refine::print_recipe(*recipe));
     return 0;
   }

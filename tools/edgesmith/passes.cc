@@ -108,6 +108,7 @@ std::vector<std::string> pass_names() {
 }
 
 Result<int> run(const std::string& name, bool markdown, const Common& common) {
+  if (markdown) EDGESMITH_TRY(check_no_json(common, "--markdown"));
   const PassInfo* pass = name.empty() ? nullptr : passes::find_pass(name);
   if (!name.empty() && pass == nullptr) {
     const std::string near = nearest(name, pass_names());

@@ -22,12 +22,14 @@ Result<int> show(const Diff& diff, const ReportFlags& flags, const Common& commo
                  std::string (*text)(const Diff&, bool), std::string (*markdown)(const Diff&),
                  std::string (*junit)(const Diff&), std::string (*json)(const Diff&)) {
   if (!flags.junit.empty()) EDGESMITH_TRY(write_file(flags.junit, junit(diff)));
-  print(common.json ? json(diff) : flags.markdown ? markdown(diff) : text(diff, use_color(common)));
+  print_beside(flags.junit, common.json ? json(diff) : flags.markdown ? markdown(diff) : text(diff, use_color(common)));
   return diff.regressions > 0 ? 1 : 0;
 }
 
 Result<int> run(const ReportFlags& flags, const Common& common) {
+  if (flags.markdown) EDGESMITH_TRY(check_no_json(common, "--markdown"));
   if (!flags.junit.empty()) {
+    if (is_stdout(flags.junit)) EDGESMITH_TRY(check_no_json(common, "--junit " + flags.junit));
     const std::vector files = {report::compared_file(flags.old_path), report::compared_file(flags.new_path)};
     EDGESMITH_TRY(refine::check_no_input(flags.junit, files));
     EDGESMITH_TRY(report::check_junit_file(flags.junit));

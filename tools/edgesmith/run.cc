@@ -39,6 +39,7 @@ Result<int> run(const RunFlags& given, const Common& common) {
     if (report.empty()) report = flags.output;
   }
   if (flags.print_recipe) {
+    EDGESMITH_TRY(check_no_json(common, "--print-recipe"));
     print_exactly(refine::print_recipe(*recipe));
     return 0;
   }

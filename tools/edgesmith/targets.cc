@@ -286,6 +286,7 @@ Result<int> show(const std::string& name, const Common& common) {
 }
 
 Result<int> list(bool as_markdown, const Common& common) {
+  if (as_markdown) EDGESMITH_TRY(check_no_json(common, "--markdown"));
   if (common.json) {
     Json all = Json::array();
     for (const Target& target : targets::all_targets()) all.push_back(target_json(target));

@@ -82,6 +82,7 @@ Result<int> plan(const ZooFlags& flags, const Common& common) {
   if (flags.resume || flags.force || !flags.only.empty()) {
     return usage_error("zoo plan takes no --resume, --force or --only", "it writes commands, and runs nothing");
   }
+  if (!flags.format.empty() && flags.format != "json") EDGESMITH_TRY(check_no_json(common, "--format " + flags.format));
   auto limit = parse_memory_limit(common.memory_limit);
   if (!limit) return limit.error();
   auto manifest = zoo::load_manifest(flags.second, overrides_of(flags.overrides));
