@@ -17,8 +17,9 @@ std::string drop_sentence(const data::MetricInfo* metric, const std::string& aga
   const auto text = [&](double value) {
     return metric != nullptr ? difference_text(*metric, value) : std::to_string(value);
   };
-  const std::string change =
-      drop < 0 ? " is better by " + text(-drop) + " than " : " drops by " + text(drop) + " against ";
+  const bool falls = metric == nullptr || metric->higher_is_better;
+  const std::string change = drop < 0 ? " is better by " + text(-drop) + " than "
+                                      : (falls ? " drops by " : " rises by ") + text(drop) + " against ";
   return name + change + against + ", the budget is " + (drop < 0 ? "a drop of " : "") + text(budget);
 }
 

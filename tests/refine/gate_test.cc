@@ -43,6 +43,11 @@ TEST(Gate, RollsBackADropBeyondTheBudget) {
   EXPECT_EQ(d.reason, "top1 drops by 1.20 points against the original, the budget is 0.50 points");
 }
 
+TEST(Gate, SaysThatErrorsRise) {
+  const Decision d = decide(gate(0.5), {}, {}, data::find_metric("mae"), evidence(1.25, 0.9, 1.5));
+  EXPECT_EQ(d.reason, "mae rises by 1.25 against the original, the budget is 0.5");
+}
+
 TEST(Gate, RollsBackAWeightThatIsNoNumberWithoutAnyBudget) {
   StepEvidence e;
   e.broken_weight = "weight 'w' of gemm 'y' holds NaN or infinity";
