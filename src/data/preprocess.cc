@@ -115,6 +115,27 @@ Status set_preprocess_flag(Preprocess& preprocess, std::string_view flag, std::s
   return status.ok() ? status : Status(status.error().in("--" + std::string(flag)));
 }
 
+std::string preprocess_flag(const Preprocess& preprocess, std::string_view flag) {
+  const auto list = [](const std::vector<double>& values) {
+    std::vector<std::string> words;
+    for (const double value : values) words.push_back(shortest(value));
+    return join(words, ",");
+  };
+  const Preprocess fallback;
+  const auto& to = preprocess.resize_to;
+  if (flag == "color") return preprocess.color;
+  if (flag == "crop-fraction") return preprocess.crop_fraction > 0 ? shortest(preprocess.crop_fraction) : "";
+  if (flag == "resize" && !to.empty()) return std::to_string(to[0]) + "x" + std::to_string(to[1]);
+  if (flag == "resize") return preprocess.resize_short > 0 ? std::to_string(preprocess.resize_short) : "";
+  if (flag == "filter") return preprocess.filter != fallback.filter ? preprocess.filter : "";
+  if (flag == "crop") return preprocess.crop > 0 ? std::to_string(preprocess.crop) : "";
+  if (flag == "layout") return preprocess.layout != fallback.layout ? preprocess.layout : "";
+  if (flag == "scale") return preprocess.scale != fallback.scale ? shortest(preprocess.scale) : "";
+  if (flag == "mean") return list(preprocess.mean);
+  if (flag == "std") return list(preprocess.std);
+  return "";
+}
+
 Status check_preprocess(const Preprocess& preprocess) {
   if (!preprocess.color.empty()) EDGESMITH_TRY(check_word("color", preprocess.color, kColors));
   EDGESMITH_TRY(check_word("filter", preprocess.filter, resize_filters()));

@@ -66,6 +66,25 @@ TEST_F(CliDiagnose, RanksNodesAndSaysWhatHelps) {
   EXPECT_GT(better["sqnr_db"].get<double>(), result["sqnr_db"].get<double>() + 1);
 }
 
+// The float model's file does not remember how the samples go in: the command says it.
+TEST_F(CliDiagnose, SaysThePreprocessingThatTheOtherModelRemembers) {
+  const std::vector<std::string> words = {"--scale", "0.5", "--mean", "0.25,0,0", "--std", "2"};
+  std::vector<std::string> quantize = {"quantize", "m.onnx",       "-o",     "r.onnx",  "--per-tensor", "--repair",
+                                       "none",     "--calibrator", "minmax", "--calib", "calib.npz",    "-q"};
+  quantize.insert(quantize.end(), words.begin(), words.end());
+  ASSERT_EQ(run(quantize).exit_code, 0);
+  const std::string wanted =
+      "edgesmith quantize m.onnx -o m-better.onnx --calib calib.npz --scale 0.5 --mean 0.25,0,0 "
+      "--std 2";
+  const Json remembered = json_of({"diagnose", "m.onnx", "r.onnx", "--data", "calib.npz"});
+  const std::string command = remembered["advice"][0]["command"];
+  EXPECT_TRUE(command.starts_with(wanted)) << command;
+  const std::string asked = json_of({"diagnose", "m.onnx", "r.onnx", "--data", "calib.npz", "--scale", "1/2", "--color",
+                                     "never"})["advice"][0]["command"];
+  EXPECT_NE(asked.find(" --scale 1/2"), std::string::npos) << asked;
+  EXPECT_EQ(asked.find(" --mean"), std::string::npos) << "what is typed goes before all that is remembered";
+}
+
 TEST_F(CliDiagnose, LeavesNodesFloatForABudget) {
   const Json result = json_of({"diagnose", "m.onnx", "q.onnx", "--auto-skip", "--max-drop", "3", "--calib", "calib.npz",
                                "--eval", "eval.npz", "-o", "out.onnx"});

@@ -33,7 +33,14 @@ TEST(Flags, SetWhatTheySay) {
   for (const auto& [flag, text] : flags) ASSERT_GOOD(set_preprocess_flag(p, flag, text));
   EXPECT_EQ(p.json(), R"({"color":"bgr","crop_fraction":0.875,"resize":{"to":[224,192],"filter":"bicubic"},"crop":160,)"
                       R"("layout":"nhwc","scale":0.00392156862745098,"mean":[0.5],"std":[0.25,0.5,1]})");
+  Preprocess again;
+  for (const std::string& flag : preprocess_flags()) {
+    ASSERT_GOOD(set_preprocess_flag(again, flag, preprocess_flag(p, flag)));
+    EXPECT_EQ(preprocess_flag(Preprocess(), flag), "") << flag;
+  }
+  EXPECT_EQ(again.json(), p.json());
   ASSERT_GOOD(set_preprocess_flag(p, "resize", "256"));
+  EXPECT_EQ(preprocess_flag(p, "resize"), "256");
   EXPECT_EQ(p.resize_short, 256);
   EXPECT_TRUE(p.resize_to.empty());
 }

@@ -32,6 +32,7 @@ struct DiagnoseFlags {
 
 struct Models {
   ir::Graph original, other;
+  bool lent = false;  ///< the original has the other's declared preprocessing, and none of its own
 };
 
 struct OpenData {
@@ -101,8 +102,32 @@ std::string quoted(const std::string& text) {
   return word + "'";
 }
 
+/// How the samples are declared, as flags of a command. `lent` is what the float model's file does not remember; absent
+/// where flags cannot say it.
+std::optional<std::string> data_words(const DiagnoseFlags& flags, const Common& common,
+                                      const data::PreprocessTable& lent) {
+  std::string words;
+  const auto add = [&](const std::string& name, const std::string& value) {
+    if (!value.empty()) words += " --" + name + " " + quoted(value);
+  };
+  for (const auto& [name, value] : flags.data.preprocess) add(name, value);
+  for (const std::string& word : common.color) {
+    if (word == "rgb" || word == "bgr" || word == "gray") add("color", word);
+  }
+  if (words.empty() && !lent.empty()) {
+    if (lent.size() > 1 || !lent[0].first.empty()) return std::nullopt;
+    for (const std::string& flag : data::preprocess_flags()) add(flag, data::preprocess_flag(lent[0].second, flag));
+    if (words.empty()) add("scale", "1");  // it says that the samples go in as they are
+  }
+  add("labels", flags.data.labels);
+  add("features", flags.data.features);
+  add("label", flags.data.label);
+  return words;
+}
+
 /// The command line that makes such a model anew. Models that were not quantized had options that we cannot know.
-std::string command_line(const DiagnoseFlags& flags, const refine::Diagnosis& diagnosis) {
+std::string command_line(const DiagnoseFlags& flags, const Common& common, const data::PreprocessTable& lent,
+                         const refine::Diagnosis& diagnosis) {
   const bool dynamic = diagnosis.command == "quantize --dynamic";
   if (diagnosis.command != "quantize" && !dynamic) return "";
   const DataFlag& data = flags.data.calib.path.empty() ? flags.data.data : flags.data.calib;
@@ -115,11 +140,8 @@ std::string command_line(const DiagnoseFlags& flags, const refine::Diagnosis& di
   std::string command = first + "edgesmith quantize " + model + " -o " + quoted(stem + "-better.onnx");
   command += dynamic ? " --dynamic" : " --calib " + quoted(data.path);
   if (data.limit > 0 && !dynamic) command += " --calib-limit " + std::to_string(data.limit);
-  for (const auto& [name, value] : flags.data.preprocess) {
-    if (!value.empty()) command += " --" + name + " " + quoted(value);
-  }
-  if (!flags.data.labels.empty()) command += " --labels " + quoted(flags.data.labels);
-  return command;
+  const auto words = data_words(flags, common, lent);
+  return words ? command + *words : "";
 }
 
 bool holds_codes(const ir::Graph& graph) {
@@ -145,10 +167,9 @@ Result<Models> load_models(const DiagnoseFlags& flags) {
         "the float model comes first: edgesmith diagnose " + quoted(flags.other) + " " + quoted(flags.original));
   }
   const std::string* key = other->find_metadata(data::kPreprocessKey);
-  if (key != nullptr && original->find_metadata(data::kPreprocessKey) == nullptr) {
-    original->set_metadata(data::kPreprocessKey, *key);
-  }
-  return Models{std::move(*original), std::move(*other)};
+  const bool lent = key != nullptr && original->find_metadata(data::kPreprocessKey) == nullptr;
+  if (lent) original->set_metadata(data::kPreprocessKey, *key);
+  return Models{std::move(*original), std::move(*other), lent};
 }
 
 Result<refine::AutoSkipOptions> search_options(const DiagnoseFlags& flags) {
@@ -211,7 +232,9 @@ Result<int> run(const DiagnoseFlags& flags, const Common& common) {
   auto diagnosis = refine::diagnose_model(models->original, models->other, data, context);
   if (!diagnosis) return diagnosis.error().in(flags.other);
   result.diagnosis = std::move(*diagnosis);
-  result.command = command_line(flags, result.diagnosis);
+  const data::Dataset& calib = opened->calib != nullptr ? *opened->calib : data;
+  result.command =
+      command_line(flags, common, models->lent ? calib.preprocess_table() : data::PreprocessTable(), result.diagnosis);
   result.calibrates_on_data = flags.data.calib.path.empty() && result.command.find(" --calib ") != std::string::npos;
   if (flags.auto_skip) EDGESMITH_TRY(search(flags, *models, *opened, *options, context, result));
   result.seconds = seconds_since(start);

@@ -33,6 +33,8 @@ const std::vector<std::string>& preprocess_flags();
 /// Sets one of them from its text: `--scale 1/255`, `--mean 0.485,0.456,0.406`, `--resize 256` (the shorter side),
 /// `--resize 224x224` (height x width), `--filter bicubic`. Errors: usage, naming the flag and what it takes.
 Status set_preprocess_flag(Preprocess& preprocess, std::string_view flag, std::string_view text);
+/// The text that sets it; "" for what is not done, or done by itself.
+std::string preprocess_flag(const Preprocess& preprocess, std::string_view flag);
 
 /// Errors: usage (unknown colour, filter or layout; a zero or negative size; a zero in std; a scale of zero).
 Status check_preprocess(const Preprocess& preprocess);
