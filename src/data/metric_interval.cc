@@ -28,8 +28,11 @@ struct Interval {
 bool is_mean(const MetricInfo& metric) { return metric.combine == mean_of || metric.combine == mean_percent_of; }
 double unit_of(const MetricInfo& metric) { return metric.combine == mean_percent_of ? 100 : 1; }
 
-bool zero_or_one(std::span<const double> numbers) {
-  return std::all_of(numbers.begin(), numbers.end(), [](double x) { return x == 0 || x == 1; });
+/// Of samples that are right or wrong, by one of our metrics or by a program (which has no `sample`). An error of
+/// exactly 0 is no share of anything.
+bool is_share(const MetricInfo& metric, std::span<const double> numbers) {
+  const bool may_be = metric.combine == mean_percent_of || metric.sample == nullptr;
+  return may_be && std::all_of(numbers.begin(), numbers.end(), [](double x) { return x == 0 || x == 1; });
 }
 
 Interval wilson(double successes, double n) {
@@ -104,7 +107,7 @@ Interval bootstrap(const MetricInfo& metric, std::span<const double> a, std::spa
 Interval difference_interval(const MetricInfo& metric, std::span<const double> a, std::span<const double> b) {
   if (!is_mean(metric)) return bootstrap(metric, a, b);
   Interval interval;
-  if (zero_or_one(a) && zero_or_one(b)) {
+  if (is_share(metric, a) && is_share(metric, b)) {
     interval = newcombe(a, b);
   } else {
     std::vector<double> differences(a.size());
@@ -122,9 +125,10 @@ PairedDifference paired_difference(const MetricInfo& metric, std::span<const dou
   if (a.empty()) return result;
   const double difference = metric.combine(a, metric.width) - metric.combine(b, metric.width);
   const Interval interval = difference_interval(metric, a, b);
-  result.drop = metric.higher_is_better ? difference : -difference;
-  result.ci95[0] = metric.higher_is_better ? interval.low : -interval.high;
-  result.ci95[1] = metric.higher_is_better ? interval.high : -interval.low;
+  // Taken from 0: no difference is 0, not -0.
+  result.drop = metric.higher_is_better ? difference : 0 - difference;
+  result.ci95[0] = metric.higher_is_better ? interval.low : 0 - interval.high;
+  result.ci95[1] = metric.higher_is_better ? interval.high : 0 - interval.low;
   return result;
 }
 
@@ -136,7 +140,7 @@ void metric_interval(const MetricInfo& metric, std::span<const double> numbers, 
     found = bootstrap(metric, numbers, {});
   } else {
     const double n = static_cast<double>(numbers.size());
-    found = zero_or_one(numbers) ? wilson(mean_of(numbers, 1) * n, n) : normal(numbers);
+    found = is_share(metric, numbers) ? wilson(mean_of(numbers, 1) * n, n) : normal(numbers);
     found = {found.low * unit_of(metric), found.high * unit_of(metric)};
   }
   interval[0] = found.low;

@@ -263,6 +263,20 @@ TEST(PairedDifference, OfMeansIsNormalAndPositiveWhenWorse) {
   EXPECT_NEAR(found.ci95[1], 2.5 + 1.265151, 1e-5);
 }
 
+// Errors that are all 0 are not 0 of 40 right answers, and no difference has no sign.
+TEST(PairedDifference, OfErrorsWithoutSpreadIsNoShare) {
+  const std::vector<double> none(40, 0.0);
+  const PairedDifference found = paired_difference(*find_metric("mse"), none, none);
+  for (const double number : {found.drop, found.ci95[0], found.ci95[1]}) {
+    EXPECT_EQ(number, 0);
+    EXPECT_FALSE(std::signbit(number));
+  }
+  double interval[2];
+  metric_interval(*find_metric("mse"), none, interval);
+  EXPECT_EQ(interval[0], 0);
+  EXPECT_EQ(interval[1], 0);
+}
+
 TEST(PairedDifference, OfOneSampleKnowsNothing) {
   const PairedDifference found = paired_difference(*find_metric("mse"), std::vector<double>{1}, std::vector<double>{2});
   EXPECT_DOUBLE_EQ(found.drop, 1);
