@@ -77,6 +77,9 @@ max_bytes = 1
   EXPECT_TRUE(wrote());
   EXPECT_EQ(report["output"]["bytes"], report["steps"][0]["size"]["bytes"]);
   EXPECT_EQ(run({"run", "r.toml", "-q", "--force", "--allow-rollback"}).exit_code, 0);
+  const std::string earlier = run({"run", "r.toml", "-q", "--force", "--on-fail", "fail"}).err;
+  EXPECT_NE(earlier.find("out.onnx: is not of this run, which writes no model"), std::string::npos) << earlier;
+  EXPECT_TRUE(wrote());
   fs::remove(folder_ / "out.onnx");
   EXPECT_EQ(run({"run", "r.toml", "-q", "--on-fail", "fail"}).exit_code, 1);
   EXPECT_FALSE(wrote()) << "on_fail = fail writes nothing, though a step was accepted";

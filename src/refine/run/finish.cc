@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 #include <algorithm>
+#include <filesystem>
 
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
@@ -121,6 +122,8 @@ Status Run::finish() {
     report_.output = std::move(output);
     report_.output_notes = written->notes;
     report_.final_needs = best_needs_.value_or(TargetNeeds());
+  } else if (std::error_code ignored; std::filesystem::exists(recipe_.output, ignored)) {
+    log::warning(recipe_.output + ": is not of this run, which writes no model");
   }
   if (report_.output && feed_.data.eval != nullptr) {
     const Evaluation& best = best_evaluations_[0];
