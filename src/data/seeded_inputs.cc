@@ -47,9 +47,13 @@ Result<ir::Dims> dims_of(const ModelInput& input, const SeededOptions& options) 
   }
   ir::Dims dims;
   for (const ir::Dim& dim : *input.type.shape) dims.push_back(size_of(dim, options));
-  if (batch == 0 || !input.batched) return dims;
-  if (dims.empty()) return dims;
+  if (dims.empty() || !input.batched) return dims;
   const ir::Dim& first = input.type.shape->front();
+  if (batch == 0 && dims[0] == 0 && !first.known()) {
+    return usage_error("input '" + input.name + "' " + ir::type_of(input.type.dtype, dims).text() + " holds no sample",
+                       "its first dim must be above 0");
+  }
+  if (batch == 0) return dims;
   if (first.known() && first.value() != batch) {
     return usage_error("input '" + input.name + "' " + input.type.text() + " takes " + std::to_string(first.value()) +
                            " samples at a time, not " + std::to_string(batch),

@@ -94,6 +94,9 @@ TEST(SeededInputs, RefuseWhatTheyCannotMake) {
   EXPECT_TRUE(seeded_inputs(graph_with_input("f32[4,3]"), {.batch = 4, .seed = 0, .memory_limit = kPlenty}).ok());
   EXPECT_EQ(seeded_inputs(graph_with_input("f32[]"), {.batch = 2, .seed = 0, .memory_limit = kPlenty}).error().kind,
             ErrorKind::usage);
+  const SeededOptions none{.free_dims = {{"N", 0}}, .memory_limit = kPlenty};
+  EXPECT_EQ(seeded_inputs(graph_with_input("f32[N,3]"), none).error().text(),
+            "input 'x' f32[0,3] holds no sample; its first dim must be above 0");
   EXPECT_EQ(seeded_inputs(graph_with_input("f32[*]"), {.batch = 0, .seed = 0, .memory_limit = kPlenty}).error().kind,
             ErrorKind::unsupported);
   EXPECT_EQ(seeded_inputs(graph_with_input("string[N]"), {.batch = 0, .seed = 0, .memory_limit = kPlenty}).error().kind,

@@ -24,8 +24,8 @@ struct SeededOptions {
 
 /// One tensor for each input of `graph`. Floats are uniform in [0, 1), 8-bit integers any code, other integers 0 or 1
 /// (so that indices and lengths stay legal). The same graph inputs and options give the same bytes. Errors: usage (the
-/// model's batch is fixed, or it has none; a symbol that no input has); unsupported (an input of unknown rank, or
-/// text); io (more than the memory limit, with the number).
+/// model's batch is fixed, or it has none; a symbol that no input has; no sample); unsupported (an input of unknown
+/// rank, or text); io (more than the memory limit, with the number).
 Result<std::vector<ir::Tensor>> seeded_inputs(const ir::Graph& graph, const SeededOptions& options);
 
 /// Writes `inputs` as the .npz `path`, and beside it, under the same name with .toml, the data description with which
