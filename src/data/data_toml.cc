@@ -71,6 +71,11 @@ Status read_reals(const toml::node& node, const Place& where, const std::string&
   return {};
 }
 
+Status read_share(const toml::node& node, const Place& where, const std::string& key, double& out) {
+  EDGESMITH_TRY(read_real(node, where, key, out));
+  return out > 0 && out <= 1 ? Status() : Status(wrong_type(where, node, key, "a share in (0, 1]"));
+}
+
 Status read_size(const toml::node& node, const Place& where, const std::string& key, int64_t& out) {
   const auto number = node.value_exact<int64_t>();
   if (!number || *number <= 0) return wrong_type(where, node, key, "a positive integer");
@@ -112,7 +117,7 @@ Status read_preprocess_key(const toml::key& name, const toml::node& node, const 
   const std::string key(name.str());
   if (key == "color") return read_text(node, where, key, out.color);
   if (key == "layout") return read_text(node, where, key, out.layout);
-  if (key == "crop_fraction") return read_real(node, where, key, out.crop_fraction);
+  if (key == "crop_fraction") return read_share(node, where, key, out.crop_fraction);
   if (key == "resize") return read_resize(node, where, out);
   if (key == "crop") return read_size(node, where, key, out.crop);
   if (key == "scale") return read_real(node, where, key, out.scale);

@@ -154,6 +154,8 @@ TEST(DataToml, NamesTheNearestKeyForAnUnknownOne) {
       {"path = 3", "d.toml: line 1: 'path' is not a string"},
       {"labels = 'none'", "d.toml: line 1: no 'path'; say where the data are: path = \"...\""},
       {"path = 'a'\n[preprocess]\ncrop = 2.5", "d.toml: line 3: preprocess: 'crop' is not a positive integer"},
+      {"path = 'a'\n[preprocess]\ncrop_fraction = 0",
+       "d.toml: line 3: preprocess: 'crop_fraction' is not a share in (0, 1]"},
       {"path = 'a'\n[preprocess]\nscale = 'x'",
        "d.toml: line 3: preprocess: 'scale': cannot read 'x' as a number; write 0.5 or 1/255"},
       {"path = 'a'\n[preprocess]\nstd = [0]",

@@ -46,7 +46,9 @@ Result<std::vector<const data::MetricInfo*>> choose_metrics(const EvalFlags& fla
       if (!first) return first.error();
       if (first->targets.empty()) {
         return usage_error(flags.data.data.path + ": has no labels, so there is nothing to measure",
-                           "name them with --labels, or compare with another model ('edgesmith compare')");
+                           std::string("name them with ") +
+                               (flags.data.features.empty() ? "--labels" : "--label COLUMN") +
+                               ", or compare with another model ('edgesmith compare')");
       }
     }
     names = {data.has_labels() ? "top1" : "mae"};
