@@ -27,6 +27,10 @@ TEST_F(CliCompletion, KnowsCommandsOptionsAndWords) {
   EXPECT_EQ(offered("quantize m.onnx --calibrator mi"), "minmax\n");
   EXPECT_EQ(offered("quantize m.onnx --calibrator = mi"), "minmax\n");
   EXPECT_EQ(offered("quantize m.onnx --target tensor"), "tensorrt-orin\n");
+  for (const char* words : {"check m.onnx --target", "inspect m.onnx --target", "select m.onnx --target",
+                            "eval m.onnx --targets", "quantize m.onnx --gate-targets"}) {
+    EXPECT_EQ(offered(std::string(words) + " tensor"), "tensorrt-orin\n") << words;
+  }
   EXPECT_EQ(offered("passes fuse-tr"), "fuse-transposes\n");
   EXPECT_EQ(offered("cache c"), "clear\n");
   EXPECT_EQ(offered("schema rec"), "recipe\n");

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli.h"
+#include "data_flags.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/refine/target_check.h"
@@ -151,7 +152,9 @@ void add_check(Program& program) {
       program.add_command("check", "Say whether a target takes a model, and which rules it breaks",
                           [flags](const Common& common) { return run(flags->model, flags->target, common); });
   command->add_option("model", flags->model, "the .onnx file")->required()->type_name("MODEL");
-  command->add_option("--target", flags->target, "name of a target, or path of a profile")->type_name("NAME");
+  command->add_option("--target", flags->target, "name of a target, or path of a profile")
+      ->type_name("NAME")
+      ->suggest(target_names());
 }
 
 }  // namespace edgesmith::cli

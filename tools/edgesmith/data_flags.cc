@@ -196,6 +196,7 @@ void add_gate_options(Command* command, GateFlags& flags) {
       ->add_option("--gate-targets", flags.targets,
                    "the loss must stay within the budget with the arithmetic of each of these targets")
       ->type_name("NAME,...")
+      ->suggest(target_names())
       ->group("Gate");
   command->add_option("--on-fail", flags.on_fail, "rollback (default): undo the step; fail: stop and write nothing")
       ->one_of({"rollback", "fail"})

@@ -218,7 +218,8 @@ void add_eval(Program& program) {
   command
       ->add_option("--targets", flags->targets,
                    "measure with the arithmetic of each of these targets, such as ort-x86,cmsis-nn-l4r5")
-      ->type_name("NAME,...");
+      ->type_name("NAME,...")
+      ->suggest(target_names());
   add_executor_options(command, flags->executor, program.common);
   add_report_option(command, program.common);
   add_work_options(command, program.common);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `edgesmith inspect`: what is in a model file.
 #include "cli.h"
+#include "data_flags.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/sha256.h"
 #include "inspect_output.h"
@@ -87,7 +88,8 @@ void add_inspect(Program& program) {
   command->add_option("other", flags->other, "another one, to see both side by side")->type_name("OTHER");
   command
       ->add_option("--target", flags->target, "also say what stays float there, and where time, energy and memory go")
-      ->type_name("NAME");
+      ->type_name("NAME")
+      ->suggest(target_names());
   command->add_flag("--no-forecast", flags->no_forecast,
                     "leave out what each technique would save, which takes longest");
   command->add_flag("--weights", flags->weights, "look at every weight of models over 256 MiB, too");

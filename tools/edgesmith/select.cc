@@ -8,6 +8,7 @@
 
 #include "cache_flags.h"
 #include "cli.h"
+#include "data_flags.h"
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/data/seeded_inputs.h"
@@ -145,7 +146,8 @@ void add_select(Program& program) {
           "--target", flags->target,
           "host: time all kernels of every node on this machine; others, or with --costs: leave those nodes of a "
           "quantized model float that are faster so")
-      ->type_name("NAME");
+      ->type_name("NAME")
+      ->suggest(target_names());
   command
       ->add_option("--costs", flags->costs,
                    "node times measured on the device (bench --emit-costs, tools/ort-costs.py); without, the target's "

@@ -8,6 +8,7 @@
 #include "data_flags.h"
 #include "edgesmith/base/text.h"
 #include "edgesmith/report/terminal.h"
+#include "numbers.h"
 
 namespace edgesmith::cli {
 namespace {
@@ -212,7 +213,7 @@ void device_rows(const targets::Device& device, Table& table) {
   if (device.flash_bytes) memory.push_back("flash " + report::bytes_text(*device.flash_bytes));
   if (device.bandwidth) memory.push_back(report::bytes_text(static_cast<int64_t>(*device.bandwidth)) + "/s");
   if (!memory.empty()) table.row({"memory", join(memory, ", ")});
-  if (device.watts) table.row({"power", shortest(*device.watts) + " W"});
+  if (device.watts) table.row({"power", number("%.4g", *device.watts) + " W"});
 }
 
 void quantization_rows(const Target& target, Table& table) {
