@@ -62,8 +62,10 @@ Status read_metric(ConfigReader& reader, const ConfigNode& node, Gate& gate) {
   EDGESMITH_TRY(reader.word("metric_better", better, {"higher", "lower"}));
   gate.metric_lower = better == "lower";
   const data::MetricInfo* known = data::find_metric(gate.metric);
-  if (const ConfigNode* command = node.find("metric_command"); command != nullptr && is_blank(gate.metric_command)) {
-    return reader.error(*command, "metric_command is empty", "name the program, or leave the key out");
+  for (const auto& [key, text] :
+       {std::pair("metric", &gate.metric), std::pair("metric_command", &gate.metric_command)}) {
+    if (node.find(key) == nullptr || !is_blank(*text)) continue;
+    return reader.error(*node.find(key), std::string(key) + " is empty", "say what it is, or leave the key out");
   }
   if (!gate.metric_command.empty()) {
     if (known == nullptr) return {};

@@ -307,6 +307,8 @@ TEST_F(BadInput, WrongUsageIsExitCode2OfEveryCommand) {
   for (const char* option : {"--eval", "--metric-command", "--skip", "--report"}) {
     expect_refused({"quantize", "m.onnx", "--calib", "d.npz", "-o", "out", "-q", option, ""}, 2, option, "'' is empty");
   }
+  expect_refused({"quantize", "m.onnx", "--calib", "d.npz", "-o", "out", "-q", "--events=", "--max-bytes=1"}, 2,
+                 "--events= has no value");
   for (const char* selector : {"--only", "--skip", "--skip-op"}) {
     expect_refused({"quantize", "m.onnx", "--calib", "d.npz", "-o", "out", "-q", selector, "stem*"}, 2, selector,
                    "'stem*' matches nothing");

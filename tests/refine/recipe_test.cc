@@ -135,7 +135,9 @@ TEST(Recipe, RefusesMetricsThatAreNotClear) {
             "r.toml: line 2: metric 'top1' is one of ours, and not a program's; give what metric_command computes "
             "another name");
   EXPECT_EQ(error_of("[gate]\nmetric_command = \"\"\n"),
-            "r.toml: line 2: metric_command is empty; name the program, or leave the key out");
+            "r.toml: line 2: metric_command is empty; say what it is, or leave the key out");
+  EXPECT_EQ(error_of("[gate]\nmetric = \"\"\n"),
+            "r.toml: line 2: metric is empty; say what it is, or leave the key out");
   EXPECT_EQ(error_of("[gate]\nmetric_better = \"lower\"\n"),
             "r.toml: line 2: key 'metric_better' in [gate] is for a metric of your own; add metric_command = \"...\"");
   EXPECT_EQ(error_of("[gate]\nmax_ram = \"much\"\n"),

@@ -33,6 +33,19 @@ std::vector<std::string> join_number_lists(int argc, char** argv) {
   return args;
 }
 
+/// Of options that are written "--name=" with nothing behind: CLI11 would take the next word for the value, an option
+/// or not.
+Status check_values(const CLI::App& command, const std::vector<std::string>& args) {
+  for (const std::string& arg : args) {
+    if (arg == "--") break;
+    if (arg.starts_with("--") && arg.find('=') == arg.size() - 1) {
+      return usage_error(command.get_name() + ": " + arg + " has no value",
+                         "see 'edgesmith " + command.get_name() + " --help'");
+    }
+  }
+  return {};
+}
+
 std::vector<std::string> option_names(const CLI::App& command) {
   std::vector<std::string> names;
   for (const CLI::Option* option : command.get_options()) {
@@ -124,6 +137,7 @@ Result<Parsed> parse_arguments(Program& program, int argc, char** argv) {
     }
     return unknown_command(*program.app, args[0]);
   }
+  if (command != nullptr) EDGESMITH_TRY(check_values(*command, args));
   std::reverse(args.begin(), args.end());
   try {
     program.app->parse(args);
