@@ -54,6 +54,13 @@ struct Tally {
     if (within) reason = std::move(why);
     within = false;
   }
+  /// By what is no matter of samples: there is nothing left for them to settle.
+  void refuse_surely(std::string why) {
+    if (within || !decided) reason = std::move(why);
+    within = false;
+    decided = true;
+    samples_needed = 0;
+  }
 };
 
 void judge_into(Tally& tally, const data::PairedDifference& difference, std::optional<double> budget,
@@ -108,7 +115,6 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
                 const data::MetricInfo* metric, const StepEvidence& evidence) {
   if (!evidence.changed) return {StepStatus::unchanged, false, false, true, 0, {}};
   Tally tally;
-  if (!evidence.broken_weight.empty()) tally.refuse(evidence.broken_weight);
   for (const DropEvidence& drop : evidence.drops) {
     const std::string where = drop.target.empty() ? "" : " on " + drop.target;
     judge_into(tally, drop.from_original, gate.max_drop, "the original" + where, drop.same_outputs, metric,
@@ -118,10 +124,14 @@ Decision decide(const Gate& gate, std::optional<double> step_max_drop, std::opti
   }
   const std::string subject = "the model";
   if (step_max_bytes && evidence.bytes > *step_max_bytes) {
-    tally.refuse(bytes_sentence(subject, evidence.bytes, *step_max_bytes));
+    tally.refuse_surely(bytes_sentence(subject, evidence.bytes, *step_max_bytes));
   }
   std::string broken = evidence.last ? broken_budget(gate, subject, evidence.bytes, evidence.needs) : "";
-  if (!broken.empty()) tally.refuse(std::move(broken));
+  if (!broken.empty()) tally.refuse_surely(std::move(broken));
+  if (!evidence.broken_weight.empty()) {  // which makes of all that was measured what it is
+    tally.refuse_surely(evidence.broken_weight);
+    tally.reason = evidence.broken_weight;
+  }
 
   Decision decision{StepStatus::accepted, true, false, tally.decided, tally.samples_needed, tally.reason};
   const bool stop = gate.on_fail == OnFail::fail;

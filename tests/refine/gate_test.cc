@@ -166,6 +166,15 @@ TEST(Gate, JudgesTheBytesOfTheFinishedModelOnly) {
   const Decision d = decide(g, {}, {}, &top1(), e);
   EXPECT_EQ(d.status, StepStatus::rolled_back);
   EXPECT_EQ(d.reason, "the model takes 1,000 bytes, the budget is 500");
+  // Bytes are no matter of samples, also where those cannot tell of the drop.
+  g.max_drop = 0.5;
+  e = evidence(0.6, -1, 2.2);
+  e.last = true;
+  const Decision both = decide(g, {}, {}, &top1(), e);
+  EXPECT_EQ(both.status, StepStatus::rolled_back);
+  EXPECT_EQ(both.reason, d.reason);
+  EXPECT_TRUE(both.decided);
+  EXPECT_EQ(both.samples_needed, 0);
   e.last = false;
   EXPECT_EQ(decide(Gate(), {}, 999, &top1(), e).status, StepStatus::rolled_back) << "a step's own budget holds at once";
 }
