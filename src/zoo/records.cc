@@ -171,7 +171,7 @@ bool parse_progress(std::string_view lines, JobProgress& progress) {
   if (what.empty()) return false;
   if (what != progress.what) progress = {what, 0, 0};
   progress.total = integer(event, "total").value_or(progress.total);
-  progress.done = word(event, "event") == "end" ? progress.total : integer(event, "done").value_or(progress.done);
+  progress.done = integer(event, "done").value_or(word(event, "event") == "end" ? progress.total : progress.done);
   return true;
 }
 

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The contract of --memory-limit and --time-limit, of `run` and of the commands that are one pass.
+#include <sstream>
+
 #include "cli/tool_test.h"
 
 namespace edgesmith::testing {
@@ -113,8 +115,15 @@ TEST_F(Limits, WhatWasAcceptedInTimeIsWrittenAndWhatWasNotIsCancelled) {
 TEST_F(Limits, NothingIsWrittenWhenNothingWasAcceptedInTime) {
   write_data(folder_ / "many.npz", 1000000, 3);
   const ToolResult result = run({"quantize", "m.onnx", "-o", "out.onnx", "--calib", "many.npz", "--threads", "1",
-                                 "--time-limit", "0.5s", "-q", "--json"});
+                                 "--time-limit", "0.5s", "-q", "--json", "--events", "e.jsonl"});
   EXPECT_EQ(result.exit_code, 1) << result.err;
+  std::istringstream events(*read_file(folder_ / "e.jsonl"));
+  int open = 0;
+  for (std::string line; std::getline(events, line);) {
+    const std::string event = Json::parse(line)["event"];
+    open += event == "begin" ? 1 : event == "end" ? -1 : 0;
+  }
+  EXPECT_EQ(open, 0) << "what was cut short ends, too: " << events.str();
   const Json report = Json::parse(result.out);
   EXPECT_EQ(report["steps"][0]["status"], "cancelled");
   EXPECT_EQ(report["output"], Json());

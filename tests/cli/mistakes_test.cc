@@ -218,6 +218,10 @@ TEST_F(Mistakes, EventsDoNotReplaceAModel) {
   expect_error({"simplify", "m.onnx", "-o", "s.onnx", "--events", "m.onnx"}, 2,
                "m.onnx: exists already, and holds no events; name another file for --events");
   EXPECT_EQ(*read_file(folder_ / "m.onnx"), model);
+  expect_error({"simplify", "m.onnx", "-o", "s.onnx", "--events", "-"}, 2,
+               "--events -: events are not written to stdout; name a file");
+  expect_error({"simplify", "m.onnx", "-o", "s.onnx", "--report", "-"}, 2,
+               "--report -: a report is two files; name a folder");
   for (int i = 0; i < 2; ++i) {
     EXPECT_EQ(run({"simplify", "m.onnx", "-o", "s.onnx", "--force", "--events", "e.jsonl"}).exit_code, 0);
   }

@@ -71,6 +71,7 @@ Status check_no_json(const Common& common, const std::string& option) {
 
 Status check_report_folder(const std::string& folder) {
   if (folder.empty()) return {};
+  if (is_stdout(folder)) return usage_error("--report " + folder + ": a report is two files", "name a folder");
   std::error_code error;
   std::filesystem::path at = std::filesystem::absolute(folder, error).lexically_normal();
   while (!std::filesystem::exists(at, error) && at.has_relative_path()) at = at.parent_path();

@@ -108,19 +108,24 @@ class Progress : public ProgressSink {
   Progress(bool shown, bool bar, FILE* events, std::string path)
       : display_(shown, bar), events_(events), path_(std::move(path)), start_(Clock::now()) {}
   ~Progress() override {
+    write_cut_short();
     if (events_ != nullptr) std::fclose(events_);
   }
 
   void begin(std::string_view what, int64_t total) override {
     std::lock_guard<std::mutex> lock(mutex_);
+    write_cut_short();
     what_ = what;
     total_ = total;
+    done_ = 0;
+    open_ = true;
     display_.begin(what, total);
     write({{"event", "begin"}, {"what", what_}, {"total", total}});
   }
   void update(int64_t done) override {
     std::lock_guard<std::mutex> lock(mutex_);
     display_.update(done);
+    done_ = done;
     write({{"event", "update"}, {"what", what_}, {"done", done}, {"total", total_}});
   }
   void detail(std::string_view text) override {
@@ -131,10 +136,15 @@ class Progress : public ProgressSink {
   void end() override {
     std::lock_guard<std::mutex> lock(mutex_);
     display_.end();
+    open_ = false;
     write({{"event", "end"}, {"what", what_}, {"total", total_}});
   }
 
  private:
+  /// The end of a piece that stopped before it (a time limit, an error), with how far it came: who reads would wait.
+  void write_cut_short() {
+    if (open_) write({{"event", "end"}, {"what", what_}, {"done", done_}, {"total", total_}});
+  }
   void write(nlohmann::ordered_json event) {
     if (events_ == nullptr) return;
     event["seconds"] = seconds_since(start_);
@@ -151,13 +161,15 @@ class Progress : public ProgressSink {
   std::string path_;
   Clock::time_point start_;
   std::string what_;
-  int64_t total_ = 0;
+  int64_t total_ = 0, done_ = 0;
+  bool open_ = false;  ///< begun, and not ended
 };
 
 }  // namespace
 
 Result<FILE*> open_events(const std::string& path) {
   if (path.empty()) return nullptr;
+  if (is_stdout(path)) return usage_error("--events " + path + ": events are not written to stdout", "name a file");
   std::error_code ignored;
   if (std::filesystem::is_regular_file(path, ignored) && std::filesystem::file_size(path, ignored) > 0) {
     std::string start(kEventStart.size(), '\0');
