@@ -6,7 +6,7 @@
 //
 // Every node is converted or left as it is; values and constants follow, and a Cast stands where the two kinds meet.
 // Left as they are: what works on codes, operators that ONNX does not define for the type (onnx/half_types.h), opaque
-// nodes, nodes that were not selected, and for float16 nodes that make or read numbers beyond its range (ranges.cc).
+// nodes, nodes that were not selected, and nodes that make or read numbers beyond the type's range (ranges.cc).
 #include <algorithm>
 #include <cstring>
 #include <map>
@@ -16,6 +16,7 @@
 #include "edgesmith/onnx/half_types.h"
 #include "edgesmith/ops/op_info.h"
 #include "edgesmith/passes/pass.h"
+#include "passes/convert/half_weights.h"
 #include "passes/convert/ranges.h"
 #include "passes/layer_record.h"
 #include "passes/rewrite.h"
@@ -47,10 +48,6 @@ const OptionSchema& convert_options() {
 
 DType type_of_word(const std::string& word) {
   return word == "fp16" ? DType::f16 : word == "bf16" ? DType::bf16 : DType::f32;
-}
-
-std::string_view long_name(DType dtype) {
-  return dtype == DType::f16 ? "float16" : dtype == DType::bf16 ? "bfloat16" : "float32";
 }
 
 /// Operators with operands that are always float32, or whose element type an attribute says.
@@ -124,8 +121,8 @@ class Converter {
   }
 
   Result<Change> run(const std::vector<bool>& selected) {
-    if (to_ == DType::f16) {
-      auto beyond = convert::find_beyond_half(graph_, context_);
+    if (to_ != DType::f32) {
+      auto beyond = convert::find_beyond(graph_, to_, context_);
       if (!beyond) return beyond.error();
       beyond_ = std::move(*beyond);
     }
@@ -298,10 +295,11 @@ class Converter {
                              " casts between them and at the model's ends");
     size_t named = 0;
     for (const LayerRecord& record : context_.layers) {
-      if (record.reason.find("float16 ends") == std::string::npos || ++named > 4) continue;
+      if (record.reason.find(" ends at ") == std::string::npos || ++named > 4) continue;
       context_.notes.push_back(record.node + " stays as it was: " + record.reason);
     }
-    if (named > 4) context_.notes.push_back(std::to_string(named - 4) + " more would overflow float16");
+    if (named > 4)
+      context_.notes.push_back(std::to_string(named - 4) + " more would overflow " + std::string(long_name(to_)));
     if (num_lost_ > 0) {
       context_.notes.push_back(std::to_string(num_lost_) + " constants are too small for float16 and become zero");
     }

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "edgesmith/ir/structural.h"
+#include "passes/convert/half_weights.h"
 #include "passes/quantize/stream.h"
 
 namespace edgesmith::passes::convert {
@@ -24,10 +25,24 @@ double reach_of(std::span<const float> numbers) {
   return most;
 }
 
-std::string beyond(double reach, const char* what) {
+double largest_of(ir::DType half) { return half == ir::DType::f16 ? 65504 : 0x1.FEp127; }
+
+std::string beyond(double reach, const char* what, ir::DType to) {
   char text[96];
-  std::snprintf(text, sizeof text, "%s %.4g, float16 ends at %.0f", what, reach, kLargestHalf);
+  std::snprintf(text, sizeof text, "%s %.4g, %s ends at %.5g", what, reach, long_name(to).data(), largest_of(to));
   return text;
+}
+
+/// Types with numbers that `to` lacks.
+bool is_wider(ir::DType dtype, ir::DType to) {
+  return dtype != to && (dtype == ir::DType::f32 || dtype == ir::DType::bf16);
+}
+
+/// The numbers that a node holds, or null.
+const ir::Tensor* held_by(const ir::Node& node) {
+  if (node.is(OpKind::constant)) return &node.tensor();
+  const ir::Attribute* value = node.is(OpKind::constant_of_shape) ? node.attributes().find("value") : nullptr;
+  return value != nullptr ? &std::get<ir::Tensor>(*value) : nullptr;
 }
 
 /// Operators whose result is small whatever they read.
@@ -57,7 +72,7 @@ void follow_constants(const ir::Graph& graph, std::vector<std::string>& reasons)
       if (operand == nullptr || reasons[index_of(*operand)].empty()) continue;
       for (int o = 0; o < node.num_outputs(); ++o) {
         std::string& reason = reasons[index_of(node.output(o))];
-        const bool is_constant = operand->constant() != nullptr;
+        const bool is_constant = held_by(operand->node()) != nullptr;
         if (reason.empty())
           reason = is_constant ? "computed from a constant that " + reasons[index_of(*operand)]
                                : reasons[index_of(*operand)];
@@ -72,7 +87,7 @@ Status observe(const ir::Graph& graph, PassContext& context, std::vector<std::st
   for (const ir::Node& node : graph.nodes()) {
     if (node.is(OpKind::constant)) continue;
     for (int i = 0; i < node.num_outputs(); ++i) {
-      wanted[index_of(node.output(i))] = node.output(i).type().dtype == ir::DType::f32;
+      wanted[index_of(node.output(i))] = is_wider(node.output(i).type().dtype, ir::DType::f16);
     }
   }
   auto runner = quantize::Runner::create(graph, stream.num_threads(), {.observed = wanted});
@@ -81,10 +96,9 @@ Status observe(const ir::Graph& graph, PassContext& context, std::vector<std::st
                                            std::vector<double>(reasons.size(), 0.0));  // maxima commute
   const auto work = [&](const quantize::Stream::Batch& batch) -> Status {
     const runtime::Observer look = [&](const ir::Value& value, const ir::Tensor& tensor) {
-      if (tensor.dtype() != ir::DType::f32) return;
-      const ir::Tensor dense = tensor.dense();
+      if (!is_wider(tensor.dtype(), ir::DType::f16)) return;
       double& most = reaches[static_cast<size_t>(batch.thread)][index_of(value)];
-      most = std::max(most, reach_of(dense.data<float>()));
+      most = std::max(most, reach_of(tensor.to_floats()));
     };
     auto outputs = runner->run(batch, &look);
     return outputs ? Status() : Status(outputs.error());
@@ -93,21 +107,22 @@ Status observe(const ir::Graph& graph, PassContext& context, std::vector<std::st
   for (size_t id = 0; id < reasons.size(); ++id) {
     double most = 0;
     for (const auto& own : reaches) most = std::max(most, own[id]);
-    if (most > kSeenShare * kLargestHalf) reasons[id] = beyond(most, "reaches");
+    if (most > kSeenShare * largest_of(ir::DType::f16)) reasons[id] = beyond(most, "reaches", ir::DType::f16);
   }
   return {};
 }
 
 }  // namespace
 
-Result<std::vector<std::string>> find_beyond_half(const ir::Graph& graph, PassContext& context) {
+Result<std::vector<std::string>> find_beyond(const ir::Graph& graph, ir::DType to, PassContext& context) {
   std::vector<std::string> reasons(static_cast<size_t>(graph.num_value_ids()));
   for (const ir::Node& node : graph.nodes()) {
-    if (!node.is(OpKind::constant) || node.tensor().dtype() != ir::DType::f32) continue;
-    const double reach = reach_of(node.tensor().to_floats());
-    if (reach > kLargestHalf) reasons[index_of(node.output())] = beyond(reach, "holds");
+    const ir::Tensor* held = held_by(node);
+    if (held == nullptr || !is_wider(held->dtype(), to)) continue;
+    const double reach = reach_of(held->to_floats());
+    if (reach > largest_of(to)) reasons[index_of(node.output())] = beyond(reach, "holds", to);
   }
-  if (context.calib != nullptr && context.calib->size() > 0) {
+  if (to == ir::DType::f16 && context.calib != nullptr && context.calib->size() > 0) {
     EDGESMITH_TRY(observe(graph, context, reasons));
   } else {
     follow_constants(graph, reasons);

@@ -11,13 +11,14 @@
 
 namespace edgesmith::passes::convert {
 
-/// Largest magnitude of a float16, and the part of it that numbers seen on samples may take: others may be larger.
-inline constexpr double kLargestHalf = 65504, kSeenShare = 0.5;
+/// Part of the largest number of a type that numbers seen on samples may take: others may be larger.
+inline constexpr double kSeenShare = 0.5;
 
-/// By value id: why the value must stay float32 when the others become float16; "" where it need not. Constants are
-/// judged by their numbers. Other values by what they reach on the calibration data; without those, what is computed
-/// from a constant beyond the range counts as beyond it, up to the operator that brings it back (Softmax, Clip, ...).
-/// Infinities are no obstacle: float16 has them. Errors: those of running the samples.
-Result<std::vector<std::string>> find_beyond_half(const ir::Graph& graph, PassContext& context);
+/// By value id: why the value must stay as it is when the others become `to`, a half type; "" where it need not.
+/// Constants are judged by their numbers. Other values, for float16, by what they reach on the calibration data;
+/// without those, what is computed from a constant beyond the range counts as beyond it, up to the operator that brings
+/// it back (Softmax, Clip, ...). Infinities are no obstacle: both types have them. Errors: those of running the
+/// samples.
+Result<std::vector<std::string>> find_beyond(const ir::Graph& graph, ir::DType to, PassContext& context);
 
 }  // namespace edgesmith::passes::convert
