@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "cli/tool_test.h"
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/onnx/import.h"
 
 namespace edgesmith::testing {
@@ -65,6 +66,35 @@ TEST_F(CliConvert, NamesWhatWouldOverflow) {
   const std::vector<ir::DType> types = weight_types("h.onnx");
   EXPECT_EQ(std::count(types.begin(), types.end(), ir::DType::f32), 1);
   EXPECT_EQ(std::count(types.begin(), types.end(), ir::DType::f16), 1);
+}
+
+TEST_F(CliConvert, LeavesWhatReadsValuesOfUnknownType) {
+  write_model(R"(graph @odd(%x: f32[N,3]) -> (y: f32[N,3], z: f32[N,3]) {
+  %w = constant {1, 0, 0, 0, 1, 0, 0, 0, 1} : f32[3,3]
+  %v = constant {0, 1, 0, 1, 0, 0, 0, 0, 1} : f32[3,3]
+  %h = mat_mul %x, %v : f32[N,3]
+  %m = opaque("com.acme::Mystery") %h : undefined[*]
+  %p = mat_mul %m, %w : undefined[*]
+  %y = relu %p : undefined[*]
+  %z = tanh %h : f32[N,3]
+  return %y, %z
+}
+)",
+              folder_ / "odd.onnx");
+  json_of({"convert", "odd.onnx", "-o", "h.onnx", "--no-keep-io"});
+  const auto graph = onnx::import_file(folder_ / "h.onnx");
+  ASSERT_TRUE(graph.ok()) << graph.error().text();
+  std::string types;
+  for (const ir::Node& node : graph->nodes()) {
+    if (ir::is_structural(node) && !node.is(ir::OpKind::opaque)) continue;
+    types += node.label();
+    for (int i = 0; i < node.num_inputs(); ++i) types += " " + std::string(dtype_name(node.input(i)->type().dtype));
+    types += "\n";
+  }
+  EXPECT_EQ(types,
+            "mat_mul producing 'h' f16 f16\ncast producing '0' f16\ncom.acme::Mystery producing 'm' f32\n"
+            "mat_mul producing 'p' undefined f32\nrelu producing '1' undefined\ncast producing 'y' undefined\n"
+            "tanh producing 'z' f16\n");
 }
 
 TEST_F(CliConvert, IsWhatPassesProposeThatFindNoFloat32) {

@@ -5,6 +5,7 @@
 //     =>   x (f32) ─▶ cast ─▶ conv(f16) ─▶ relu(f16) ─▶ cast ─▶ y (f32)
 //
 // Every node is converted or left as it is; values and constants follow, and a Cast stands where the two kinds meet.
+// Where the type of a value is not known, no Cast can be put, so whoever reads it stays.
 // Left as they are: what works on codes, operators that ONNX does not define for the type (onnx/half_types.h), opaque
 // nodes, nodes that were not selected, and nodes that make or read numbers beyond the type's range (ranges.cc).
 #include <algorithm>
@@ -179,14 +180,17 @@ class Converter {
       return is_source(made) && made != DType::f32 && !touches_codes(node) ? "" : kNothing;
     }
     if (reads_any_type(node.op())) return kNothing;
-    bool reads = false, makes = false;
+    bool reads = false, makes = false, unknown = false;
     for (int i = 0; i < node.num_inputs(); ++i) {
-      const bool counts = node.input(i) != nullptr && !has_own_type(node, i);
-      reads = reads || (counts && is_source(node.input(i)->type().dtype));
+      if (node.input(i) == nullptr) continue;
+      const DType dtype = node.input(i)->type().dtype;
+      unknown = unknown || dtype == DType::undefined;
+      reads = reads || (is_source(dtype) && !has_own_type(node, i));
     }
     for (int i = 0; i < node.num_outputs(); ++i) makes = makes || is_source(node.output(i).type().dtype);
     if (!reads && !makes) return kNothing;
     if (node.is(OpKind::opaque)) return "its operator is not known here";
+    if (unknown) return "the type of an operand is not known";
     if (!selected) return "it was not selected";
     if (touches_codes(node)) return "it works on codes";
     if (has_own_type(node.op())) return "its type is part of the operator";
