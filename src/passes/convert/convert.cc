@@ -157,7 +157,9 @@ class Converter {
     converted_.assign(static_cast<size_t>(graph_.num_node_ids()), false);
     for (const ir::Node* node : nodes) {
       const size_t id = static_cast<size_t>(node->id());
-      if (node->is(OpKind::input)) converted_[id] = !keep_io_ && is_source(node->output().type().dtype);
+      if (node->is(OpKind::input)) {
+        converted_[id] = !keep_io_ && is_source(node->output().type().dtype) && !touches_codes(*node);
+      }
       if (ir::is_structural(*node)) continue;
       const std::string obstacle = obstacle_of(*node, selected[id]);
       if (obstacle == kNothing) continue;
