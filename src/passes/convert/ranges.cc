@@ -112,6 +112,25 @@ Status observe(const ir::Graph& graph, PassContext& context, std::vector<std::st
   return {};
 }
 
+/// Marks sums of codes as floats and the scales that belong to them: the first are thousands of times what they stand
+/// for, the second as much less than one, until they are multiplied.
+void mark_codes(const ir::Graph& graph, std::vector<std::string>& reasons) {
+  const std::string kReason = "is a sum of codes or a scale of it";
+  for (const ir::Node& node : graph.nodes()) {
+    bool marked =
+        node.is(OpKind::mat_mul_integer) || node.is(OpKind::conv_integer) || node.is(OpKind::dynamic_quantize_linear);
+    const bool ends =
+        node.is(OpKind::mul) || node.is(OpKind::div) || node.is(OpKind::dequantize_linear) || brings_back(node);
+    for (int i = 0; i < node.num_inputs() && !ends && !ir::is_structural(node); ++i) {
+      marked = marked || (node.input(i) != nullptr && reasons[index_of(*node.input(i))] == kReason);
+    }
+    for (int o = 0; o < node.num_outputs() && marked; ++o) {
+      const ir::DType dtype = node.output(o).type().dtype;
+      if (dtype == ir::DType::i32 || dtype == ir::DType::f32) reasons[index_of(node.output(o))] = kReason;
+    }
+  }
+}
+
 }  // namespace
 
 Result<std::vector<std::string>> find_beyond(const ir::Graph& graph, ir::DType to, PassContext& context) {
@@ -127,6 +146,7 @@ Result<std::vector<std::string>> find_beyond(const ir::Graph& graph, ir::DType t
   } else {
     follow_constants(graph, reasons);
   }
+  if (to == ir::DType::f16) mark_codes(graph, reasons);
   return reasons;
 }
 
