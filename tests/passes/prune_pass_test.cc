@@ -133,6 +133,29 @@ TEST(Prune, RepairAndCriterionLowerTheErrorOnOtherSamples) {
   EXPECT_LT(surgeon, repaired);
 }
 
+TEST(Prune, LeavesSeveralMatricesDenseWhereDataAreNeeded) {
+  const auto parse = [] {
+    auto graph = ir::parse(R"(graph @net(%x: f32[N,4,8,8]) -> (y) {
+  %w = constant random(seed=1) : f32[4,8,8]
+  %v = constant random(seed=2) : f32[8,8]
+  %h = mat_mul %x, %w : f32[N,4,8,8] @"several"
+  %y = mat_mul %h, %v : f32[N,4,8,8]
+  return %y
+}
+)");
+    EXPECT_TRUE(graph.ok() && ops::infer_types(*graph).ok());
+    return std::move(*graph);
+  };
+  const Pictures pictures({1, 4, 8, 8}, 16);
+  ir::Graph repaired = parse(), plain = parse();
+  std::vector<std::string> notes;
+  ASSERT_TRUE(prune(repaired, &pictures, {{"sparsity", "0.5"}}, 2, &notes).ok());
+  EXPECT_EQ(count_weights(repaired).zeros, 32);
+  EXPECT_EQ(notes.at(0), "mat_mul 'several' is left dense: what meets its weights cannot be collected");
+  ASSERT_TRUE(prune(plain, &pictures, {{"sparsity", "0.5"}, {"repair", "none"}, {"criterion", "magnitude"}}).ok());
+  EXPECT_EQ(count_weights(plain).zeros, 32 + 128);
+}
+
 TEST(Prune, SaysHowManySamplesARepairNeeds) {
   // 'hidden' has 8 weights an output and one row a sample.
   const auto told = [](const Settings& settings, size_t samples) {

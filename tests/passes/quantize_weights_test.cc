@@ -347,6 +347,10 @@ TEST(LayerInputs, HaveTheSameMomentsFromPanelsAsFromRows) {
       {"%w = constant random(seed=1) : f32[6,8,3,3]\n  %y = conv %x, %w", ir::OpKind::conv, {2, 8, 9, 7}, 40},
       {"%w = constant random(seed=1) : f32[83,4]\n  %y = gemm %x, %w", ir::OpKind::gemm, {3, 83}, 1000},
       {"%w = constant random(seed=1) : f32[6,1,1,1]\n  %y = conv %x, %w", ir::OpKind::conv, {1, 1, 9, 9}, 1000},
+      {"%w = constant random(seed=1) : f32[11,2,3,3]\n  %y = conv_transpose %x, %w {strides=[2,1]}",
+       ir::OpKind::conv_transpose,
+       {1, 11, 5, 6},
+       40},
   };
   constexpr int64_t kSamples = 5;
   for (const Case& one : cases) {
@@ -428,6 +432,37 @@ TEST(LayerInputs, HaveTheMomentsOfThePatchesUnderTheKernel) {
         EXPECT_NEAR(moments[static_cast<size_t>(i * 12 + j)],
                     std::inner_product(a.begin(), a.end(), b.begin(), 0.0) / 36, 1e-5);
       }
+    }
+  }
+}
+
+// Rows of the inputs that a stride moves apart, as of a convolution of those with zeros between them.
+TEST(LayerInputs, HaveTheMomentsOfWhatATransposedKernelMeets) {
+  ir::Graph graph = parse(R"(graph @g(%x: f32[2,3,4,5]) -> (y) {
+  %w = constant random(seed=1) : f32[3,2,3,2]
+  %y = conv_transpose %x, %w {dilations=[1,2], output_padding=[1,0], pads=[1,0,0,1], strides=[2,3]} : f32[2,2,9,14]
+  return %y
+}
+)");
+  const ir::Node& node = find(graph, ir::OpKind::conv_transpose);
+  LayerInputs inputs(node, 1, 1000);
+  ASSERT_EQ(inputs.width(), 18);
+  const ir::Tensor x = random_tensor({2, 3, 4, 5}, 5);
+  std::vector<float> rows(inputs.most_taken()), outputs(inputs.most_outputs_taken());
+  const auto taken = inputs.take_rows(node, x, 0, rows);
+  ASSERT_TRUE(taken.ok());
+  const ir::Tensor* operands[] = {&x, node.input(1)->constant(), nullptr};
+  const auto y = ops::eval_node(node, operands);
+  ASSERT_TRUE(y.ok());
+  ASSERT_EQ(inputs.take_outputs(node, (*y)[0], 0, outputs), 2 * 2 * 9 * 14);  // every position, once
+  ASSERT_EQ(*taken, 2 * 9 * 14 * 18);
+  const auto weights = operands[1]->data<float>();
+  for (size_t r = 0; r < *taken / 18; ++r) {
+    for (size_t m = 0; m < 2; ++m) {
+      double sum = 0;
+      for (size_t k = 0; k < 18; ++k)
+        sum += static_cast<double>(rows[r * 18 + k]) * weights[(k / 6 * 2 + m) * 6 + k % 6];
+      EXPECT_NEAR(sum, outputs[r * 2 + m], 1e-5) << r;
     }
   }
 }

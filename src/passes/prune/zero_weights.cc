@@ -108,6 +108,10 @@ class Pruner {
         context_.notes.push_back(node.label() + " is left dense: other nodes read its weights too");
         continue;
       }
+      if ((repair_ || scores_need_data()) && !quantize::has_rows(node)) {
+        context_.notes.push_back(node.label() + " is left dense: what meets its weights cannot be collected");
+        continue;
+      }
       for (const float number : weight->constant()->to_floats()) {
         if (!std::isfinite(number)) return invalid_error(node.label() + ": its weights hold NaN or infinity");
       }

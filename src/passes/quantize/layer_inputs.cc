@@ -38,20 +38,30 @@ int64_t position_of(bool conv, int64_t sample, int64_t i, int64_t taken, int64_t
   return ((conv ? sample * taken : sample) + i) % count * spreading_step(count) % count;
 }
 
-// Where the taps of the patch at one output position lie in a plane of the input; -1 for those in the padding.
-void find_taps(const ops::Window& window, int64_t position, int64_t taps, int64_t* offsets) {
+// Layers whose rows are patches, [channels, taps].
+bool has_patches(const ir::Node& node) { return node.is(ir::OpKind::conv) || node.is(ir::OpKind::conv_transpose); }
+
+// Where the taps of the patch at one output position lie in a plane of the input; -1 for those that meet nothing: in
+// the padding, or (`transposed`, see Window) between the inputs that a stride moves apart.
+void find_taps(const ops::Window& window, bool transposed, int64_t position, int64_t taps, int64_t* offsets) {
   const size_t axes = window.kernel.size();
   std::array<int64_t, 8> start{};
   for (size_t a = axes; a-- > 0;) {
-    start[a] = position % window.output[a] * window.strides[a] - window.pads_begin[a];
+    const int64_t at = position % window.output[a];
+    start[a] = transposed ? at + window.pads_begin[a] : at * window.strides[a] - window.pads_begin[a];
     position /= window.output[a];
   }
   for (int64_t tap = 0; tap < taps; ++tap) {
     int64_t offset = 0, stride = 1, rest = tap;
     bool inside = true;
     for (size_t a = axes; a-- > 0;) {
-      const int64_t at = start[a] + rest % window.kernel[a] * window.dilations[a];
+      const int64_t reach = rest % window.kernel[a] * window.dilations[a];
+      int64_t at = transposed ? start[a] - reach : start[a] + reach;
       rest /= window.kernel[a];
+      if (transposed) {
+        inside = inside && at % window.strides[a] == 0;
+        at /= window.strides[a];
+      }
       inside = inside && at >= 0 && at < window.input[a];
       offset += at * stride;
       stride *= window.input[a];
@@ -104,7 +114,10 @@ void copy_patch(const float* from, const int64_t* offsets, int64_t taps, int64_t
 
 Result<Patches> find_patches(const ir::Node& node, const ir::Dims& kernel, const ir::Dims& dims, int64_t sample,
                              int64_t most) {
-  auto window = ops::resolve_window(node, ir::Dims(dims.begin() + 2, dims.end()), kernel);
+  const bool transposed = node.is(ir::OpKind::conv_transpose);
+  const ir::Dims plane(dims.begin() + 2, dims.end());
+  auto window =
+      transposed ? ops::resolve_transposed_window(node, plane, kernel) : ops::resolve_window(node, plane, kernel);
   if (!window) return window.error().in(node.label());
   const int64_t positions = ir::num_elements(window->output), count = dims[0] * positions;
   Patches patches{.taps = ir::num_elements(kernel), .plane = ir::num_elements(window->input)};
@@ -114,7 +127,7 @@ Result<Patches> find_patches(const ir::Node& node, const ir::Dims& kernel, const
   for (int64_t i = 0; i < patches.taken; ++i) {
     const int64_t at = position_of(true, sample, i, patches.taken, count);
     int64_t* own = &patches.offsets[static_cast<size_t>(i * patches.taps)];
-    find_taps(*window, at % positions, patches.taps, own);
+    find_taps(*window, transposed, at % positions, patches.taps, own);
     bool whole = true;
     for (int64_t tap = 0; tap < patches.taps; ++tap) {
       whole = whole && own[tap] >= 0 && (tap % kernel.back() == 0 || own[tap] == own[tap - 1] + 1);
@@ -129,18 +142,20 @@ Result<Patches> find_patches(const ir::Node& node, const ir::Dims& kernel, const
 
 }  // namespace
 
+bool has_rows(const ir::Node& layer) {
+  return has_patches(layer) || layer.is(ir::OpKind::gemm) ||
+         (layer.is(ir::OpKind::mat_mul) && weight_of(layer)->constant()->rank() == 2);
+}
+
 LayerInputs::LayerInputs(const ir::Node& node, int64_t num_samples, int widest, bool keep_means, int64_t rows_per_input,
                          int64_t fewest_of_groups) {
   const ir::Dims& dims = weight_of(node)->constant()->dims();
-  if (node.is(ir::OpKind::conv)) {
+  if (has_patches(node)) {
     groups_ = static_cast<int>(node.attributes().get_int("group", 1));
     kernel_.assign(dims.begin() + 2, dims.end());
-    width_ = static_cast<int>(ir::num_elements(kernel_) * dims[1]);
-  } else {
-    const auto axis = static_cast<size_t>(weight_axis(node));
-    width_ = static_cast<int>(weight_of(node)->constant()->size() / std::max<int64_t>(1, dims[axis]));
   }
   outputs_ = dims[static_cast<size_t>(weight_axis(node))];
+  width_ = static_cast<int>(weight_of(node)->constant()->size() / std::max<int64_t>(1, outputs_));
   const int pieces = std::max(1, (width_ + widest - 1) / widest);
   int block_width = 0;
   for (int group = 0; group < groups_; ++group) {
@@ -170,7 +185,7 @@ int64_t LayerInputs::bytes() const {
 Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample,
                                       std::span<float> rows) const {
   const auto data = input.data<float>();
-  if (!node.is(ir::OpKind::conv)) {
+  if (!has_patches(node)) {
     const int64_t count = input.size() / width_, taken = std::min(count, rows_per_sample_);
     for (int64_t i = 0; i < taken; ++i) {
       const int64_t at = position_of(false, sample, i, taken, count);
@@ -202,7 +217,7 @@ Result<size_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& in
 Result<int64_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& input, int64_t sample, float* panels,
                                        int64_t room, int64_t first_row) const {
   const auto data = input.data<float>();
-  if (!node.is(ir::OpKind::conv)) {
+  if (!has_patches(node)) {
     const int64_t count = input.size() / width_, taken = std::min(count, rows_per_sample_);
     for (int64_t i = 0; i < taken; ++i) {
       const float* row = data.data() + position_of(false, sample, i, taken, count) * width_;
@@ -242,9 +257,9 @@ Result<int64_t> LayerInputs::take_rows(const ir::Node& node, const ir::Tensor& i
 size_t LayerInputs::take_outputs(const ir::Node& node, const ir::Tensor& value, int64_t sample,
                                  std::span<float> rows) const {
   const auto data = value.data<float>();
-  const bool conv = node.is(ir::OpKind::conv);
+  const bool conv = has_patches(node);
   const int64_t count = value.size() / outputs_, taken = std::min(count, rows_per_sample_);
-  // Of a Conv channels lie a plane apart, of others side by side.
+  // Of a convolution channels lie a plane apart, of others side by side.
   const int64_t plane = conv && count > 0 ? count / value.dims()[0] : 1;
   for (int64_t i = 0; i < taken; ++i) {
     const int64_t at = position_of(conv, sample, i, taken, count);

@@ -13,8 +13,13 @@
 
 namespace edgesmith::passes::quantize {
 
-/// Running means and second moments of the rows that a Conv, Gemm or MatMul multiplies its weights with: for a Conv the
-/// patch under the kernel at one output position, zeros of the padding included. Weights of one output channel see
+/// Whether the rows that a layer multiplies its constant weights with can be taken: not those of a MatMul with several
+/// matrices.
+bool has_rows(const ir::Node& layer);
+
+/// Running means and second moments of the rows that a Conv, ConvTranspose, Gemm or MatMul multiplies its weights with:
+/// for a convolution the patch under the kernel at one output position, zeros of the padding, or between inputs that a
+/// stride moves apart, included. Weights of one output channel see
 /// `width` inputs, those of its group. Memory is fixed; of a sample only some positions are taken, spread evenly.
 class LayerInputs {
  public:
@@ -131,7 +136,7 @@ class LayerInputs {
   int groups_ = 1, width_ = 0;
   int64_t outputs_ = 0;
   int64_t rows_per_sample_ = 1, num_rows_ = 0;
-  ir::Dims kernel_;  // spatial dims of a Conv's weight
+  ir::Dims kernel_;  // spatial dims of a convolution's weight
   std::vector<Block> blocks_;
   std::vector<Piece> pieces_;
   RowPanels panels_;

@@ -10,6 +10,7 @@
 #include "passes/convert/half_weights.h"
 #include "passes/quantize/assignment.h"
 #include "passes/quantize/findings.h"
+#include "passes/quantize/layer_inputs.h"
 #include "passes/quantize/low_bit_budget.h"
 #include "passes/quantize/node_form.h"
 #include "passes/quantize/stream.h"
@@ -24,7 +25,8 @@ using reconstruct::BitSharing;
 // Scales of rate-aware codes are short floats.
 constexpr double kShortScaleBits = 16;
 
-Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<bool>& selected, PassContext& context) {
+Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, bool reconstruct, const std::vector<bool>& selected,
+                                           PassContext& context) {
   std::vector<ir::Node*> layers;
   for (ir::Node& node : graph.nodes()) {
     const ir::Value* weight = weight_of(node);
@@ -36,6 +38,10 @@ Result<std::vector<ir::Node*>> find_layers(ir::Graph& graph, const std::vector<b
     }
     if (weight->uses().size() != 1) {
       context.notes.push_back(node.label() + " stays float: other nodes read its weights too");
+      continue;
+    }
+    if (reconstruct && !has_rows(node)) {
+      context.notes.push_back(node.label() + " stays float: what meets its weights cannot be collected");
       continue;
     }
     for (const float number : tensor.to_floats()) {
@@ -195,7 +201,7 @@ class Coder {
 Result<Change> set_low_bit_weights(ir::Graph& graph, const LowBitSettings& settings, bool reconstruct,
                                    const reconstruct::BitOptions& bits, const std::vector<bool>& selected,
                                    PassContext& context) {
-  auto layers = find_layers(graph, selected, context);
+  auto layers = find_layers(graph, reconstruct, selected, context);
   if (!layers) return layers.error();
   if (layers->empty()) {
     context.notes.push_back("there are no float32 weights to quantize" + half_weights_hint(graph));

@@ -51,12 +51,6 @@ struct Weight {
   ir::Node& first() const { return *nodes[0]; }
 };
 
-// Whether the rows that a layer multiplies its weights with can be collected.
-bool has_rows(const ir::Node& node) {
-  if (node.is(ir::OpKind::conv) || node.is(ir::OpKind::gemm)) return true;
-  return node.is(ir::OpKind::mat_mul) && quantize::weight_of(node)->constant()->rank() == 2;
-}
-
 // Whether two layers multiply a weight with rows of the same form.
 bool same_use(const ir::Node& a, const ir::Node& b) {
   return a.op() == b.op() && quantize::weight_axis(a) == quantize::weight_axis(b) &&
@@ -126,7 +120,7 @@ class Sharer {
   }
 
   bool can_observe(const Weight& weight) const {
-    if (!has_rows(weight.first())) return false;
+    if (!quantize::has_rows(weight.first())) return false;
     return std::all_of(weight.nodes.begin(), weight.nodes.end(),
                        [&](const ir::Node* node) { return same_use(*node, weight.first()); });
   }
