@@ -7,6 +7,7 @@
 
 #include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
+#include "edgesmith/ir/structural.h"
 #include "edgesmith/ir/verifier.h"
 #include "edgesmith/ops/op_info.h"
 #include "ir/scan.h"
@@ -147,7 +148,25 @@ Result<std::set<size_t>> unsupported_nodes(const BuiltGraph& built) {
   return positions;
 }
 
-/// Builds, infers and verifies; nodes in a form that is not supported become opaque, and the rest is built again.
+/// Takes the types of what compound operators read that could not be spelled out: they may have asked for a rank. True
+/// when there was one to learn.
+bool learn_types(const BuiltGraph& built, const GraphView& view, ImportSource& source) {
+  bool learnt = false;
+  for (const ir::Node& node : built.graph.nodes()) {
+    if (!node.is(ir::OpKind::opaque) || node.subgraphs != nullptr) continue;
+    const size_t position = built.file_position[static_cast<size_t>(node.id())];
+    if (position == SIZE_MAX || find_compound(view.nodes[position]) == nullptr) continue;
+    for (int i = 0; i < node.num_inputs(); ++i) {
+      const ir::Value* value = node.input(i);
+      if (value == nullptr || !value->type().has_rank() || ir::is_structural(value->node())) continue;
+      learnt = source.learnt.emplace(value->name(), value->type()).second || learnt;
+    }
+  }
+  return learnt;
+}
+
+/// Builds, infers and verifies; nodes in a form that is not supported become opaque, and the rest is built again. So it
+/// is when inference told the ranks that compound operators ask for.
 Result<BuiltGraph> build_typed(const GraphView& view, ImportSource& source) {
   while (true) {
     *source.inner_nodes_left = kMostInnerNodes;
@@ -158,7 +177,7 @@ Result<BuiltGraph> build_typed(const GraphView& view, ImportSource& source) {
     settle_softmax(built->graph);
     auto refused = unsupported_nodes(*built);
     if (!refused) return refused.error();
-    if (refused->empty()) return built;
+    if (refused->empty() && !learn_types(*built, view, source)) return built;
     source.forced_opaque.insert(refused->begin(), refused->end());
   }
 }

@@ -207,14 +207,19 @@ class GraphBuilder {
     std::vector<ir::Type> types;
     for (int i = 0; i < node.num_inputs(); ++i) {
       const ir::Value* value = node.input(i);
-      types.push_back(value != nullptr ? value->type() : ir::Type());
+      types.push_back(value != nullptr ? known_type_of(*value) : ir::Type());
       if (value != nullptr) types.back().dtype = early_dtype_of(*value);
     }
     return types;
   }
 
+  ir::Type known_type_of(const ir::Value& value) const {
+    const auto learnt = source_.learnt.find(value.name());
+    return learnt == source_.learnt.end() ? value.type() : learnt->second;
+  }
+
   ir::DType early_dtype_of(const ir::Value& value) const {
-    if (value.type().dtype != ir::DType::undefined) return value.type().dtype;
+    if (const ir::DType dtype = known_type_of(value).dtype; dtype != ir::DType::undefined) return dtype;
     const auto id = static_cast<size_t>(value.id());
     return id < early_dtypes_.size() ? early_dtypes_[id] : ir::DType::undefined;
   }
@@ -328,7 +333,7 @@ Status GraphBuilder::spell_out_quantized(const CompoundRow& row, size_t position
   std::vector<ir::Value*> operands;
   for (std::string_view input : view.inputs) operands.push_back(input.empty() ? nullptr : find(input));
   std::vector<ir::Type> types;
-  for (const ir::Value* value : operands) types.push_back(value != nullptr ? value->type() : ir::Type());
+  for (const ir::Value* value : operands) types.push_back(value != nullptr ? known_type_of(*value) : ir::Type());
   auto attributes = decode_attributes(view, FormRow{row.op, 1, row.attributes}, source_);
   if (!attributes) return attributes.error();
   const int first_id = graph().num_node_ids();

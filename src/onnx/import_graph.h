@@ -30,6 +30,8 @@ struct ImportSource {
   /// functions could make any number of them.
   int depth = 0;
   int64_t* inner_nodes_left = nullptr;
+  /// Types of values by name that an earlier build of the graph has inferred, for compound operators that ask.
+  std::map<std::string, ir::Type, std::less<>> learnt = {};
 };
 
 /// What the graph of a node sees of the graph around it.

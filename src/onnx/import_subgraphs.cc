@@ -37,6 +37,7 @@ void put_call_attributes(std::vector<NodeView>& nodes, const CallAttributes& cal
 Result<ImportSource> source_inside(const ImportSource& source, size_t num_nodes) {
   ImportSource inside = source;
   inside.forced_opaque.clear();
+  inside.learnt.clear();
   if (++inside.depth > kMaxDepth) {
     return unsupported_error("subgraphs and functions are nested more than " + std::to_string(kMaxDepth) + " deep");
   }

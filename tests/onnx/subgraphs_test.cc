@@ -243,6 +243,20 @@ TEST(Subgraphs, CompoundOperatorsStayAndRun) {
   EXPECT_EQ(y[1], 0);
 }
 
+// They ask for ranks, which inference tells, one after the other.
+TEST(Subgraphs, CompoundOperatorsRunBehindOperators) {
+  const ir::Graph graph = import_model_text(std::string(kMicrosoft) + R"(g (float[1,2,2] x, float[1,2] m) => (y) {
+    q = Relu(x)
+    mask = Abs(m)
+    h = com.microsoft.MultiHeadAttention <num_heads = 1> (q, q, q, , mask)
+    y = com.microsoft.MultiHeadAttention <num_heads = 1> (h, h, h)
+  })");
+  for (const ir::Node& node : graph.nodes()) EXPECT_EQ(ops::find_unknown(node), nullptr) << node.label();
+  // The mask leaves the first step alone, whose value every step gets.
+  const auto y = must_run(graph, {f32({1, 2, 2}, {3, -1, -2, 5}), f32({1, 2}, {-1, 0})})[0].to_floats();
+  EXPECT_EQ(y, (std::vector<float>{3, 0, 3, 0}));
+}
+
 TEST(Subgraphs, AProductWithMoreColumnsThanThereCanBeIsNotSpelledOut) {
   const ir::Graph graph = import_model_text(std::string(kMicrosoft) + R"(g (float[2,4] x, float[2] s) => (float[2,2] y)
       <uint8[2,1,2] b = {1, 2, 3, 4}> {
