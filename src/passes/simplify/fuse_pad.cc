@@ -71,6 +71,11 @@ bool fuse_pad(ir::Graph& graph, ir::Node& node) {
     (*pads)[d - 2] += begin;
     (*pads)[spatial + d - 2] += end;
   }
+  // Runtimes refuse a pool that is padded by its kernel or more, which would make means of padding alone.
+  const ir::Ints kernel = node.attributes().get_ints("kernel_shape");
+  for (size_t i = 0; i < pads->size() && node.is(OpKind::average_pool); ++i) {
+    if ((*pads)[i] >= kernel[i % spatial]) return false;
+  }
   node.attributes().set("pads", *pads);
   node.attributes().erase("auto_pad");
   if (node.is(OpKind::average_pool)) node.attributes().set("count_include_pad", int64_t{1});
