@@ -25,8 +25,7 @@ using wire::Writer;
 
 constexpr uint64_t kLargestFile = 1'900'000'000;  // protobuf readers stop at 2 GiB
 constexpr int64_t kSmallestExternal = 1024;
-constexpr int64_t kAddedDomainVersion = 1;      // all of com.microsoft, which is what passes add
-constexpr int64_t kIrWithFreeInitializers = 4;  // before, every initializer had to be a graph input
+constexpr int64_t kAddedDomainVersion = 1;  // all of com.microsoft, which is what passes add
 
 /// The file beside the model that takes the data of large tensors.
 class ExternalWriter {

@@ -18,6 +18,9 @@ struct DeclaredInfo {
   std::string encoded;
 };
 
+/// The first ir_version in which an initializer need not be a graph input.
+inline constexpr int64_t kIrWithFreeInitializers = 4;
+
 /// On the graph.
 struct ModelForeign final : ir::Foreign {
   int64_t ir_version = 0;

@@ -91,6 +91,24 @@ float not_finite(const ir::Tensor& tensor) {
   return ir::first_not_finite(tensor.bytes());
 }
 
+/// Initializers that are also inputs are constants here. Old exporters make inputs of all, which nobody feeds; who
+/// makes inputs of some has defaults in mind.
+void warn_of_defaults(const ModelView& model, const GraphView& graph) {
+  if (model.ir_version < kIrWithFreeInitializers) return;
+  std::set<std::string_view> inputs;
+  for (const ValueInfoView& input : graph.inputs) inputs.insert(input.name);
+  std::string names;
+  size_t count = 0;
+  for (const TensorView& tensor : graph.initializers) {
+    if (inputs.count(tensor.name) == 0) continue;
+    if (++count <= 3) names += (count == 1 ? "'" : ", '") + std::string(tensor.name) + "'";
+  }
+  if (count == 0 || count == graph.initializers.size()) return;
+  if (count > 3) names += " and " + std::to_string(count - 3) + " more";
+  log::warning("inputs with defaults are taken for constants, here and in files that are written from this one: " +
+               names);
+}
+
 /// NaN and infinity in the weights of Conv, Gemm and MatMul make every answer useless.
 Status check_weights(const ir::Graph& graph) {
   for (const ir::Node& node : graph.nodes()) {
@@ -219,6 +237,7 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
   auto view = parse_graph(model->graph);
   if (!view) return view.error().in("damaged file");
   EDGESMITH_TRY(check_opset(*model, *view, *opset));
+  warn_of_defaults(*model, *view);
   ExternalData files(folder);
   int64_t inner_nodes_left = 0;
   ImportSource source{*model, std::move(owner), files, *opset, {}, nullptr, 0, &inner_nodes_left};

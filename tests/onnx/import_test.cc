@@ -204,6 +204,23 @@ TEST(Import, SortsNodesAndSaysSo) {
   EXPECT_NE(warnings[0].find("not in topological order"), std::string::npos);
 }
 
+TEST(Import, NamesInputsWithDefaultsThatAreTakenForConstants) {
+  const auto warnings = [](int ir_version, const std::string& inputs, const std::string& inner) {
+    log::take_warnings();
+    const std::string nodes = "{ a = Mul(x, alpha)\n y = Mul(a, v) }";
+    EXPECT_TRUE(
+        import_text(13, "g (float[2] x" + inputs + ") => (float[2] y) <" + inner + "> " + nodes, ir_version).ok());
+    return log::take_warnings();
+  };
+  const std::string alpha = "float[1] alpha = {0.5}", v = "float[2] v = {1, 2}";
+  EXPECT_EQ(warnings(8, ", " + alpha, v),
+            std::vector<std::string>{"inputs with defaults are taken for constants, here and in files that are written "
+                                     "from this one: 'alpha'"});
+  EXPECT_TRUE(warnings(8, "", alpha + ", " + v).empty());
+  EXPECT_TRUE(warnings(8, ", " + alpha + ", " + v, "").empty()) << "how weights were written before";
+  EXPECT_TRUE(warnings(3, ", " + alpha, v).empty());
+}
+
 TEST(Import, LoadsAnOpsetNewerThanTheNewestKnown) {
   log::take_warnings();
   const ir::Graph graph = must_import(99, "g (float[2] x) => (float[2] y) { y = Relu(x) }");
