@@ -2,6 +2,18 @@
 #include "onnx/compound.h"
 
 namespace edgesmith::onnx {
+namespace {
+
+/// The one element of a tensor of bytes or words, at every place of `dims`.
+ir::Tensor repeated(const ir::Tensor& one, const ir::Dims& dims) {
+  ir::Tensor out = ir::Tensor::zeros(one.dtype(), dims);
+  const auto from = one.bytes();
+  const auto to = out.mutable_bytes();
+  for (size_t i = 0; i < to.size(); ++i) to[i] = from[i % from.size()];
+  return out;
+}
+
+}  // namespace
 
 Emitter::Emitter(ir::Graph& graph, std::vector<ir::Value*> operands, std::vector<ir::Type> types,
                  ir::Attributes attributes, int num_outputs)
@@ -85,6 +97,12 @@ ir::Value& Emitter::product(ir::Value& a, ir::Value& b) {
 }
 
 ir::Value& Emitter::dequantize(ir::Value* codes, ir::Value* scale, ir::Value* zero_point, int64_t axis) {
+  // Quantized operators may have one zero point for a list of scales.
+  const ir::Tensor* zero = zero_point != nullptr ? zero_point->constant() : nullptr;
+  const ir::Tensor* list = scale->constant();
+  if (zero != nullptr && list != nullptr && zero->size() == 1 && list->size() > 1) {
+    zero_point = &constant(repeated(*zero, list->dims()));
+  }
   if (axis == 1) return op(ir::OpKind::dequantize_linear, {codes, scale, zero_point});
   return op(ir::OpKind::dequantize_linear, {codes, scale, zero_point}, {{"axis", axis}});
 }

@@ -265,6 +265,17 @@ TEST(Subgraphs, AProductWithMoreColumnsThanThereCanBeIsNotSpelledOut) {
   EXPECT_NE(ops::find_unknown(*first_opaque(graph)), nullptr);
 }
 
+TEST(Subgraphs, APackedWeightIsNotSpelledOut) {
+  for (const int packed : {0, 1}) {
+    const ir::Graph graph =
+        import_model_text(std::string(kMicrosoft) + R"(g (float[2,4] x, float[2] s) => (float[2,2] y)
+        <uint8[2,1,8] b = {1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8}> {
+      y = com.microsoft.MatMulNBits <K = 4, N = 2, bits = 4, block_size = 16, weight_prepacked = )" +
+                          std::to_string(packed) + "> (x, b, s) }");
+    EXPECT_EQ(ops::find_unknown(*first_opaque(graph)) == nullptr, packed == 0);
+  }
+}
+
 TEST(Subgraphs, APassMakesACompoundOperator) {
   ir::Graph graph = must_import(13, "g (float[2] x, float[2] b) => (float[2] y) { y = Add(x, b) }");
   ir::Node& add = const_cast<ir::Node&>(*first_op(graph));
@@ -323,6 +334,19 @@ TEST(Subgraphs, AQuantizedOperatorWithConstantScalesBecomesAnnotations) {
   // (5 * 3 - 5 * -2) * 0.5 * 0.25 = 3.125
   const Tensor a = Tensor::of<uint8_t>({1, 2}, std::vector<uint8_t>{15, 5});
   EXPECT_EQ(must_run(graph, {a})[0].to_int64s(), std::vector<int64_t>{103});
+}
+
+// As ONNX Runtime writes what it fuses.
+TEST(Subgraphs, AQuantizedOperatorMayHaveOneZeroPointForAListOfScales) {
+  const ir::Graph graph = must_import(13, R"(g (uint8[1,2] a) => (uint8[1,2] y)
+      <float as = {0.5}, uint8 az = {10}, int8[2,2] b = {3, 1, -2, 0}, float[2] bs = {0.25, 2}, int8 bz = {1},
+       float ys = {1.0}, uint8 yz = {100}> {
+    y = QLinearMatMul(a, as, az, b, bs, bz, ys, yz)
+  })");
+  EXPECT_EQ(first_opaque(graph), nullptr);
+  // (5 * 2 - 5 * -3) * 0.5 * 0.25 = 3.125, (5 * 0 - 5 * -1) * 0.5 * 2 = 5
+  const Tensor a = Tensor::of<uint8_t>({1, 2}, std::vector<uint8_t>{15, 5});
+  EXPECT_EQ(must_run(graph, {a})[0].to_int64s(), (std::vector<int64_t>{103, 105}));
 }
 
 TEST(Subgraphs, AQuantizedOperatorWithOtherScalesStaysAndAddsIntegers) {

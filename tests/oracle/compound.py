@@ -126,7 +126,7 @@ def quantized(cases):
     per_channel = f(0.01, 0.02, 0.015, 0.03, 0.004)
     zeros = np.zeros(5, np.int8)
     conv = dict(kernel_shape=[3, 3], pads=[1, 1, 1, 1], strides=[2, 1])
-    for name, scale, zero in (("", f(0.0203), i8(0)), ("_per_channel", per_channel, zeros)):
+    for name, scale, zero in (("", f(0.0203), i8(0)), ("_per_channel", per_channel, zeros), ("_one_zero_point", per_channel, i8(0))):
         operands = [image, f(0.0311), u8(60), weight, scale, zero, f(0.3), u8(128), bias]
         cases.add_quantized("QLinearConv" + name, "QLinearConv", operands, (1, 2, 3, 4, 5, 6, 7, 8), domain="", **conv)
         cases.add_quantized("QLinearConv_no_bias" + name, "QLinearConv", operands[:8], (1, 2, 3, 4, 5, 6, 7), domain="", **conv)

@@ -31,6 +31,7 @@ Reason mat_mul_n_bits(Emitter& e) {
   const int64_t bits = e.integer("bits", 4), block = e.integer("block_size", 0);
   const int64_t inputs = e.integer("K", 0), outputs = e.integer("N", 0);
   if (bits != 4 && bits != 8) return "its codes have " + std::to_string(bits) + " bits";
+  if (e.integer("weight_prepacked", 0) != 0) return "its weights are packed for one kernel";
   if (block < 1 || inputs < 1 || outputs < 1) return "K, N or block_size is missing";
   if (std::max({block, inputs, outputs}) > kMostAlong) return "K, N or block_size is too large";
   if (e.input(4) != nullptr) return "it reorders its inputs (g_idx)";
