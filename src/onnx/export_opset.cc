@@ -24,6 +24,15 @@ int64_t needed_by(const ir::Quant& quant) {
   return quant.per_tensor() ? 10 : 13;
 }
 
+/// The opset from which a node that moves values moves 8-bit codes too. Runtimes drop the DequantizeLinear before such
+/// a node and the QuantizeLinear behind it; ONNX Runtime then refuses types that the operator had not yet.
+int64_t needed_for_codes(const ir::Node& node) {
+  const bool reduces = node.is(ir::OpKind::reduce_max) || node.is(ir::OpKind::reduce_min);
+  if (!reduces && !node.is(ir::OpKind::depth_to_space)) return 1;
+  if (!node.input(0)->quant() || !node.output().quant()) return 1;
+  return reduces ? 12 : 11;
+}
+
 /// The palette of a constant that somebody reads, or null.
 const ir::Tensor* palette_of(const ir::Node& node) {
   return node.is(ir::OpKind::constant) && !node.output().unused() ? node.tensor().as_palette() : nullptr;
@@ -57,6 +66,7 @@ Need needed_by(const ir::Graph& graph, bool packed_indices) {
   Need need;
   for (const ir::Node& node : graph.nodes()) {
     need.raise(needed_opset(node), node.label() + " needs it");
+    need.raise(needed_for_codes(node), node.label() + " on codes needs it");
     if (const ir::Tensor* palette = palette_of(node)) {
       const bool packed = packed_indices && palette->codes().dtype() == ir::DType::u4;
       need.raise(packed ? kOpsetOfPackedIndices : kOpsetOfIndices,

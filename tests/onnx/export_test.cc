@@ -198,6 +198,19 @@ ir::Graph with_per_channel_weight(int opset) {
   return graph;
 }
 
+// Runtimes drop Q and DQ around what only moves values.
+TEST(ExportQdq, NodesThatMoveCodesRaiseTheOpsetToWhereTheyMay) {
+  for (const auto& [op, opset] : {std::pair{"ReduceMax", 12}, {"ReduceMin", 12}, {"DepthToSpace", 11}}) {
+    const std::string attributes = op == std::string("DepthToSpace") ? "<blocksize = 1>" : "<axes = [1]>";
+    ir::Graph graph = must_import(10, std::string("g (float[1,2,1,1] x) => (y) { y = ") + op + attributes + " (x) }");
+    graph.inputs()[0]->set_quant(u8(0.5F, 3));
+    const auto opset_of = [](const ir::Graph& made) { return source_info(*import_string(must_export(made))).opset; };
+    EXPECT_EQ(opset_of(graph), 10) << op;
+    const_cast<ir::Node*>(first_op(graph))->output().set_quant(u8(0.5F, 3));
+    EXPECT_EQ(opset_of(graph), opset) << op;
+  }
+}
+
 // An operator that is read as several leaves a value without a name, which nothing reads: its Q and DQ do.
 TEST(ExportQdq, AnAnnotatedValueThatNothingReadsHasAName) {
   const ir::Graph graph = must_import(13, R"(g (float[1,4] x) => (uint8[1,4] q)
