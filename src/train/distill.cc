@@ -498,8 +498,8 @@ Status Distiller::finish() {
   if (at_.best.empty()) {
     if (!report_.interrupted) {  // the reason that nothing changed, but for a training that went wrong
       const auto place = diverged_ ? report_.notes.end() : report_.notes.begin();
-      report_.notes.insert(place, "no weights did better on the " + held_out_text() +
-                                                      " than those that the student came with");
+      report_.notes.insert(
+          place, "no weights did better on the " + held_out_text() + " than those that the student came with");
     }
     return {};
   }

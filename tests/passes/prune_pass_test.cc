@@ -274,6 +274,49 @@ TEST(Prune, BlocksByOutputErrorBeatBlocksByMagnitude) {
   }
 }
 
+TEST(Prune, RepairsTransposedConvolutions) {
+  const Pictures pictures({1, 4, 5, 5}, 64);
+  const auto original = [] {
+    auto graph = ir::parse(R"(graph @net(%x: f32[N,4,5,5]) -> (y) {
+  %w1 = constant random(seed=1) : f32[8,4,1,1]
+  %w2 = constant random(seed=2) : f32[8,6,3,3]
+  %b2 = constant random(seed=3) : f32[6]
+  %c = conv %x, %w1 : f32[N,8,5,5] @"mixed"
+  %y = conv_transpose %c, %w2, %b2 {pads=[1,1,0,0], strides=[2,2]} : f32[N,6,10,10] @"up"
+  return %y
+}
+)");
+    EXPECT_TRUE(graph.ok() && ops::infer_types(*graph).ok());
+    return std::move(*graph);
+  };
+  const auto pruned = [&](const Settings& settings) {
+    ir::Graph graph = original();
+    Settings all = settings;
+    all.emplace_back("only", "up");
+    EXPECT_TRUE(prune(graph, &pictures, all).ok());
+    return graph;
+  };
+  for (const Settings& settings :
+       {Settings{{"sparsity", "0.5"}}, Settings{{"pattern", "2:4"}, {"keep_order", "true"}}}) {
+    Settings unrepaired = settings;
+    unrepaired.emplace_back("criterion", "magnitude");
+    unrepaired.emplace_back("repair", "none");
+    const auto error_of = [&](const ir::Graph& graph) {
+      return output_error(original(), graph, Pictures({1, 4, 5, 5}, 100));
+    };
+    EXPECT_LT(error_of(pruned(settings)), 0.1 * error_of(pruned(unrepaired)));
+  }
+  // Neighbours are input channels at one place of the kernel: [channels][outputs][taps].
+  const std::vector<float> weight = weight_of(pruned({{"pattern", "2:4"}}), "up");
+  for (size_t first = 0; first < 8; first += 4) {
+    for (size_t i = 0; i < 6 * 9; ++i) {
+      int zeros = 0;
+      for (size_t channel = first; channel < first + 4; ++channel) zeros += weight[channel * 6 * 9 + i] == 0 ? 1 : 0;
+      EXPECT_EQ(zeros, 2) << first << " " << i;
+    }
+  }
+}
+
 TEST(Prune, PruningAgainKeepsTheZeros) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   ir::Graph graph = network();

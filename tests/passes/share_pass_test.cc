@@ -63,6 +63,25 @@ TEST(Share, FittingToTheOutputsLowersTheErrorOnOtherSamples) {
   EXPECT_LT(finer, 0.5 * fitted);
 }
 
+TEST(Share, FitsTransposedConvolutionsToTheirOutputs) {
+  const Pictures pictures({1, 4, 5, 5}, 64), others({1, 4, 5, 5}, 100);
+  const ir::Graph original = parsed(R"(graph @net(%x: f32[N,4,5,5]) -> (y) {
+  %w1 = constant random(seed=1) : f32[8,4,1,1]
+  %w2 = constant random(seed=2) : f32[8,20,3,3]
+  %c = conv %x, %w1 : f32[N,8,5,5] @"mixed"
+  %y = conv_transpose %c, %w2 {strides=[2,2]} : f32[N,20,11,11] @"up"
+  return %y
+}
+)");
+  const auto error_with = [&](Settings settings) {
+    ir::Graph graph = original.clone();
+    settings.insert(settings.end(), {{"bits", "3"}, {"only", "up"}});
+    EXPECT_TRUE(share_weights(graph, &pictures, settings).ok());
+    return output_error(original, graph, others);
+  };
+  EXPECT_LT(error_with({}), 0.5 * error_with({{"repair", "none"}}));
+}
+
 TEST(Share, PrunedZerosStayZero) {
   const Pictures pictures({1, 4, 8, 8}, 64);
   for (const Settings& extra : {Settings{}, Settings{{"entries", "int8"}}, Settings{{"codebook", "scaled"}}}) {

@@ -23,7 +23,8 @@ ir::Graph classifier(const std::string& end, const std::string& dims = "[N,4]") 
 
 const char *const kScores = "  %y = identity %scores", *const kSoftmax = "  %y = softmax %scores",
                   *const kFirstAxis = "  %y = softmax %scores {axis=1}",
-                  *const kReshaped = "  %p = softmax %scores\n  %y = flatten %p", *const kSigmoid = "  %y = sigmoid %scores";
+                  *const kReshaped = "  %p = softmax %scores\n  %y = flatten %p",
+                  *const kSigmoid = "  %y = sigmoid %scores";
 
 Objective objective(const ir::Graph& student, const ir::Graph& teacher, const std::string& loss) {
   auto made = make_objective(student, teacher, {.losses = {loss}});
@@ -68,13 +69,15 @@ TEST(Objective, HoldsProbabilitiesAgainstProbabilities) {
 
 TEST(Objective, TakesClassesAlongTheAxisOfTheSoftmax) {
   const std::string map = "[N,5,6,4]";
-  const ir::Graph last = classifier(kSoftmax, map), first = classifier(kFirstAxis, map), none = classifier(kScores, map);
+  const ir::Graph last = classifier(kSoftmax, map), first = classifier(kFirstAxis, map),
+                  none = classifier(kScores, map);
   EXPECT_EQ(objective(last, last, "kl").pairs[0].class_axis, 3);
   EXPECT_EQ(objective(last, last, "kl").pairs[0].classes, 3);
   EXPECT_EQ(objective(none, last, "kl").pairs[0].class_axis, 3);
   EXPECT_EQ(objective(first, none, "kl").pairs[0].class_axis, 1);
   EXPECT_EQ(objective(none, none, "kl").pairs[0].class_axis, 1);
-  EXPECT_NE(refused(first, last, {.losses = {"kl"}}).find("over axis 1, that of the teacher over axis 3"), std::string::npos);
+  EXPECT_NE(refused(first, last, {.losses = {"kl"}}).find("over axis 1, that of the teacher over axis 3"),
+            std::string::npos);
 }
 
 TEST(Objective, GivesLabelsToTheFirstOutput) {
@@ -94,8 +97,9 @@ TEST(Objective, GivesLabelsToTheFirstOutput) {
   for (const LossTerm& term : made->terms) {
     EXPECT_TRUE(!term.loss->needs_labels || made->pairs[term.pair].name == "p");
   }
-  EXPECT_NE(refused(*graph, *graph, {.losses = losses, .match = {"q=q"}}).find("labels belong to the first output, 'p'"),
-            std::string::npos);
+  EXPECT_NE(
+      refused(*graph, *graph, {.losses = losses, .match = {"q=q"}}).find("labels belong to the first output, 'p'"),
+      std::string::npos);
 }
 
 TEST(Objective, RefusesTheSameTwice) {

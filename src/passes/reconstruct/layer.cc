@@ -41,8 +41,9 @@ Layer read_layer(ir::Node& node) {
     for (int64_t k = 0; k < layer.width; ++k) layer.weights.push_back(numbers[index_of(layer, inner, m, k)]);
   }
   layer.group_size = layer.width;
-  if (node.is(ir::OpKind::conv)) {
-    layer.group_size = weight.dims()[1];
+  const bool transposed = node.is(ir::OpKind::conv_transpose);
+  if (transposed || node.is(ir::OpKind::conv)) {
+    layer.group_size = weight.dims()[transposed ? 0 : 1];
     layer.group_step = static_cast<int>(layer.width / std::max<int64_t>(1, layer.group_size));
   }
   return layer;

@@ -33,7 +33,7 @@ inline size_t id_of(const ir::Value& value) { return static_cast<size_t>(value.i
 /// Whether a weight is its numbers, all of them or those that are not zero, and no codes or indices.
 bool holds_numbers(const ir::Tensor& weight);
 
-/// Reads the weights of a Conv, Gemm or MatMul with a constant float32 weight of two or more dims.
+/// Reads the weights of a Conv, ConvTranspose, Gemm or MatMul with a constant float32 weight of two or more dims.
 Layer read_layer(ir::Node& node);
 /// Whether the layer has a bias, or room for one, that may change.
 bool has_bias_operand(const Layer& layer);
