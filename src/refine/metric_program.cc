@@ -11,6 +11,7 @@
 #include "data/metrics/metrics.h"
 #include "edgesmith/base/characters.h"
 #include "edgesmith/base/file.h"
+#include "edgesmith/base/log.h"
 #include "edgesmith/base/progress.h"
 #include "edgesmith/base/shell.h"
 #include "edgesmith/base/text.h"
@@ -106,7 +107,7 @@ Error nonsense(const MetricProgram& program, const std::string& what) {
   return invalid_error("the metric program '" + program.options().command + "' " + what, kContract);
 }
 
-/// Up to rounding: with a value in percent and samples from 0 to 1, intervals would be 100 times too narrow.
+/// Up to rounding. With a value in percent and samples from 0 to 1, intervals would be 100 times too narrow.
 bool is_mean(double value, const std::vector<double>& per_sample) {
   const double mean = data::mean_of(per_sample, 1);
   double spread = 0;  // a mean near 0 of large numbers is not known to a share of itself
@@ -139,8 +140,10 @@ Result<ProgramResult> parse(const MetricProgram& program, const std::string& tex
     result.per_sample.push_back(number.get<double>());
   }
   if (!is_mean(result.value, result.per_sample)) {
-    return nonsense(program, "gave " + shortest(result.value) + " as \"value\", but the mean of \"per_sample\" is " +
-                                 shortest(data::mean_of(result.per_sample, 1)));
+    log::warning("the metric program '" + program.options().command + "' gave " + shortest(result.value) +
+                 " as \"value\", but the mean of \"per_sample\" is " + shortest(data::mean_of(result.per_sample, 1)) +
+                 ": the value counts, without an interval");
+    result.per_sample.clear();
   }
   return result;
 }
