@@ -167,6 +167,12 @@ Result<Evaluation> evaluate(const ir::Graph& graph, const data::Dataset& data,
   EDGESMITH_TRY(data::for_each_batch(models, data, *context.pool, context.progress, take_batch, options));
   evaluation.seconds = seconds_since(start);
   std::erase_if(evaluation.metrics, [](const MetricNumbers& numbers) { return numbers.metric == nullptr; });
+  for (const MetricNumbers& numbers : evaluation.metrics) {
+    const auto measurable = numbers.metric->measurable;
+    if (measurable == nullptr || measurable(numbers.numbers, numbers.metric->width)) continue;
+    return invalid_error(std::string(numbers.metric->name) + ": the data hold nothing that it measures",
+                         "'edgesmith metrics' says what labels it wants");
+  }
   if (kept_bytes > Reference::kMostKeptBytes) reference->kept_.clear();
   if (!wants_program) return evaluation;
   auto result = run_metric_program(*context.program, graph, shown);

@@ -210,6 +210,18 @@ TEST_F(CliDataForms, TablesOfNumbersAreRegressedOn) {
   EXPECT_NEAR(measured["metrics"][1]["value"].get<double>(), 0.0005, 1e-5);
 }
 
+// Without a single labelled box (or pixel) the number would be 0 of every model, and no gate would ever say no.
+TEST_F(CliDataForms, AMetricOfNothingIsRefused) {
+  write_model("graph @boxes(%x: f32[N,1,6]) -> (found: f32[N,1,6]) {\n  %y = relu %x : f32[N,1,6]\n  return %y\n}\n",
+              folder_ / "m.onnx");
+  const std::vector<float> found = {0, 0, 9, 9, 1, 0}, none = {0, 0, 0, 0, -1};
+  const std::vector<data::NamedArray> arrays = {{"x", ir::Tensor::of<float>({1, 1, 6}, found)},
+                                                {"y", ir::Tensor::of<float>({1, 1, 5}, none)}};
+  ASSERT_TRUE(data::write_npz(folder_ / "d.npz", arrays).ok());
+  expect_error({"eval", "m.onnx", "--data", "d.npz", "--metric", "map", "-q"}, 3,
+               "m.onnx: map: the data hold nothing that it measures; 'edgesmith metrics' says what labels it wants");
+}
+
 TEST_F(CliDataForms, CompareAsksAProgramForItsMetric) {
   write_model(kTinyModel, folder_ / "m.onnx");
   write_data(folder_ / "eval.npz", 60, 1, 6);

@@ -152,6 +152,16 @@ TEST(Map, GivesALabelToOneBoxAndSkipsClassesWithoutLabels) {
   EXPECT_DOUBLE_EQ(value_of("map", {{twice, boxes({0, 0, 10, 10, 0, 30, 30, 40, 40, 0})}}), 51.0 / 101);
 }
 
+TEST(Map, IsOfNothingWithoutAnyLabel) {
+  const MetricInfo& metric = *find_metric("map");
+  std::vector<double> numbers(static_cast<size_t>(metric.width));
+  const Tensors box = found({0, 0, 10, 10, 0.9f, 0});
+  ASSERT_TRUE(metric.sample(box, {}, boxes({0, 0, 0, 0, -1}), numbers).ok());
+  EXPECT_FALSE(metric.measurable(numbers, metric.width));
+  ASSERT_TRUE(metric.sample(box, {}, boxes({0, 0, 0, 0, -1, 0, 0, 1, 1, 3}), numbers).ok());
+  EXPECT_TRUE(metric.measurable(numbers, metric.width));
+}
+
 TEST(Map, TakesThreeOutputs) {
   const Tensors three = {floats({1, 2, 4}, {0, 0, 10, 10, 0, 0, 0, 0}), floats({1, 2}, {0.9f, 0}),
                          ir::Tensor::of<int64_t>({1, 2}, std::vector<int64_t>{1, 0})};

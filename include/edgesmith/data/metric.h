@@ -29,6 +29,8 @@ struct MetricInfo {
                    std::span<double> numbers);
   /// The metric over samples, `numbers` row-major [samples, width].
   double (*combine)(std::span<const double> numbers, int width);
+  /// Whether the samples together hold anything that it measures, such as a labelled box; null: every sample does.
+  bool (*measurable)(std::span<const double> numbers, int width) = nullptr;
 };
 
 std::span<const MetricInfo> all_metrics();

@@ -213,14 +213,21 @@ double combine_map(std::span<const double> numbers, int width) {
   return used > 0 ? sum / used : 0;
 }
 
+bool has_labelled_box(std::span<const double> numbers, int width) {
+  for (size_t i = 1; i < numbers.size(); i += static_cast<size_t>(width)) {
+    if (numbers[i] > 0) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
 MetricInfo map() {
-  return {"map",      "mean average precision of boxes at IoU 0.50 to 0.95, as COCO",
-          "",         true,
-          true,       false,
-          kMapWidth,  sample_map,
-          combine_map};
+  return {"map",       "mean average precision of boxes at IoU 0.50 to 0.95, as COCO",
+          "",          true,
+          true,        false,
+          kMapWidth,   sample_map,
+          combine_map, has_labelled_box};
 }
 
 }  // namespace edgesmith::data

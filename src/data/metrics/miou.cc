@@ -81,14 +81,18 @@ double combine_miou(std::span<const double> numbers, int width) {
   return used > 0 ? sum / used : 0;
 }
 
+bool has_pixel(std::span<const double> numbers, int) {
+  return std::any_of(numbers.begin(), numbers.end(), [](double count) { return count > 0; });
+}
+
 }  // namespace
 
 MetricInfo miou() {
-  return {"miou",      "mean intersection over union of a segmentation's classes",
-          "",          true,
-          true,        false,
-          kMiouWidth,  sample_miou,
-          combine_miou};
+  return {"miou",       "mean intersection over union of a segmentation's classes",
+          "",           true,
+          true,         false,
+          kMiouWidth,   sample_miou,
+          combine_miou, has_pixel};
 }
 
 }  // namespace edgesmith::data
