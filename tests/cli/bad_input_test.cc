@@ -307,6 +307,8 @@ TEST_F(BadInput, WrongUsageIsExitCode2OfEveryCommand) {
   for (const char* option : {"--eval", "--metric-command", "--skip", "--report"}) {
     expect_refused({"quantize", "m.onnx", "--calib", "d.npz", "-o", "out", "-q", option, ""}, 2, option, "'' is empty");
   }
+  expect_refused({"report", "diff", "a", "b", "--max-growth", ""}, 2, "--max-growth", "'' is empty");
+  expect_refused({"run", "self.toml", "", "-o", "out"}, 2, "run", "'' is empty");
   expect_refused({"quantize", "m.onnx", "--calib", "d.npz", "-o", "out", "-q", "--events=", "--max-bytes=1"}, 2,
                  "--events= has no value");
   for (const char* selector : {"--only", "--skip", "--skip-op"}) {

@@ -81,33 +81,34 @@ std::string Command::summary() const { return app_->get_description(); }
 void Command::also_called(const std::string& lines) { app_->footer(lines); }
 
 Option* Command::keep(CLI::Option* option) { return &options_.emplace_back(option); }
+Option* Command::keep_value(CLI::Option* option) { return keep(option->check(not_empty())); }
 
 Option* Command::add_option(const std::string& names, std::string& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help)->check(not_empty()));
+  return keep_value(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, int& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help));
+  return keep_value(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, int64_t& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help));
+  return keep_value(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, uint64_t& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help));
+  return keep_value(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, double& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help));
+  return keep_value(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, std::optional<int64_t>& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help));
+  return keep_value(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, std::optional<uint64_t>& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help));
+  return keep_value(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, std::optional<double>& value, const std::string& help) {
-  return keep(app_->add_option(names, value, help));
+  return keep_value(app_->add_option(names, value, help));
 }
 Option* Command::add_option(const std::string& names, std::vector<std::string>& values, const std::string& help) {
-  return keep(app_->add_option(names, values, help)->allow_extra_args(false)->check(not_empty()));
+  return keep_value(app_->add_option(names, values, help)->allow_extra_args(false));
 }
 Option* Command::add_flag(const std::string& names, bool& value, const std::string& help) {
   return keep(app_->add_flag(names, value, help));

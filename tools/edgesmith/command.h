@@ -69,6 +69,7 @@ class Command {
 
  private:
   Option* keep(CLI::Option* option);
+  Option* keep_value(CLI::Option* option);  ///< of an option that takes one, which must not be empty
 
   CLI::App* app_;
   std::deque<Option> options_;  ///< a deque: their addresses are handed out
