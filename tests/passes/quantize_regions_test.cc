@@ -166,6 +166,22 @@ TEST(Regions, AFloatOperatorIsNamedAndItsNeighboursKeepTheirCodes) {
   EXPECT_EQ(p.reason("h"), "ort-x86 computes HardSwish on floats");
 }
 
+TEST(Regions, AnAveragePoolWithDilationsStandsBeforeFloats) {
+  const auto planned = [](const std::string& dilations) {
+    return Planned("graph @g(%x: f32[1,4,5,5]) -> (z) {\n" + kConv +
+                   "  %c = conv %x, %w : f32[1,4,5,5]\n"
+                   "  %p = average_pool %c {kernel_shape=[2,2], dilations=" +
+                   dilations +
+                   "} : f32[1,4,3,3]\n  %r = relu %p : f32[1,4,3,3]\n"
+                   "  %t = transpose %r {perm=[0,1,3,2]} : f32[1,4,3,3]\n"
+                   "  %d = conv %t, %w : f32[1,4,3,3]\n  %z = conv %d, %w : f32[1,4,3,3]\n  return %z\n}\n");
+  };
+  Planned p = planned("[2,2]");
+  EXPECT_EQ(p.all_coded(), "x c d z");
+  EXPECT_EQ(p.reason("p"), "ort-x86 computes AveragePool on floats unless its dilations are 1");
+  EXPECT_EQ(p.reason("d"), "it reads what an AveragePool with dilations gives, which must have no codes");
+}
+
 const std::string kJoin = R"(graph @g(%x: f32[1,4,2,2]) -> (z) {
   %w = constant random(seed=1) : f32[4,4,1,1]
   %v = constant random(seed=2) : f32[4,8,1,1]

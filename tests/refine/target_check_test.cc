@@ -302,6 +302,17 @@ TEST(TargetCheck, FixedOutputs) {
       "scale 0.00390625, zero point -127");
 }
 
+TEST(TargetCheck, DilatedMeansOfCodes) {
+  const auto pool = [](const std::string& dilations, const std::string& quant) {
+    return "graph @g(%x: f32[1,4,5,5] q(i8, scale=1, zp=0)) -> (y) {\n  %y = average_pool %x {kernel_shape=[2,2], "
+           "dilations=" +
+           dilations + "} : f32[1,4,?,?]" + quant + "\n  return %y\n}\n";
+  };
+  const std::string codes = " q(i8, scale=1, zp=0)";
+  broken("dilation", lenient(), pool("[1,2]", codes), pool("[1,1]", codes));
+  EXPECT_TRUE(check_target(parse(pool("[1,2]", "")), lenient()).takes());
+}
+
 TEST(TargetCheck, ScalesOfConcat) {
   targets::Target target = lenient();
   target.one_concat_scale = true;

@@ -70,6 +70,9 @@ std::optional<Obstacle> find_obstacle(const ir::Node& node, const targets::Targe
   if (node.is(OpKind::resize) && node.attributes().get_string("mode", "nearest") != "nearest") {
     return Obstacle{std::string(target.name) + " computes Resize on floats unless its mode is nearest", ""};
   }
+  if (is_dilated_mean(node)) {
+    return Obstacle{std::string(target.name) + " computes AveragePool on floats unless its dilations are 1", ""};
+  }
   for (int i = 0; i < node.num_outputs(); ++i) {
     if (!is_f32(&node.output(i))) return Obstacle{"its values are not 32-bit floats", ""};
   }
@@ -131,6 +134,11 @@ std::optional<Bounds> clamp_bounds(const ir::Node& node) {
 }
 
 bool can_hand_out_floats(const ir::Node& node) { return node.is(OpKind::gemm) || node.is(OpKind::mat_mul); }
+
+bool is_dilated_mean(const ir::Node& node) {
+  const ir::Ints dilations = node.is(OpKind::average_pool) ? node.attributes().get_ints("dilations") : ir::Ints();
+  return std::any_of(dilations.begin(), dilations.end(), [](int64_t dilation) { return dilation != 1; });
+}
 
 bool pads_zeros(const ir::Node& node) {
   if (!node.is(OpKind::pad) || node.attributes().get_string("mode", "constant") != "constant") return false;

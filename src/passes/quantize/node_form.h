@@ -33,6 +33,10 @@ std::optional<Bounds> clamp_bounds(const ir::Node& node);
 /// True when the result needs no codes for the node to compute on integers: Gemm and MatMul can hand out floats.
 bool can_hand_out_floats(const ir::Node& node);
 
+/// True for an AveragePool with dilations: no runtime has one on integers, and ONNX Runtime does not load one between
+/// QuantizeLinear and DequantizeLinear.
+bool is_dilated_mean(const ir::Node& node);
+
 /// True for a Pad that adds zeros (constant mode), which have a code on every scale.
 bool pads_zeros(const ir::Node& node);
 

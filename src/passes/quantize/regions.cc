@@ -36,6 +36,7 @@ class RegionFinder {
         ties_(graph.num_value_ids()) {
     regions_.nodes.resize(static_cast<size_t>(graph.num_node_ids()));
     regions_.required.resize(static_cast<size_t>(graph.num_value_ids()), false);
+    dilated_means_.resize(regions_.required.size(), false);
   }
 
   Regions run() {
@@ -107,6 +108,19 @@ class RegionFinder {
                        [&](int i) { return node.input(i) != nullptr && index_code_[id_of(*node.input(i))]; });
   }
 
+  // True for what reads an AveragePool with dilations, though clamped or moved. Runtimes pull codes up to the pool, and
+  // ONNX Runtime refuses a model that has one between codes.
+  bool is_behind_dilated_mean(const ir::Node& node) {
+    bool behind = false;
+    for (const int i : data_operands(node)) {
+      behind = behind || (node.input(i) != nullptr && dilated_means_[id_of(*node.input(i))]);
+    }
+    const bool carries = clamp_bounds(node) || ops::quant_facts(node).kind == Kind::transparent;
+    const bool marked = is_dilated_mean(node) || (behind && carries);
+    for (int i = 0; marked && i < node.num_outputs(); ++i) dilated_means_[id_of(node.output(i))] = true;
+    return behind;
+  }
+
   // A float operator whose results are numbers of its operand, or zero.
   static bool keeps_numbers(const ir::Node& node) {
     if (node.is(OpKind::pad)) return pads_zeros(node) || node.attributes().get_string("mode", "constant") != "constant";
@@ -118,6 +132,9 @@ class RegionFinder {
     if (node.is(OpKind::input) || node.is(OpKind::output) || node.is(OpKind::constant)) return;
     if (node.is(OpKind::quantize_linear) || node.is(OpKind::dequantize_linear)) return;
     if (is_beside_the_point(node)) return;
+    if (is_behind_dilated_mean(node)) {
+      return leave_float(node, "it reads what an AveragePool with dilations gives, which must have no codes");
+    }
     if (clamp_bounds(node)) return;  // settled after the node before it
     if (auto obstacle = find_obstacle(node, target_)) {
       leave_float(node, obstacle->reason, obstacle->advice);
@@ -277,6 +294,7 @@ class RegionFinder {
   const std::string& others_;
   std::vector<bool> index_code_;
   std::vector<int> depth_;
+  std::vector<bool> dilated_means_;  // by value id: see is_behind_dilated_mean
   Ties ties_;
   std::map<int, std::vector<int>> members_;  // of every set of more than one, by its representative
   std::vector<ir::Node*> open_;              // Sigmoid, Softmax: integer when their result is needed as codes

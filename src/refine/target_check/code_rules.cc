@@ -6,6 +6,7 @@
 #include "edgesmith/base/text.h"
 #include "edgesmith/ir/structural.h"
 #include "edgesmith/ops/op_info.h"
+#include "passes/quantize/node_form.h"
 #include "refine/target_check/rules.h"
 
 namespace edgesmith::refine {
@@ -45,6 +46,9 @@ class CodeRules {
       for (int i = 0; i < node.num_outputs(); ++i) check_activation(node, node.output(i));
       check_layer(node);
       if (node.is(OpKind::concat)) check_concat(node);
+      if (passes::quantize::is_dilated_mean(node) && node.output().quant()) {
+        findings_.refuse(&node, "dilation", "dilations of an AveragePool on codes", "1", again_);
+      }
     }
   }
 
