@@ -223,7 +223,7 @@ class ModelWriter {
         entries[name] = value_info(name, value.type(), foreign != nullptr ? &foreign->declared : nullptr);
         order.push_back(name);
       }
-      if (const auto* constant = overridable(node)) {
+      if (const auto* constant = overridable(node); constant != nullptr && node.tensor().as_palette() == nullptr) {
         const std::string& name = names_.written(node.output());
         const bool same = ir::merge(constant->declared.type, node.output().type()).has_value();
         entries[name] = value_info(name, same ? constant->declared.type : node.output().type(), &constant->declared);
@@ -239,14 +239,6 @@ class ModelWriter {
       for (const std::string& name : source_->input_order) put(name);
     }
     for (const std::string& name : order) put(name);
-  }
-
-  /// The constant's record when it was, and still is, an initializer that is also a graph input.
-  static const ConstantForeign* overridable(const ir::Node& node) {
-    if (!node.is(ir::OpKind::constant) || node.output().quant() || node.tensor().as_palette() != nullptr)
-      return nullptr;
-    const auto* foreign = foreign_as<ConstantForeign>(node.foreign);
-    return foreign != nullptr && foreign->origin == ConstantForeign::Origin::overridable ? foreign : nullptr;
   }
 
   void put_outputs(Writer& out) {

@@ -9,14 +9,8 @@
 namespace edgesmith::onnx {
 namespace {
 
-bool is_overridable(const ir::Value& value) {
-  const auto* foreign = foreign_as<ConstantForeign>(value.node().foreign);
-  return value.constant() != nullptr && foreign != nullptr && foreign->origin == ConstantForeign::Origin::overridable &&
-         !value.quant();
-}
-
 /// Its name is part of the model's interface.
-bool has_fixed_name(const ir::Value& value) { return value.is_graph_input() || is_overridable(value); }
+bool has_fixed_name(const ir::Value& value) { return value.is_graph_input() || overridable(value.node()) != nullptr; }
 
 /// Something inside of a node reads it from there.
 bool is_captured(const ir::Value& value) {
@@ -27,6 +21,15 @@ bool is_captured(const ir::Value& value) {
 }
 
 }  // namespace
+
+const ConstantForeign* overridable(const ir::Node& node) {
+  if (!node.is(ir::OpKind::constant) || node.output().quant()) return nullptr;
+  const auto* foreign = foreign_as<ConstantForeign>(node.foreign);
+  if (foreign == nullptr || foreign->origin != ConstantForeign::Origin::overridable) return nullptr;
+  const bool original = !foreign->original || (foreign->original->uses == node.output().uses().size() &&
+                                               node.tensor().identical_to(foreign->original->value));
+  return original ? foreign : nullptr;
+}
 
 ExportNames::ExportNames(const ir::Graph& graph)
     : written_(static_cast<size_t>(graph.num_value_ids())),

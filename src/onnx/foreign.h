@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -52,6 +53,13 @@ struct ConstantForeign final : NodeForeign {
   enum class Origin { initializer, overridable, sparse_initializer, constant_node };
   Origin origin = Origin::initializer;
   DeclaredInfo declared;  ///< overridable: its entry among the inputs
+  /// Overridable, and a default that callers may mean to feed: what the source says of it. Once a pass has counted on
+  /// the value it is no input any more: another value would go into half of the places that ought to have it.
+  struct Default {
+    size_t uses = 0;
+    ir::Tensor value;
+  };
+  std::optional<Default> original = {};
 };
 
 /// On an opaque node.
@@ -67,5 +75,8 @@ template <typename T>
 const T* foreign_as(const ir::ForeignPtr& foreign) {
   return dynamic_cast<const T*>(foreign.get());
 }
+
+/// The constant's record when it was, and still is, an initializer that is also a graph input; else null.
+const ConstantForeign* overridable(const ir::Node& node);
 
 }  // namespace edgesmith::onnx

@@ -91,10 +91,10 @@ float not_finite(const ir::Tensor& tensor) {
   return ir::first_not_finite(tensor.bytes());
 }
 
-/// Initializers that are also inputs are constants here. Old exporters make inputs of all, which nobody feeds; who
-/// makes inputs of some has defaults in mind.
-void warn_of_defaults(const ModelView& model, const GraphView& graph) {
-  if (model.ir_version < kIrWithFreeInitializers) return;
+/// Initializers that are also inputs are constants here. Old exporters make inputs of all, which nobody feeds (passes
+/// add a few that are none); who makes inputs of some has defaults in mind. True when there are such.
+bool warn_of_defaults(const ModelView& model, const GraphView& graph) {
+  if (model.ir_version < kIrWithFreeInitializers) return false;
   std::set<std::string_view> inputs;
   for (const ValueInfoView& input : graph.inputs) inputs.insert(input.name);
   std::string names;
@@ -103,10 +103,22 @@ void warn_of_defaults(const ModelView& model, const GraphView& graph) {
     if (inputs.count(tensor.name) == 0) continue;
     if (++count <= 3) names += (count == 1 ? "'" : ", '") + std::string(tensor.name) + "'";
   }
-  if (count == 0 || count == graph.initializers.size()) return;
+  if (count == 0 || 2 * count > graph.initializers.size()) return false;
   if (count > 3) names += " and " + std::to_string(count - 3) + " more";
   log::warning("inputs with defaults are taken for constants, here and in files that are written from this one: " +
                names);
+  return true;
+}
+
+/// Keeps what tells whether passes left the defaults alone.
+void note_defaults(ir::Graph& graph) {
+  for (ir::Node& node : graph.nodes()) {
+    const ConstantForeign* constant = overridable(node);
+    if (constant == nullptr) continue;
+    auto noted = std::make_shared<ConstantForeign>(*constant);
+    noted->original = {node.output().uses().size(), node.tensor()};
+    node.foreign = std::move(noted);
+  }
 }
 
 /// NaN and infinity in the weights of Conv, Gemm and MatMul make every answer useless.
@@ -237,7 +249,7 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
   auto view = parse_graph(model->graph);
   if (!view) return view.error().in("damaged file");
   EDGESMITH_TRY(check_opset(*model, *view, *opset));
-  warn_of_defaults(*model, *view);
+  const bool defaults = warn_of_defaults(*model, *view);
   ExternalData files(folder);
   int64_t inner_nodes_left = 0;
   ImportSource source{*model, std::move(owner), files, *opset, {}, nullptr, 0, &inner_nodes_left};
@@ -258,6 +270,7 @@ Result<ir::Graph> import_model(wire::Bytes bytes, std::shared_ptr<const void> ow
   find_palettes(graph);
   EDGESMITH_TRY(check_weights(graph));
   annotate_quantization(graph);
+  if (defaults) note_defaults(graph);
   EDGESMITH_TRY(ir::verify(graph));
   return graph;
 }

@@ -81,6 +81,28 @@ TEST(Export, KeepsTheInterfaceAndEveryName) {
   EXPECT_NE(bytes.find("a model"), std::string::npos);
 }
 
+// Another value would go into some of the places only.
+TEST(Export, AnInputWithADefaultThatWasFoldedIsNoInputAnyMore) {
+  const auto imported = [] {
+    return must_import(13, R"(g (float[2] x, float[2] alpha) => (float[2] y)
+      <float[2] alpha = {0.5, 1}, float[2] w = {1, 2}> { a = Mul(x, alpha) b = Add(a, w) y = Mul(b, alpha) })",
+                       8);
+  };
+  const auto find_default = [](ir::Graph& graph) -> ir::Node& {
+    return const_cast<ir::Node*>(first_op(graph))->input(1)->node();
+  };
+  ir::Graph graph = imported();
+  EXPECT_EQ(signature(must_export(graph)), "x, alpha -> y");
+  graph.set_tensor(find_default(graph), ir::Tensor::of<float>({2}, std::vector<float>{0.5F, 2}));
+  EXPECT_EQ(signature(must_export(graph)), "x -> y");
+  graph = imported();
+  ir::Node& last = graph.output_node().input(0)->node();
+  graph.set_input(last, 1, &graph.add_constant(ir::Tensor::of<float>({2}, std::vector<float>{0.5F, 1})));
+  const std::string bytes = must_export(graph);
+  EXPECT_EQ(signature(bytes), "x -> y");
+  EXPECT_EQ(check_model(bytes), "");
+}
+
 TEST(Export, OldFilesGetConstantNodesInPlaceOfFreeInitializers) {
   ir::Graph graph = must_import(7, "g (float[2] x) => (float[2] y) { y = Relu(x) }", 3);
   ir::Node& relu = const_cast<ir::Node&>(*first_op(graph));
