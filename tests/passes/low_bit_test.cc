@@ -195,6 +195,33 @@ TEST(LowBit, BlocksHaveTheirOwnScales) {
   EXPECT_LT(error_between(ours, outputs_of(graph, calib, true)), 1e-6);
 }
 
+TEST(LowBit, BlocksOfATransposedConvolutionRunAlongItsInputChannels) {
+  const Pictures calib({1, 4, 5, 5}, 60);
+  auto original = ir::parse(R"(graph @net(%x: f32[N,4,5,5]) -> (y) {
+  %w = constant random(seed=1) : f32[4,6,3,2]
+  %y = conv_transpose %x, %w {strides=[2,2]} @"up"
+  return %y
+}
+)");
+  ASSERT_TRUE(original.ok() && ops::infer_types(*original).ok());
+  const auto expected = outputs_of(*original, calib);
+  const auto error_with = [&](const Settings& more) {
+    ir::Graph graph = original->clone();
+    Settings settings = {{"weights", "int4"}, {"repair", "none"}};
+    settings.insert(settings.end(), more.begin(), more.end());
+    EXPECT_TRUE(quantize(graph, nullptr, settings).ok());
+    EXPECT_LT(error_between(outputs_of(graph, calib), outputs_of(graph, calib, true)), 1e-6);
+    if (!more.empty()) {
+      const ir::Quant& up = weight(graph, "up").quant();
+      EXPECT_EQ(up.axis, 0);
+      EXPECT_EQ(up.block_size, 2);
+      EXPECT_EQ(up.scale.size(), 2u * 6 * 3 * 2);
+    }
+    return error_between(expected, outputs_of(graph, calib));
+  };
+  EXPECT_LT(error_with({{"block", "2"}}), error_with({}));
+}
+
 TEST(LowBit, FilesComeBackAsTheyWere) {
   // 8 * 27 = 216 codes, and 5 * 3 = 15: an odd number.
   const Pictures calib({1, 3, 9, 9}, 50);

@@ -269,8 +269,7 @@ std::vector<Grid> candidate_grids(double least, double largest, const LowBitSett
 }
 
 bool takes_blocks(const Layer& layer, int64_t block_size) {
-  const int rank = weight_of(*layer.node)->constant()->rank();
-  return layer.group_size % block_size == 0 && (layer.node->is(ir::OpKind::conv) || rank == 2);
+  return layer.group_size % block_size == 0 && has_rows(*layer.node);
 }
 
 LowBitCodes low_bit_weight(const Layer& layer, const LowBitSettings& settings, const reconstruct::Gram* gram,

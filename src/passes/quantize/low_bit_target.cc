@@ -124,9 +124,10 @@ ir::Tensor stored_codes(const reconstruct::Layer& layer, const LowBitSettings& s
   const auto outputs = static_cast<size_t>(layer.outputs), count = static_cast<size_t>(segments.count);
   quant.scale.resize(outputs * count);
   quant.zero_point.resize(outputs * count);
+  const auto taps = static_cast<size_t>(settings.block_size > 0 ? layer.group_step : 1);  // each has its scale
   for (size_t m = 0; m < outputs; ++m) {
     for (size_t s = 0; s < count; ++s) {
-      const size_t at = axis == 0 ? m * count + s : s * outputs + m;
+      const size_t at = axis == 0 ? m * count + s : (s / taps * outputs + m) * taps + s % taps;
       quant.scale[at] = grids[m][s].scale;
       quant.zero_point[at] = grids[m][s].zero;
     }
