@@ -54,7 +54,7 @@ samples. The environment variable `EDGESMITH_SAMPLES` names a text file with the
 {"value": 0.375, "per_sample": [0.5, 0.25]}
 ```
 
-`per_sample` is optional: one number a sample whose mean is the value (within 1 %, else it is refused). With it differences have an interval, and the gate can
+`per_sample` is optional: one number a sample whose mean is the value (within 1 %, else it is left out, with a warning). With it differences have an interval, and the gate can
 say that the samples cannot tell; without it the value decides. Larger values are better unless `--metric-better lower`
 (`metric_better = "lower"`) is given. `--metric NAME` gives it a name for the report, `--metric-timeout 10m` (the default) ends it.
 `--max-drop` is in its own unit. The outputs of all samples are held in memory, as for `infer`.
