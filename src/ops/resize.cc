@@ -4,11 +4,12 @@
 // Operands: x, roi (starts, then ends, of the axes; only for tf_crop_and_resize), scales (f32) or sizes (i64); an empty
 // one counts as absent. Attributes: antialias, axes (default all), coordinate_transformation_mode, cubic_coeff_a,
 // exclude_outside, extrapolation_value, keep_aspect_ratio_policy, mode, nearest_mode. Mode nearest takes any element
-// type, linear and cubic f32 and f64 (f16 and bf16 through f32).
+// type, linear and cubic f32 and f64 (f16 and bf16 through f32), and i8, u8 and i32, cut off at the point.
 #include "edgesmith/ops/resizing.h"
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <string>
 
@@ -225,6 +226,21 @@ Result<ir::Tensor> resize_nearest(const ir::Tensor& x, const std::vector<ResizeA
   return take(x, maps, &fill);
 }
 
+// Those that ONNX Runtime interpolates between.
+using BlendedIntegers = Types<int8_t, uint8_t, int32_t>;
+
+// Integers of what was interpolated between integers: as ONNX and its runtime have it, cut off at the point.
+Result<ir::Tensor> cut_off(const ir::Tensor& reals, ir::DType dtype) {
+  return dispatch(BlendedIntegers{}, dtype, [&]<typename T>() -> Result<ir::Tensor> {
+    std::vector<T> codes;
+    for (const float real : reals.data<float>()) {
+      const double most = std::numeric_limits<T>::max(), least = std::numeric_limits<T>::min();
+      codes.push_back(static_cast<T>(std::clamp<double>(real, least, most)));
+    }
+    return ir::Tensor::of<T>(reals.dims(), codes);
+  });
+}
+
 Result<std::vector<ir::Tensor>> resize(const ir::Node& node, std::span<const ir::Tensor* const> inputs) {
   const ir::Tensor& x = *inputs[0];
   const auto resampling = resampling_of(node);
@@ -241,15 +257,19 @@ Result<std::vector<ir::Tensor>> resize(const ir::Node& node, std::span<const ir:
     if (!y) return y.error();
     return std::vector{std::move(*y)};
   }
-  if (!is_one_of(x.dtype(), FloatTypes{})) return unsupported_dtype(x.dtype());
-  ir::Tensor y = x;
+  const bool integers = is_one_of(x.dtype(), BlendedIntegers{});
+  if (!integers && !is_one_of(x.dtype(), FloatTypes{})) return unsupported_dtype(x.dtype());
+  ir::Tensor y = integers ? ir::Tensor::of<float>(x.dims(), x.to_floats()) : x;
   for (const size_t d : resize_order(x.dims(), dims)) {
     if ((*axes)[d].identity(resampling->coordinates)) continue;
     auto resized = resample(y, d, (*axes)[d], *resampling);
     if (!resized) return resized.error();
     y = std::move(*resized);
   }
-  return std::vector{std::move(y)};
+  if (!integers) return std::vector{std::move(y)};
+  auto codes = cut_off(y, x.dtype());
+  if (!codes) return codes.error();
+  return std::vector{std::move(*codes)};
 }
 
 // Only x decides about half floats: scales and roi may be f16 beside it.

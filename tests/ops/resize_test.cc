@@ -23,6 +23,20 @@ TEST(Resize, InterpolatesLinearly) {
                 {1, 1, 1, 5}, {1, 7.75f, 20.5f, 39.25f, 64});
 }
 
+TEST(Resize, CutsIntegersOffAtThePoint) {
+  const std::vector<NamedAttribute> linear = {{"mode", Text("linear")}}, cubic = {{"mode", Text("cubic")}};
+  const auto signs = ir::Tensor::of<int8_t>({1, 1, 1, 2}, std::vector<int8_t>{-3, 4});
+  const auto bytes = ir::Tensor::of<uint8_t>({1, 1, 1, 4}, std::vector<uint8_t>{0, 0, 255, 255});
+  const ir::Tensor to_four = i64({4}, {1, 1, 1, 4}), to_eight = i64({4}, {1, 1, 1, 8});
+  // -3, -1.25, 2.25, 4
+  expect_ints(run_op(OpKind::resize, {signs, {}, {}, to_four}, linear), {1, 1, 1, 4}, {-3, -1, 2, 4});
+  // Cubics overshoot: by reason, ONNX Runtime does not run them.
+  const auto y = run_op(OpKind::resize, {bytes, {}, {}, to_eight}, cubic);
+  ASSERT_TRUE(y.ok());
+  EXPECT_EQ((*y)[0].to_int64s()[2], 0);
+  EXPECT_EQ((*y)[0].to_int64s()[5], 255);
+}
+
 TEST(Resize, InterpolatesByCubics) {
   expect_floats(to_five({{"mode", Text("cubic")}, {"cubic_coeff_a", -0.5f}, {"exclude_outside", int64_t{1}}}),
                 {1, 1, 1, 5}, {1.57429063f, 8.40999794f, 20.25f, 37.2100067f, 60.776432f});
