@@ -272,6 +272,9 @@ TEST(TargetCheck, FloatsWhereThereAreNone) {
   EXPECT_EQ(broken("float-value", target, Layer{.output = ""}.text(), Layer().text()).value, "value 'y' is float");
   EXPECT_EQ(broken("quantized", target, input_of("f32[1,4]"), Layer().text()).fix,
             "quantize it: edgesmith quantize --target toaster");
+  const std::string end = "graph @g(%x: f32[1,4] q(i8, scale=1, zp=0)) -> (y) {\n  %y = identity %x\n  return %y\n}\n";
+  EXPECT_EQ(broken("float-value", target, end, Layer().text()).fix,
+            "simplify the model before it is quantized: that takes the operator out");
   target.limits.integer_only = false;
   EXPECT_TRUE(check_target(parse(Layer{.output = ""}.text()), target).takes());
 }

@@ -88,10 +88,13 @@ class CodeRules {
     const bool clamped = value.uses().size() == 1 && value.uses()[0].index == 0 &&
                          (value.uses()[0].node->is(OpKind::relu) || value.uses()[0].node->is(OpKind::clip));
     if (clamped) return;
-    findings_.refuse(&node, "float-value", "value '" + value.name() + "' is float", "integers throughout",
-                     target_.runs_integer(node.op()) || node.is(OpKind::input)
-                         ? again_ + ", or replace the operator where that leaves it float"
-                         : "replace the operator: it has no integer form there");
+    std::string fix = "replace the operator: it has no integer form there";
+    if (target_.runs_integer(node.op()) || node.is(OpKind::input)) {
+      fix = again_ + ", or replace the operator where that leaves it float";
+    } else if (node.is(OpKind::identity)) {
+      fix = "simplify the model before it is quantized: that takes the operator out";
+    }
+    findings_.refuse(&node, "float-value", "value '" + value.name() + "' is float", "integers throughout", fix);
   }
 
   void check_layer(const ir::Node& node) {
