@@ -194,6 +194,15 @@ TEST_F(Distill, SaysWhatIsMissing) {
   EXPECT_EQ(folder_.names().size(), 4u);
 }
 
+TEST_F(Distill, IsHeldAgainstItsTeacherWhereThereAreNoLabels) {
+  const Json json = json_of(command({"--eval", "eval.npz", "--labels", "none", "--max-drop", "1"}));
+  EXPECT_EQ(json["steps"][0]["status"], "accepted") << json["steps"][0];
+  EXPECT_LT(json["baseline"]["value"].get<double>(), 90) << "of the student with the teacher";
+  EXPECT_GT(json["output"]["metric"]["value"].get<double>(), json["baseline"]["value"].get<double>());
+  const Json compared = json_of({"compare", "t.onnx", "o.onnx", "--data", "eval.npz", "--labels", "none"});
+  EXPECT_EQ(json["output"]["metric"]["value"], compared["agreement"]);
+}
+
 TEST_F(Distill, RefusesOptionsThatDoNothing) {
   const std::vector<std::pair<std::vector<std::string>, std::string>> useless = {
       {{"--code-bits", "2"}, "code_bits is what entropy does not count; give --entropy with it"},

@@ -35,7 +35,7 @@ Status Run::measure_test_data() {
   if (feed_.data.test == nullptr || writes_nothing()) return {};
   auto metrics = choose_metrics(recipe_, *feed_.data.test, measure_.program);
   if (!metrics) return metrics.error();
-  Reference reference(*feed_.original);
+  Reference reference(teacher_ ? *teacher_ : *feed_.original);
   const std::span<const data::MetricInfo* const> first(metrics->data(), 1);
   const data::Dataset& data = *feed_.data.test;
   auto before = measure(*feed_.original, data, first, reference, "test the original", measure_);

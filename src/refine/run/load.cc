@@ -12,6 +12,7 @@
 #include "edgesmith/base/sha256.h"
 #include "edgesmith/base/time_limit.h"
 #include "edgesmith/data/preprocess.h"
+#include "edgesmith/ir/align_inputs.h"
 #include "edgesmith/onnx/import.h"
 #include "edgesmith/passes/teachers.h"
 #include "edgesmith/refine/output_name.h"
@@ -39,10 +40,7 @@ bool trains(const Step& step) {
          (step.options.has("repair") && step.options.word("repair") == "distill");
 }
 
-bool has_teachers(const Recipe& recipe) {
-  return std::any_of(recipe.steps.begin(), recipe.steps.end(),
-                     [](const Step& step) { return step.options.has("teacher") && step.options.is_set("teacher"); });
-}
+bool has_teacher(const Step& step) { return step.options.has("teacher") && step.options.is_set("teacher"); }
 
 /// Nothing that the run reads is written over, and what it writes can be. (A training may go on in the checkpoint that
 /// it resumes; whether a file that is there is a checkpoint is for the pass to say.)
@@ -243,6 +241,26 @@ bool Run::wants_hashes() const {
          !std::all_of(recipe_.steps.begin(), recipe_.steps.end(), [](const Step& step) { return only_cleans(step); });
 }
 
+// A training alone is to bring the model nearer to its teacher: that is what results are held against where no labels
+// are. With other steps, or outputs of other names, the original stays what they are all held against.
+Status Run::load_teacher() {
+  const auto& steps = recipe_.steps;
+  if (std::none_of(steps.begin(), steps.end(), has_teacher)) return {};
+  const std::string metric(metrics_[0]->name);
+  if (steps.size() > 1 || steps[0].options.is_set("match")) {
+    log::warning(metric + " is with the model before training, not with its teacher; give labels with --eval, or " +
+                 "compare the result with the teacher");
+    return {};
+  }
+  const std::string& path = steps[0].options.word("teacher");
+  auto teacher = onnx::import_file(path);
+  if (!teacher) return teacher.error();
+  ir::align_inputs(*teacher, *feed_.original);
+  teacher_ = std::move(*teacher);
+  log::info(metric + " is with the teacher " + path);
+  return {};
+}
+
 Status Run::measure_baseline() {
   if (feed_.data.eval == nullptr) {
     if (recipe_.gate.max_drop) log::warning("no evaluation data: the accuracy budget is not checked");
@@ -251,11 +269,8 @@ Status Run::measure_baseline() {
   auto metrics = choose_metrics(recipe_, *feed_.data.eval, measure_.program);
   if (!metrics) return metrics.error();
   metrics_ = std::move(*metrics);
-  if (metrics_[0]->needs_reference && has_teachers(recipe_)) {
-    log::warning(std::string(metrics_[0]->name) + " is with the model before training, not with its teacher; give " +
-                 "labels with --eval, or compare the result with the teacher");
-  }
-  feed_.reference = std::make_unique<Reference>(*feed_.original);
+  if (metrics_[0]->needs_reference) EDGESMITH_TRY(load_teacher());
+  feed_.reference = std::make_unique<Reference>(teacher_ ? *teacher_ : *feed_.original);
   if (options_.cache == nullptr) {
     const auto executor = feed_.reference->executor();
     if (!executor) return executor.error().in(recipe_.model);

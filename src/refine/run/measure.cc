@@ -30,8 +30,8 @@ void Run::say_cached(const std::string& what) const {
 Result<Evaluation> Run::measure(const ir::Graph& graph, const data::Dataset& data,
                                 std::span<const data::MetricInfo* const> metrics, Reference& reference,
                                 const std::string& what, const MeasureContext& context, bool* from_cache) {
-  if (context.program != nullptr)
-    return evaluate(graph, data, metrics, &reference, what, context);  // who knows what it reads
+  // Who knows what a program reads; and the cache's answers are held against the original.
+  if (context.program != nullptr || teacher_) return evaluate(graph, data, metrics, &reference, what, context);
   const bool is_original = &graph == &reference.graph();
   const std::string key = cache_->evaluation_key(graph, data, metrics, context);
   auto found = cache_->find_evaluation(key);

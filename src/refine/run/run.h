@@ -69,6 +69,7 @@ class Run {
   Error option_error(size_t index, Error error) const;
   Status load();
   Status measure_baseline();
+  Status load_teacher();
   /// Everything before the first step: load(), measure_baseline(), begin_behind().
   Status begin();
   Status run_step(size_t index);
@@ -136,6 +137,7 @@ class Run {
 
   std::optional<targets::Target> target_;
   std::optional<ir::Graph> original_, best_;
+  std::optional<ir::Graph> teacher_;  ///< what results are held against in place of the original
   std::optional<RunCache> cache_;
   std::vector<const Step*> kept_steps_;
   ModelSize best_size_;
