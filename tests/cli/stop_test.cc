@@ -4,6 +4,8 @@
 #include <signal.h>
 
 #include <chrono>
+#include <fstream>
+#include <string>
 #include <thread>
 
 #include "cli/tool_test.h"
@@ -22,6 +24,15 @@ constexpr double kMostSeconds = 5;
 template <typename Come>
 void wait_for(const Come& come) {
   for (int i = 0; i < 3000 && !come(); ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+}
+
+/// Whether the process has a handler for `signal`: before it has started, the system would deal with it.
+bool handles(int pid, int signal) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with("SigCgt:")) return (std::stoull(line.substr(7), nullptr, 16) >> (signal - 1) & 1) != 0;
+  }
+  return false;
 }
 
 class Stop : public ToolTest {
@@ -51,6 +62,7 @@ class Stop : public ToolTest {
     ToolOptions options;
     options.environment = environment;
     options.while_running = [&](int pid) {
+      wait_for([&] { return handles(pid, signal); });
       wait_for(begun);
       sent = Clock::now();
       kill(pid, signal);
