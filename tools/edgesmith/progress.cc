@@ -16,6 +16,7 @@
 
 #include "cli.h"
 #include "edgesmith/base/clock.h"
+#include "edgesmith/base/file.h"
 #include "edgesmith/base/log.h"
 #include "edgesmith/base/text.h"
 
